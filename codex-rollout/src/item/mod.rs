@@ -1,0 +1,9 @@
+//! The payloads of records, one module for each family.
+
+pub mod compacted;
+pub mod event_msg;
+pub mod response_item;
+pub mod session_meta;
+pub mod turn_context;
+pub mod turn_item;
+pub mod usage;

@@ -1,0 +1,285 @@
+//! What the model saw and said: the items of the Responses API.
+
+use crate::scan::{Cursor, Syntax};
+use crate::text::{JsonText, RawJson};
+use crate::wire::{Field, peek_tag, wire};
+
+/// A line of type `response_item`, or a bare item of the first versions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ResponseItem<'a> {
+    /// A message of the user, the assistant, the developer or the system.
+    Message(Message<'a>),
+    /// What the model thought.
+    Reasoning(Reasoning<'a>),
+    /// A call of a function tool, of the provider's shell or of the tool search.
+    ToolCall(ToolCallItem<'a>),
+    /// The answer to a tool call.
+    ToolOutput(ToolOutputItem<'a>),
+    /// A web search that the provider ran; has no output item.
+    WebSearchCall(WebSearchCall<'a>),
+    /// An image that the provider made; has no output item.
+    ImageGenerationCall(ImageGenerationCall<'a>),
+    /// The opaque result of a compaction, or the order to compact.
+    Compaction(CompactionItem<'a>),
+    /// A message from another agent.
+    AgentMessage(AgentMessageItem<'a>),
+    /// A list of tools given to the model as an item.
+    AdditionalTools(OtherItem<'a>),
+    /// A change of settings inside the history.
+    ConfigurationUpdate(OtherItem<'a>),
+    /// Bookkeeping of the undo function; the model never saw it.
+    GhostSnapshot,
+    /// An item of a type that this version does not know.
+    Unknown(OtherItem<'a>),
+}
+
+wire! {
+    /// A message.
+    pub struct Message<'a> {
+        /// The provider's or Codex's id.
+        pub id: JsonText<'a> = b"id",
+        /// `user`, `assistant`, `developer`, `system`.
+        pub role: JsonText<'a> = b"role",
+        /// An array of content items.
+        pub content: RawJson<'a> = b"content",
+        /// `commentary`, `final_answer`, `partial_answer` (since 0.95).
+        pub phase: JsonText<'a> = b"phase",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+    }
+}
+
+wire! {
+    /// A stretch of reasoning.
+    pub struct Reasoning<'a> {
+        /// The provider's id.
+        pub id: JsonText<'a> = b"id",
+        /// An array of summary parts.
+        pub summary: RawJson<'a> = b"summary",
+        /// An array of raw reasoning parts, seldom present.
+        pub content: RawJson<'a> = b"content",
+        /// The reasoning as only the provider can read it.
+        pub encrypted_content: JsonText<'a> = b"encrypted_content",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+    }
+}
+
+/// Which of the call items a [`ToolCallItem`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ToolCallForm {
+    /// `function_call`: arguments are JSON text in a string.
+    #[default]
+    Function,
+    /// `custom_tool_call`: the input is free text.
+    Custom,
+    /// `local_shell_call`: the provider's own shell tool.
+    LocalShell,
+    /// `tool_search_call`: a search for tools.
+    ToolSearch,
+}
+
+/// A call of a tool.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ToolCallItem<'a> {
+    /// Which item it is.
+    pub form: ToolCallForm,
+    /// Its fields.
+    pub fields: ToolCallFields<'a>,
+}
+
+wire! {
+    /// The fields of all four call items.
+    pub struct ToolCallFields<'a> {
+        /// The provider's id of the item; another space than `call_id`.
+        pub id: JsonText<'a> = b"id",
+        /// What the output refers to; unique within a thread, equal in copies of it.
+        pub call_id: JsonText<'a> = b"call_id",
+        /// The tool's name.
+        pub name: JsonText<'a> = b"name",
+        /// The tool's namespace (since 0.115).
+        pub namespace: JsonText<'a> = b"namespace",
+        /// The arguments of a function call (a string that should hold JSON)
+        /// or of a tool search (any JSON).
+        pub arguments: RawJson<'a> = b"arguments",
+        /// The input of a custom tool.
+        pub input: JsonText<'a> = b"input",
+        /// What the provider's shell is to run.
+        pub action: RawJson<'a> = b"action",
+        /// `completed`, `in_progress`, `incomplete`.
+        pub status: JsonText<'a> = b"status",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+    }
+}
+
+wire! {
+    /// The answer to a tool call: `function_call_output`,
+    /// `custom_tool_call_output` or `tool_search_output`.
+    pub struct ToolOutputItem<'a> {
+        /// Codex's id of the item.
+        pub id: JsonText<'a> = b"id",
+        /// The call answered; absent for what the harness itself put in (since 0.150).
+        pub call_id: JsonText<'a> = b"call_id",
+        /// The tool's name, if the item says so.
+        pub name: JsonText<'a> = b"name",
+        /// A string or an array of content items.
+        pub output: RawJson<'a> = b"output",
+        /// The tools found by a tool search.
+        pub tools: RawJson<'a> = b"tools",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+    }
+}
+
+wire! {
+    /// A web search by the provider.
+    pub struct WebSearchCall<'a> {
+        /// The provider's id.
+        pub id: JsonText<'a> = b"id",
+        /// `completed`, …
+        pub status: JsonText<'a> = b"status",
+        /// What was searched, opened or looked for.
+        pub action: RawJson<'a> = b"action",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+    }
+}
+
+wire! {
+    /// An image by the provider.
+    pub struct ImageGenerationCall<'a> {
+        /// The provider's id.
+        pub id: JsonText<'a> = b"id",
+        /// `completed`, …
+        pub status: JsonText<'a> = b"status",
+        /// The prompt as the provider rewrote it.
+        pub revised_prompt: JsonText<'a> = b"revised_prompt",
+        /// The image in base64, megabytes long.
+        pub result: JsonText<'a> = b"result",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+    }
+}
+
+wire! {
+    /// The result of a remote compaction.
+    pub struct CompactionItem<'a> {
+        /// The provider's id.
+        pub id: JsonText<'a> = b"id",
+        /// The summary as only the provider can read it.
+        pub encrypted_content: JsonText<'a> = b"encrypted_content",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+    }
+}
+
+wire! {
+    /// A message from another agent (since 0.138).
+    pub struct AgentMessageItem<'a> {
+        /// Codex's id.
+        pub id: JsonText<'a> = b"id",
+        /// The sender's path.
+        pub author: JsonText<'a> = b"author",
+        /// The receiver's path.
+        pub recipient: JsonText<'a> = b"recipient",
+        /// An array of content items, some of them encrypted.
+        pub content: RawJson<'a> = b"content",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+    }
+}
+
+wire! {
+    /// An item whose content is of no concern here.
+    pub struct OtherItem<'a> {
+        /// Its type.
+        pub kind: JsonText<'a> = b"type",
+        /// Its id.
+        pub id: JsonText<'a> = b"id",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+    }
+}
+
+wire! {
+    /// What Codex notes beside an item.
+    pub struct ItemMetadata<'a> {
+        /// The turn it belongs to; the most reliable link there is. May be a
+        /// word such as `auto-compact-1` for what Codex put in itself.
+        pub turn_id: JsonText<'a> = b"turn_id",
+    }
+}
+
+impl<'a> ResponseItem<'a> {
+    /// Reads an item from its JSON object.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not a well-formed value.
+    pub fn decode(cursor: &mut Cursor<'a>) -> Result<Option<ResponseItem<'a>>, Syntax> {
+        let Some(tag) = peek_tag(cursor)? else {
+            cursor.skip()?;
+            return Ok(None);
+        };
+        let item = match tag.raw() {
+            b"message" => Message::read(cursor)?.map(ResponseItem::Message),
+            b"reasoning" => Reasoning::read(cursor)?.map(ResponseItem::Reasoning),
+            b"function_call" => call(ToolCallForm::Function, cursor)?,
+            b"custom_tool_call" => call(ToolCallForm::Custom, cursor)?,
+            b"local_shell_call" => call(ToolCallForm::LocalShell, cursor)?,
+            b"tool_search_call" => call(ToolCallForm::ToolSearch, cursor)?,
+            b"function_call_output" | b"custom_tool_call_output" | b"tool_search_output" => {
+                ToolOutputItem::read(cursor)?.map(ResponseItem::ToolOutput)
+            }
+            b"web_search_call" => WebSearchCall::read(cursor)?.map(ResponseItem::WebSearchCall),
+            b"image_generation_call" => {
+                ImageGenerationCall::read(cursor)?.map(ResponseItem::ImageGenerationCall)
+            }
+            b"compaction"
+            | b"compaction_summary"
+            | b"context_compaction"
+            | b"compaction_trigger" => CompactionItem::read(cursor)?.map(ResponseItem::Compaction),
+            b"agent_message" => AgentMessageItem::read(cursor)?.map(ResponseItem::AgentMessage),
+            b"additional_tools" => OtherItem::read(cursor)?.map(ResponseItem::AdditionalTools),
+            b"configuration_update" => {
+                OtherItem::read(cursor)?.map(ResponseItem::ConfigurationUpdate)
+            }
+            b"ghost_snapshot" => {
+                cursor.skip()?;
+                Some(ResponseItem::GhostSnapshot)
+            }
+            _ => OtherItem::read(cursor)?.map(ResponseItem::Unknown),
+        };
+        Ok(item)
+    }
+
+    /// Returns the turn that the item says it belongs to.
+    pub fn turn_id(&self) -> Option<JsonText<'a>> {
+        let metadata = match self {
+            ResponseItem::Message(item) => item.turn,
+            ResponseItem::Reasoning(item) => item.turn,
+            ResponseItem::ToolCall(item) => item.fields.turn,
+            ResponseItem::ToolOutput(item) => item.turn,
+            ResponseItem::WebSearchCall(item) => item.turn,
+            ResponseItem::ImageGenerationCall(item) => item.turn,
+            ResponseItem::Compaction(item) => item.turn,
+            ResponseItem::AgentMessage(item) => item.turn,
+            ResponseItem::AdditionalTools(item)
+            | ResponseItem::ConfigurationUpdate(item)
+            | ResponseItem::Unknown(item) => item.turn,
+            ResponseItem::GhostSnapshot => None,
+        };
+        metadata.and_then(|metadata| metadata.turn_id)
+    }
+}
+
+fn call<'a>(
+    form: ToolCallForm,
+    cursor: &mut Cursor<'a>,
+) -> Result<Option<ResponseItem<'a>>, Syntax> {
+    let fields = ToolCallFields::read(cursor)?;
+    Ok(fields.map(|fields| ResponseItem::ToolCall(ToolCallItem { form, fields })))
+}

@@ -1,0 +1,121 @@
+use std::collections::VecDeque;
+
+use memchr::{memchr, memmem};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::legacy;
+use crate::line::RolloutLine;
+use crate::position::Position;
+
+/// The longest line decoded unless told otherwise, in bytes.
+pub(crate) const DEFAULT_MAX_LINE_LEN: usize = 256 << 20;
+
+/// An iterator over the records of a rollout, in file order.
+///
+/// Blank lines are skipped. An error never ends the iteration: the next call
+/// goes on with the next line, so the caller decides what is fatal. A record
+/// that an older writer glued to the torn end of another one is found again.
+#[derive(Debug)]
+pub struct RolloutReader<'a> {
+    rest: &'a [u8],
+    at: Position,
+    max_line_len: usize,
+    /// What a whole-file rollout was split into, or what was glued to a torn line.
+    pending: VecDeque<Result<RolloutLine<'a>>>,
+}
+
+impl<'a> RolloutReader<'a> {
+    /// Reads the lines of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> RolloutReader<'a> {
+        let bom = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+        RolloutReader {
+            rest: &bytes[bom..],
+            at: Position::new(1, bom as u64),
+            max_line_len: DEFAULT_MAX_LINE_LEN,
+            pending: VecDeque::new(),
+        }
+    }
+
+    /// Reads the whole-file form of the TypeScript CLI.
+    pub fn document(bytes: &'a [u8]) -> RolloutReader<'a> {
+        let (parts, failure) = legacy::split_document(bytes);
+        let mut reader = RolloutReader::new(&[]);
+        reader.pending = parts
+            .into_iter()
+            .map(|part| RolloutLine::decode(part.bytes, part.position))
+            .chain(failure.map(|(at, kind)| Err(Error::new(kind, at))))
+            .collect();
+        reader
+    }
+
+    /// Sets the longest line to decode, in bytes. The default is 256 MiB.
+    #[must_use]
+    pub fn max_line_len(mut self, limit: usize) -> RolloutReader<'a> {
+        self.max_line_len = limit;
+        self
+    }
+
+    /// Takes the next line; says where it was and whether a newline ended it.
+    fn take_line(&mut self) -> (&'a [u8], Position, bool) {
+        let at = self.at;
+        let (line, rest, complete) = match memchr(b'\n', self.rest) {
+            Some(end) => (&self.rest[..end], &self.rest[end + 1..], true),
+            None => (self.rest, &self.rest[self.rest.len()..], false),
+        };
+        self.at = Position::new(at.line() + 1, at.byte() + line.len() as u64 + 1);
+        self.rest = rest;
+        (line, at, complete)
+    }
+
+    fn decode(&mut self, line: &'a [u8], at: Position, complete: bool) -> Result<RolloutLine<'a>> {
+        if line.len() > self.max_line_len {
+            let kind = ErrorKind::LineTooLong { limit: self.max_line_len };
+            return Err(Error::new(kind, at));
+        }
+        let err = match RolloutLine::decode(line, at) {
+            Ok(record) => return Ok(record),
+            Err(err) => err,
+        };
+        if self.recover_glued(line, at) || complete || !stops_short(&err, line) {
+            return Err(err);
+        }
+        Err(Error::at_column(ErrorKind::TruncatedTail, at, err.column() - 1))
+    }
+
+    /// Looks for a whole record behind a torn one: a quote inside a string is
+    /// escaped, so this head cannot be part of one.
+    fn recover_glued(&mut self, line: &'a [u8], at: Position) -> bool {
+        const HEAD: &[u8] = br#"{"timestamp":""#;
+        for start in memmem::find_iter(line, HEAD).filter(|start| *start > 0) {
+            let position = Position::new(at.line(), at.byte() + start as u64);
+            if let Ok(record) = RolloutLine::decode(&line[start..], position) {
+                self.pending.push_back(Ok(record));
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Whether decoding failed where the line ends: at most an escape before it.
+fn stops_short(err: &Error, line: &[u8]) -> bool {
+    let near_end = err.column() + 12 >= line.trim_ascii_end().len();
+    near_end && matches!(err.kind(), ErrorKind::Syntax(_) | ErrorKind::InvalidUtf8)
+}
+
+impl<'a> Iterator for RolloutReader<'a> {
+    type Item = Result<RolloutLine<'a>>;
+
+    fn next(&mut self) -> Option<Result<RolloutLine<'a>>> {
+        if let Some(record) = self.pending.pop_front() {
+            return Some(record);
+        }
+        while !self.rest.is_empty() {
+            let (line, at, complete) = self.take_line();
+            if !line.trim_ascii().is_empty() {
+                return Some(self.decode(line, at, complete));
+            }
+        }
+        None
+    }
+}

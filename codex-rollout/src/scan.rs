@@ -1,0 +1,389 @@
+//! The on-demand cursor over one JSON text: finds fields, skips values.
+//!
+//! It checks structure as it goes and hands out slices; it never allocates
+//! and never recurses. What it accepts is what `serde_json` accepts, at the
+//! same depth; the differential tests hold it to that.
+
+use crate::error::ErrorKind;
+use crate::strings::{self, StringEnd};
+use crate::text::{JsonText, RawJson};
+
+/// The deepest nesting accepted: that of the reader in Codex itself.
+pub(crate) const MAX_DEPTH: usize = 127;
+
+/// A place in a JSON text at which it stops being JSON.
+#[derive(Debug)]
+pub struct Syntax {
+    /// What was found.
+    pub kind: ErrorKind,
+    /// Where, in bytes from the start of the text.
+    pub offset: usize,
+}
+
+type Result<T> = std::result::Result<T, Syntax>;
+
+/// What kind of value comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueKind {
+    /// `"…"`
+    String,
+    /// `{…}`
+    Object,
+    /// `[…]`
+    Array,
+    /// A number.
+    Number,
+    /// `true` or `false`
+    Bool,
+    /// `null`
+    Null,
+}
+
+/// A read position in one JSON text.
+///
+/// ```
+/// use codex_rollout::Cursor;
+///
+/// let mut cursor = Cursor::new(br#"{"type": "x", "payload": [1, 2]}"#);
+/// let mut kind = None;
+/// cursor.object(|key, value| {
+///     if key == b"type" {
+///         kind = Some(value.text()?);
+///     }
+///     Ok(()) // A value that nobody took is skipped.
+/// })?;
+/// assert_eq!(kind.unwrap().decode(), "x");
+/// # Ok::<(), codex_rollout::Syntax>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    depth: usize,
+    non_ascii: bool,
+}
+
+impl<'a> Cursor<'a> {
+    /// Starts at the first byte of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { bytes, at: 0, depth: 0, non_ascii: false }
+    }
+
+    /// Returns the number of bytes read so far.
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Returns whether any string passed over so far held a byte above 0x7F.
+    pub fn has_non_ascii(&self) -> bool {
+        self.non_ascii
+    }
+
+    /// Says what kind of value comes next, without reading it.
+    ///
+    /// # Errors
+    ///
+    /// If no value comes next.
+    pub fn kind(&mut self) -> Result<ValueKind> {
+        self.space();
+        match self.bytes.get(self.at) {
+            Some(b'"') => Ok(ValueKind::String),
+            Some(b'{') => Ok(ValueKind::Object),
+            Some(b'[') => Ok(ValueKind::Array),
+            Some(b'-' | b'0'..=b'9') => Ok(ValueKind::Number),
+            Some(b't' | b'f') => Ok(ValueKind::Bool),
+            Some(b'n') => Ok(ValueKind::Null),
+            Some(_) => self.fail("expected a value"),
+            None => self.fail("unexpected end"),
+        }
+    }
+
+    /// Reads an object, handing each key (raw) and a cursor at its value to `field`.
+    ///
+    /// A value that `field` leaves alone is skipped.
+    ///
+    /// # Errors
+    ///
+    /// If what comes next is not a well-formed object, or `field` fails.
+    pub fn object(
+        &mut self,
+        mut field: impl FnMut(&'a [u8], &mut Cursor<'a>) -> Result<()>,
+    ) -> Result<()> {
+        self.open(b'{', "expected an object")?;
+        if self.close(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.space();
+            let key = self.string()?;
+            self.colon()?;
+            let before = self.at;
+            field(key, self)?;
+            if self.at == before {
+                self.skip()?;
+            }
+            if !self.comma_or(b'}')? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads an array, handing a cursor at each element to `element`.
+    ///
+    /// An element that `element` leaves alone is skipped.
+    ///
+    /// # Errors
+    ///
+    /// If what comes next is not a well-formed array, or `element` fails.
+    pub fn array(&mut self, mut element: impl FnMut(&mut Cursor<'a>) -> Result<()>) -> Result<()> {
+        self.open(b'[', "expected an array")?;
+        if self.close(b']') {
+            return Ok(());
+        }
+        loop {
+            self.space();
+            let before = self.at;
+            element(self)?;
+            if self.at == before {
+                self.skip()?;
+            }
+            if !self.comma_or(b']')? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a string.
+    ///
+    /// # Errors
+    ///
+    /// If what comes next is not a well-formed string.
+    pub fn text(&mut self) -> Result<JsonText<'a>> {
+        self.space();
+        self.string().map(JsonText::new)
+    }
+
+    /// Passes over a value and returns its raw text.
+    ///
+    /// # Errors
+    ///
+    /// If what comes next is not a well-formed value.
+    pub fn raw(&mut self) -> Result<RawJson<'a>> {
+        self.space();
+        let start = self.at;
+        self.skip()?;
+        Ok(RawJson::new(&self.bytes[start..self.at]))
+    }
+
+    /// Passes over a value.
+    ///
+    /// # Errors
+    ///
+    /// If what comes next is not a well-formed value.
+    pub fn skip(&mut self) -> Result<()> {
+        // One bit per open bracket: 1 for an object, 0 for an array.
+        let mut open: u128 = 0;
+        let outer = self.depth;
+        loop {
+            self.space();
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    self.string()?;
+                }
+                Some(&bracket @ (b'{' | b'[')) => {
+                    self.enter()?;
+                    self.at += 1;
+                    let object = bracket == b'{';
+                    open = open << 1 | u128::from(object);
+                    if self.close(if object { b'}' } else { b']' }) {
+                        open >>= 1;
+                    } else {
+                        if object {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                }
+                Some(b'-' | b'0'..=b'9') => self.number()?,
+                Some(b't') => self.literal(b"true")?,
+                Some(b'f') => self.literal(b"false")?,
+                Some(b'n') => self.literal(b"null")?,
+                Some(_) => return self.fail("expected a value"),
+                None => return self.fail("unexpected end"),
+            }
+            // A value has ended: close what it closes.
+            loop {
+                if self.depth == outer {
+                    return Ok(());
+                }
+                let object = open & 1 == 1;
+                if self.comma_or(if object { b'}' } else { b']' })? {
+                    if object {
+                        self.key()?;
+                    }
+                    break;
+                }
+                open >>= 1;
+            }
+        }
+    }
+
+    /// Checks that nothing but white space is left.
+    ///
+    /// # Errors
+    ///
+    /// If something is.
+    pub fn end(&mut self) -> Result<()> {
+        self.space();
+        if self.at < self.bytes.len() { self.fail("trailing characters") } else { Ok(()) }
+    }
+
+    /// Returns the text of the first field of the object that comes next, if
+    /// it is called `name` and holds a string.
+    pub(crate) fn first_field(&mut self, name: &[u8]) -> Option<JsonText<'a>> {
+        self.open(b'{', "expected an object").ok()?;
+        self.space();
+        if self.string().ok()? != name {
+            return None;
+        }
+        self.colon().ok()?;
+        self.string().ok().map(JsonText::new)
+    }
+
+    /// Returns the offset of the first byte of the value that comes next.
+    pub(crate) fn offset_of_value(&mut self) -> usize {
+        self.space();
+        self.at
+    }
+
+    fn key(&mut self) -> Result<()> {
+        self.space();
+        self.string()?;
+        self.colon()
+    }
+
+    fn colon(&mut self) -> Result<()> {
+        self.space();
+        if self.bytes.get(self.at) == Some(&b':') {
+            self.at += 1;
+            self.space();
+            return Ok(());
+        }
+        self.fail("expected a colon")
+    }
+
+    fn open(&mut self, bracket: u8, expected: &'static str) -> Result<()> {
+        self.space();
+        if self.bytes.get(self.at) != Some(&bracket) {
+            return self.fail(expected);
+        }
+        self.enter()?;
+        self.at += 1;
+        Ok(())
+    }
+
+    fn enter(&mut self) -> Result<()> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.syntax(ErrorKind::TooDeep { limit: MAX_DEPTH }));
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Takes `bracket` if it comes next, which ends one level.
+    fn close(&mut self, bracket: u8) -> bool {
+        self.space();
+        let closes = self.bytes.get(self.at) == Some(&bracket);
+        if closes {
+            self.at += 1;
+            self.depth -= 1;
+        }
+        closes
+    }
+
+    /// Takes a comma (true) or the closing `bracket` (false).
+    fn comma_or(&mut self, bracket: u8) -> Result<bool> {
+        self.space();
+        if self.bytes.get(self.at) == Some(&b',') {
+            self.at += 1;
+            return Ok(true);
+        }
+        if self.close(bracket) {
+            return Ok(false);
+        }
+        if self.at == self.bytes.len() {
+            return self.fail("unexpected end");
+        }
+        self.fail("expected a comma or a closing bracket")
+    }
+
+    /// Reads a string at this very byte; returns what is between the quotes.
+    fn string(&mut self) -> Result<&'a [u8]> {
+        if self.bytes.get(self.at) != Some(&b'"') {
+            return self.fail("expected a string");
+        }
+        let start = self.at + 1;
+        match strings::find_end(self.bytes, start) {
+            Ok(StringEnd { quote, non_ascii }) => {
+                self.non_ascii |= non_ascii;
+                self.at = quote + 1;
+                Ok(&self.bytes[start..quote])
+            }
+            Err(syntax) => Err(syntax),
+        }
+    }
+
+    fn number(&mut self) -> Result<()> {
+        if self.bytes[self.at] == b'-' {
+            self.at += 1;
+        }
+        match self.bytes.get(self.at) {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits()?,
+            _ => return self.fail("invalid number"),
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.bytes.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.bytes.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<()> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
+        if self.at == start { self.fail("invalid number") } else { Ok(()) }
+    }
+
+    fn literal(&mut self, word: &'static [u8]) -> Result<()> {
+        if self.bytes[self.at..].starts_with(word) {
+            self.at += word.len();
+            return Ok(());
+        }
+        self.fail("expected a value")
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    fn fail<T>(&self, what: &'static str) -> Result<T> {
+        let nul = self.bytes.get(self.at) == Some(&0);
+        Err(self.syntax(if nul { ErrorKind::NulBytes } else { ErrorKind::Syntax(what) }))
+    }
+
+    fn syntax(&self, kind: ErrorKind) -> Syntax {
+        Syntax { kind, offset: self.at }
+    }
+}

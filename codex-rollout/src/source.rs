@@ -1,0 +1,164 @@
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::discover::{Encoding, Layout, RolloutPath};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mapped::MappedFile;
+use crate::position::Position;
+use crate::reader::RolloutReader;
+
+/// Up to this size the bytes are read into memory: that costs less than the
+/// page faults of a mapping, and nothing can take them away again.
+const READ_UP_TO: u64 = 16 << 20;
+
+/// The most bytes that a compressed rollout may become, unless told otherwise.
+const DEFAULT_MAX_DECOMPRESSED: u64 = 16 << 30;
+
+/// The bytes of one rollout, opened; decompressed if need be.
+///
+/// A large file is mapped. Should another process shorten it meanwhile, the
+/// lost bytes read as zeros and [`was_shortened`](Self::was_shortened) tells.
+#[derive(Debug)]
+pub struct Source {
+    bytes: Bytes,
+    layout: Layout,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Owned(Vec<u8>),
+    Mapped(MappedFile),
+}
+
+impl Source {
+    /// Opens a rollout.
+    ///
+    /// If the file has gone, the name that Codex gives it when it compresses
+    /// or decompresses it is tried as well.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or decompresses to more than 16 GiB.
+    pub fn open(rollout: &RolloutPath) -> Result<Source> {
+        Source::open_limited(rollout, DEFAULT_MAX_DECOMPRESSED)
+    }
+
+    /// As [`open`](Self::open), with another limit for decompressed bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_limited(rollout: &RolloutPath, max_decompressed: u64) -> Result<Source> {
+        let (file, encoding) = open_either(rollout)?;
+        let bytes = match encoding {
+            Encoding::Plain => plain(file)?,
+            Encoding::Zstd => decompressed(zstd::Decoder::new(file)?, max_decompressed)?,
+            Encoding::Gzip => decompressed(MultiGzDecoder::new(file), max_decompressed)?,
+        };
+        Ok(Source { bytes, layout: rollout.layout })
+    }
+
+    /// Takes the bytes of an uncompressed JSON-lines rollout.
+    pub fn from_bytes(bytes: Vec<u8>) -> Source {
+        Source { bytes: Bytes::Owned(bytes), layout: Layout::Lines }
+    }
+
+    /// Returns the rollout's text.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Owned(bytes) => bytes,
+            Bytes::Mapped(file) => file.bytes(),
+        }
+    }
+
+    /// Returns the records, in file order.
+    pub fn lines(&self) -> RolloutReader<'_> {
+        match self.layout {
+            Layout::Lines => RolloutReader::new(self.bytes()),
+            Layout::Document => RolloutReader::document(self.bytes()),
+        }
+    }
+
+    /// Returns whether the file lost bytes after it was opened.
+    pub fn was_shortened(&self) -> bool {
+        match &self.bytes {
+            Bytes::Owned(_) => false,
+            Bytes::Mapped(file) => file.was_shortened(),
+        }
+    }
+}
+
+/// Opens the file or, if it has just been compressed or decompressed, its twin.
+fn open_either(rollout: &RolloutPath) -> Result<(File, Encoding)> {
+    match File::open(&rollout.path) {
+        Ok(file) => Ok((file, rollout.encoding)),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {
+            let (path, encoding) = rollout.twin().ok_or(err)?;
+            Ok((File::open(path)?, encoding))
+        }
+        Err(err) => Err(err.into()),
+    }
+}
+
+fn plain(mut file: File) -> Result<Bytes> {
+    let len = file.metadata()?.len();
+    if len > READ_UP_TO {
+        return Ok(Bytes::Mapped(MappedFile::new(&file)?));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
+    file.read_to_end(&mut bytes)?;
+    Ok(Bytes::Owned(bytes))
+}
+
+/// Decompresses into memory, or beyond a size into a nameless temporary file
+/// that only this process can see.
+fn decompressed(mut decoder: impl Read, limit: u64) -> Result<Bytes> {
+    let mut bytes = Vec::new();
+    decoder.by_ref().take(READ_UP_TO.min(limit) + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(limit));
+    }
+    if bytes.len() as u64 <= READ_UP_TO {
+        return Ok(Bytes::Owned(bytes));
+    }
+    let mut file = tempfile::tempfile()?;
+    io::copy(&mut bytes.as_slice(), &mut file)?;
+    let rest = limit - bytes.len() as u64;
+    if io::copy(&mut decoder.take(rest + 1), &mut file)? > rest {
+        return Err(too_large(limit));
+    }
+    file.rewind()?;
+    Ok(Bytes::Mapped(MappedFile::new(&file)?))
+}
+
+fn too_large(limit: u64) -> Error {
+    Error::new(ErrorKind::TooLarge { limit }, Position::default())
+}
+
+/// Opens a rollout for reading from its start, without holding all of it.
+///
+/// # Errors
+///
+/// If the file cannot be opened.
+pub(crate) fn open_stream(rollout: &RolloutPath) -> Result<Box<dyn Read + Send>> {
+    let (file, encoding) = open_either(rollout)?;
+    Ok(match encoding {
+        Encoding::Plain => Box::new(file),
+        Encoding::Zstd => Box::new(zstd::Decoder::new(file)?.take(DEFAULT_MAX_DECOMPRESSED)),
+        Encoding::Gzip => Box::new(MultiGzDecoder::new(file).take(DEFAULT_MAX_DECOMPRESSED)),
+    })
+}
+
+impl Source {
+    /// Opens a file by its path alone; see [`RolloutPath::from_file`].
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_file(path: &Path) -> Result<Source> {
+        Source::open(&RolloutPath::from_file(path))
+    }
+}

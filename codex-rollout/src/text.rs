@@ -1,0 +1,175 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use memchr::memchr;
+
+use crate::scan::Cursor;
+
+/// A string of a record, as the raw JSON text between its quotes.
+///
+/// Copying it into other JSON needs no work: write [`raw`](Self::raw) between
+/// quotes. Reading it costs a scan, and a copy only if it has escapes.
+///
+/// ```
+/// use codex_rollout::JsonText;
+///
+/// let text = JsonText::new(br"one\ntwo");
+/// assert_eq!(text.raw(), br"one\ntwo");
+/// assert_eq!(text.decode(), "one\ntwo");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct JsonText<'a>(&'a [u8]);
+
+impl<'a> JsonText<'a> {
+    /// Takes the text between the quotes of a JSON string.
+    pub const fn new(raw: &'a [u8]) -> JsonText<'a> {
+        JsonText(raw)
+    }
+
+    /// Returns the raw JSON text, without its quotes.
+    pub fn raw(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Returns whether the text is empty.
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the length of the raw text in bytes: an upper bound of the
+    /// decoded length.
+    pub fn raw_len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether the text is `plain`, which must not need escapes.
+    pub fn is(self, plain: &str) -> bool {
+        self.0 == plain.as_bytes()
+    }
+
+    /// Returns the text with its escapes undone: borrowed if it has none.
+    ///
+    /// What no text can hold (a lone surrogate, bytes that are not UTF-8)
+    /// becomes U+FFFD; a reader has refused such lines before.
+    pub fn decode(self) -> Cow<'a, str> {
+        match memchr(b'\\', self.0) {
+            None => String::from_utf8_lossy(self.0),
+            Some(_) => Cow::Owned(unescape(self.0)),
+        }
+    }
+
+    /// Decodes no more than about the first `limit` raw bytes.
+    ///
+    /// For looking at the head of a long tool output without copying all of it.
+    pub fn decode_prefix(self, limit: usize) -> Cow<'a, str> {
+        if self.0.len() <= limit {
+            return self.decode();
+        }
+        let mut end = limit;
+        // Cut neither through an escape (at most `\uXXXX\uXXXX`) nor a character.
+        if let Some(slash) = self.0[end.saturating_sub(12)..end].iter().position(|b| *b == b'\\') {
+            end = end.saturating_sub(12) + slash;
+            while end > 0 && self.0[end - 1] == b'\\' {
+                end -= 1;
+            }
+        }
+        while end > 0 && self.0[end] & 0xC0 == 0x80 {
+            end -= 1;
+        }
+        JsonText(&self.0[..end]).decode()
+    }
+}
+
+impl fmt::Debug for JsonText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", String::from_utf8_lossy(self.0))
+    }
+}
+
+/// A value of a record, as its raw JSON text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RawJson<'a>(&'a [u8]);
+
+impl<'a> RawJson<'a> {
+    pub(crate) fn new(raw: &'a [u8]) -> RawJson<'a> {
+        RawJson(raw)
+    }
+
+    /// Returns the raw JSON text of the value, quotes and brackets included.
+    pub fn raw(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Returns the value's text if it is a string.
+    pub fn as_text(self) -> Option<JsonText<'a>> {
+        match self.0 {
+            [b'"', text @ .., b'"'] => Some(JsonText(text)),
+            _ => None,
+        }
+    }
+
+    /// Returns a cursor over the value, to look into it.
+    pub fn cursor(self) -> Cursor<'a> {
+        Cursor::new(self.0)
+    }
+}
+
+impl fmt::Debug for RawJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.0))
+    }
+}
+
+fn unescape(raw: &[u8]) -> String {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(slash) = memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..slash]);
+        let used = unescape_one(&rest[slash + 1..], &mut out);
+        rest = &rest[slash + 1 + used..];
+    }
+    out.extend_from_slice(rest);
+    String::from_utf8(out)
+        .unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into_owned())
+}
+
+/// Appends what the escape after a backslash stands for; returns its length.
+fn unescape_one(after: &[u8], out: &mut Vec<u8>) -> usize {
+    let simple = match after.first() {
+        Some(b'n') => b'\n',
+        Some(b't') => b'\t',
+        Some(b'r') => b'\r',
+        Some(b'b') => 0x08,
+        Some(b'f') => 0x0C,
+        Some(b'u') => return unescape_unicode(after, out),
+        Some(other) => *other,
+        None => return 0,
+    };
+    out.push(simple);
+    1
+}
+
+fn unescape_unicode(after: &[u8], out: &mut Vec<u8>) -> usize {
+    let (unit, mut used) = match hex4(after.get(1..5)) {
+        Some(unit) => (unit, 5),
+        None => (0xFFFD, 1),
+    };
+    let mut code = unit;
+    if (0xD800..0xDC00).contains(&unit)
+        && after.get(5..7) == Some(br"\u")
+        && let Some(low) = hex4(after.get(7..11))
+        && (0xDC00..0xE000).contains(&low)
+    {
+        code = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+        used = 11;
+    }
+    let c = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    used
+}
+
+pub(crate) fn hex4(digits: Option<&[u8]>) -> Option<u32> {
+    digits?
+        .iter()
+        .try_fold(0, |code, digit| char::from(*digit).to_digit(16).map(|value| code << 4 | value))
+}

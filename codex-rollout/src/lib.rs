@@ -31,6 +31,7 @@
 
 mod discover;
 mod error;
+mod head;
 pub mod item;
 mod legacy;
 mod line;
@@ -46,6 +47,7 @@ mod wire;
 
 pub use discover::{Encoding, Layout, RolloutPath, discover, is_codex_home};
 pub use error::{Error, ErrorKind, Result};
+pub use head::{RolloutHead, parent_of, source_word};
 pub use item::event_msg::EventMsg;
 pub use item::response_item::ResponseItem;
 pub use item::session_meta::SessionMeta;

@@ -1,0 +1,90 @@
+use std::fmt;
+
+use codex_rollout::Position;
+
+/// Something odd in a rollout: what, where, and what was made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What kind of oddity.
+    pub code: Code,
+    /// The file, as given.
+    pub path: String,
+    /// The line, if one line is concerned.
+    pub position: Option<Position>,
+    /// The byte within the line, starting at 1, if known.
+    pub column: Option<usize>,
+    /// What was found and what was made of it, for people.
+    pub text: String,
+}
+
+/// What kind of oddity a [`Diagnostic`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Code {
+    /// A line could not be read; it was skipped.
+    BadLine,
+    /// The last line stops short; it was left for later.
+    TruncatedTail,
+    /// The file could not be read, or not to its end.
+    Unreadable,
+    /// The file has no `session_meta`.
+    NoMeta,
+    /// A record of a type that this version does not know; kept as an event.
+    UnknownType,
+    /// A call id came up again; the later span's key has a suffix.
+    DuplicateId,
+    /// A call has no output, though its turn ended.
+    CallWithoutOutput,
+    /// An output has no call; kept as an event.
+    OutputWithoutCall,
+    /// A timestamp could not be read, or is absurd; the span has none.
+    BadTimestamp,
+    /// The usage of the spans and the file's own last total differ.
+    UsageMismatch,
+    /// A thread that this one refers to has no file here.
+    MissingThread,
+    /// Threads name each other as parents; the oldest was made the root.
+    ParentCycle,
+    /// Which lines are the thread's own was decided by times alone.
+    InferredBoundary,
+    /// The file shrank or changed while it was read.
+    Changed,
+    /// The same rollout is present twice; one was left out.
+    Duplicate,
+}
+
+impl Code {
+    /// Returns the word for it, as in the neutral output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Code::BadLine => "bad_line",
+            Code::TruncatedTail => "truncated_tail",
+            Code::Unreadable => "unreadable",
+            Code::NoMeta => "no_meta",
+            Code::UnknownType => "unknown_type",
+            Code::DuplicateId => "duplicate_id",
+            Code::CallWithoutOutput => "call_without_output",
+            Code::OutputWithoutCall => "output_without_call",
+            Code::BadTimestamp => "bad_timestamp",
+            Code::UsageMismatch => "usage_mismatch",
+            Code::MissingThread => "missing_thread",
+            Code::ParentCycle => "parent_cycle",
+            Code::InferredBoundary => "inferred_boundary",
+            Code::Changed => "changed",
+            Code::Duplicate => "duplicate",
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        if let Some(position) = self.position {
+            write!(f, ":{}", position.line())?;
+        }
+        if let Some(column) = self.column {
+            write!(f, ":{column}")?;
+        }
+        write!(f, ": {}", self.text)
+    }
+}

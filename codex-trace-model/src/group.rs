@@ -1,0 +1,161 @@
+use std::collections::{HashMap, HashSet};
+
+use codex_rollout::{Encoding, RolloutHead};
+
+use crate::diagnostic::{Code, Diagnostic};
+
+/// The files of one session: a root thread and every thread below it.
+#[derive(Clone, Debug)]
+pub struct SessionGroup {
+    /// The root thread.
+    pub root_thread_id: String,
+    /// The files, the root thread's first, each thread's in the order written.
+    pub members: Vec<Member>,
+    /// What was odd about the grouping.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// One file of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The index of the file's head.
+    pub head: usize,
+    /// The index of the head of the file whose history this one continues or
+    /// holds a copy of, if that file is here.
+    pub ancestor: Option<usize>,
+}
+
+/// Groups rollouts into sessions by what their heads say, in the order of the
+/// heads of the root threads.
+///
+/// A rollout that is present twice counts once: uncompressed rather than
+/// compressed, active rather than archived. A thread whose parent is not here
+/// is a root. Threads that name each other as parents are cut apart at the oldest.
+pub fn group(heads: &[RolloutHead]) -> Vec<SessionGroup> {
+    let (kept, mut odd) = once_each(heads);
+    let mut threads: HashMap<&str, Vec<usize>> = HashMap::new();
+    for &ix in &kept {
+        threads.entry(&heads[ix].thread_id).or_default().push(ix);
+    }
+    for files in threads.values_mut() {
+        files.sort_by(|a, b| heads[*a].rollout_id.cmp(&heads[*b].rollout_id));
+    }
+    let by_rollout: HashMap<&str, usize> =
+        kept.iter().map(|&ix| (heads[ix].rollout_id.as_str(), ix)).collect();
+
+    let mut groups: Vec<SessionGroup> = Vec::new();
+    let mut group_of: HashMap<&str, usize> = HashMap::new();
+    let mut seen = HashSet::new();
+    for &ix in &kept {
+        let thread = heads[ix].thread_id.as_str();
+        if !seen.insert(thread) {
+            continue;
+        }
+        let (root, cycle) = root_of(thread, heads, &threads);
+        let at = *group_of.entry(root).or_insert_with(|| {
+            groups.push(SessionGroup {
+                root_thread_id: root.to_owned(),
+                members: Vec::new(),
+                diagnostics: Vec::new(),
+            });
+            groups.len() - 1
+        });
+        let members = threads[thread].iter().map(|&head| Member {
+            head,
+            ancestor: ancestor_of(&heads[head], &threads, &by_rollout),
+        });
+        groups[at].members.extend(members);
+        groups[at].diagnostics.extend(cycle.then(|| cycle_note(&heads[ix])));
+        for &file in &threads[thread] {
+            groups[at].diagnostics.extend(odd.remove(heads[file].rollout_id.as_str()));
+        }
+    }
+    for group in &mut groups {
+        let root = group.root_thread_id.as_str();
+        group.members.sort_by_key(|member| heads[member.head].thread_id != root);
+    }
+    groups
+}
+
+/// Keeps one file of each rollout; notes the others under the rollout's id.
+fn once_each(heads: &[RolloutHead]) -> (Vec<usize>, HashMap<&str, Diagnostic>) {
+    let rank = |ix: usize| {
+        let rollout = &heads[ix].rollout;
+        (rollout.encoding != Encoding::Plain, rollout.archived, ix)
+    };
+    let mut best: HashMap<&str, usize> = HashMap::new();
+    let mut odd = HashMap::new();
+    for (ix, head) in heads.iter().enumerate() {
+        let kept = best.entry(&head.rollout_id).or_insert(ix);
+        if *kept == ix {
+            continue;
+        }
+        let (winner, loser) = if rank(ix) < rank(*kept) { (ix, *kept) } else { (*kept, ix) };
+        *kept = winner;
+        odd.insert(
+            head.rollout_id.as_str(),
+            Diagnostic {
+                code: Code::Duplicate,
+                path: heads[loser].rollout.path.display().to_string(),
+                position: None,
+                column: None,
+                text: format!(
+                    "the same rollout is also at `{}`, which was read instead",
+                    heads[winner].rollout.path.display()
+                ),
+            },
+        );
+    }
+    let kept: HashSet<usize> = best.into_values().collect();
+    ((0..heads.len()).filter(|ix| kept.contains(ix)).collect(), odd)
+}
+
+/// Follows the parents of a thread as far as their files are here. The second
+/// value tells that they went round in a circle, broken at its oldest thread.
+fn root_of<'h>(
+    thread: &'h str,
+    heads: &'h [RolloutHead],
+    threads: &HashMap<&'h str, Vec<usize>>,
+) -> (&'h str, bool) {
+    let parent = |thread: &str| {
+        let first = threads.get(thread)?.first()?;
+        let parent = heads[*first].parent_thread_id.as_deref()?;
+        threads.get_key_value(parent).map(|(id, _)| *id)
+    };
+    let mut path = vec![thread];
+    let mut at = thread;
+    while let Some(next) = parent(at) {
+        if let Some(start) = path.iter().position(|seen| *seen == next) {
+            let oldest = path[start..].iter().min_by_key(|id| {
+                let head = &heads[threads[**id][0]];
+                (head.created.as_deref(), head.thread_id.as_str())
+            });
+            return (oldest.copied().unwrap_or(thread), true);
+        }
+        path.push(next);
+        at = next;
+    }
+    (at, false)
+}
+
+fn cycle_note(head: &RolloutHead) -> Diagnostic {
+    Diagnostic {
+        code: Code::ParentCycle,
+        path: head.rollout.path.display().to_string(),
+        position: None,
+        column: None,
+        text: "its parents name each other as parents; the oldest was made the root".to_owned(),
+    }
+}
+
+fn ancestor_of(
+    head: &RolloutHead,
+    threads: &HashMap<&str, Vec<usize>>,
+    by_rollout: &HashMap<&str, usize>,
+) -> Option<usize> {
+    if let Some(base) = &head.base_rollout_id {
+        return by_rollout.get(base.as_str()).copied();
+    }
+    let copied = head.copied_from_id.as_deref()?;
+    threads.get(copied)?.first().copied()
+}

@@ -1,0 +1,484 @@
+use std::borrow::Cow;
+
+use codex_rollout::{JsonText, RawJson, TokenUsage};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::trace::{ItemIx, RolloutIx, SpanIx, ThreadIx};
+
+/// A node of the trace.
+#[derive(Clone, Debug)]
+pub struct Span<'a> {
+    /// What the span is, within its thread: `turn:<turn id>`, `tool:<call id>`.
+    ///
+    /// Built from what Codex recorded, so that it is the same on every
+    /// machine, for ever, and however much the file grows.
+    pub key: String,
+    /// The thread it belongs to.
+    pub thread: ThreadIx,
+    /// The span around it; `None` for the root thread alone.
+    pub parent: Option<SpanIx>,
+    /// What to call it: the tool, the model, the turn's number.
+    pub name: Cow<'a, str>,
+    /// When it began; absent where the file does not say.
+    pub start: Option<Timestamp>,
+    /// When it ended; absent where the file does not say, or it never did.
+    pub end: Option<Timestamp>,
+    /// How it ended.
+    pub status: Status<'a>,
+    /// Its own usage (model calls) or the sum of the model calls below it in
+    /// its own thread (turns, threads). Absent where nothing was recorded.
+    pub usage: Option<TokenUsage>,
+    /// What kind of span it is, and what is known of it as such.
+    pub kind: SpanKind<'a>,
+    /// Other traces it refers to.
+    pub links: Vec<Link<'a>>,
+    /// What happened meanwhile.
+    pub events: Vec<Event<'a>>,
+    /// The lines it was read from.
+    pub provenance: Provenance,
+    /// Whether it goes on after its parent has ended, as a subagent does after
+    /// the call that spawned it. All other spans end within their parents.
+    pub outlives_parent: bool,
+}
+
+/// The lines of a rollout that a span was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// The file, in the thread's [`rollouts`](crate::Thread::rollouts).
+    pub rollout: RolloutIx,
+    /// The first line, starting at 1.
+    pub first_line: u64,
+    /// The last line, starting at 1.
+    pub last_line: u64,
+}
+
+/// How a span ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Status<'a> {
+    /// As it should, as far as the file says.
+    #[default]
+    Ok,
+    /// It failed.
+    Error {
+        /// Why, for people.
+        message: Cow<'a, str>,
+    },
+    /// Somebody stopped it.
+    Interrupted {
+        /// Codex' word for why, or the tool's own.
+        reason: Cow<'a, str>,
+    },
+    /// The file ends before it does: it still ran, or was killed.
+    Incomplete,
+}
+
+impl Status<'_> {
+    /// Returns the word for it: `ok`, `error`, `interrupted`, `incomplete`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Error { .. } => "error",
+            Status::Interrupted { .. } => "interrupted",
+            Status::Incomplete => "incomplete",
+        }
+    }
+
+    /// Returns the reason, if there is one.
+    pub fn message(&self) -> Option<&str> {
+        match self {
+            Status::Error { message } | Status::Interrupted { reason: message } => Some(message),
+            Status::Ok | Status::Incomplete => None,
+        }
+    }
+}
+
+/// What kind of span it is, and what is known of it as such.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SpanKind<'a> {
+    /// A conversation of one agent; the root one stands for the session. What
+    /// is known of it is in [`Trace::threads`](crate::Trace::threads).
+    Thread,
+    /// From a user's prompt to the agent's completion.
+    Turn(Box<Turn<'a>>),
+    /// One request to the model.
+    ModelCall(Box<ModelCall<'a>>),
+    /// One call of a tool and its output.
+    ToolCall(Box<ToolCall<'a>>),
+    /// A replacement of the model's history by something shorter.
+    Compaction(Box<Compaction<'a>>),
+}
+
+impl SpanKind<'_> {
+    /// Returns the word for it, as in the neutral output.
+    pub fn word(&self) -> &'static str {
+        match self {
+            SpanKind::Thread => "thread",
+            SpanKind::Turn(_) => "turn",
+            SpanKind::ModelCall(_) => "model_call",
+            SpanKind::ToolCall(_) => "tool_call",
+            SpanKind::Compaction(_) => "compaction",
+        }
+    }
+}
+
+/// What is known of a turn.
+#[derive(Clone, Debug, Default)]
+pub struct Turn<'a> {
+    /// Codex' id; absent before 0.100.
+    pub turn_id: Option<JsonText<'a>>,
+    /// The turn's place in its thread, starting at 1; abandoned ones count.
+    pub number: u32,
+    /// Whether the file itself marks where the turn starts and ends. If not,
+    /// it was inferred from the user's messages.
+    pub marked: bool,
+    /// The model asked for.
+    pub model: Option<JsonText<'a>>,
+    /// The reasoning effort asked for.
+    pub effort: Option<JsonText<'a>>,
+    /// The working directory.
+    pub cwd: Option<JsonText<'a>>,
+    /// When commands needed approval.
+    pub approval_policy: Option<RawJson<'a>>,
+    /// What commands could touch.
+    pub sandbox: Option<JsonText<'a>>,
+    /// The user's turn that led to this one, in whichever thread.
+    pub root_turn_id: Option<JsonText<'a>>,
+    /// The turn that spawned this one's thread.
+    pub parent_turn_id: Option<JsonText<'a>>,
+    /// What caused the turn: `exec`, `daemon_recovery`, …
+    pub trigger: Option<JsonText<'a>>,
+    /// The W3C trace id that Codex' own telemetry used.
+    pub trace_id: Option<JsonText<'a>>,
+    /// What the user typed, or another agent asked: indices into the thread's
+    /// items, harness text excluded.
+    pub input: Vec<ItemIx>,
+    /// What the user typed, where the file holds no item of it.
+    pub prompt: Option<JsonText<'a>>,
+    /// The agent's last message, as the end of the turn records it.
+    pub last_agent_message: Option<JsonText<'a>>,
+    /// From the turn's start to the first token, in milliseconds.
+    pub time_to_first_token_ms: Option<u64>,
+    /// How long it took by Codex' own clock, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// The model's context window, in tokens.
+    pub model_context_window: Option<u64>,
+    /// Whether the turn still belongs to the conversation.
+    pub fate: Fate,
+    /// What the review found, if the turn is one.
+    pub review: Option<Review<'a>>,
+}
+
+/// Whether a turn still belongs to the conversation. Its tokens were spent
+/// either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// It does.
+    #[default]
+    Kept,
+    /// The user took it back (`thread_rolled_back`).
+    RolledBack,
+    /// The user went on from before it, in another file (a revert).
+    Abandoned,
+}
+
+impl Fate {
+    /// Returns the word for it, as in the neutral output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Fate::Kept => "kept",
+            Fate::RolledBack => "rolled_back",
+            Fate::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// What is known of a turn that is a review.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Review<'a> {
+    /// What was reviewed, for people.
+    pub hint: Option<JsonText<'a>>,
+    /// The findings.
+    pub output: Option<RawJson<'a>>,
+}
+
+/// What is known of a model call.
+#[derive(Clone, Debug)]
+pub struct ModelCall<'a> {
+    /// The model asked for; reroutes by the provider are not recorded.
+    pub model: Option<JsonText<'a>>,
+    /// The reasoning effort asked for.
+    pub effort: Option<JsonText<'a>>,
+    /// The provider's id of the response (since 0.153).
+    pub response_id: Option<JsonText<'a>>,
+    /// What the model saw.
+    pub window: Window,
+    /// What it answered: indices into the thread's items, in file order.
+    pub output: Vec<ItemIx>,
+    /// By what evidence the call was told apart from its neighbours.
+    pub evidence: CallEvidence,
+    /// Whether the request was made to compact the history.
+    pub compaction: bool,
+}
+
+/// By what evidence a model call was told apart from its neighbours, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallEvidence {
+    /// A `token_usage_record`: exactly one for each response (since 0.153).
+    UsageRecord,
+    /// A `token_count` whose running total moved.
+    TokenCount,
+    /// A `turn_context`, of which there was one for each request before 0.107.
+    TurnContext,
+    /// Only that the model spoke again after something else did.
+    Items,
+}
+
+impl CallEvidence {
+    /// Returns the word for it, as in the neutral output.
+    pub fn word(self) -> &'static str {
+        match self {
+            CallEvidence::UsageRecord => "usage_record",
+            CallEvidence::TokenCount => "token_count",
+            CallEvidence::TurnContext => "turn_context",
+            CallEvidence::Items => "items",
+        }
+    }
+}
+
+/// What a model call saw of its thread's items: the `base` ranges of its
+/// [`History`](crate::History), then everything from there up to `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Index into the thread's [`histories`](crate::Thread::histories).
+    pub history: u32,
+    /// The first item that it did not see.
+    pub end: ItemIx,
+}
+
+/// What is known of a tool call.
+#[derive(Clone, Debug, Default)]
+pub struct ToolCall<'a> {
+    /// What joins call and output; absent where the provider gives none.
+    pub call_id: Option<JsonText<'a>>,
+    /// The tool as the model named it.
+    pub tool: Option<JsonText<'a>>,
+    /// The tool's namespace, if it has one other than `functions`.
+    pub namespace: Option<JsonText<'a>>,
+    /// What family of tools it belongs to.
+    pub family: ToolFamily,
+    /// The call: an index into the thread's items. Absent for what ran inside
+    /// another tool.
+    pub call_item: Option<ItemIx>,
+    /// The output: an index into the thread's items.
+    pub output_item: Option<ItemIx>,
+    /// The arguments where there is no call item.
+    pub arguments: Option<RawJson<'a>>,
+    /// What it printed or answered where there is no output item.
+    pub output_text: Option<RawJson<'a>>,
+    /// The command: a string, or an array of words.
+    pub command: Option<Cow<'a, str>>,
+    /// Where the command ran.
+    pub cwd: Option<Cow<'a, str>>,
+    /// The exit code.
+    pub exit_code: Option<i64>,
+    /// Whether the tool says that it worked.
+    pub success: Option<bool>,
+    /// How long it took, as recorded; neither approval nor waiting is in it.
+    pub duration: Option<SignedDuration>,
+    /// The session of a command that still ran when the call returned.
+    pub running_session: Option<Cow<'a, str>>,
+    /// The MCP server and its tool.
+    pub mcp: Option<(JsonText<'a>, JsonText<'a>)>,
+    /// The files that a patch changed: a map of path to change.
+    pub changes: Option<RawJson<'a>>,
+    /// What a web search did.
+    pub search: Option<RawJson<'a>>,
+    /// The threads that it spawned.
+    pub spawned: Vec<Cow<'a, str>>,
+    /// Who ran it, if not the model: `user_shell`.
+    pub source: Option<JsonText<'a>>,
+}
+
+/// What family of tools a call belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ToolFamily {
+    /// A function of the harness or of the embedding program.
+    #[default]
+    Function,
+    /// A shell command.
+    Command,
+    /// Input to a command that still runs.
+    CommandInput,
+    /// A patch.
+    Patch,
+    /// A tool of an MCP server.
+    Mcp,
+    /// A search on the web.
+    WebSearch,
+    /// An image made.
+    ImageGeneration,
+    /// An image looked at.
+    ImageView,
+    /// A plan made or changed.
+    Plan,
+    /// A tool that concerns other agents.
+    Agents,
+    /// A script of code mode, which runs other tools.
+    CodeMode,
+    /// A search for tools.
+    ToolSearch,
+}
+
+impl ToolFamily {
+    /// Returns the word for it, as in the neutral output.
+    pub fn word(self) -> &'static str {
+        match self {
+            ToolFamily::Function => "function",
+            ToolFamily::Command => "command",
+            ToolFamily::CommandInput => "command_input",
+            ToolFamily::Patch => "patch",
+            ToolFamily::Mcp => "mcp",
+            ToolFamily::WebSearch => "web_search",
+            ToolFamily::ImageGeneration => "image_generation",
+            ToolFamily::ImageView => "image_view",
+            ToolFamily::Plan => "plan",
+            ToolFamily::Agents => "agents",
+            ToolFamily::CodeMode => "code_mode",
+            ToolFamily::ToolSearch => "tool_search",
+        }
+    }
+}
+
+/// What is known of a compaction.
+#[derive(Clone, Debug, Default)]
+pub struct Compaction<'a> {
+    /// The summary; absent for a remote compaction, which is opaque.
+    pub summary: Option<JsonText<'a>>,
+    /// The whole new history: copies of items, not new ones.
+    pub replacement_history: Option<RawJson<'a>>,
+    /// The number of the new context window.
+    pub window_number: Option<u64>,
+}
+
+/// Another trace that a span refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link<'a> {
+    /// In what way.
+    pub relation: Relation,
+    /// The thread referred to.
+    pub thread_id: Cow<'a, str>,
+}
+
+/// In what way a span refers to another trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// The thread's history continues the other's.
+    ForkedFrom,
+    /// The other thread spawned this one; its file is not here.
+    SpawnedBy,
+    /// This call spawned the other thread; its file is not here.
+    Spawned,
+}
+
+impl Relation {
+    /// Returns the word for it, as in the neutral output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Relation::ForkedFrom => "forked_from",
+            Relation::SpawnedBy => "spawned_by",
+            Relation::Spawned => "spawned",
+        }
+    }
+}
+
+/// Something that happened during a span.
+#[derive(Clone, Debug)]
+pub struct Event<'a> {
+    /// When, if the file says.
+    pub at: Option<Timestamp>,
+    /// The line, starting at 1, of the span's rollout.
+    pub line: u64,
+    /// What.
+    pub kind: EventKind<'a>,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind<'a> {
+    /// The user typed something while the agent worked.
+    Steering(JsonText<'a>),
+    /// Something failed.
+    Error {
+        /// What, for people.
+        message: Option<JsonText<'a>>,
+        /// Codex' code for it.
+        info: Option<RawJson<'a>>,
+    },
+    /// The account's rate limits, when they changed.
+    RateLimits(RawJson<'a>),
+    /// A guardian judged an action.
+    GuardianAssessment(codex_rollout::item::event_msg::GuardianAssessment<'a>),
+    /// Another agent started, was spoken to, was interrupted or completed.
+    SubAgentActivity(codex_rollout::item::turn_item::SubAgentActivity<'a>),
+    /// The thread got a name.
+    ThreadNamed(JsonText<'a>),
+    /// The thread's goal changed.
+    Goal(RawJson<'a>),
+    /// Turns were taken back.
+    RolledBack(u64),
+    /// A plan was written down.
+    Plan(JsonText<'a>),
+    /// A hook put in a prompt.
+    HookPrompt(Option<RawJson<'a>>),
+    /// An output whose call is not here.
+    OrphanOutput {
+        /// The call that it names.
+        call_id: Option<JsonText<'a>>,
+    },
+    /// Something about a turn that had ended before: a command's late exit.
+    Late {
+        /// The type of the item or event.
+        what: &'static str,
+        /// The call concerned.
+        id: Option<JsonText<'a>>,
+        /// The exit code, if it was a command.
+        exit_code: Option<i64>,
+    },
+    /// A record of a type that this version does not know.
+    Unknown {
+        /// The type.
+        kind: Option<JsonText<'a>>,
+    },
+}
+
+impl EventKind<'_> {
+    /// Returns the word for it, as in the neutral output.
+    pub fn word(&self) -> &'static str {
+        match self {
+            EventKind::Steering(_) => "steering",
+            EventKind::Error { .. } => "error",
+            EventKind::RateLimits(_) => "rate_limits",
+            EventKind::GuardianAssessment(_) => "guardian_assessment",
+            EventKind::SubAgentActivity(_) => "sub_agent_activity",
+            EventKind::ThreadNamed(_) => "thread_named",
+            EventKind::Goal(_) => "goal",
+            EventKind::RolledBack(_) => "rolled_back",
+            EventKind::Plan(_) => "plan",
+            EventKind::HookPrompt(_) => "hook_prompt",
+            EventKind::OrphanOutput { .. } => "orphan_output",
+            EventKind::Late { .. } => "late",
+            EventKind::Unknown { .. } => "unknown",
+        }
+    }
+}
+
+/// Returns a span's index as a number to count with.
+impl SpanIx {
+    /// Returns the index as a number.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}

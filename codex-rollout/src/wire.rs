@@ -99,6 +99,8 @@ pub(crate) fn peek_tag<'a>(cursor: &Cursor<'a>) -> Result<Option<JsonText<'a>>> 
 ///
 /// A macro because the alternative is four hundred lines that say the same.
 macro_rules! wire {
+    (@raw $lt:lifetime) => { $crate::text::RawJson<$lt> };
+    (@raw) => { $crate::text::RawJson<'_> };
     ($(#[$meta:meta])* pub struct $name:ident $(<$lt:lifetime>)? {
         $( $(#[$field_meta:meta])* pub $field:ident: $ty:ty = $first:literal $(| $other:literal)* , )*
     }) => {
@@ -107,6 +109,14 @@ macro_rules! wire {
         #[non_exhaustive]
         pub struct $name $(<$lt>)? {
             $( $(#[$field_meta])* pub $field: Option<$ty>, )*
+        }
+
+        impl $(<$lt>)? $name $(<$lt>)? {
+            /// Reads the record from a value that was kept raw; `None` if it is
+            /// not an object.
+            pub fn from_raw(raw: wire!(@raw $($lt)?)) -> Option<Self> {
+                $crate::wire::Field::read(&mut raw.cursor()).ok().flatten()
+            }
         }
 
         impl<'de $(: $lt, $lt)?> $crate::wire::Field<'de> for $name $(<$lt>)? {

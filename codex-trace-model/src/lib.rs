@@ -13,6 +13,7 @@
 //!
 //! Files and directories (see `codex-rollout`), output formats, cost.
 
+mod build;
 mod diagnostic;
 mod group;
 mod session;

@@ -1,15 +1,19 @@
-use codex_rollout::Source;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
-use crate::trace::Trace;
+use codex_rollout::item::session_meta::ThreadOrigin;
+use codex_rollout::{JsonText, Source};
+
+use crate::build::{ResolvedThread, ThreadBuilder};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::span::{Link, Relation, SpanKind};
+use crate::trace::{SpanIx, ThreadIx, Trace};
 
 /// One opened file of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct RolloutInput<'a> {
     /// What to call the file in provenance and diagnostics.
     pub path: &'a str,
-    /// What tells several files of one thread apart; see
-    /// [`RolloutHead::rollout_id`](codex_rollout::RolloutHead).
-    pub rollout_id: &'a str,
     /// The thread, unless the file itself says otherwise.
     pub thread_id: &'a str,
     /// The file.
@@ -19,9 +23,295 @@ pub struct RolloutInput<'a> {
 }
 
 /// Resolves the files of one session, as [`group`](crate::group) put them
-/// together, into its trace.
+/// together, into its trace: the root thread's files first, each thread's in
+/// the order written.
 ///
 /// Never fails: what cannot be used becomes a diagnostic.
-pub fn resolve<'a>(_rollouts: &[RolloutInput<'a>]) -> Trace<'a> {
-    Trace { threads: Vec::new(), spans: Vec::new(), diagnostics: Vec::new() }
+///
+/// # Panics
+///
+/// If there is no file at all.
+pub fn resolve<'a>(rollouts: &[RolloutInput<'a>]) -> Trace<'a> {
+    let mut order: Vec<&str> = Vec::new();
+    let mut builders: HashMap<&str, ThreadBuilder<'a>> = HashMap::new();
+    for rollout in rollouts {
+        let builder = builders.entry(rollout.thread_id).or_insert_with(|| {
+            order.push(rollout.thread_id);
+            ThreadBuilder::new(rollout.thread_id)
+        });
+        builder.read(rollout);
+    }
+    let threads: Vec<ResolvedThread<'a>> =
+        order.iter().filter_map(|id| builders.remove(id)).map(ThreadBuilder::finish).collect();
+    assert!(!threads.is_empty(), "a session has at least one file");
+    Linker::new(threads).link()
+}
+
+/// Where a thread hangs: a span of another thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    thread: usize,
+    span: SpanIx,
+}
+
+/// Puts the threads of a session together.
+struct Linker<'a> {
+    threads: Vec<ResolvedThread<'a>>,
+    /// By thread; `None` for the root.
+    places: Vec<Option<Place>>,
+    by_id: HashMap<String, usize>,
+}
+
+impl<'a> Linker<'a> {
+    fn new(threads: Vec<ResolvedThread<'a>>) -> Linker<'a> {
+        let by_id =
+            threads.iter().enumerate().map(|(ix, it)| (it.thread.id.clone(), ix)).collect();
+        let places = vec![None; threads.len()];
+        Linker { threads, places, by_id }
+    }
+
+    fn link(mut self) -> Trace<'a> {
+        for child in 1..self.threads.len() {
+            let place = self.place_of(child);
+            let root = Place { thread: 0, span: SpanIx(0) };
+            self.places[child] = Some(if self.is_above(child, place.thread) { root } else { place });
+        }
+        self.note_missing();
+        self.flatten()
+    }
+
+    /// Finds the span that a thread hangs under: the call that spawned it by
+    /// its own word, by the agent's path, or at least the turn or the thread.
+    fn place_of(&self, child: usize) -> Place {
+        let it = &self.threads[child].thread;
+        let parent = it.parent_thread_id.as_deref().and_then(|id| self.by_id.get(id)).copied();
+        let parents = parent.into_iter().chain((0..self.threads.len()).filter(|ix| Some(*ix) != parent));
+        for thread in parents.filter(|ix| *ix != child) {
+            if let Some(span) = self.spawning_call(thread, &it.id) {
+                return Place { thread, span };
+            }
+        }
+        let thread = parent.unwrap_or(0);
+        let span = self
+            .named_call(thread, child)
+            .or_else(|| self.spawning_turn(thread, child))
+            .or_else(|| self.review_turn(thread, child))
+            .unwrap_or(SpanIx(0));
+        Place { thread, span }
+    }
+
+    fn spawning_call(&self, thread: usize, child_id: &str) -> Option<SpanIx> {
+        let spawns = |span: &crate::Span<'a>| match &span.kind {
+            SpanKind::ToolCall(call) => call.spawned.iter().any(|id| id == child_id),
+            _ => false,
+        };
+        self.threads[thread].spans.iter().position(spawns).map(span_ix)
+    }
+
+    /// The spawning call whose output names the child's path (before 0.139).
+    fn named_call(&self, thread: usize, child: usize) -> Option<SpanIx> {
+        let meta = &self.threads[child].thread.meta;
+        let spawned = match meta.source {
+            Some(ThreadOrigin::Spawned(spawn)) => spawn.agent_path,
+            _ => None,
+        };
+        let path = meta.agent_path.or(spawned)?.decode();
+        let named = self.threads[thread].named_agents.iter();
+        let mut calls = named.filter(|(_, agent)| *agent == path).map(|(span, _)| *span);
+        calls.next()
+    }
+
+    fn spawning_turn(&self, thread: usize, child: usize) -> Option<SpanIx> {
+        let parent_turn = self.threads[child].turns.iter().find_map(|turn| turn.parent_turn_id)?;
+        let turns = self.threads[thread].turns.iter();
+        let mut same = turns.filter(|turn| turn.turn_id == Some(parent_turn));
+        same.next().map(|turn| turn.span)
+    }
+
+    /// The review during which a reviewer's thread was made.
+    fn review_turn(&self, thread: usize, child: usize) -> Option<SpanIx> {
+        let it = &self.threads[child].thread;
+        let reviewer = matches!(it.meta.source, Some(ThreadOrigin::Subagent(what)) if what.is("review"));
+        let created = it.created.filter(|_| reviewer)?;
+        let parent = &self.threads[thread];
+        parent.turns.iter().filter(|turn| turn.review).map(|turn| turn.span).find(|span| {
+            let span = &parent.spans[span.index()];
+            span.start.is_some_and(|start| start <= created)
+                && span.end.is_none_or(|end| created <= end)
+        })
+    }
+
+    /// Whether `upper` is `lower` itself or hangs over it.
+    fn is_above(&self, upper: usize, lower: usize) -> bool {
+        let mut at = Some(lower);
+        while let Some(thread) = at {
+            if thread == upper {
+                return true;
+            }
+            at = self.places[thread].map(|place| place.thread);
+        }
+        false
+    }
+
+    /// Links to threads whose files are not here.
+    fn note_missing(&mut self) {
+        for ix in 0..self.threads.len() {
+            let by_id = &self.by_id;
+            let it = &mut self.threads[ix];
+            let path = it.thread.rollouts[0].path.clone();
+            let mut missing = |what: String| {
+                it.diagnostics.push(Diagnostic {
+                    code: Code::MissingThread,
+                    path: path.clone(),
+                    position: None,
+                    column: None,
+                    text: what,
+                });
+            };
+            for span in &mut it.spans {
+                let SpanKind::ToolCall(call) = &span.kind else { continue };
+                for id in call.spawned.iter().filter(|id| !by_id.contains_key(id.as_ref())) {
+                    missing(format!("thread {id}, which `{}` spawned, is not here", span.key));
+                    span.links.push(Link { relation: Relation::Spawned, thread_id: id.clone() });
+                }
+            }
+            let parent = it.thread.parent_thread_id.clone();
+            if let Some(id) = parent.clone().filter(|id| !by_id.contains_key(id)) {
+                missing(format!("thread {id}, which spawned this one, is not here"));
+                let thread_id = Cow::Owned(id);
+                it.spans[0].links.push(Link { relation: Relation::SpawnedBy, thread_id });
+            }
+            let forked = it.thread.meta.forked_from_id.map(JsonText::decode);
+            if let Some(thread_id) = forked.filter(|id| Some(id.as_ref()) != parent.as_deref()) {
+                it.spans[0].links.push(Link { relation: Relation::ForkedFrom, thread_id });
+            }
+        }
+    }
+
+    /// Puts all spans into one list, each thread's right after the span that
+    /// it hangs under.
+    fn flatten(mut self) -> Trace<'a> {
+        let mut below: HashMap<(usize, u32), Vec<usize>> = HashMap::new();
+        for (child, place) in self.places.iter().enumerate() {
+            if let Some(place) = place {
+                below.entry((place.thread, place.span.0)).or_default().push(child);
+            }
+        }
+        let mut flat = Flat::default();
+        // A thread, where it goes on, and the new indices of its spans so far.
+        let mut stack: Vec<(usize, usize, Vec<SpanIx>)> = vec![(0, 0, Vec::new())];
+        while let Some((thread, local, mut map)) = stack.pop() {
+            if local == 0 {
+                flat.open(thread);
+            }
+            let Some(span) = self.threads[thread].spans.get_mut(local) else {
+                flat.maps.insert(thread, map);
+                continue;
+            };
+            let mut span = std::mem::replace(span, placeholder());
+            span.thread = flat.ix_of(thread);
+            span.parent = match span.parent {
+                Some(parent) => Some(map[parent.index()]),
+                None => flat.outer.get(&thread).copied(),
+            };
+            let at = flat.push(span);
+            map.push(at);
+            stack.push((thread, local + 1, map));
+            let children = below.remove(&(thread, span_ix(local).0)).unwrap_or_default();
+            for &child in children.iter().rev() {
+                flat.outer.insert(child, at);
+                stack.push((child, 0, Vec::new()));
+            }
+        }
+        flat.finish(self.threads)
+    }
+}
+
+fn span_ix(ix: usize) -> SpanIx {
+    SpanIx(u32::try_from(ix).expect("fewer than 2^32 spans"))
+}
+
+/// What is left in a thread's list where a span was taken out.
+fn placeholder<'a>() -> crate::Span<'a> {
+    crate::Span {
+        key: String::new(),
+        thread: ThreadIx(0),
+        parent: None,
+        name: Cow::Borrowed(""),
+        start: None,
+        end: None,
+        status: crate::Status::Ok,
+        usage: None,
+        kind: SpanKind::Thread,
+        links: Vec::new(),
+        events: Vec::new(),
+        recorded: None,
+        provenance: crate::Provenance { rollout: crate::RolloutIx(0), first_line: 1, last_line: 1 },
+        outlives_parent: false,
+    }
+}
+
+/// The flat list of spans while it grows.
+#[derive(Default)]
+struct Flat<'a> {
+    spans: Vec<crate::Span<'a>>,
+    /// Threads in the order of their spans.
+    order: Vec<usize>,
+    /// The span that a thread hangs under.
+    outer: HashMap<usize, SpanIx>,
+    maps: HashMap<usize, Vec<SpanIx>>,
+}
+
+impl<'a> Flat<'a> {
+    fn open(&mut self, thread: usize) {
+        self.order.push(thread);
+    }
+
+    fn ix_of(&self, thread: usize) -> ThreadIx {
+        let ix = self.order.iter().position(|it| *it == thread).unwrap_or(0);
+        ThreadIx(u32::try_from(ix).expect("fewer than 2^32 threads"))
+    }
+
+    /// Adds a span; a thread's is marked if it goes on after what it hangs under.
+    fn push(&mut self, mut span: crate::Span<'a>) -> SpanIx {
+        if let (SpanKind::Thread, Some(parent)) = (&span.kind, span.parent) {
+            let parent = &self.spans[parent.index()];
+            if let (Some(outer), Some(start)) = (parent.start, span.start)
+                && start < outer
+            {
+                span.recorded = Some((span.start, span.end));
+                span.start = Some(outer);
+                span.end = span.end.map(|end| end.max(outer));
+            }
+            let last = span.end.or(span.start);
+            span.outlives_parent = parent.end.zip(last).is_some_and(|(outer, end)| end > outer);
+        }
+        self.spans.push(span);
+        span_ix(self.spans.len() - 1)
+    }
+
+    fn finish(mut self, threads: Vec<ResolvedThread<'a>>) -> Trace<'a> {
+        let ends = self.spans.iter().filter_map(|span| span.end.or(span.start)).max();
+        // The session lasts as long as its longest thread.
+        if self.spans[0].end.is_some() {
+            self.spans[0].end = self.spans[0].end.max(ends);
+        }
+        let mut diagnostics = Vec::new();
+        let mut resolved: HashMap<usize, ResolvedThread<'a>> =
+            threads.into_iter().enumerate().collect();
+        let mut out = Vec::with_capacity(self.order.len());
+        for ix in std::mem::take(&mut self.order) {
+            let Some(mut it) = resolved.remove(&ix) else { continue };
+            let map = self.maps.remove(&ix).unwrap_or_default();
+            it.thread.span = map[0];
+            for item in &mut it.thread.items {
+                item.turn = item.turn.map(|turn| map[turn.index()]);
+            }
+            diagnostics.append(&mut it.diagnostics);
+            out.push(it.thread);
+        }
+        let mut trace = Trace { threads: out, spans: self.spans, diagnostics };
+        trace.set_depths();
+        trace
+    }
 }

@@ -34,6 +34,9 @@ pub struct Span<'a> {
     pub links: Vec<Link<'a>>,
     /// What happened meanwhile.
     pub events: Vec<Event<'a>>,
+    /// When the file says it began and ended, where that lay outside of its
+    /// parent or backwards, and `start` and `end` were moved.
+    pub recorded: Option<(Option<Timestamp>, Option<Timestamp>)>,
     /// The lines it was read from.
     pub provenance: Provenance,
     /// Whether it goes on after its parent has ended, as a subagent does after
@@ -164,7 +167,8 @@ pub struct Turn<'a> {
     pub duration_ms: Option<u64>,
     /// The model's context window, in tokens.
     pub model_context_window: Option<u64>,
-    /// Whether the turn still belongs to the conversation.
+    /// Whether the turn still belongs to the conversation. Not part of the turn
+    /// as it happened: what the user does later decides it.
     pub fate: Fate,
     /// What the review found, if the turn is one.
     pub review: Option<Review<'a>>,
@@ -431,6 +435,8 @@ pub enum EventKind<'a> {
     RolledBack(u64),
     /// A plan was written down.
     Plan(JsonText<'a>),
+    /// A message between agents, of which the file holds no item (0.140 to 0.142).
+    AgentMessage(codex_rollout::item::compacted::InterAgentCommunication<'a>),
     /// A hook put in a prompt.
     HookPrompt(Option<RawJson<'a>>),
     /// An output whose call is not here.
@@ -467,18 +473,11 @@ impl EventKind<'_> {
             EventKind::Goal(_) => "goal",
             EventKind::RolledBack(_) => "rolled_back",
             EventKind::Plan(_) => "plan",
+            EventKind::AgentMessage(_) => "agent_message",
             EventKind::HookPrompt(_) => "hook_prompt",
             EventKind::OrphanOutput { .. } => "orphan_output",
             EventKind::Late { .. } => "late",
             EventKind::Unknown { .. } => "unknown",
         }
-    }
-}
-
-/// Returns a span's index as a number to count with.
-impl SpanIx {
-    /// Returns the index as a number.
-    pub fn index(self) -> usize {
-        self.0 as usize
     }
 }

@@ -11,6 +11,13 @@ use crate::span::{Span, SpanKind, Status};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpanIx(pub u32);
 
+impl SpanIx {
+    /// Returns the index as a number.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The index of a thread in [`Trace::threads`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThreadIx(pub u32);
@@ -20,7 +27,7 @@ pub struct ThreadIx(pub u32);
 pub struct ItemIx(pub u32);
 
 /// The index of a file in [`Thread::rollouts`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RolloutIx(pub u32);
 
 /// A session: a root thread with every subagent's thread under it.
@@ -180,6 +187,15 @@ impl<'a> Trace<'a> {
     /// Returns how the session stands: as its root thread does.
     pub fn status(&self) -> &Status<'a> {
         &self.span(self.root().span).status
+    }
+
+    /// Counts how far each thread is from the root.
+    pub(crate) fn set_depths(&mut self) {
+        for ix in 1..self.threads.len() {
+            let parent = self.span(self.threads[ix].span).parent;
+            let upper = parent.map_or(0, |parent| self.span(parent).thread.0 as usize);
+            self.threads[ix].depth = self.threads[upper].depth + 1;
+        }
     }
 
     /// Checks what every trace promises: one root, parents first, keys unique

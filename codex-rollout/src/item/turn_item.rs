@@ -95,7 +95,7 @@ wire! {
         /// `completed`, `failed`, `declined`, `in_progress`.
         pub status: JsonText<'a> = b"status",
         /// What it printed, shortened.
-        pub aggregated_output: JsonText<'a> = b"aggregated_output",
+        pub aggregated_output: RawJson<'a> = b"aggregated_output",
         /// The exit code.
         pub exit_code: i64 = b"exit_code",
         /// How long the process ran.
@@ -117,7 +117,7 @@ wire! {
         /// `completed`, `failed`, `declined`.
         pub status: JsonText<'a> = b"status",
         /// What the tool printed.
-        pub stdout: JsonText<'a> = b"stdout",
+        pub stdout: RawJson<'a> = b"stdout",
         /// What the tool complained about.
         pub stderr: JsonText<'a> = b"stderr",
         /// A map of path to change.

@@ -1,0 +1,461 @@
+//! Events: brackets of turns, and details of what happened in them.
+
+use codex_rollout::item::event_msg::{
+    EnteredReviewMode, ItemCompleted, TaskComplete, TaskStarted, TurnAborted, UserMessage,
+};
+use codex_rollout::item::turn_item::{ReviewItem, SubAgentActivity};
+use codex_rollout::{EventMsg, JsonText, RawJson, TurnItem};
+use std::borrow::Cow;
+
+use crate::build::tool_call::{Detail, ToolDraft};
+use crate::build::turn::{MarkKind, Settings};
+use crate::build::{ECHO, FOREIGN, Outcome, Place, ThreadBuilder, output, stamp};
+use crate::diagnostic::Code;
+use crate::span::{EventKind, Fate, Review, Status, ToolFamily};
+
+impl<'a> ThreadBuilder<'a> {
+    pub(super) fn take_event(&mut self, event: &EventMsg<'a>, place: Place) -> Outcome {
+        match event {
+            EventMsg::TokenCount(count) => self.take_count(count, place),
+            EventMsg::ItemCompleted(done) => self.take_item_completed(done, place),
+            EventMsg::UserMessage(message) => self.take_user_message(message, place),
+            EventMsg::AgentMessage(message) => self.take_answer(message.message),
+            EventMsg::AgentReasoning(_) => Outcome::Ignored(ECHO),
+            EventMsg::TaskStarted(started) => self.take_started(started, place),
+            EventMsg::TaskComplete(complete) => self.take_complete(complete, place),
+            EventMsg::TurnAborted(aborted) => self.take_aborted(aborted, place),
+            EventMsg::ThreadRolledBack(back) => {
+                self.take_rollback(back.num_turns.unwrap_or(0), place)
+            }
+            EventMsg::ContextCompacted => Outcome::Ignored("context_compacted"),
+            EventMsg::UndoCompleted => Outcome::Ignored("undo_completed"),
+            EventMsg::EnteredReviewMode(entered) => self.take_review_start(entered, place),
+            EventMsg::ExitedReviewMode(exited) => {
+                self.take_review_end(exited.turn_id, exited.review_output, place)
+            }
+            EventMsg::ThreadNameUpdated(named) => {
+                self.name = named.thread_name.or(self.name);
+                match named.thread_name {
+                    Some(name) => self.push_event(place, EventKind::ThreadNamed(name)),
+                    None => Outcome::Span,
+                }
+            }
+            EventMsg::ThreadGoalUpdated(updated) => match updated.goal {
+                Some(goal) => self.push_event(place, EventKind::Goal(goal)),
+                None => Outcome::Span,
+            },
+            EventMsg::ThreadSettingsApplied(applied) => {
+                if let Some(settings) = applied.thread_settings {
+                    self.settings =
+                        Settings { model: settings.model, effort: settings.reasoning_effort };
+                }
+                Outcome::Span
+            }
+            EventMsg::Error(error) => self.push_event(
+                place,
+                EventKind::Error { message: error.message, info: error.codex_error_info },
+            ),
+            EventMsg::GuardianAssessment(judged) => {
+                self.push_event(place, EventKind::GuardianAssessment(*judged))
+            }
+            EventMsg::Unknown(event) => self.take_unknown(event.kind, place),
+            _ => self.take_detail_event(event, place),
+        }
+    }
+
+    /// Takes in an event that details a tool call.
+    fn take_detail_event(&mut self, event: &EventMsg<'a>, place: Place) -> Outcome {
+        let (what, turn_id, detail) = match event {
+            EventMsg::ExecCommandEnd(it) => ("exec_command_end", it.turn_id, Detail::of_command(it)),
+            EventMsg::McpToolCallEnd(it) => ("mcp_tool_call_end", it.turn_id, Detail::of_mcp(it)),
+            EventMsg::PatchApplyEnd(it) => ("patch_apply_end", it.turn_id, Detail::of_patch(it)),
+            EventMsg::WebSearchEnd(it) => ("web_search_end", None, Detail::of_search(it)),
+            EventMsg::ImageGenerationEnd(it) => ("image_generation_end", None, Detail::of_image(it)),
+            EventMsg::ViewImageToolCall(it) => ("view_image_tool_call", None, Detail::of_image_view(it)),
+            EventMsg::DynamicToolCallRequest(it) => {
+                ("dynamic_tool_call_request", it.turn_id, Detail::of_dynamic(it))
+            }
+            EventMsg::DynamicToolCallResponse(it) => {
+                ("dynamic_tool_call_response", it.turn_id, Detail::of_dynamic(it))
+            }
+            EventMsg::CollabEnd(it) => {
+                let spawning = it.new_thread_id.is_some();
+                ("collab_agent_end", None, Detail::of_collab(it, spawning))
+            }
+            EventMsg::SubAgentActivity(it) => return self.take_activity(it, place),
+            _ => return self.take_unknown(None, place),
+        };
+        self.take_detail(what, turn_id, detail, place)
+    }
+
+    fn take_started(&mut self, started: &TaskStarted<'a>, place: Place) -> Outcome {
+        let open = self.open.map(|open| self.turns[open].turn.turn_id);
+        if self.in_review() && open != Some(started.turn_id) {
+            // The reviewer's own turn, forwarded; it is in the reviewer's file.
+            return Outcome::Ignored(FOREIGN);
+        }
+        let turn = self.open_turn(started.turn_id, true, place);
+        let turn = &mut self.turns[turn].turn;
+        turn.model_context_window = started.model_context_window;
+        turn.trace_id = started.trace_id;
+        let cause = started.attribution.unwrap_or_default();
+        turn.root_turn_id = started.root_turn_id.or(cause.root_turn_id);
+        turn.parent_turn_id = cause.parent_turn_id;
+        turn.trigger = cause.turn_trigger;
+        Outcome::Span
+    }
+
+    /// Finds the turn that an end belongs to; opens one if nothing is open.
+    /// `None` if that turn has ended before.
+    fn turn_to_end(&mut self, turn_id: Option<JsonText<'a>>, place: Place) -> Option<usize> {
+        if let Some(open) = self.open_turn_of(turn_id) {
+            return Some(open);
+        }
+        if turn_id.and_then(|id| self.named_turn(id)).is_some() {
+            return None;
+        }
+        Some(self.open.unwrap_or_else(|| self.open_turn(turn_id, true, place)))
+    }
+
+    fn take_complete(&mut self, complete: &TaskComplete<'a>, place: Place) -> Outcome {
+        let Some(turn) = self.turn_to_end(complete.turn_id, place) else {
+            return self.late("task_complete", complete.turn_id, place);
+        };
+        let draft = &mut self.turns[turn];
+        draft.turn.last_agent_message = complete.last_agent_message;
+        draft.turn.duration_ms = complete.duration_ms;
+        draft.turn.time_to_first_token_ms = complete.time_to_first_token_ms;
+        if let Some(error) = complete.error {
+            let message = error.message.map_or("failed".into(), JsonText::decode);
+            draft.status = Status::Error { message };
+        }
+        self.end_turn(turn, place)
+    }
+
+    fn take_aborted(&mut self, aborted: &TurnAborted<'a>, place: Place) -> Outcome {
+        let Some(turn) = self.turn_to_end(aborted.turn_id, place) else {
+            return self.late("turn_aborted", aborted.turn_id, place);
+        };
+        let draft = &mut self.turns[turn];
+        draft.turn.duration_ms = aborted.duration_ms;
+        if !aborted.reason.is_some_and(|reason| reason.is("review_ended")) {
+            let reason = aborted.reason.map_or("interrupted".into(), JsonText::decode);
+            draft.status = Status::Interrupted { reason };
+        }
+        self.end_turn(turn, place)
+    }
+
+    fn end_turn(&mut self, turn: usize, place: Place) -> Outcome {
+        let draft = &mut self.turns[turn];
+        draft.touch(place.line, place.at);
+        draft.end = place.at;
+        draft.closed = true;
+        // The file told where it ends, wherever it began.
+        draft.turn.marked |= draft.turn.turn_id.is_some();
+        if self.open == Some(turn) {
+            self.open = None;
+        }
+        Outcome::Span
+    }
+
+    fn late(&mut self, what: &'static str, id: Option<JsonText<'a>>, place: Place) -> Outcome {
+        self.push_event(place, EventKind::Late { what, id, exit_code: None })
+    }
+
+    fn take_user_message(&mut self, message: &UserMessage<'a>, place: Place) -> Outcome {
+        if self.in_review() {
+            return Outcome::Ignored(FOREIGN);
+        }
+        if message.kind.is_some_and(|kind| !kind.is("plain")) {
+            return Outcome::Ignored("user_message of the harness");
+        }
+        let text = message.message.filter(|text| !text.is_empty());
+        let typed = text.is_some() || message.local_images.is_some_and(|it| it.raw() != b"[]");
+        if !typed {
+            // An image that `view_image` put in, or nothing at all.
+            return Outcome::Ignored("user_message without text");
+        }
+        match self.open {
+            Some(open) if self.turns[open].turn.marked => self.take_prompt(open, text, place),
+            _ => self.open_prompted(text, place),
+        }
+    }
+
+    /// The first message of a marked turn is its prompt, a later one steers it.
+    fn take_prompt(&mut self, turn: usize, text: Option<JsonText<'a>>, place: Place) -> Outcome {
+        let draft = &mut self.turns[turn];
+        draft.touch(place.line, place.at);
+        match text {
+            Some(text) if draft.turn.prompt.is_some() => {
+                self.push_event(place, EventKind::Steering(text))
+            }
+            _ => {
+                draft.turn.prompt = text;
+                Outcome::Ignored(ECHO)
+            }
+        }
+    }
+
+    /// Before turns were marked, the user's message began one. The harness'
+    /// messages and the user's own, right before the event, belong to it.
+    fn open_prompted(&mut self, text: Option<JsonText<'a>>, place: Place) -> Outcome {
+        let first = self.take_back_inputs();
+        let start = self.items.get(first).map_or(place, |item| Place {
+            line: item.position.line(),
+            position: item.position,
+            ordinal: item.ordinal,
+            at: item.at,
+        });
+        let turn = self.open_turn(None, false, place);
+        self.turns[turn].first_line = start.line;
+        self.turns[turn].start = start.at.or(place.at);
+        self.adopt(first, turn);
+        self.turns[turn].turn.prompt = text;
+        Outcome::Span
+    }
+
+    /// Takes the inputs at the end of the open turn out of it again; returns
+    /// the first of them.
+    fn take_back_inputs(&mut self) -> usize {
+        let mut first = self.items.len();
+        if let Some(open) = self.open {
+            let marks = &mut self.turns[open].marks;
+            while let Some(MarkKind::Input(ix)) = marks.last().map(|mark| mark.kind) {
+                first = ix.0 as usize;
+                marks.pop();
+            }
+            let input = &mut self.turns[open].turn.input;
+            input.retain(|ix| (ix.0 as usize) < first);
+            let items = &self.items[..first];
+            let last = items.last().map(|item| (item.position.line(), item.at));
+            if let Some((line, at)) = last {
+                let draft = &mut self.turns[open];
+                let marked = draft.marks.last().map_or((0, None), |mark| (mark.line, mark.at));
+                draft.last_line = line.max(marked.0).max(draft.first_line);
+                draft.last_at = at.max(marked.1).max(draft.start);
+            }
+            return first;
+        }
+        while first > 0 && self.items[first - 1].turn.is_none() {
+            first -= 1;
+        }
+        first
+    }
+
+    fn take_answer(&mut self, text: Option<JsonText<'a>>) -> Outcome {
+        if let Some(open) = self.open.filter(|_| !self.in_review()) {
+            self.turns[open].last_answer = text;
+        }
+        Outcome::Ignored(ECHO)
+    }
+
+    fn take_rollback(&mut self, turns: u64, place: Place) -> Outcome {
+        self.close_open_turn();
+        let mut first_item = None;
+        let kept = self.turns.iter_mut().enumerate().rev();
+        let last = kept.filter(|(_, turn)| turn.turn.fate == Fate::Kept);
+        for (ix, turn) in last.take(usize::try_from(turns).unwrap_or(usize::MAX)) {
+            turn.turn.fate = Fate::RolledBack;
+            first_item = Some(ix);
+        }
+        if let Some(turn) = first_item {
+            let of_turn = |it: &crate::trace::Item<'a>| it.turn.is_some_and(|t| t.index() >= turn);
+            let cut = self.items.iter().position(of_turn).unwrap_or(self.items.len());
+            self.branch_history(u32::try_from(cut).unwrap_or(u32::MAX));
+        }
+        self.push_event(place, EventKind::RolledBack(turns))
+    }
+
+    fn in_review(&self) -> bool {
+        self.open.is_some_and(|open| {
+            self.turns[open].turn.review.is_some() && !self.turns[open].review_done
+        })
+    }
+
+    fn take_review_start(&mut self, entered: &EnteredReviewMode<'a>, place: Place) -> Outcome {
+        self.begin_review(entered.turn_id, entered.user_facing_hint, place)
+    }
+
+    fn begin_review(
+        &mut self,
+        turn_id: Option<JsonText<'a>>,
+        hint: Option<JsonText<'a>>,
+        place: Place,
+    ) -> Outcome {
+        let own = |turn: usize, this: &Self| this.turns[turn].turn.marked;
+        let open = self.open_turn_of(turn_id).filter(|open| own(*open, self));
+        let turn = open.unwrap_or_else(|| self.open_turn(turn_id, false, place));
+        self.turns[turn].touch(place.line, place.at);
+        self.turns[turn].turn.review.get_or_insert_default().hint = hint;
+        Outcome::Span
+    }
+
+    fn take_review_end(
+        &mut self,
+        turn_id: Option<JsonText<'a>>,
+        findings: Option<RawJson<'a>>,
+        place: Place,
+    ) -> Outcome {
+        let Some(turn) = self.open_turn_of(turn_id) else { return Outcome::Span };
+        let draft = &mut self.turns[turn];
+        draft.touch(place.line, place.at);
+        let review: &mut Review<'a> = draft.turn.review.get_or_insert_default();
+        review.output = findings.or(review.output);
+        draft.review_done = true;
+        Outcome::Span
+    }
+
+    fn take_item_completed(&mut self, done: &ItemCompleted<'a>, place: Place) -> Outcome {
+        if done.thread_id.is_some_and(|id| id.decode() != self.thread_id) {
+            return Outcome::Ignored(FOREIGN);
+        }
+        let Some(item) = &done.item else { return self.take_unknown(None, place) };
+        let (what, mut detail) = match item {
+            TurnItem::CommandExecution(it) => ("CommandExecution", Detail::of_command(it)),
+            TurnItem::FileChange(it) => ("FileChange", Detail::of_patch(it)),
+            TurnItem::McpToolCall(it) => ("McpToolCall", Detail::of_mcp(it)),
+            TurnItem::DynamicToolCall(it) => ("DynamicToolCall", Detail::of_dynamic(it)),
+            TurnItem::CollabAgentToolCall(it) => {
+                let spawning = it.tool.is_some_and(|tool| tool.is("spawn_agent"));
+                ("CollabAgentToolCall", Detail::of_collab(it, spawning))
+            }
+            TurnItem::WebSearch(it) => ("WebSearch", Detail::of_search(it)),
+            TurnItem::ImageView(it) => ("ImageView", Detail::of_image_view(it)),
+            TurnItem::ImageGeneration(it) => ("ImageGeneration", Detail::of_image(it)),
+            TurnItem::Extension(it) => ("Extension", Detail::of_extension(it)),
+            _ => return self.take_plain_item(item, done, place),
+        };
+        detail.started = stamp::from_millis(done.started_at_ms);
+        detail.completed = stamp::from_millis(done.completed_at_ms);
+        self.take_detail(what, done.turn_id, detail, place)
+    }
+
+    /// Takes in an item that is not about a tool.
+    fn take_plain_item(
+        &mut self,
+        item: &TurnItem<'a>,
+        done: &ItemCompleted<'a>,
+        place: Place,
+    ) -> Outcome {
+        match item {
+            TurnItem::UserMessage(message) => {
+                let text = message.content.and_then(output::first_text);
+                match self.open_turn_of(done.turn_id) {
+                    Some(turn) if !self.in_review() => self.take_prompt(turn, text, place),
+                    _ => Outcome::Ignored(ECHO),
+                }
+            }
+            TurnItem::AgentMessage(message) => {
+                self.take_answer(message.content.and_then(output::first_text))
+            }
+            TurnItem::Reasoning(_) | TurnItem::FunctionCallOutput(_) => Outcome::Ignored(ECHO),
+            TurnItem::Plan(plan) => match plan.text {
+                Some(text) => self.push_event(place, EventKind::Plan(text)),
+                None => Outcome::Span,
+            },
+            TurnItem::HookPrompt(hook) => self.push_event(place, EventKind::HookPrompt(hook.content)),
+            TurnItem::SubAgentActivity(activity) => self.take_activity(activity, place),
+            TurnItem::EnteredReviewMode(ReviewItem { user_facing_hint, .. }) => {
+                self.begin_review(done.turn_id, *user_facing_hint, place)
+            }
+            TurnItem::ExitedReviewMode(ReviewItem { review_output, .. }) => {
+                self.take_review_end(done.turn_id, *review_output, place)
+            }
+            TurnItem::ContextCompaction(_) => {
+                let open = self.open_turn_of(done.turn_id);
+                let draft = open.and_then(|turn| self.turns[turn].compactions.last_mut());
+                if let Some(compaction) = draft {
+                    compaction.started = stamp::from_millis(done.started_at_ms);
+                    compaction.completed = stamp::from_millis(done.completed_at_ms);
+                }
+                Outcome::Span
+            }
+            TurnItem::Unknown(item) => self.take_unknown(item.kind, place),
+            _ => self.take_unknown(None, place),
+        }
+    }
+
+    /// Joins a detail with its call; without one it is a call of its own.
+    fn take_detail(
+        &mut self,
+        what: &'static str,
+        turn_id: Option<JsonText<'a>>,
+        mut detail: Detail<'a>,
+        place: Place,
+    ) -> Outcome {
+        detail.line = place.line;
+        detail.last_line = place.line;
+        detail.written = place.at;
+        let id = detail.call.call_id;
+        let known = self.tools.find(id);
+        let turn = known.map(|tool| self.tools.calls[tool].turn).or(self.open_turn_of(turn_id));
+        let Some(turn) = turn.filter(|turn| !self.turns[*turn].closed) else {
+            if turn.is_none() && self.open.is_none() && turn_id.is_none() {
+                let turn = self.turn_for_work(None, place);
+                self.tools.wait(turn, detail);
+                return Outcome::Span;
+            }
+            let exit_code = detail.call.exit_code;
+            return self.push_event(place, EventKind::Late { what, id, exit_code });
+        };
+        self.turns[turn].touch(place.line, place.at);
+        match known {
+            Some(tool) => self.tools.calls[tool].enrich(detail),
+            None => match self.running_script(turn) {
+                // Code mode runs tools that have no items of their own.
+                Some(script) if is_nested(&detail) => {
+                    let draft = ToolDraft::of_detail(turn, Some(script), detail);
+                    let ix = self.tools.add(draft);
+                    self.turns[turn].tools.push(ix);
+                }
+                _ => self.tools.wait(turn, detail),
+            },
+        }
+        Outcome::Span
+    }
+
+    /// Returns the call of code mode that waits for its output.
+    fn running_script(&self, turn: usize) -> Option<usize> {
+        self.turns[turn].tools.iter().copied().rev().find(|tool| {
+            let draft = &self.tools.calls[*tool];
+            draft.call.family == ToolFamily::CodeMode && draft.call.output_item.is_none()
+        })
+    }
+
+    fn take_activity(&mut self, activity: &SubAgentActivity<'a>, place: Place) -> Outcome {
+        let started = activity.kind.is_some_and(|kind| kind.is("started"));
+        if let Some(tool) = self.tools.find(activity.id).filter(|_| started)
+            && let Some(thread) = activity.agent_thread_id
+        {
+            let draft = &mut self.tools.calls[tool];
+            let thread: Cow<'a, str> = thread.decode();
+            if !self.turns[draft.turn].closed && !draft.call.spawned.contains(&thread) {
+                draft.call.spawned.push(thread);
+            }
+        }
+        self.push_event(place, EventKind::SubAgentActivity(*activity))
+    }
+
+    /// Makes calls of the details of a turn that no call claimed: a user's own
+    /// command, or a call whose line is lost.
+    pub(super) fn settle_details(&mut self, turn: usize) {
+        for detail in self.tools.unclaimed(turn) {
+            if detail.call.call_id.is_some() && detail.call.source.is_none() {
+                let position = None;
+                let id = detail.call.call_id.map(JsonText::decode).unwrap_or_default();
+                let text = format!("line {}: the end of call `{id}`, which itself is not here", detail.line);
+                self.diagnose(Code::OutputWithoutCall, position, text);
+            }
+            let draft = ToolDraft::of_detail(turn, None, detail);
+            let ix = self.tools.add(draft);
+            self.turns[turn].tools.push(ix);
+        }
+    }
+}
+
+/// Whether a detail is of a tool that ran inside a script: Codex gives those
+/// ids of its own.
+fn is_nested(detail: &Detail<'_>) -> bool {
+    detail.call.call_id.is_none_or(|id| id.raw().starts_with(b"exec-"))
+        || detail.call.family != ToolFamily::WebSearch
+}

@@ -1,0 +1,460 @@
+//! From drafts to spans.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use codex_rollout::{JsonText, TokenUsage, parent_of};
+use jiff::Timestamp;
+
+use crate::build::model_call::{self, CallDraft};
+use crate::build::output::{self, Outcome};
+use crate::build::tool_call::ToolDraft;
+use crate::build::turn::TurnDraft;
+use crate::build::ThreadBuilder;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::span::{
+    Compaction, Fate, ModelCall, Provenance, Span, SpanKind, Status, ToolFamily, Turn,
+};
+use crate::trace::{RolloutIx, SpanIx, Thread, ThreadIx};
+
+/// A thread with its own spans: the thread's first, parents before children.
+/// Indices of spans are into `spans`, until threads are put together.
+#[derive(Debug)]
+pub(crate) struct ResolvedThread<'a> {
+    pub(crate) thread: Thread<'a>,
+    pub(crate) spans: Vec<Span<'a>>,
+    pub(crate) turns: Vec<ResolvedTurn<'a>>,
+    /// Calls that made an agent known by its path only, with that path.
+    pub(crate) named_agents: Vec<(SpanIx, String)>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// What putting threads together needs to know of a turn.
+#[derive(Clone, Debug)]
+pub(crate) struct ResolvedTurn<'a> {
+    pub(crate) span: SpanIx,
+    pub(crate) turn_id: Option<JsonText<'a>>,
+    pub(crate) parent_turn_id: Option<JsonText<'a>>,
+    pub(crate) review: bool,
+}
+
+impl<'a> ThreadBuilder<'a> {
+    /// Ends the thread: what still runs stays open.
+    pub(crate) fn finish(mut self) -> ResolvedThread<'a> {
+        self.open = None;
+        for ix in 0..self.turns.len() {
+            self.turns[ix].close_without_end();
+            self.settle_details(ix);
+        }
+        if let Some((counted, risen)) = self.usage.mismatch() {
+            self.diagnose(Code::UsageMismatch, None, format!(
+                "its token counts add up to {counted} tokens, but its running total rose by \
+                 {risen}; the counts of single responses were used"
+            ));
+        }
+        let mut writer = SpanWriter::new(&mut self);
+        let turns = std::mem::take(&mut writer.builder.turns);
+        let mut resolved = Vec::with_capacity(turns.len());
+        for turn in turns {
+            resolved.push(writer.turn(turn));
+        }
+        let SpanWriter { spans, named_agents, .. } = writer;
+        let spans = self.finish_thread_span(spans, &resolved);
+        let mut items = self.items;
+        for item in &mut items {
+            item.turn = item.turn.map(|turn| resolved[turn.index()].span);
+        }
+        let meta = self.meta.unwrap_or_default();
+        let (created, created_local) = created(&meta, self.first_at.is_some());
+        ResolvedThread {
+            thread: Thread {
+                id: self.thread_id,
+                session_id: meta.session_id,
+                span: SpanIx(0),
+                parent_thread_id: parent_of(&meta),
+                depth: 0,
+                rollouts: self.rollouts,
+                meta,
+                created,
+                created_local,
+                name: self.name,
+                items,
+                histories: self.histories,
+                last_total: self.usage.total(),
+                account: self.account,
+            },
+            spans,
+            turns: resolved,
+            named_agents,
+            diagnostics: self.diagnostics,
+        }
+    }
+
+    fn finish_thread_span(
+        &mut self,
+        mut spans: Vec<Span<'a>>,
+        turns: &[ResolvedTurn<'a>],
+    ) -> Vec<Span<'a>> {
+        let meta = self.meta.unwrap_or_default();
+        let (created, _) = created(&meta, self.first_at.is_some());
+        let kept = |span: &SpanIx| match &spans[span.index()].kind {
+            SpanKind::Turn(turn) => turn.fate == Fate::Kept,
+            _ => false,
+        };
+        let last = turns.iter().map(|turn| turn.span).rev().find(kept);
+        let status = last.map(|turn| spans[turn.index()].status.clone()).unwrap_or_default();
+        let usage = sum(spans.iter().filter(|span| matches!(span.kind, SpanKind::ModelCall(_))));
+        let starts = spans.iter().skip(1).filter_map(|span| span.start);
+        let start = created.into_iter().chain(self.first_at).chain(starts).min();
+        let thread = &mut spans[0];
+        thread.start = start;
+        thread.end = self.last_at.max(start);
+        thread.status = status;
+        thread.usage = usage;
+        thread.events = std::mem::take(&mut self.events);
+        spans
+    }
+}
+
+/// When a thread was made. From 13 May 2025 until 0.30 Codex wrote local time
+/// and called it UTC; such a time is no instant. Those files have UUIDv4 names
+/// and lines without times.
+fn created<'a>(
+    meta: &codex_rollout::SessionMeta<'a>,
+    lines_have_times: bool,
+) -> (Option<Timestamp>, Option<JsonText<'a>>) {
+    let Some(text) = meta.timestamp else { return (None, None) };
+    let id = meta.id.map(JsonText::decode).unwrap_or_default();
+    let v7 = id.len() == 36 && id.as_bytes()[14] == b'7';
+    let before_local = text.decode().as_ref() < "2025-05-13";
+    if lines_have_times || v7 || before_local || meta.cli_version.is_some() {
+        return (text.decode().parse().ok(), None);
+    }
+    (None, Some(text))
+}
+
+/// Returns the sum of the usage of spans, or nothing if none has any.
+fn sum<'s, 'a: 's>(spans: impl Iterator<Item = &'s Span<'a>>) -> Option<TokenUsage> {
+    spans.filter_map(|span| span.usage).fold(None, |sum, usage| {
+        let mut sum = sum.unwrap_or_default();
+        sum += usage;
+        Some(sum)
+    })
+}
+
+/// Writes the spans of one thread.
+struct SpanWriter<'b, 'a> {
+    builder: &'b mut ThreadBuilder<'a>,
+    spans: Vec<Span<'a>>,
+    keys: HashSet<String>,
+    named_agents: Vec<(SpanIx, String)>,
+}
+
+/// A child of a turn, to be put in file order.
+enum Child<'a> {
+    Compaction(usize),
+    ModelCall(usize, CallDraft<'a>),
+    Tool(usize),
+}
+
+impl<'a> SpanWriter<'_, 'a> {
+    fn new<'b>(builder: &'b mut ThreadBuilder<'a>) -> SpanWriter<'b, 'a> {
+        let last_line = builder.account.lines;
+        let id = builder.thread_id.clone();
+        let thread = Span {
+            key: format!("thread:{id}"),
+            thread: ThreadIx(0),
+            parent: None,
+            name: Cow::Borrowed("thread"),
+            start: None,
+            end: None,
+            status: Status::Ok,
+            usage: None,
+            kind: SpanKind::Thread,
+            links: Vec::new(),
+            events: Vec::new(),
+            recorded: None,
+            provenance: Provenance { rollout: RolloutIx(0), first_line: 1, last_line: last_line.max(1) },
+            outlives_parent: false,
+        };
+        SpanWriter {
+            keys: HashSet::from([thread.key.clone()]),
+            builder,
+            spans: vec![thread],
+            named_agents: Vec::new(),
+        }
+    }
+
+    /// Adds a span within its parent; its key becomes unique.
+    fn push(&mut self, mut span: Span<'a>) -> SpanIx {
+        let mut copies = 1;
+        let base = span.key.clone();
+        while !self.keys.insert(span.key.clone()) {
+            copies += 1;
+            span.key = format!("{base}#{copies}");
+        }
+        if copies > 1 {
+            let line = span.provenance.first_line;
+            self.builder.diagnose(Code::DuplicateId, None, format!(
+                "line {line}: the id of `{base}` came up before; this span is `{}`", span.key));
+        }
+        if let Some(parent) = span.parent {
+            let parent = &self.spans[parent.index()];
+            if !matches!(parent.kind, SpanKind::Thread) {
+                let (start, end) = (parent.start, parent.end);
+                keep_within(&mut span, start, end);
+            }
+        }
+        self.spans.push(span);
+        SpanIx(u32::try_from(self.spans.len() - 1).expect("fewer than 2^32 spans"))
+    }
+
+    fn turn(&mut self, mut draft: TurnDraft<'a>) -> ResolvedTurn<'a> {
+        let calls = model_call::model_calls(&draft);
+        let turn = std::mem::take(&mut draft.turn);
+        let (turn_id, parent_turn_id) = (turn.turn_id, turn.parent_turn_id);
+        let review = turn.review.is_some();
+        let mut turn = Turn { prompt: turn.prompt.filter(|_| turn.input.is_empty()), ..turn };
+        if turn.last_agent_message.is_none() && calls.iter().all(|call| call.items.is_empty()) {
+            turn.last_agent_message = draft.last_answer.filter(|text| !text.is_empty());
+        }
+        let span = self.push(Span {
+            key: format!("turn:{}", draft.id),
+            thread: ThreadIx(0),
+            parent: Some(SpanIx(0)),
+            name: Cow::Owned(format!("turn {}", turn.number)),
+            start: draft.start,
+            end: draft.end.map(|end| draft.start.map_or(end, |start| end.max(start))),
+            status: draft.status.clone(),
+            usage: None,
+            kind: SpanKind::Turn(Box::new(turn)),
+            links: Vec::new(),
+            events: std::mem::take(&mut draft.events),
+            recorded: None,
+            provenance: provenance(&draft, draft.first_line, draft.last_line),
+            outlives_parent: false,
+        });
+        self.children(&draft, calls, span);
+        let below = self.spans[span.index()..].iter();
+        let usage = sum(below.filter(|span| matches!(span.kind, SpanKind::ModelCall(_))));
+        self.spans[span.index()].usage = usage;
+        ResolvedTurn { span, turn_id, parent_turn_id, review }
+    }
+
+    fn children(&mut self, draft: &TurnDraft<'a>, calls: Vec<CallDraft<'a>>, turn: SpanIx) {
+        let mut children: Vec<(u64, Child<'a>)> = Vec::new();
+        for (ix, compaction) in draft.compactions.iter().enumerate() {
+            let request = calls.iter().find(|call| call.compaction == Some(ix));
+            let line = request.map_or(compaction.line, |call| call.first_line);
+            children.push((line, Child::Compaction(ix)));
+        }
+        for (n, call) in calls.into_iter().enumerate() {
+            children.push((call.first_line, Child::ModelCall(n, call)));
+        }
+        for &tool in &draft.tools {
+            if self.builder.tools.calls[tool].inside.is_none() {
+                children.push((self.builder.tools.calls[tool].first_line, Child::Tool(tool)));
+            }
+        }
+        children.sort_by_key(|(line, _)| *line);
+        let mut compactions = vec![None; draft.compactions.len()];
+        for (_, child) in children {
+            match child {
+                Child::Compaction(ix) => compactions[ix] = Some(self.compaction(draft, ix, turn)),
+                Child::ModelCall(n, call) => {
+                    let compaction = call.compaction.and_then(|ix| compactions[ix]);
+                    self.model_call(draft, n, call, compaction.unwrap_or(turn), compaction);
+                }
+                Child::Tool(tool) => {
+                    let span = self.tool(draft, tool, turn);
+                    for &inner in &draft.tools {
+                        if self.builder.tools.calls[inner].inside == Some(tool) {
+                            self.tool(draft, inner, span);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn compaction(&mut self, draft: &TurnDraft<'a>, ix: usize, turn: SpanIx) -> SpanIx {
+        let compaction = &draft.compactions[ix];
+        let before = draft.marks.iter().take_while(|mark| mark.line < compaction.line);
+        let waited = before.filter_map(|mark| mark.at).last().or(draft.start);
+        self.push(Span {
+            key: format!("compaction:{}:{ix}", draft.id),
+            thread: ThreadIx(0),
+            parent: Some(turn),
+            name: Cow::Borrowed("compaction"),
+            start: compaction.started.or(waited),
+            end: compaction.completed.or(compaction.at),
+            status: Status::Ok,
+            usage: None,
+            kind: SpanKind::Compaction(Box::new(Compaction {
+                summary: compaction.summary,
+                replacement_history: compaction.replacement,
+                window_number: compaction.window_number,
+            })),
+            links: Vec::new(),
+            events: Vec::new(),
+            recorded: None,
+            provenance: provenance(draft, compaction.line, compaction.line),
+            outlives_parent: false,
+        })
+    }
+
+    fn model_call(
+        &mut self,
+        draft: &TurnDraft<'a>,
+        n: usize,
+        call: CallDraft<'a>,
+        parent: SpanIx,
+        compaction: Option<SpanIx>,
+    ) {
+        let usage = call.usage.map(|usage| draft.usages[usage]);
+        let model = call.settings.model;
+        self.push(Span {
+            key: format!("llm:{}:{n}", draft.id),
+            thread: ThreadIx(0),
+            parent: Some(parent),
+            name: model.map_or(Cow::Borrowed("model call"), JsonText::decode),
+            start: call.start,
+            end: call.end,
+            status: Status::Ok,
+            usage: usage.map(|usage| usage.usage),
+            kind: SpanKind::ModelCall(Box::new(ModelCall {
+                model,
+                effort: call.settings.effort,
+                response_id: usage.and_then(|usage| usage.response_id),
+                window: call.window,
+                output: call.items,
+                evidence: call.evidence,
+                compaction: compaction.is_some(),
+            })),
+            links: Vec::new(),
+            events: Vec::new(),
+            recorded: None,
+            provenance: provenance(draft, call.first_line, call.last_line),
+            outlives_parent: false,
+        });
+    }
+
+    fn tool(&mut self, draft: &TurnDraft<'a>, tool: usize, parent: SpanIx) -> SpanIx {
+        let mut tool = std::mem::take(&mut self.builder.tools.calls[tool]);
+        let outcome = tool.output.map(output::outcome).unwrap_or_default();
+        let call = &mut tool.call;
+        call.exit_code = call.exit_code.or(outcome.exit_code);
+        call.duration = call.duration.or(outcome.duration);
+        call.running_session = outcome.running_session.clone().map(Cow::Owned);
+        call.success = tool.detail.succeeded;
+        if call.family == ToolFamily::Agents
+            && let Some(agent) = outcome.agent_id.clone().map(Cow::Owned)
+            && !call.spawned.contains(&agent)
+            && call.tool.is_some_and(|tool| tool.is("spawn_agent"))
+        {
+            call.spawned.push(agent);
+        }
+        let (start, end) = times(&tool, &outcome);
+        let status = self.tool_status(draft, &tool, &outcome);
+        let id = tool.call.call_id.map_or_else(
+            || format!("@{}", tool.first_line),
+            |id| id.decode().into_owned(),
+        );
+        let name = tool.call.tool.map_or(Cow::Borrowed("tool"), JsonText::decode);
+        let span = self.push(Span {
+            key: format!("tool:{id}"),
+            thread: ThreadIx(0),
+            parent: Some(parent),
+            name,
+            start,
+            end,
+            status,
+            usage: None,
+            provenance: provenance(draft, tool.first_line, tool.last_line),
+            kind: SpanKind::ToolCall(Box::new(tool.call)),
+            links: Vec::new(),
+            events: Vec::new(),
+            recorded: None,
+            outlives_parent: false,
+        });
+        if let Some(path) = outcome.task_name {
+            self.named_agents.push((span, path));
+        }
+        span
+    }
+
+    fn tool_status(
+        &mut self,
+        draft: &TurnDraft<'a>,
+        tool: &ToolDraft<'a>,
+        outcome: &Outcome,
+    ) -> Status<'a> {
+        let error = |message: Cow<'a, str>| Status::Error { message };
+        let detail = &tool.detail;
+        if let Some(reason) = &outcome.aborted {
+            return Status::Interrupted { reason: Cow::Owned(reason.clone()) };
+        }
+        if detail.declined {
+            return error("declined".into());
+        }
+        match tool.call.exit_code {
+            Some(code) if code != 0 => return error(format!("exit code {code}").into()),
+            _ => {}
+        }
+        if let Some(failed) = &detail.failed {
+            return error(failed.clone());
+        }
+        if let Some(failure) = &outcome.failure {
+            return error(failure.clone().into());
+        }
+        if tool.answered.is_some() || tool.output.is_some() || tool.call.call_item.is_none() {
+            return Status::Ok;
+        }
+        if let Status::Interrupted { reason } = &draft.status {
+            return Status::Interrupted { reason: reason.clone() };
+        }
+        if draft.end.is_some() {
+            let line = tool.first_line;
+            self.builder.diagnose(Code::CallWithoutOutput, None,
+                format!("line {line}: a call without an output, though its turn ended"));
+        }
+        Status::Incomplete
+    }
+}
+
+/// Returns when a call began and ended, by the best clock there is: the
+/// item's own, then the lines'.
+fn times(tool: &ToolDraft<'_>, outcome: &Outcome) -> (Option<Timestamp>, Option<Timestamp>) {
+    let detail = &tool.detail;
+    let told = detail.completed.or(detail.written);
+    let Some(called) = tool.called else {
+        let before = |end: Timestamp| end.checked_sub(tool.call.duration?).ok();
+        return (detail.started.or(told.and_then(before)), told);
+    };
+    let start = detail.started.unwrap_or(called);
+    let end = match tool.answered {
+        // A command may go on after its call has returned.
+        Some(answered) if outcome.running_session.is_some() => Some(answered),
+        Some(answered) => Some(told.map_or(answered, |told| told.min(answered))),
+        None => told,
+    };
+    (Some(start), end.map(|end| end.max(start)))
+}
+
+fn provenance(draft: &TurnDraft<'_>, first_line: u64, last_line: u64) -> Provenance {
+    Provenance { rollout: draft.rollout, first_line, last_line: last_line.max(first_line) }
+}
+
+/// Moves a span's times into its parent's; keeps what was recorded.
+pub(crate) fn keep_within(span: &mut Span<'_>, start: Option<Timestamp>, end: Option<Timestamp>) {
+    let recorded = (span.start, span.end);
+    let clamp = |at: Timestamp| {
+        let at = start.map_or(at, |start| at.max(start));
+        end.map_or(at, |end| at.min(end))
+    };
+    span.start = span.start.map(clamp);
+    span.end = span.end.map(clamp).map(|end| span.start.map_or(end, |start| end.max(start)));
+    if recorded != (span.start, span.end) {
+        span.recorded = Some(recorded);
+    }
+}

@@ -1,0 +1,275 @@
+//! Items of the conversation: to which turn they belong, and what they tell
+//! about turns, model calls and tool calls.
+
+use codex_rollout::item::response_item::{Message, ToolCallForm, ToolCallItem, ToolOutputItem};
+use codex_rollout::item::response_item::{ImageGenerationCall, WebSearchCall};
+use codex_rollout::{JsonText, ResponseItem};
+
+use crate::build::tool_call::ToolDraft;
+use crate::build::turn::MarkKind;
+use crate::build::{Outcome, Place, ThreadBuilder, output};
+use crate::diagnostic::Code;
+use crate::span::{EventKind, ToolCall, ToolFamily};
+use crate::trace::{Item, ItemIx, SpanIx};
+
+/// What the harness writes in the user's name begins like this.
+const SYNTHETIC: &[&[u8]] = &[
+    b"<user_instructions>",
+    b"# AGENTS.md instructions for ",
+    b"<environment_context>",
+    b"<permissions instructions>",
+    b"<collaboration_mode>",
+    b"<skills_instructions>",
+    b"<skill>",
+    b"<multi_agent_role>",
+    b"<multi_agent_mode>",
+    b"<model_switch>",
+    b"<model_instructions>",
+    b"<turn_aborted>",
+    b"<subagent_notification>",
+    b"<hook_prompt",
+    b"<user_shell_command>",
+    b"<user_action>",
+];
+
+impl<'a> ThreadBuilder<'a> {
+    pub(super) fn take_item(&mut self, body: ResponseItem<'a>, place: Place) -> Outcome {
+        let made = self.made_by_model(&body);
+        let synthetic = is_synthetic(&body);
+        if made && self.open.is_none() && !self.belongs_to_ended_turn(&body) {
+            self.open_turn_for_model(place);
+        }
+        let ix = ItemIx(self.item_count());
+        let turn = self.turn_of_item(&body);
+        self.items.push(Item {
+            at: place.at,
+            rollout: self.rollout(),
+            position: place.position,
+            ordinal: place.ordinal,
+            // The index of the draft; the span's own once there are spans.
+            turn: turn.map(|turn| SpanIx(u32::try_from(turn).unwrap_or(u32::MAX))),
+            synthetic,
+            body,
+        });
+        if let Some(turn) = turn.filter(|turn| !self.turns[*turn].closed) {
+            self.mark_item(turn, ix, made, place);
+        }
+        self.take_tool_item(&body, ix, turn, place);
+        Outcome::Item
+    }
+
+    fn mark_item(&mut self, turn: usize, ix: ItemIx, made: bool, place: Place) {
+        let item = &self.items[ix.0 as usize];
+        let kind = match &item.body {
+            ResponseItem::ToolOutput(_) => MarkKind::Output,
+            _ if made => MarkKind::Made(ix),
+            _ => MarkKind::Input(ix),
+        };
+        let prompts = matches!(item.body, ResponseItem::Message(_) | ResponseItem::AgentMessage(_));
+        if prompts && !made && !item.synthetic {
+            let answered = self.turns[turn].marks.iter().any(|it| matches!(it.kind, MarkKind::Made(_)));
+            if !answered {
+                self.turns[turn].turn.input.push(ix);
+            }
+        }
+        // The mark counts the items before the line.
+        self.mark(turn, kind, place);
+        if let Some(mark) = self.turns[turn].marks.last_mut() {
+            mark.items = ix.0;
+        }
+        if made {
+            let answer = matches!(self.items[ix.0 as usize].body, ResponseItem::Message(_));
+            self.turns[turn].last_answer = answer.then_some(JsonText::new(b""));
+        }
+    }
+
+    /// Whether an item came from the model: not so in the parent of a review,
+    /// where the reviewer's answer is written down again.
+    fn made_by_model(&self, body: &ResponseItem<'a>) -> bool {
+        let echo = self.open.is_some_and(|open| self.turns[open].review_done);
+        let made = match body {
+            ResponseItem::Message(message) => message.role.is_some_and(|role| role.is("assistant")),
+            ResponseItem::Reasoning(_)
+            | ResponseItem::ToolCall(_)
+            | ResponseItem::WebSearchCall(_)
+            | ResponseItem::ImageGenerationCall(_) => true,
+            _ => false,
+        };
+        made && !echo
+    }
+
+    fn belongs_to_ended_turn(&self, body: &ResponseItem<'a>) -> bool {
+        body.turn_id().and_then(|id| self.named_turn(id)).is_some()
+    }
+
+    /// Opens a turn where the model speaks outside of any. In files that mark
+    /// no turns and show no events, the user's message before it was the start.
+    fn open_turn_for_model(&mut self, place: Place) {
+        let first = self.trailing_inputs_outside();
+        let start = self.items[first..].first().map_or(place, |item| Place {
+            line: item.position.line(),
+            position: item.position,
+            ordinal: item.ordinal,
+            at: item.at,
+        });
+        let turn = self.open_turn(None, false, start);
+        self.adopt(first, turn);
+    }
+
+    /// Returns the first of the last items that belong to no turn, model-made
+    /// items excluded.
+    fn trailing_inputs_outside(&self) -> usize {
+        let is_input = |item: &Item<'a>| item.turn.is_none() && !self.made_by_model(&item.body);
+        self.items.iter().rposition(|item| !is_input(item)).map_or(0, |last| last + 1)
+    }
+
+    /// Gives the items from `first` on to a turn that has just been opened.
+    pub(super) fn adopt(&mut self, first: usize, turn: usize) {
+        for ix in first..self.items.len() {
+            let item = &mut self.items[ix];
+            item.turn = Some(SpanIx(u32::try_from(turn).unwrap_or(u32::MAX)));
+            let place = Place {
+                line: item.position.line(),
+                position: item.position,
+                ordinal: item.ordinal,
+                at: item.at,
+            };
+            self.mark_item(turn, ItemIx(u32::try_from(ix).unwrap_or(u32::MAX)), false, place);
+        }
+    }
+
+    /// Returns the turn of an item: the one it names, else the open one.
+    fn turn_of_item(&self, body: &ResponseItem<'a>) -> Option<usize> {
+        let id = body.turn_id();
+        self.open_turn_of(id).or_else(|| self.named_turn(id?)).or(self.open)
+    }
+
+    fn take_tool_item(
+        &mut self,
+        body: &ResponseItem<'a>,
+        ix: ItemIx,
+        turn: Option<usize>,
+        place: Place,
+    ) {
+        let Some(turn) = turn else { return };
+        match body {
+            ResponseItem::ToolCall(call) => self.take_call(call, ix, turn, place),
+            ResponseItem::ToolOutput(output) => self.take_output(output, ix, turn, place),
+            ResponseItem::WebSearchCall(call) => self.take_web_search(call, ix, turn, place),
+            ResponseItem::ImageGenerationCall(call) => self.take_image(call, ix, turn, place),
+            _ => {}
+        }
+    }
+
+    fn take_call(&mut self, call: &ToolCallItem<'a>, ix: ItemIx, turn: usize, place: Place) {
+        let mut draft = ToolDraft::of_item(turn, ix, call);
+        draft.first_line = place.line;
+        draft.last_line = place.line;
+        draft.called = place.at;
+        self.add_call(draft, place);
+    }
+
+    fn take_web_search(&mut self, call: &WebSearchCall<'a>, ix: ItemIx, turn: usize, place: Place) {
+        let facts = ToolCall {
+            call_id: call.id,
+            tool: Some(JsonText::new(b"web_search")),
+            family: ToolFamily::WebSearch,
+            call_item: Some(ix),
+            search: call.action,
+            ..ToolCall::default()
+        };
+        self.add_whole_call(facts, call.status, turn, place);
+    }
+
+    fn take_image(&mut self, call: &ImageGenerationCall<'a>, ix: ItemIx, turn: usize, place: Place) {
+        let facts = ToolCall {
+            call_id: call.id,
+            tool: Some(JsonText::new(b"image_generation")),
+            family: ToolFamily::ImageGeneration,
+            call_item: Some(ix),
+            ..ToolCall::default()
+        };
+        self.add_whole_call(facts, call.status, turn, place);
+    }
+
+    /// Adds a call that the provider ran itself: its item is its end, too.
+    fn add_whole_call(
+        &mut self,
+        call: ToolCall<'a>,
+        status: Option<JsonText<'a>>,
+        turn: usize,
+        place: Place,
+    ) {
+        let mut draft = ToolDraft { turn, call, ..ToolDraft::default() };
+        draft.first_line = place.line;
+        draft.last_line = place.line;
+        draft.called = place.at;
+        draft.answered = place.at;
+        draft.form = ToolCallForm::Custom;
+        if status.is_some_and(|status| status.is("failed") || status.is("incomplete")) {
+            draft.detail.failed = status.map(JsonText::decode);
+        }
+        self.add_call(draft, place);
+    }
+
+    fn add_call(&mut self, draft: ToolDraft<'a>, place: Place) {
+        if self.tools.find(draft.call.call_id).is_some() {
+            self.diagnose(Code::DuplicateId, Some(place.position),
+                "a call that was written before; the first one stands".to_owned());
+            return;
+        }
+        let turn = draft.turn;
+        let ix = self.tools.add(draft);
+        self.turns[turn].tools.push(ix);
+    }
+
+    fn take_output(&mut self, item: &ToolOutputItem<'a>, ix: ItemIx, turn: usize, place: Place) {
+        let Some(tool) = self.tools.find(item.call_id) else {
+            if item.call_id.is_some() {
+                self.diagnose(Code::OutputWithoutCall, Some(place.position),
+                    "an output whose call is not here; kept as an event".to_owned());
+            }
+            self.push_event(place, EventKind::OrphanOutput { call_id: item.call_id });
+            return;
+        };
+        if self.turns[self.tools.calls[tool].turn].closed {
+            let what = "tool_output";
+            self.push_event(place, EventKind::Late { what, id: item.call_id, exit_code: None });
+            return;
+        }
+        let draft = &mut self.tools.calls[tool];
+        draft.answered = place.at;
+        draft.last_line = draft.last_line.max(place.line);
+        draft.call.output_item = Some(ix);
+        draft.output = item.output.or(item.tools);
+        debug_assert!(turn < self.turns.len());
+    }
+}
+
+/// Whether the harness wrote an item in somebody's name.
+fn is_synthetic(body: &ResponseItem<'_>) -> bool {
+    let ResponseItem::Message(message) = body else {
+        return !matches!(body, ResponseItem::AgentMessage(_))
+            && matches!(
+                body,
+                ResponseItem::AdditionalTools(_)
+                    | ResponseItem::ConfigurationUpdate(_)
+                    | ResponseItem::Compaction(_)
+            );
+    };
+    match message.role.map(JsonText::raw) {
+        Some(b"developer" | b"system") => true,
+        Some(b"user") => is_synthetic_text(message),
+        _ => false,
+    }
+}
+
+fn is_synthetic_text(message: &Message<'_>) -> bool {
+    let Some(text) = message.content.and_then(|content| {
+        content.as_text().or_else(|| output::first_text(content))
+    }) else {
+        return true; // Only an image: what `view_image` put in.
+    };
+    let start = text.raw().trim_ascii_start();
+    SYNTHETIC.iter().any(|prefix| start.starts_with(prefix))
+}

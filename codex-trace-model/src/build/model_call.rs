@@ -1,0 +1,215 @@
+//! Model calls: which of a turn's items came from one response, by the best
+//! evidence that each stretch of the file offers (rollout-format §7.2).
+
+use codex_rollout::JsonText;
+use jiff::Timestamp;
+
+use crate::build::turn::{Mark, MarkKind, Settings, TurnDraft};
+use crate::span::{CallEvidence, Window};
+use crate::trace::ItemIx;
+
+/// A model call of a turn.
+#[derive(Debug)]
+pub(crate) struct CallDraft<'a> {
+    pub(crate) items: Vec<ItemIx>,
+    /// An index into the turn's usages.
+    pub(crate) usage: Option<usize>,
+    pub(crate) evidence: CallEvidence,
+    pub(crate) start: Option<Timestamp>,
+    pub(crate) end: Option<Timestamp>,
+    pub(crate) first_line: u64,
+    pub(crate) last_line: u64,
+    pub(crate) window: Window,
+    pub(crate) settings: Settings<'a>,
+    /// The compaction that the request was made for.
+    pub(crate) compaction: Option<usize>,
+}
+
+/// Tells the model calls of a turn apart.
+pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>) -> Vec<CallDraft<'a>> {
+    let by_record = turn.marks.iter().any(|mark| matches!(mark.kind, MarkKind::Record(_)));
+    let mut splitter = Splitter {
+        by_record,
+        calls: Vec::new(),
+        pending: Vec::new(),
+        leading: None,
+        repeated_last: false,
+        waited: turn.start,
+    };
+    for mark in &turn.marks {
+        splitter.take(mark);
+    }
+    splitter.close_runs(CallEvidence::Items);
+    let mut calls = splitter.calls;
+    assign_compactions(turn, &mut calls);
+    calls
+}
+
+/// An item that no call has yet, or the end of a run of such items.
+#[derive(Clone, Copy)]
+enum Pending<'a> {
+    Item(Mark<'a>, ItemIx, Option<Timestamp>),
+    Break,
+}
+
+struct Splitter<'a> {
+    /// Whether the turn has usage records, so that its token counts are echoes.
+    by_record: bool,
+    calls: Vec<CallDraft<'a>>,
+    pending: Vec<Pending<'a>>,
+    /// The call whose count came before its items (0.40 to 0.65).
+    leading: Option<usize>,
+    /// Whether a repeated count came last: what tells a leading count.
+    repeated_last: bool,
+    /// The end of what the next request waited for.
+    waited: Option<Timestamp>,
+}
+
+impl<'a> Splitter<'a> {
+    fn take(&mut self, mark: &Mark<'a>) {
+        match mark.kind {
+            MarkKind::Made(item) => self.made(mark, item),
+            MarkKind::Output => {
+                self.pause();
+                self.waited = mark.at.or(self.waited);
+            }
+            MarkKind::Input(_) => self.pause(),
+            MarkKind::Record(usage) => {
+                self.close_earlier_runs();
+                self.close(mark, Some(usage), CallEvidence::UsageRecord);
+            }
+            MarkKind::Moved(_) | MarkKind::Repeated if self.by_record => {}
+            MarkKind::Moved(usage) => self.moved(mark, usage),
+            MarkKind::Repeated => {
+                self.repeated_last = true;
+                self.leading = None;
+            }
+            MarkKind::Context => {
+                self.leading = None;
+                self.close_runs(CallEvidence::TurnContext);
+            }
+            MarkKind::Compacted(_) => {
+                self.leading = None;
+                self.close_runs(CallEvidence::Items);
+                self.waited = mark.at.or(self.waited);
+            }
+        }
+    }
+
+    fn made(&mut self, mark: &Mark<'a>, item: ItemIx) {
+        if let Some(call) = self.leading {
+            let call = &mut self.calls[call];
+            call.items.push(item);
+            call.end = mark.at.or(call.end);
+            call.last_line = mark.line;
+            self.waited = call.end;
+            return;
+        }
+        self.repeated_last = false;
+        self.pending.push(Pending::Item(*mark, item, self.waited));
+    }
+
+    fn pause(&mut self) {
+        if matches!(self.pending.last(), Some(Pending::Item(..))) {
+            self.pending.push(Pending::Break);
+        }
+    }
+
+    fn moved(&mut self, mark: &Mark<'a>, usage: usize) {
+        let leads = self.repeated_last && self.pending.is_empty();
+        self.close(mark, Some(usage), CallEvidence::TokenCount);
+        self.leading = leads.then(|| self.calls.len() - 1);
+        self.repeated_last = false;
+    }
+
+    /// Closes a call over everything pending.
+    fn close(&mut self, mark: &Mark<'a>, usage: Option<usize>, evidence: CallEvidence) {
+        let pending = std::mem::take(&mut self.pending);
+        let items = pending.iter().filter_map(|pending| match pending {
+            Pending::Item(mark, item, waited) => Some((*mark, *item, *waited)),
+            Pending::Break => None,
+        });
+        let items: Vec<_> = items.collect();
+        self.push(mark, &items, usage, evidence);
+    }
+
+    fn push(
+        &mut self,
+        closing: &Mark<'a>,
+        items: &[(Mark<'a>, ItemIx, Option<Timestamp>)],
+        usage: Option<usize>,
+        evidence: CallEvidence,
+    ) {
+        let (first, waited) = items.first().map_or((*closing, self.waited), |it| (it.0, it.2));
+        let last = items.last().map_or(*closing, |it| it.0);
+        let at = last.at.or(closing.at);
+        self.calls.push(CallDraft {
+            items: items.iter().map(|it| it.1).collect(),
+            usage,
+            evidence,
+            start: waited,
+            end: at,
+            first_line: first.line,
+            last_line: if usage.is_some() { closing.line } else { last.line },
+            window: Window { history: first.history, end: ItemIx(first.items) },
+            settings: first.settings,
+            compaction: None,
+        });
+        // An output that came meanwhile is what the next request waits for.
+        self.waited = self.waited.max(at);
+    }
+
+    /// Closes each run of pending items as a call of its own, without usage.
+    fn close_runs(&mut self, evidence: CallEvidence) {
+        let pending = std::mem::take(&mut self.pending);
+        for run in pending.split(|pending| matches!(pending, Pending::Break)) {
+            let items: Vec<_> = run
+                .iter()
+                .filter_map(|pending| match pending {
+                    Pending::Item(mark, item, waited) => Some((*mark, *item, *waited)),
+                    Pending::Break => None,
+                })
+                .collect();
+            if let Some((mark, ..)) = items.last().copied() {
+                self.push(&mark, &items, None, evidence);
+            }
+        }
+    }
+
+    /// Closes all but the last run: each was answered, so each was a response.
+    fn close_earlier_runs(&mut self) {
+        if matches!(self.pending.last(), Some(Pending::Break)) {
+            self.pending.pop();
+        }
+        let split = self.pending.iter().rposition(|pending| matches!(pending, Pending::Break));
+        if let Some(split) = split {
+            let last_run = self.pending.split_off(split + 1);
+            self.close_runs(CallEvidence::Items);
+            self.pending = last_run;
+        }
+    }
+}
+
+/// Finds the request of each compaction: the one whose response it names, or
+/// the empty response right before it.
+fn assign_compactions<'a>(turn: &TurnDraft<'a>, calls: &mut [CallDraft<'a>]) {
+    let response = |usage: Option<usize>| -> Option<JsonText<'a>> {
+        usage.and_then(|usage| turn.usages[usage].response_id)
+    };
+    for (ix, compaction) in turn.compactions.iter().enumerate() {
+        let named = calls.iter().position(|call| {
+            compaction.response_id.is_some() && response(call.usage) == compaction.response_id
+        });
+        let before = || {
+            calls.iter().rposition(|call| {
+                call.last_line < compaction.line
+                    && call.items.is_empty()
+                    && call.evidence == CallEvidence::UsageRecord
+                    && call.compaction.is_none()
+            })
+        };
+        if let Some(call) = named.or_else(before) {
+            calls[call].compaction = Some(ix);
+        }
+    }
+}

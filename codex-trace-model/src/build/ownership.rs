@@ -1,0 +1,123 @@
+//! Which lines of a file are the thread's own: forks and subagents begin with
+//! a copy of their parent's history (rollout-format: "own-line rule").
+
+use codex_rollout::{EventMsg, JsonText, RolloutItem, RolloutLine, SessionMeta, Source};
+
+use crate::build::stamp;
+
+/// Where a file's own lines begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Boundary {
+    /// The first own line, starting at 1; lines of `session_meta` aside.
+    pub(crate) first_own_line: u64,
+    /// Whether it was decided by times alone.
+    pub(crate) by_time: bool,
+}
+
+/// A pause between lines that ends a copied head, in milliseconds, where
+/// nothing better tells.
+const PAUSE_MS: i64 = 1_000;
+
+/// Finds where a file's own lines begin.
+///
+/// `ancestor` is the file that the head was copied from, if it is here.
+pub(crate) fn boundary(source: &Source, ancestor: Option<&Source>) -> Boundary {
+    let own_from_start = Boundary { first_own_line: 0, by_time: false };
+    let mut lines = source.lines().filter_map(Result::ok);
+    let Some(meta) = lines.by_ref().find_map(|line| meta_of(&line)) else {
+        return own_from_start;
+    };
+    let copied = lines.next().is_some_and(|line| foreign_meta(&line, &meta));
+    if meta.subagent_history_start_ordinal.is_none() && !copied {
+        return own_from_start;
+    }
+    if has_turn_ids(&meta) || meta.subagent_history_start_ordinal.is_some() {
+        return by_ids(source, &meta);
+    }
+    match ancestor {
+        Some(ancestor) => by_content(source, ancestor),
+        None => by_time(source),
+    }
+}
+
+fn meta_of<'a>(line: &RolloutLine<'a>) -> Option<SessionMeta<'a>> {
+    match line.item {
+        RolloutItem::SessionMeta(meta) => Some(meta),
+        _ => None,
+    }
+}
+
+fn foreign_meta(line: &RolloutLine<'_>, own: &SessionMeta<'_>) -> bool {
+    meta_of(line).is_some_and(|meta| meta.id.is_some() && meta.id != own.id)
+}
+
+/// Whether the version that copied the head recorded turn ids (since 0.100).
+fn has_turn_ids(meta: &SessionMeta<'_>) -> bool {
+    let version = meta.cli_version.map(JsonText::decode).unwrap_or_default();
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    match (parts.next(), parts.next()) {
+        (Some(0), Some(minor)) => minor == 0 || minor >= 100,
+        _ => true,
+    }
+}
+
+/// The first line at or after the recorded ordinal, or the first turn whose
+/// UUIDv7 is younger than the thread's own: whichever comes first, because a
+/// migration puts the recorded ordinal at the end of the file.
+fn by_ids(source: &Source, meta: &SessionMeta<'_>) -> Boundary {
+    let thread = meta.id.map(JsonText::decode).unwrap_or_default();
+    let mut last = 0;
+    for line in source.lines().filter_map(Result::ok) {
+        last = line.position.line();
+        let reached = meta
+            .subagent_history_start_ordinal
+            .zip(line.ordinal)
+            .is_some_and(|(start, ordinal)| ordinal >= start);
+        let own_turn = match line.item {
+            RolloutItem::EventMsg(EventMsg::TaskStarted(started)) => started
+                .turn_id
+                .is_some_and(|turn| stamp::is_later_uuid_v7(&thread, &turn.decode())),
+            _ => false,
+        };
+        if (reached && meta_of(&line).is_none()) || own_turn {
+            return Boundary { first_own_line: last, by_time: false };
+        }
+    }
+    Boundary { first_own_line: last + 1, by_time: false }
+}
+
+/// The first line that differs from the ancestor's, copies being re-stamped
+/// but otherwise equal.
+fn by_content(source: &Source, ancestor: &Source) -> Boundary {
+    let mut parent = ancestor.lines().filter_map(Result::ok).map(|line| content(&line));
+    let mut last = 0;
+    for line in source.lines().filter_map(Result::ok).skip(1) {
+        last = line.position.line();
+        if parent.next() != Some(content(&line)) {
+            return Boundary { first_own_line: last, by_time: false };
+        }
+    }
+    Boundary { first_own_line: last + 1, by_time: false }
+}
+
+/// Returns a line without its timestamp.
+fn content<'a>(line: &RolloutLine<'a>) -> &'a [u8] {
+    let head = &line.bytes[..line.bytes.len().min(80)];
+    let start = memchr::memmem::find(head, b"\"type\"").unwrap_or(0);
+    &line.bytes[start..]
+}
+
+/// The first line after a pause: the last resort.
+fn by_time(source: &Source) -> Boundary {
+    let mut before = None;
+    let mut last = 0;
+    for line in source.lines().filter_map(Result::ok) {
+        last = line.position.line();
+        let Some(at) = line.timestamp.and_then(stamp::parse) else { continue };
+        if before.is_some_and(|before| at.as_millisecond() - before > PAUSE_MS) {
+            return Boundary { first_own_line: last, by_time: true };
+        }
+        before = Some(at.as_millisecond());
+    }
+    Boundary { first_own_line: last + 1, by_time: true }
+}

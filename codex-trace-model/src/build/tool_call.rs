@@ -1,0 +1,323 @@
+//! Tool calls: calls joined with their outputs, and with what the user
+//! interface was told of them.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
+use codex_rollout::item::turn_item::{
+    CollabCall, CommandExecution, DynamicToolCall, Extension, ImageGeneration, McpToolCall,
+    PatchApply, RecordedDuration, ViewImage, WebSearch,
+};
+use codex_rollout::{JsonText, RawJson};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::build::family;
+use crate::build::stamp;
+use crate::span::{ToolCall, ToolFamily};
+use crate::trace::ItemIx;
+
+/// A tool call while its turn is read.
+#[derive(Debug, Default)]
+pub(crate) struct ToolDraft<'a> {
+    pub(crate) turn: usize,
+    pub(crate) call: ToolCall<'a>,
+    pub(crate) form: ToolCallForm,
+    pub(crate) first_line: u64,
+    pub(crate) last_line: u64,
+    /// The lines of call and output.
+    pub(crate) called: Option<Timestamp>,
+    pub(crate) answered: Option<Timestamp>,
+    pub(crate) output: Option<RawJson<'a>>,
+    /// What the user interface was told.
+    pub(crate) detail: Detail<'a>,
+    /// The call of code mode that it ran inside of.
+    pub(crate) inside: Option<usize>,
+}
+
+/// What an event or an item says of a call, beyond call and output.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Detail<'a> {
+    pub(crate) line: u64,
+    pub(crate) last_line: u64,
+    /// By the item's own clock.
+    pub(crate) started: Option<Timestamp>,
+    pub(crate) completed: Option<Timestamp>,
+    /// When the line was written, which is right after the end.
+    pub(crate) written: Option<Timestamp>,
+    pub(crate) failed: Option<Cow<'a, str>>,
+    pub(crate) declined: bool,
+    pub(crate) succeeded: Option<bool>,
+    pub(crate) call: ToolCall<'a>,
+}
+
+/// Every tool call of a thread, found by its id.
+#[derive(Debug, Default)]
+pub(crate) struct ToolTable<'a> {
+    pub(crate) calls: Vec<ToolDraft<'a>>,
+    by_id: HashMap<&'a [u8], usize>,
+    /// Details that came before their call, with the turn they came in.
+    waiting: Vec<(usize, Detail<'a>)>,
+}
+
+impl<'a> ToolTable<'a> {
+    /// Returns the call with an id.
+    pub(crate) fn find(&self, id: Option<JsonText<'a>>) -> Option<usize> {
+        self.by_id.get(id?.raw()).copied()
+    }
+
+    /// Adds a call; takes up details that came before it.
+    pub(crate) fn add(&mut self, mut draft: ToolDraft<'a>) -> usize {
+        let ix = self.calls.len();
+        if let Some(id) = draft.call.call_id {
+            self.by_id.insert(id.raw(), ix);
+            let early = self.waiting.iter().position(|(_, it)| it.call.call_id == Some(id));
+            if let Some(early) = early {
+                let (_, detail) = self.waiting.swap_remove(early);
+                draft.enrich(detail);
+            }
+        }
+        self.calls.push(draft);
+        ix
+    }
+
+    /// Keeps a detail until its call comes.
+    pub(crate) fn wait(&mut self, turn: usize, detail: Detail<'a>) {
+        let same = |(_, it): &&mut (usize, Detail<'a>)| {
+            it.call.call_id.is_some() && it.call.call_id == detail.call.call_id
+        };
+        match self.waiting.iter_mut().find(same) {
+            // Items may be written again with the same id; the last one counts.
+            Some(earlier) => *earlier = (turn, detail),
+            None => self.waiting.push((turn, detail)),
+        }
+    }
+
+    /// Takes the details of a turn whose calls never came, in file order.
+    pub(crate) fn unclaimed(&mut self, turn: usize) -> Vec<Detail<'a>> {
+        let (mine, others) = self.waiting.drain(..).partition(|(of, _)| *of == turn);
+        self.waiting = others;
+        let mut mine: Vec<_> = Vec::from_iter::<Vec<(usize, Detail<'a>)>>(mine);
+        mine.sort_by_key(|(_, detail)| detail.line);
+        mine.into_iter().map(|(_, detail)| detail).collect()
+    }
+}
+
+impl<'a> ToolDraft<'a> {
+    /// Makes a draft of a call item.
+    pub(crate) fn of_item(turn: usize, item: ItemIx, call: &ToolCallItem<'a>) -> ToolDraft<'a> {
+        let fields = &call.fields;
+        let namespace = fields.namespace.filter(|namespace| !namespace.is("functions"));
+        let tool = fields.name.or(match call.form {
+            ToolCallForm::LocalShell => Some(JsonText::new(b"local_shell")),
+            ToolCallForm::ToolSearch => Some(JsonText::new(b"tool_search")),
+            ToolCallForm::Function | ToolCallForm::Custom => None,
+        });
+        let arguments = fields.arguments.or(fields.action);
+        let family = family::family(call.form, tool, namespace, arguments);
+        let (command, cwd) = family::command(family, call);
+        ToolDraft {
+            turn,
+            form: call.form,
+            call: ToolCall {
+                call_id: fields.call_id.or(fields.id),
+                tool,
+                namespace,
+                family,
+                call_item: Some(item),
+                mcp: family::mcp(family, tool, namespace),
+                command,
+                cwd,
+                ..ToolCall::default()
+            },
+            ..ToolDraft::default()
+        }
+    }
+
+    /// Makes a draft of something that ran without an item of its own: inside
+    /// of code mode, or at the user's own command.
+    pub(crate) fn of_detail(turn: usize, inside: Option<usize>, detail: Detail<'a>) -> ToolDraft<'a> {
+        let call = ToolCall {
+            call_id: detail.call.call_id,
+            tool: detail.call.tool,
+            namespace: detail.call.namespace,
+            family: detail.call.family,
+            ..ToolCall::default()
+        };
+        let mut draft = ToolDraft {
+            turn,
+            inside,
+            call,
+            first_line: detail.line,
+            last_line: detail.line,
+            ..ToolDraft::default()
+        };
+        draft.enrich(detail);
+        draft
+    }
+
+    /// Takes in what an event or item says of the call; the last one counts.
+    pub(crate) fn enrich(&mut self, detail: Detail<'a>) {
+        let told = &detail.call;
+        let call = &mut self.call;
+        fn set<T: Clone>(known: &mut Option<T>, told: &Option<T>) {
+            if told.is_some() {
+                known.clone_from(told);
+            }
+        }
+        set(&mut call.exit_code, &told.exit_code);
+        set(&mut call.duration, &told.duration);
+        set(&mut call.mcp, &told.mcp);
+        set(&mut call.changes, &told.changes);
+        set(&mut call.search, &told.search);
+        set(&mut call.source, &told.source);
+        if call.command.is_none() {
+            call.command.clone_from(&told.command);
+        }
+        if call.cwd.is_none() {
+            call.cwd.clone_from(&told.cwd);
+        }
+        if call.call_item.is_none() {
+            set(&mut call.arguments, &told.arguments);
+            set(&mut call.output_text, &told.output_text);
+        }
+        if call.mcp.is_some() {
+            call.family = ToolFamily::Mcp;
+        }
+        for spawned in &told.spawned {
+            if !call.spawned.contains(spawned) {
+                call.spawned.push(spawned.clone());
+            }
+        }
+        self.last_line = self.last_line.max(detail.line);
+        self.detail = Detail { call: ToolCall::default(), ..detail };
+    }
+}
+
+/// Makes a detail of a record with the same few fields as all others.
+fn detail<'a>(id: Option<JsonText<'a>>, tool: &'static str, family: ToolFamily) -> Detail<'a> {
+    Detail {
+        call: ToolCall {
+            call_id: id,
+            tool: Some(JsonText::new(tool.as_bytes())),
+            family,
+            ..ToolCall::default()
+        },
+        ..Detail::default()
+    }
+}
+
+fn duration(recorded: Option<RecordedDuration>) -> Option<SignedDuration> {
+    let recorded = recorded?;
+    let secs = i64::try_from(recorded.secs?).ok()?;
+    let nanos = i32::try_from(recorded.nanos.unwrap_or(0)).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(SignedDuration::new(secs, nanos))
+}
+
+/// Reads `completed`, `failed`, `declined`.
+fn set_status<'a>(detail: &mut Detail<'a>, status: Option<JsonText<'a>>) {
+    match status.map(JsonText::raw) {
+        Some(b"failed") => detail.failed = Some("failed".into()),
+        Some(b"declined") => detail.declined = true,
+        _ => {}
+    }
+}
+
+impl<'a> Detail<'a> {
+    pub(crate) fn of_command(it: &CommandExecution<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "exec_command", ToolFamily::Command);
+        set_status(&mut detail, it.status);
+        detail.completed = stamp::from_millis(it.completed_at_ms);
+        // -1 is what Codex writes for a process that it killed.
+        detail.call.exit_code = it.exit_code;
+        detail.call.duration = duration(it.duration);
+        detail.call.command = it.command.and_then(family::words);
+        detail.call.cwd = it.cwd.map(family::path);
+        detail.call.source = it.source.filter(|source| source.is("user_shell"));
+        detail.call.arguments = it.command;
+        detail.call.output_text = it.aggregated_output;
+        detail
+    }
+
+    pub(crate) fn of_patch(it: &PatchApply<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "apply_patch", ToolFamily::Patch);
+        set_status(&mut detail, it.status);
+        detail.succeeded = it.success;
+        if it.success == Some(false) || detail.failed.is_some() {
+            let stderr = it.stderr.filter(|text| !text.is_empty());
+            detail.failed = Some(stderr.map_or("failed".into(), JsonText::decode));
+        }
+        detail.call.changes = it.changes;
+        detail.call.output_text = it.stdout;
+        detail
+    }
+
+    pub(crate) fn of_mcp(it: &McpToolCall<'a>) -> Detail<'a> {
+        let invocation = it.invocation.unwrap_or_default();
+        let tool = it.tool.or(invocation.tool);
+        let mut detail = detail(it.id, "mcp", ToolFamily::Mcp);
+        set_status(&mut detail, it.status);
+        let failure = it.error.and_then(|error| error.message).map(JsonText::decode);
+        detail.failed = failure.or_else(|| family::mcp_failure(it.result)).or(detail.failed);
+        detail.call.tool = tool.or(detail.call.tool);
+        detail.call.mcp = it.server.or(invocation.server).zip(tool);
+        detail.call.duration = duration(it.duration);
+        detail.call.arguments = it.arguments.or(invocation.arguments);
+        detail.call.output_text = it.result;
+        detail
+    }
+
+    pub(crate) fn of_dynamic(it: &DynamicToolCall<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "dynamic_tool", ToolFamily::Function);
+        set_status(&mut detail, it.status);
+        detail.started = stamp::from_millis(it.started_at_ms);
+        detail.completed = stamp::from_millis(it.completed_at_ms);
+        detail.succeeded = it.success;
+        let failure = it.error.and_then(RawJson::as_text).map(JsonText::decode);
+        detail.failed = failure.or((it.success == Some(false)).then(|| "failed".into()));
+        detail.call.tool = it.tool.or(detail.call.tool);
+        detail.call.namespace = it.namespace;
+        detail.call.duration = duration(it.duration);
+        detail.call.arguments = it.arguments;
+        detail
+    }
+
+    pub(crate) fn of_collab(it: &CollabCall<'a>, spawning: bool) -> Detail<'a> {
+        let mut detail = detail(it.id, "agents", ToolFamily::Agents);
+        detail.completed = stamp::from_millis(it.completed_at_ms);
+        detail.call.tool = it.tool.or(detail.call.tool);
+        if spawning {
+            detail.call.spawned = it.new_thread_id.map(JsonText::decode).into_iter().collect();
+            detail.call.spawned.extend(family::texts(it.receiver_thread_ids));
+        }
+        detail
+    }
+
+    pub(crate) fn of_search(it: &WebSearch<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "web_search", ToolFamily::WebSearch);
+        detail.call.search = it.action;
+        detail.call.output_text = it.results;
+        detail
+    }
+
+    pub(crate) fn of_image_view(it: &ViewImage<'a>) -> Detail<'a> {
+        detail(it.id, "view_image", ToolFamily::ImageView)
+    }
+
+    pub(crate) fn of_image(it: &ImageGeneration<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "image_generation", ToolFamily::ImageGeneration);
+        set_status(&mut detail, it.status);
+        detail
+    }
+
+    pub(crate) fn of_extension(it: &Extension<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "extension", ToolFamily::Function);
+        detail.call.family = match it.kind.map(JsonText::raw) {
+            Some(b"web.search") => ToolFamily::WebSearch,
+            Some(b"image_gen.generation") => ToolFamily::ImageGeneration,
+            _ => ToolFamily::Function,
+        };
+        detail.call.tool = it.kind.or(detail.call.tool);
+        detail
+    }
+}

@@ -1,0 +1,136 @@
+//! Turns while they are read: what opens one, what closes it.
+
+use codex_rollout::{JsonText, RawJson, TokenUsage};
+use jiff::Timestamp;
+
+use crate::span::{Event, Review, Status, Turn};
+use crate::trace::{ItemIx, RolloutIx};
+
+/// A turn while its lines are read.
+#[derive(Debug, Default)]
+pub(crate) struct TurnDraft<'a> {
+    /// Codex' turn id, or one made from the line that opened the turn.
+    pub(crate) id: String,
+    pub(crate) turn: Turn<'a>,
+    pub(crate) rollout: RolloutIx,
+    pub(crate) first_line: u64,
+    pub(crate) last_line: u64,
+    /// The ordinal of the line that opened it.
+    pub(crate) ordinal: Option<u64>,
+    pub(crate) start: Option<Timestamp>,
+    pub(crate) end: Option<Timestamp>,
+    /// The last time seen in it.
+    pub(crate) last_at: Option<Timestamp>,
+    pub(crate) status: Status<'a>,
+    pub(crate) closed: bool,
+    /// Whether the review's findings have come: what follows is an echo.
+    pub(crate) review_done: bool,
+    /// What happened that tells model calls apart, in file order.
+    pub(crate) marks: Vec<Mark<'a>>,
+    /// Usages that marks refer to.
+    pub(crate) usages: Vec<UsageDraft<'a>>,
+    /// Indices into the thread's tool calls.
+    pub(crate) tools: Vec<usize>,
+    pub(crate) compactions: Vec<CompactionDraft<'a>>,
+    pub(crate) events: Vec<Event<'a>>,
+    /// The assistant's last message as the user interface saw it.
+    pub(crate) last_answer: Option<JsonText<'a>>,
+}
+
+/// The usage of one response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UsageDraft<'a> {
+    pub(crate) usage: TokenUsage,
+    pub(crate) response_id: Option<JsonText<'a>>,
+}
+
+/// A compaction while its turn is read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CompactionDraft<'a> {
+    pub(crate) line: u64,
+    pub(crate) at: Option<Timestamp>,
+    /// When it began and ended, as its item says.
+    pub(crate) started: Option<Timestamp>,
+    pub(crate) completed: Option<Timestamp>,
+    pub(crate) summary: Option<JsonText<'a>>,
+    pub(crate) replacement: Option<RawJson<'a>>,
+    pub(crate) response_id: Option<JsonText<'a>>,
+    pub(crate) window_number: Option<u64>,
+}
+
+/// The settings that a request is made with.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Settings<'a> {
+    pub(crate) model: Option<JsonText<'a>>,
+    pub(crate) effort: Option<JsonText<'a>>,
+}
+
+/// Something that tells one model call from the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark<'a> {
+    pub(crate) at: Option<Timestamp>,
+    pub(crate) line: u64,
+    pub(crate) kind: MarkKind,
+    /// How many items the thread had before this line.
+    pub(crate) items: u32,
+    /// The history that a request would see.
+    pub(crate) history: u32,
+    pub(crate) settings: Settings<'a>,
+}
+
+/// What a [`Mark`] stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MarkKind {
+    /// An item that the model made.
+    Made(ItemIx),
+    /// The output of a tool.
+    Output,
+    /// Any other item: of the user, of the harness, of another agent.
+    Input(ItemIx),
+    /// A `token_usage_record`; an index into the turn's usages.
+    Record(usize),
+    /// A `token_count` whose total moved; an index into the turn's usages.
+    Moved(usize),
+    /// A `token_count` that repeats the total.
+    Repeated,
+    /// A `turn_context`.
+    Context,
+    /// A `compacted` line; an index into the turn's compactions.
+    Compacted(usize),
+}
+
+impl TurnDraft<'_> {
+    /// Notes that a line belongs to the turn.
+    pub(crate) fn touch(&mut self, line: u64, at: Option<Timestamp>) {
+        self.last_line = self.last_line.max(line);
+        self.last_at = self.last_at.max(at);
+    }
+
+    /// Closes the turn because the next one begins, or the file ends.
+    pub(crate) fn close_without_end(&mut self) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        // The file marks the starts of turns, and would have marked this end.
+        if self.turn.marked || !self.came_to_rest() {
+            self.status = Status::Incomplete;
+        } else {
+            self.end = self.last_at;
+        }
+    }
+
+    /// Whether nothing was pending at the turn's last line: the model had
+    /// answered, or a compaction was all there was.
+    pub(crate) fn came_to_rest(&self) -> bool {
+        let rest = Review::default();
+        let reviewed = self.turn.review.unwrap_or(rest).output.is_some();
+        reviewed
+            || self.last_answer.is_some()
+            || self.marks.iter().rev().find_map(|mark| match mark.kind {
+                MarkKind::Compacted(_) => Some(true),
+                MarkKind::Made(_) | MarkKind::Output => Some(false),
+                _ => None,
+            }) == Some(true)
+    }
+}

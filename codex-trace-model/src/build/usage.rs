@@ -1,0 +1,67 @@
+//! Which `token_count` lines stand for a model response.
+
+use codex_rollout::TokenUsage;
+use codex_rollout::item::usage::TokenCountInfo;
+
+/// What a `token_count` line says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Count {
+    /// A response was counted: the running total moved.
+    Moved(TokenUsage),
+    /// The same again, or rate limits only.
+    Repeated,
+    /// An estimate of the context after a compaction or a resume: no response.
+    Estimate,
+}
+
+/// Follows the running total of a file, whoever's lines moved it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UsageTracker {
+    total: Option<TokenUsage>,
+    /// Of own lines: what was counted, and by how much the total rose.
+    counted: u64,
+    risen: u64,
+}
+
+impl UsageTracker {
+    /// Takes in an inherited line: it moves the reference and counts nothing.
+    pub(crate) fn inherit(&mut self, info: Option<TokenCountInfo>) {
+        if let Some(total) = info.and_then(|info| info.total_token_usage) {
+            self.total = Some(total);
+        }
+    }
+
+    /// Takes in an own line.
+    pub(crate) fn count(&mut self, info: Option<TokenCountInfo>) -> Count {
+        let Some(info) = info else { return Count::Repeated };
+        let last = info.last_token_usage.unwrap_or_default();
+        let Some(total) = info.total_token_usage else {
+            return if last.is_empty() { Count::Repeated } else { Count::Moved(last) };
+        };
+        let before = self.total.replace(total);
+        if last.is_empty() && last.total_tokens > 0 {
+            // May overwrite the total with the size of the context window.
+            return Count::Estimate;
+        }
+        if before == Some(total) || last.is_empty() {
+            return Count::Repeated;
+        }
+        self.counted += last.total_tokens;
+        let base = before.map_or(0, |before| before.total_tokens);
+        // A total that fell was started anew: at 0 by a resume before 0.78.
+        let rise = total.total_tokens.checked_sub(base).unwrap_or(total.total_tokens);
+        self.risen += if before.is_none() { last.total_tokens } else { rise };
+        Count::Moved(last)
+    }
+
+    /// Returns the file's last running total.
+    pub(crate) fn total(&self) -> Option<TokenUsage> {
+        self.total
+    }
+
+    /// Returns what own lines counted and what the running total rose by, if
+    /// they differ.
+    pub(crate) fn mismatch(&self) -> Option<(u64, u64)> {
+        (self.counted != self.risen).then_some((self.counted, self.risen))
+    }
+}

@@ -6,7 +6,14 @@ use codex_trace_model::{RolloutInput, SpanKind, group, resolve};
 
 fn main() {
     for root in std::env::args().skip(1) {
-        let heads: Vec<_> = discover(Path::new(&root))
+        let path = Path::new(&root);
+        let found: Vec<_> = if path.is_file() {
+            vec![Ok(codex_rollout::RolloutPath::from_file(path))]
+        } else {
+            discover(path).collect()
+        };
+        let heads: Vec<_> = found
+            .into_iter()
             .filter_map(Result::ok)
             .filter_map(|it| RolloutHead::read(&it).ok())
             .collect();
@@ -49,9 +56,16 @@ fn main() {
                 let d = span.parent.map_or(0, |p| depth[p.index()] + 1);
                 depth[ix.index()] = d;
                 let extra = match &span.kind {
-                    SpanKind::ModelCall(c) => format!("{:?} out={} win={:?}", c.evidence, c.output.len(), c.window),
-                    SpanKind::ToolCall(c) => format!("{:?} exit={:?} dur={:?} cmd={:?}", c.family, c.exit_code, c.duration, c.command),
-                    SpanKind::Turn(t) => format!("{:?} in={} model={:?}", t.fate, t.input.len(), t.model),
+                    SpanKind::ModelCall(c) => {
+                        format!("{:?} out={} win={:?}", c.evidence, c.output.len(), c.window)
+                    }
+                    SpanKind::ToolCall(c) => format!(
+                        "{:?} exit={:?} dur={:?} cmd={:?}",
+                        c.family, c.exit_code, c.duration, c.command
+                    ),
+                    SpanKind::Turn(t) => {
+                        format!("{:?} in={} model={:?}", t.fate, t.input.len(), t.model)
+                    }
                     _ => String::new(),
                 };
                 println!(
@@ -71,7 +85,13 @@ fn main() {
                 );
             }
             for thread in &trace.threads {
-                println!("   account {:?} closes={} items={} turns in items {}", thread.account, thread.account.closes(), thread.items.len(), thread.items.iter().filter(|i| i.turn.is_some()).count());
+                println!(
+                    "   account {:?} closes={} items={} turns in items {}",
+                    thread.account,
+                    thread.account.closes(),
+                    thread.items.len(),
+                    thread.items.iter().filter(|i| i.turn.is_some()).count()
+                );
             }
             for d in &trace.diagnostics {
                 println!("   ! {} {d}", d.code.word());
@@ -79,6 +99,12 @@ fn main() {
             calls += trace.model_calls().count();
             usage += trace.usage();
         }
-        println!("TOTAL {root} calls={calls} in={} cached={} out={} reas={}", usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_output_tokens);
+        println!(
+            "TOTAL {root} calls={calls} in={} cached={} out={} reas={}",
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.output_tokens,
+            usage.reasoning_output_tokens
+        );
     }
 }

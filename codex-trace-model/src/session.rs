@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use codex_rollout::item::session_meta::ThreadOrigin;
 use codex_rollout::{JsonText, Source};
 
-use crate::build::{ResolvedThread, ThreadBuilder};
+use crate::build::{ResolvedThread, ThreadBuilder, keep_within};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{Link, Relation, SpanKind};
 use crate::trace::{SpanIx, ThreadIx, Trace};
@@ -64,8 +64,7 @@ struct Linker<'a> {
 
 impl<'a> Linker<'a> {
     fn new(threads: Vec<ResolvedThread<'a>>) -> Linker<'a> {
-        let by_id =
-            threads.iter().enumerate().map(|(ix, it)| (it.thread.id.clone(), ix)).collect();
+        let by_id = threads.iter().enumerate().map(|(ix, it)| (it.thread.id.clone(), ix)).collect();
         let places = vec![None; threads.len()];
         Linker { threads, places, by_id }
     }
@@ -74,7 +73,8 @@ impl<'a> Linker<'a> {
         for child in 1..self.threads.len() {
             let place = self.place_of(child);
             let root = Place { thread: 0, span: SpanIx(0) };
-            self.places[child] = Some(if self.is_above(child, place.thread) { root } else { place });
+            self.places[child] =
+                Some(if self.is_above(child, place.thread) { root } else { place });
         }
         self.note_missing();
         self.flatten()
@@ -85,7 +85,8 @@ impl<'a> Linker<'a> {
     fn place_of(&self, child: usize) -> Place {
         let it = &self.threads[child].thread;
         let parent = it.parent_thread_id.as_deref().and_then(|id| self.by_id.get(id)).copied();
-        let parents = parent.into_iter().chain((0..self.threads.len()).filter(|ix| Some(*ix) != parent));
+        let parents =
+            parent.into_iter().chain((0..self.threads.len()).filter(|ix| Some(*ix) != parent));
         for thread in parents.filter(|ix| *ix != child) {
             if let Some(span) = self.spawning_call(thread, &it.id) {
                 return Place { thread, span };
@@ -131,7 +132,8 @@ impl<'a> Linker<'a> {
     /// The review during which a reviewer's thread was made.
     fn review_turn(&self, thread: usize, child: usize) -> Option<SpanIx> {
         let it = &self.threads[child].thread;
-        let reviewer = matches!(it.meta.source, Some(ThreadOrigin::Subagent(what)) if what.is("review"));
+        let reviewer =
+            matches!(it.meta.source, Some(ThreadOrigin::Subagent(what)) if what.is("review"));
         let created = it.created.filter(|_| reviewer)?;
         let parent = &self.threads[thread];
         parent.turns.iter().filter(|turn| turn.review).map(|turn| turn.span).find(|span| {
@@ -285,6 +287,8 @@ impl<'a> Flat<'a> {
             }
             let last = span.end.or(span.start);
             span.outlives_parent = parent.end.zip(last).is_some_and(|(outer, end)| end > outer);
+        } else if let Some(parent) = span.parent {
+            keep_within(&mut span, self.spans[parent.index()].start, None);
         }
         self.spans.push(span);
         span_ix(self.spans.len() - 1)

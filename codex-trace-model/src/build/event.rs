@@ -66,12 +66,18 @@ impl<'a> ThreadBuilder<'a> {
     /// Takes in an event that details a tool call.
     fn take_detail_event(&mut self, event: &EventMsg<'a>, place: Place) -> Outcome {
         let (what, turn_id, detail) = match event {
-            EventMsg::ExecCommandEnd(it) => ("exec_command_end", it.turn_id, Detail::of_command(it)),
+            EventMsg::ExecCommandEnd(it) => {
+                ("exec_command_end", it.turn_id, Detail::of_command(it))
+            }
             EventMsg::McpToolCallEnd(it) => ("mcp_tool_call_end", it.turn_id, Detail::of_mcp(it)),
             EventMsg::PatchApplyEnd(it) => ("patch_apply_end", it.turn_id, Detail::of_patch(it)),
             EventMsg::WebSearchEnd(it) => ("web_search_end", None, Detail::of_search(it)),
-            EventMsg::ImageGenerationEnd(it) => ("image_generation_end", None, Detail::of_image(it)),
-            EventMsg::ViewImageToolCall(it) => ("view_image_tool_call", None, Detail::of_image_view(it)),
+            EventMsg::ImageGenerationEnd(it) => {
+                ("image_generation_end", None, Detail::of_image(it))
+            }
+            EventMsg::ViewImageToolCall(it) => {
+                ("view_image_tool_call", None, Detail::of_image_view(it))
+            }
             EventMsg::DynamicToolCallRequest(it) => {
                 ("dynamic_tool_call_request", it.turn_id, Detail::of_dynamic(it))
             }
@@ -200,15 +206,14 @@ impl<'a> ThreadBuilder<'a> {
     /// messages and the user's own, right before the event, belong to it.
     fn open_prompted(&mut self, text: Option<JsonText<'a>>, place: Place) -> Outcome {
         let first = self.take_back_inputs();
-        let start = self.items.get(first).map_or(place, |item| Place {
-            line: item.position.line(),
-            position: item.position,
-            ordinal: item.ordinal,
-            at: item.at,
-        });
+        // The context may have been written when the session was opened, long
+        // before the user typed.
+        let typed = self.items[first..].iter().find(|item| !item.synthetic);
+        let start = typed.and_then(|item| item.at).or(place.at);
+        let line = self.items.get(first).map_or(place.line, |item| item.position.line());
         let turn = self.open_turn(None, false, place);
-        self.turns[turn].first_line = start.line;
-        self.turns[turn].start = start.at.or(place.at);
+        self.turns[turn].first_line = line;
+        self.turns[turn].start = start;
         self.adopt(first, turn);
         self.turns[turn].turn.prompt = text;
         Outcome::Span
@@ -353,7 +358,9 @@ impl<'a> ThreadBuilder<'a> {
                 Some(text) => self.push_event(place, EventKind::Plan(text)),
                 None => Outcome::Span,
             },
-            TurnItem::HookPrompt(hook) => self.push_event(place, EventKind::HookPrompt(hook.content)),
+            TurnItem::HookPrompt(hook) => {
+                self.push_event(place, EventKind::HookPrompt(hook.content))
+            }
             TurnItem::SubAgentActivity(activity) => self.take_activity(activity, place),
             TurnItem::EnteredReviewMode(ReviewItem { user_facing_hint, .. }) => {
                 self.begin_review(done.turn_id, *user_facing_hint, place)
@@ -443,7 +450,10 @@ impl<'a> ThreadBuilder<'a> {
             if detail.call.call_id.is_some() && detail.call.source.is_none() {
                 let position = None;
                 let id = detail.call.call_id.map(JsonText::decode).unwrap_or_default();
-                let text = format!("line {}: the end of call `{id}`, which itself is not here", detail.line);
+                let text = format!(
+                    "line {}: the end of call `{id}`, which itself is not here",
+                    detail.line
+                );
                 self.diagnose(Code::OutputWithoutCall, position, text);
             }
             let draft = ToolDraft::of_detail(turn, None, detail);

@@ -35,8 +35,8 @@ pub(crate) fn family(
         b"update_plan" => ToolFamily::Plan,
         b"view_image" => ToolFamily::ImageView,
         b"spawn_agent" | b"send_input" | b"wait" | b"wait_agent" | b"close_agent"
-        | b"resume_agent" | b"send_message" | b"followup_task" | b"assign_task" | b"list_agents"
-        | b"interrupt_agent" => ToolFamily::Agents,
+        | b"resume_agent" | b"send_message" | b"followup_task" | b"assign_task"
+        | b"list_agents" | b"interrupt_agent" => ToolFamily::Agents,
         b"tool_search" | b"search_tool_bm25" => ToolFamily::ToolSearch,
         b"web_search" | b"web.run" => ToolFamily::WebSearch,
         name if name.starts_with(b"mcp__") => ToolFamily::Mcp,

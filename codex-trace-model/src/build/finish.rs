@@ -6,11 +6,11 @@ use std::collections::HashSet;
 use codex_rollout::{JsonText, TokenUsage, parent_of};
 use jiff::Timestamp;
 
+use crate::build::ThreadBuilder;
 use crate::build::model_call::{self, CallDraft};
 use crate::build::output::{self, Outcome};
 use crate::build::tool_call::ToolDraft;
 use crate::build::turn::TurnDraft;
-use crate::build::ThreadBuilder;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{
     Compaction, Fate, ModelCall, Provenance, Span, SpanKind, Status, ToolFamily, Turn,
@@ -47,10 +47,14 @@ impl<'a> ThreadBuilder<'a> {
             self.settle_details(ix);
         }
         if let Some((counted, risen)) = self.usage.mismatch() {
-            self.diagnose(Code::UsageMismatch, None, format!(
-                "its token counts add up to {counted} tokens, but its running total rose by \
+            self.diagnose(
+                Code::UsageMismatch,
+                None,
+                format!(
+                    "its token counts add up to {counted} tokens, but its running total rose by \
                  {risen}; the counts of single responses were used"
-            ));
+                ),
+            );
         }
         let mut writer = SpanWriter::new(&mut self);
         let turns = std::mem::take(&mut writer.builder.turns);
@@ -174,7 +178,11 @@ impl<'a> SpanWriter<'_, 'a> {
             links: Vec::new(),
             events: Vec::new(),
             recorded: None,
-            provenance: Provenance { rollout: RolloutIx(0), first_line: 1, last_line: last_line.max(1) },
+            provenance: Provenance {
+                rollout: RolloutIx(0),
+                first_line: 1,
+                last_line: last_line.max(1),
+            },
             outlives_parent: false,
         };
         SpanWriter {
@@ -195,8 +203,14 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         if copies > 1 {
             let line = span.provenance.first_line;
-            self.builder.diagnose(Code::DuplicateId, None, format!(
-                "line {line}: the id of `{base}` came up before; this span is `{}`", span.key));
+            self.builder.diagnose(
+                Code::DuplicateId,
+                None,
+                format!(
+                    "line {line}: the id of `{base}` came up before; this span is `{}`",
+                    span.key
+                ),
+            );
         }
         if let Some(parent) = span.parent {
             let parent = &self.spans[parent.index()];
@@ -356,10 +370,10 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         let (start, end) = times(&tool, &outcome);
         let status = self.tool_status(draft, &tool, &outcome);
-        let id = tool.call.call_id.map_or_else(
-            || format!("@{}", tool.first_line),
-            |id| id.decode().into_owned(),
-        );
+        let id = tool
+            .call
+            .call_id
+            .map_or_else(|| format!("@{}", tool.first_line), |id| id.decode().into_owned());
         let name = tool.call.tool.map_or(Cow::Borrowed("tool"), JsonText::decode);
         let span = self.push(Span {
             key: format!("tool:{id}"),
@@ -415,8 +429,11 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         if draft.end.is_some() {
             let line = tool.first_line;
-            self.builder.diagnose(Code::CallWithoutOutput, None,
-                format!("line {line}: a call without an output, though its turn ended"));
+            self.builder.diagnose(
+                Code::CallWithoutOutput,
+                None,
+                format!("line {line}: a call without an output, though its turn ended"),
+            );
         }
         Status::Incomplete
     }

@@ -1,8 +1,8 @@
 //! Items of the conversation: to which turn they belong, and what they tell
 //! about turns, model calls and tool calls.
 
-use codex_rollout::item::response_item::{Message, ToolCallForm, ToolCallItem, ToolOutputItem};
 use codex_rollout::item::response_item::{ImageGenerationCall, WebSearchCall};
+use codex_rollout::item::response_item::{Message, ToolCallForm, ToolCallItem, ToolOutputItem};
 use codex_rollout::{JsonText, ResponseItem};
 
 use crate::build::tool_call::ToolDraft;
@@ -67,7 +67,8 @@ impl<'a> ThreadBuilder<'a> {
         };
         let prompts = matches!(item.body, ResponseItem::Message(_) | ResponseItem::AgentMessage(_));
         if prompts && !made && !item.synthetic {
-            let answered = self.turns[turn].marks.iter().any(|it| matches!(it.kind, MarkKind::Made(_)));
+            let answered =
+                self.turns[turn].marks.iter().any(|it| matches!(it.kind, MarkKind::Made(_)));
             if !answered {
                 self.turns[turn].turn.input.push(ix);
             }
@@ -181,7 +182,13 @@ impl<'a> ThreadBuilder<'a> {
         self.add_whole_call(facts, call.status, turn, place);
     }
 
-    fn take_image(&mut self, call: &ImageGenerationCall<'a>, ix: ItemIx, turn: usize, place: Place) {
+    fn take_image(
+        &mut self,
+        call: &ImageGenerationCall<'a>,
+        ix: ItemIx,
+        turn: usize,
+        place: Place,
+    ) {
         let facts = ToolCall {
             call_id: call.id,
             tool: Some(JsonText::new(b"image_generation")),
@@ -214,8 +221,11 @@ impl<'a> ThreadBuilder<'a> {
 
     fn add_call(&mut self, draft: ToolDraft<'a>, place: Place) {
         if self.tools.find(draft.call.call_id).is_some() {
-            self.diagnose(Code::DuplicateId, Some(place.position),
-                "a call that was written before; the first one stands".to_owned());
+            self.diagnose(
+                Code::DuplicateId,
+                Some(place.position),
+                "a call that was written before; the first one stands".to_owned(),
+            );
             return;
         }
         let turn = draft.turn;
@@ -226,8 +236,11 @@ impl<'a> ThreadBuilder<'a> {
     fn take_output(&mut self, item: &ToolOutputItem<'a>, ix: ItemIx, turn: usize, place: Place) {
         let Some(tool) = self.tools.find(item.call_id) else {
             if item.call_id.is_some() {
-                self.diagnose(Code::OutputWithoutCall, Some(place.position),
-                    "an output whose call is not here; kept as an event".to_owned());
+                self.diagnose(
+                    Code::OutputWithoutCall,
+                    Some(place.position),
+                    "an output whose call is not here; kept as an event".to_owned(),
+                );
             }
             self.push_event(place, EventKind::OrphanOutput { call_id: item.call_id });
             return;
@@ -265,9 +278,10 @@ fn is_synthetic(body: &ResponseItem<'_>) -> bool {
 }
 
 fn is_synthetic_text(message: &Message<'_>) -> bool {
-    let Some(text) = message.content.and_then(|content| {
-        content.as_text().or_else(|| output::first_text(content))
-    }) else {
+    let Some(text) = message
+        .content
+        .and_then(|content| content.as_text().or_else(|| output::first_text(content)))
+    else {
         return true; // Only an image: what `view_image` put in.
     };
     let start = text.raw().trim_ascii_start();

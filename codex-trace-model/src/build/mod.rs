@@ -27,7 +27,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::session::RolloutInput;
 use crate::span::{Event, EventKind, Fate};
 use crate::trace::{Account, History, Item, ItemIx, Rollout, RolloutIx};
-pub(crate) use finish::{ResolvedThread, ResolvedTurn};
+pub(crate) use finish::{ResolvedThread, keep_within};
 use tool_call::ToolTable;
 use turn::{CompactionDraft, Mark, MarkKind, Settings, TurnDraft, UsageDraft};
 use usage::{Count, UsageTracker};
@@ -94,11 +94,15 @@ impl<'a> ThreadBuilder<'a> {
         self.rollouts.push(Rollout { path: input.path.to_owned() });
         let boundary = ownership::boundary(input.source, input.ancestor);
         if boundary.by_time {
-            self.diagnose(Code::InferredBoundary, None, format!(
-                "its head is a copy of another thread's history that is not here; by the pause \
+            self.diagnose(
+                Code::InferredBoundary,
+                None,
+                format!(
+                    "its head is a copy of another thread's history that is not here; by the pause \
                  before it, line {} was taken for the thread's first own line",
-                boundary.first_own_line
-            ));
+                    boundary.first_own_line
+                ),
+            );
         }
         if self.rollouts.len() > 1 {
             self.close_open_turn();
@@ -125,12 +129,22 @@ impl<'a> ThreadBuilder<'a> {
             self.settle(outcome);
         }
         if !has_meta {
-            self.diagnose(Code::NoMeta, None, "it has no session_meta line; the thread's id is \
-                 that of the file's name".to_owned());
+            self.diagnose(
+                Code::NoMeta,
+                None,
+                "it has no session_meta line; the thread's id is \
+                 that of the file's name"
+                    .to_owned(),
+            );
         }
         if input.source.was_shortened() {
-            self.diagnose(Code::Changed, None, "it became shorter while it was read; what was \
-                 lost reads as damaged lines".to_owned());
+            self.diagnose(
+                Code::Changed,
+                None,
+                "it became shorter while it was read; what was \
+                 lost reads as damaged lines"
+                    .to_owned(),
+            );
         }
     }
 
@@ -187,7 +201,8 @@ impl<'a> ThreadBuilder<'a> {
                 if line.ordinal.is_some_and(|ordinal| ordinal >= cut) {
                     break;
                 }
-                if let RolloutItem::EventMsg(codex_rollout::EventMsg::TokenCount(count)) = line.item {
+                if let RolloutItem::EventMsg(codex_rollout::EventMsg::TokenCount(count)) = line.item
+                {
                     self.usage.inherit(count.info);
                 }
             }
@@ -216,7 +231,12 @@ impl<'a> ThreadBuilder<'a> {
         }
         base.retain(|range| range.0 < range.1);
         let inherited = current.inherited;
-        self.histories.push(History { replacement: current.replacement, base, from: len, inherited });
+        self.histories.push(History {
+            replacement: current.replacement,
+            base,
+            from: len,
+            inherited,
+        });
     }
 
     /// Takes in a line of the copied head: it moves the usage reference only.
@@ -232,26 +252,37 @@ impl<'a> ThreadBuilder<'a> {
     fn take(&mut self, line: &RolloutLine<'a>) -> Outcome {
         let at = line.timestamp.and_then(stamp::parse);
         if at.is_none() && line.timestamp.is_some() {
-            self.diagnose(Code::BadTimestamp, Some(line.position),
-                "its timestamp could not be read; its time is unknown".to_owned());
+            self.diagnose(
+                Code::BadTimestamp,
+                Some(line.position),
+                "its timestamp could not be read; its time is unknown".to_owned(),
+            );
         }
         self.last_at = self.last_at.max(at);
         self.first_at = self.first_at.or(at);
-        let place =
-            Place { line: line.position.line(), position: line.position, ordinal: line.ordinal, at };
+        let place = Place {
+            line: line.position.line(),
+            position: line.position,
+            ordinal: line.ordinal,
+            at,
+        };
         match &line.item {
-            RolloutItem::ResponseItem(ResponseItem::GhostSnapshot) => Outcome::Ignored("ghost_snapshot"),
+            RolloutItem::ResponseItem(ResponseItem::GhostSnapshot) => {
+                Outcome::Ignored("ghost_snapshot")
+            }
             RolloutItem::ResponseItem(item) => self.take_item(*item, place),
             RolloutItem::EventMsg(event) => self.take_event(event, place),
             RolloutItem::TurnContext(context) => self.take_context(context, place),
             RolloutItem::TokenUsageRecord(record) => self.take_record(record, place),
             RolloutItem::Compacted(compacted) => self.take_compacted(compacted, place),
             RolloutItem::SessionMeta(meta) => self.take_later_meta(meta),
-            RolloutItem::InterAgentMetadata(_) => Outcome::Ignored("inter_agent_communication_metadata"),
+            RolloutItem::InterAgentMetadata(_) => {
+                Outcome::Ignored("inter_agent_communication_metadata")
+            }
             RolloutItem::InterAgentCommunication(message) => {
                 self.push_event(place, EventKind::AgentMessage(*message))
             }
-            RolloutItem::Bookkeeping(kind) => Outcome::Ignored(bookkeeping(*kind)),
+            RolloutItem::Bookkeeping(kind) => self.take_bookkeeping(*kind, place),
             RolloutItem::Unknown(kind) => self.take_unknown(Some(*kind), place),
             _ => self.take_unknown(None, place),
         }
@@ -263,13 +294,24 @@ impl<'a> ThreadBuilder<'a> {
         if own { Outcome::Span } else { Outcome::Ignored(INHERITED) }
     }
 
+    fn take_bookkeeping(&mut self, kind: JsonText<'a>, place: Place) -> Outcome {
+        // Bare rollouts (0.8 to 0.31) have a state line between responses.
+        if let Some(open) = self.open.filter(|_| kind.is("state")) {
+            self.mark(open, MarkKind::State, place);
+        }
+        Outcome::Ignored(bookkeeping(kind))
+    }
+
     fn take_unknown(&mut self, kind: Option<JsonText<'a>>, place: Place) -> Outcome {
         let name = kind.map_or(&b""[..], JsonText::raw);
         if !self.unknown_types.contains(&name) {
             self.unknown_types.push(name);
             let name = String::from_utf8_lossy(name).into_owned();
-            self.diagnose(Code::UnknownType, Some(place.position),
-                format!("a record of the unknown type `{name}`; kept as an event"));
+            self.diagnose(
+                Code::UnknownType,
+                Some(place.position),
+                format!("a record of the unknown type `{name}`; kept as an event"),
+            );
         }
         self.push_event(place, EventKind::Unknown { kind })
     }
@@ -293,12 +335,17 @@ impl<'a> ThreadBuilder<'a> {
         if record.thread_id.is_some_and(|id| id.decode() != self.thread_id) {
             return Outcome::Ignored(FOREIGN);
         }
-        let Some(usage) = record.usage else { return Outcome::Ignored("token_usage_record without usage") };
+        let Some(usage) = record.usage else {
+            return Outcome::Ignored("token_usage_record without usage");
+        };
         let response = record.response_id.map_or(&b""[..], JsonText::raw);
         let turn_id = record.turn_id.map_or(&b""[..], JsonText::raw);
         if !response.is_empty() && !self.responses.insert((turn_id, response)) {
-            self.diagnose(Code::DuplicateId, Some(place.position),
-                "a usage record that was written before; counted once".to_owned());
+            self.diagnose(
+                Code::DuplicateId,
+                Some(place.position),
+                "a usage record that was written before; counted once".to_owned(),
+            );
             return Outcome::Ignored("repeated token_usage_record");
         }
         let turn = self.turn_for_work(record.turn_id, place);
@@ -310,7 +357,11 @@ impl<'a> ThreadBuilder<'a> {
         Outcome::Span
     }
 
-    fn take_count(&mut self, count: &codex_rollout::item::usage::TokenCount<'a>, place: Place) -> Outcome {
+    fn take_count(
+        &mut self,
+        count: &codex_rollout::item::usage::TokenCount<'a>,
+        place: Place,
+    ) -> Outcome {
         let limits = count.rate_limits;
         if limits.is_some() && limits != self.rate_limits {
             self.rate_limits = limits;

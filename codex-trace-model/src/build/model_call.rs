@@ -27,9 +27,9 @@ pub(crate) struct CallDraft<'a> {
 
 /// Tells the model calls of a turn apart.
 pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>) -> Vec<CallDraft<'a>> {
-    let by_record = turn.marks.iter().any(|mark| matches!(mark.kind, MarkKind::Record(_)));
     let mut splitter = Splitter {
-        by_record,
+        by_record: turn.marks.iter().any(|mark| matches!(mark.kind, MarkKind::Record(_))),
+        by_state: turn.marks.iter().any(|mark| mark.kind == MarkKind::State),
         calls: Vec::new(),
         pending: Vec::new(),
         leading: None,
@@ -55,6 +55,9 @@ enum Pending<'a> {
 struct Splitter<'a> {
     /// Whether the turn has usage records, so that its token counts are echoes.
     by_record: bool,
+    /// Whether the turn has state lines, so that an output ends no response:
+    /// calls and outputs of one response were written in turns.
+    by_state: bool,
     calls: Vec<CallDraft<'a>>,
     pending: Vec<Pending<'a>>,
     /// The call whose count came before its items (0.40 to 0.65).
@@ -70,10 +73,12 @@ impl<'a> Splitter<'a> {
         match mark.kind {
             MarkKind::Made(item) => self.made(mark, item),
             MarkKind::Output => {
-                self.pause();
+                if !self.by_state {
+                    self.pause();
+                }
                 self.waited = mark.at.or(self.waited);
             }
-            MarkKind::Input(_) => self.pause(),
+            MarkKind::Input(_) | MarkKind::State => self.pause(),
             MarkKind::Record(usage) => {
                 self.close_earlier_runs();
                 self.close(mark, Some(usage), CallEvidence::UsageRecord);

@@ -74,9 +74,9 @@ fn by_ids(source: &Source, meta: &SessionMeta<'_>) -> Boundary {
             .zip(line.ordinal)
             .is_some_and(|(start, ordinal)| ordinal >= start);
         let own_turn = match line.item {
-            RolloutItem::EventMsg(EventMsg::TaskStarted(started)) => started
-                .turn_id
-                .is_some_and(|turn| stamp::is_later_uuid_v7(&thread, &turn.decode())),
+            RolloutItem::EventMsg(EventMsg::TaskStarted(started)) => {
+                started.turn_id.is_some_and(|turn| stamp::is_later_uuid_v7(&thread, &turn.decode()))
+            }
             _ => false,
         };
         if (reached && meta_of(&line).is_none()) || own_turn {

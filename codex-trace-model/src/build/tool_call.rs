@@ -136,7 +136,11 @@ impl<'a> ToolDraft<'a> {
 
     /// Makes a draft of something that ran without an item of its own: inside
     /// of code mode, or at the user's own command.
-    pub(crate) fn of_detail(turn: usize, inside: Option<usize>, detail: Detail<'a>) -> ToolDraft<'a> {
+    pub(crate) fn of_detail(
+        turn: usize,
+        inside: Option<usize>,
+        detail: Detail<'a>,
+    ) -> ToolDraft<'a> {
         let call = ToolCall {
             call_id: detail.call.call_id,
             tool: detail.call.tool,
@@ -210,7 +214,8 @@ fn detail<'a>(id: Option<JsonText<'a>>, tool: &'static str, family: ToolFamily) 
 fn duration(recorded: Option<RecordedDuration>) -> Option<SignedDuration> {
     let recorded = recorded?;
     let secs = i64::try_from(recorded.secs?).ok()?;
-    let nanos = i32::try_from(recorded.nanos.unwrap_or(0)).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    let nanos =
+        i32::try_from(recorded.nanos.unwrap_or(0)).ok().filter(|nanos| *nanos < 1_000_000_000)?;
     Some(SignedDuration::new(secs, nanos))
 }
 

@@ -95,6 +95,8 @@ pub(crate) enum MarkKind {
     Repeated,
     /// A `turn_context`.
     Context,
+    /// A `state` line of a bare rollout: written between responses.
+    State,
     /// A `compacted` line; an index into the turn's compactions.
     Compacted(usize),
 }

@@ -47,10 +47,14 @@ impl UsageTracker {
             return Count::Repeated;
         }
         self.counted += last.total_tokens;
-        let base = before.map_or(0, |before| before.total_tokens);
-        // A total that fell was started anew: at 0 by a resume before 0.78.
-        let rise = total.total_tokens.checked_sub(base).unwrap_or(total.total_tokens);
-        self.risen += if before.is_none() { last.total_tokens } else { rise };
+        self.risen += match before {
+            // A total that equals the response, or fell, was started anew: at 0
+            // by a resume before 0.78 and by some reverts.
+            Some(before) if total.total_tokens != last.total_tokens => {
+                total.total_tokens.checked_sub(before.total_tokens).unwrap_or(total.total_tokens)
+            }
+            _ => last.total_tokens,
+        };
         Count::Moved(last)
     }
 

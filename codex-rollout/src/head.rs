@@ -1,3 +1,4 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::SystemTime;
 
 use crate::discover::{Layout, RolloutPath};
@@ -39,6 +40,9 @@ pub struct RolloutHead {
     pub cli_version: Option<String>,
     /// What started the thread, in one word: `cli`, `exec`, `subagent`, …
     pub source: Option<String>,
+    /// For a whole-file rollout, a hash of each item: a save of the same
+    /// session at an earlier time has the same ones, but fewer.
+    pub document_items: Vec<u64>,
     /// The size of the file on disk, in bytes.
     pub len: u64,
     /// When the file was last written, by its file system.
@@ -62,9 +66,7 @@ impl RolloutHead {
         }
         if rollout.layout == Layout::Document {
             let source = Source::open(rollout)?;
-            if let Some(Ok(line)) = source.lines().next() {
-                head.take(&line);
-            }
+            head.take_document(&source);
             return Ok(head);
         }
         let mut stream = LineStream::open(rollout)?;
@@ -104,8 +106,24 @@ impl RolloutHead {
             cwd: None,
             cli_version: None,
             source: None,
+            document_items: Vec::new(),
             len: 0,
             modified: None,
+        }
+    }
+
+    /// Takes in a whole-file rollout. Its name is of no use to tell it from
+    /// others: the first versions gave every save of a session another one.
+    fn take_document(&mut self, source: &Source) {
+        for line in source.lines().filter_map(Result::ok) {
+            if !self.take(&line) {
+                let mut hasher = DefaultHasher::new();
+                line.bytes.hash(&mut hasher);
+                self.document_items.push(hasher.finish());
+            }
+        }
+        if self.created.is_some() {
+            self.rollout_id.clone_from(&self.thread_id);
         }
     }
 

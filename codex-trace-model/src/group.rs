@@ -81,19 +81,22 @@ pub fn group(heads: &[RolloutHead]) -> Vec<SessionGroup> {
 fn once_each(heads: &[RolloutHead]) -> (Vec<usize>, HashMap<&str, Diagnostic>) {
     let rank = |ix: usize| {
         let rollout = &heads[ix].rollout;
-        (rollout.encoding != Encoding::Plain, rollout.archived, ix)
+        let items = std::cmp::Reverse(heads[ix].document_items.len());
+        (items, rollout.encoding != Encoding::Plain, rollout.archived, ix)
     };
+    let saves = saves_of_one(heads);
     let mut best: HashMap<&str, usize> = HashMap::new();
     let mut odd = HashMap::new();
     for (ix, head) in heads.iter().enumerate() {
-        let kept = best.entry(&head.rollout_id).or_insert(ix);
+        let id = saves.get(&ix).map_or(head.rollout_id.as_str(), |last| &heads[*last].rollout_id);
+        let kept = best.entry(id).or_insert(ix);
         if *kept == ix {
             continue;
         }
         let (winner, loser) = if rank(ix) < rank(*kept) { (ix, *kept) } else { (*kept, ix) };
         *kept = winner;
         odd.insert(
-            head.rollout_id.as_str(),
+            id,
             Diagnostic {
                 code: Code::Duplicate,
                 path: heads[loser].rollout.path.display().to_string(),
@@ -108,6 +111,26 @@ fn once_each(heads: &[RolloutHead]) -> (Vec<usize>, HashMap<&str, Diagnostic>) {
     }
     let kept: HashSet<usize> = best.into_values().collect();
     ((0..heads.len()).filter(|ix| kept.contains(ix)).collect(), odd)
+}
+
+/// Finds the whole-file rollouts that are earlier saves of another one: the
+/// same items as far as they go.
+fn saves_of_one(heads: &[RolloutHead]) -> HashMap<usize, usize> {
+    let documents = || heads.iter().enumerate().filter(|(_, head)| !head.document_items.is_empty());
+    let mut saves = HashMap::new();
+    for (ix, head) in documents() {
+        let last = documents()
+            .filter(|(other, longer)| {
+                *other != ix && longer.document_items.starts_with(&head.document_items)
+            })
+            .max_by_key(|(other, longer)| (longer.document_items.len(), *other));
+        if let Some((last, _)) = last.filter(|(last, longer)| {
+            longer.document_items.len() > head.document_items.len() || *last > ix
+        }) {
+            saves.insert(ix, last);
+        }
+    }
+    saves
 }
 
 /// Follows the parents of a thread as far as their files are here. The second

@@ -183,7 +183,7 @@ impl<'a> Linker<'a> {
                 let thread_id = Cow::Owned(id);
                 it.spans[0].links.push(Link { relation: Relation::SpawnedBy, thread_id });
             }
-            let forked = it.thread.meta.forked_from_id.map(JsonText::decode);
+            let forked = it.thread.forked_from_id.map(JsonText::decode);
             if let Some(thread_id) = forked.filter(|id| Some(id.as_ref()) != parent.as_deref()) {
                 it.spans[0].links.push(Link { relation: Relation::ForkedFrom, thread_id });
             }

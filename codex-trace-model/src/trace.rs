@@ -52,6 +52,8 @@ pub struct Thread<'a> {
     pub span: SpanIx,
     /// The thread that spawned this one, whether its file is here or not.
     pub parent_thread_id: Option<String>,
+    /// The thread whose history this one continues or holds a copy of.
+    pub forked_from_id: Option<JsonText<'a>>,
     /// The distance from the root thread: 0 for the root itself.
     pub depth: u32,
     /// The files it was read from: one, or several after reverts.

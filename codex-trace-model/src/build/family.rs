@@ -98,6 +98,21 @@ pub(crate) fn command<'a>(
     (command, cwd)
 }
 
+/// Returns the session of the command that a `write_stdin` call writes to.
+pub(crate) fn input_session(family: ToolFamily, arguments: Option<RawJson<'_>>) -> Option<String> {
+    let text = arguments.filter(|_| family == ToolFamily::CommandInput)?.as_text()?.decode();
+    let mut session = None;
+    let read = Cursor::new(text.as_bytes()).object(|key, value| {
+        if key == b"session_id" {
+            let raw = value.raw()?;
+            let text = raw.as_text().map_or(raw.raw(), JsonText::raw);
+            session = Some(String::from_utf8_lossy(text).into_owned());
+        }
+        Ok(())
+    });
+    read.ok().and(session)
+}
+
 fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(text.into_owned())
 }

@@ -1,7 +1,7 @@
 //! From drafts to spans.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use codex_rollout::{JsonText, TokenUsage, parent_of};
 use jiff::Timestamp;
@@ -76,6 +76,7 @@ impl<'a> ThreadBuilder<'a> {
                 session_id: meta.session_id,
                 span: SpanIx(0),
                 parent_thread_id: parent_of(&meta),
+                forked_from_id: meta.forked_from_id.or(self.copied_from),
                 depth: 0,
                 rollouts: self.rollouts,
                 meta,
@@ -271,6 +272,7 @@ impl<'a> SpanWriter<'_, 'a> {
             }
         }
         children.sort_by_key(|(line, _)| *line);
+        self.join_exits(draft);
         let mut compactions = vec![None; draft.compactions.len()];
         for (_, child) in children {
             match child {
@@ -287,6 +289,25 @@ impl<'a> SpanWriter<'_, 'a> {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// A command that went on after its call had returned may end in a later
+    /// `write_stdin`, whose output then tells the exit code.
+    fn join_exits(&mut self, draft: &TurnDraft<'a>) {
+        let calls = &mut self.builder.tools.calls;
+        let mut running: HashMap<String, usize> = HashMap::new();
+        for &tool in &draft.tools {
+            let outcome = calls[tool].output.map(output::outcome).unwrap_or_default();
+            if calls[tool].call.family == ToolFamily::Command
+                && let Some(session) = outcome.running_session
+            {
+                running.insert(session, tool);
+            } else if let (Some(session), Some(code)) = (&calls[tool].session, outcome.exit_code)
+                && let Some(command) = running.remove(session)
+            {
+                calls[command].call.exit_code.get_or_insert(code);
             }
         }
     }

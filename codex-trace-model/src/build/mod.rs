@@ -19,7 +19,8 @@ use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::turn_context::TurnContext;
 use codex_rollout::item::usage::TokenUsageRecord;
 use codex_rollout::{
-    ErrorKind, JsonText, Position, ResponseItem, RolloutItem, RolloutLine, SessionMeta, Source,
+    ErrorKind, EventMsg, JsonText, Position, ResponseItem, RolloutItem, RolloutLine, SessionMeta,
+    Source,
 };
 use jiff::Timestamp;
 
@@ -61,6 +62,8 @@ pub(crate) struct ThreadBuilder<'a> {
     thread_id: String,
     rollouts: Vec<Rollout>,
     meta: Option<SessionMeta<'a>>,
+    /// The thread whose lines the head of the file is a copy of.
+    copied_from: Option<JsonText<'a>>,
     items: Vec<Item<'a>>,
     histories: Vec<History<'a>>,
     turns: Vec<TurnDraft<'a>>,
@@ -98,8 +101,8 @@ impl<'a> ThreadBuilder<'a> {
                 Code::InferredBoundary,
                 None,
                 format!(
-                    "its head is a copy of another thread's history that is not here; by the pause \
-                 before it, line {} was taken for the thread's first own line",
+                    "its head is a copy of another thread's history that is not here; by the time \
+                 that the model took to answer, line {} is the thread's first own line",
                     boundary.first_own_line
                 ),
             );
@@ -196,13 +199,21 @@ impl<'a> ThreadBuilder<'a> {
     /// of another one after a fork.
     fn continue_base(&mut self, cut: Option<u64>, ancestor: Option<&'a Source>) {
         let cut = cut.unwrap_or(u64::MAX);
+        if ancestor.is_none() && cut > 0 {
+            self.diagnose(
+                Code::MissingThread,
+                None,
+                "the rollout that it continues is not here; \
+                 only its own part is"
+                    .to_owned(),
+            );
+        }
         if let Some(ancestor) = ancestor {
             for line in ancestor.lines().filter_map(Result::ok) {
                 if line.ordinal.is_some_and(|ordinal| ordinal >= cut) {
                     break;
                 }
-                if let RolloutItem::EventMsg(codex_rollout::EventMsg::TokenCount(count)) = line.item
-                {
+                if let RolloutItem::EventMsg(EventMsg::TokenCount(count)) = line.item {
                     self.usage.inherit(count.info);
                 }
             }
@@ -241,8 +252,13 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Takes in a line of the copied head: it moves the usage reference only.
     fn inherit(&mut self, line: &RolloutLine<'a>) -> Outcome {
-        if let RolloutItem::EventMsg(codex_rollout::EventMsg::TokenCount(count)) = line.item {
-            self.usage.inherit(count.info);
+        match line.item {
+            RolloutItem::EventMsg(EventMsg::TokenCount(count)) => self.usage.inherit(count.info),
+            RolloutItem::SessionMeta(meta) => {
+                // The nearest ancestor comes first.
+                self.copied_from = self.copied_from.or(meta.id);
+            }
+            _ => {}
         }
         self.histories[0].inherited = true;
         Outcome::Ignored(INHERITED)

@@ -1,7 +1,10 @@
 //! Which lines of a file are the thread's own: forks and subagents begin with
 //! a copy of their parent's history (rollout-format: "own-line rule").
 
-use codex_rollout::{EventMsg, JsonText, RolloutItem, RolloutLine, SessionMeta, Source};
+use codex_rollout::{
+    EventMsg, JsonText, ResponseItem, RolloutItem, RolloutLine, SessionMeta, Source,
+};
+use jiff::Timestamp;
 
 use crate::build::stamp;
 
@@ -14,9 +17,9 @@ pub(crate) struct Boundary {
     pub(crate) by_time: bool,
 }
 
-/// A pause between lines that ends a copied head, in milliseconds, where
-/// nothing better tells.
-const PAUSE_MS: i64 = 1_000;
+/// How long a model takes to answer at least, in milliseconds. Copied lines
+/// are written faster than that, one after the other.
+const SHORTEST_ANSWER_MS: i64 = 20;
 
 /// Finds where a file's own lines begin.
 ///
@@ -107,17 +110,60 @@ fn content<'a>(line: &RolloutLine<'a>) -> &'a [u8] {
     &line.bytes[start..]
 }
 
-/// The first line after a pause: the last resort.
+/// The first prompt that took a model's time to answer: the last resort, where
+/// neither turn ids nor the ancestor's file tell.
 fn by_time(source: &Source) -> Boundary {
-    let mut before = None;
     let mut last = 0;
+    // The first line that led to a prompt, and when the prompt was written.
+    let mut inputs: Option<u64> = None;
+    let mut prompted: Option<(u64, Timestamp)> = None;
     for line in source.lines().filter_map(Result::ok) {
         last = line.position.line();
-        let Some(at) = line.timestamp.and_then(stamp::parse) else { continue };
-        if before.is_some_and(|before| at.as_millisecond() - before > PAUSE_MS) {
-            return Boundary { first_own_line: last, by_time: true };
+        let at = line.timestamp.and_then(stamp::parse);
+        match role(&line) {
+            Role::Input => {
+                inputs.get_or_insert(last);
+            }
+            Role::Prompt => {
+                let first = *inputs.get_or_insert(last);
+                prompted = at.map(|at| (first, at));
+            }
+            Role::Answer => {
+                if let (Some((first, asked)), Some(at)) = (prompted.take(), at)
+                    && at.as_millisecond() - asked.as_millisecond() > SHORTEST_ANSWER_MS
+                {
+                    return Boundary { first_own_line: first, by_time: true };
+                }
+                inputs = None;
+            }
+            Role::Other => {}
         }
-        before = Some(at.as_millisecond());
     }
-    Boundary { first_own_line: last + 1, by_time: true }
+    // A prompt without an answer yet is nobody's copy.
+    let first_own_line = prompted.map_or(last + 1, |(first, _)| first);
+    Boundary { first_own_line, by_time: true }
+}
+
+enum Role {
+    Input,
+    Prompt,
+    Answer,
+    Other,
+}
+
+fn role(line: &RolloutLine<'_>) -> Role {
+    match &line.item {
+        RolloutItem::EventMsg(EventMsg::UserMessage(_)) => Role::Prompt,
+        RolloutItem::EventMsg(EventMsg::AgentMessage(_) | EventMsg::AgentReasoning(_)) => {
+            Role::Answer
+        }
+        RolloutItem::ResponseItem(ResponseItem::Message(message)) => {
+            let answer = message.role.is_some_and(|role| role.is("assistant"));
+            if answer { Role::Answer } else { Role::Input }
+        }
+        RolloutItem::ResponseItem(
+            ResponseItem::Reasoning(_) | ResponseItem::ToolCall(_) | ResponseItem::ToolOutput(_),
+        ) => Role::Answer,
+        _ => Role::Other,
+    }
 }

@@ -31,6 +31,8 @@ pub(crate) struct ToolDraft<'a> {
     pub(crate) output: Option<RawJson<'a>>,
     /// What the user interface was told.
     pub(crate) detail: Detail<'a>,
+    /// The session of a running command that the call wrote to.
+    pub(crate) session: Option<String>,
     /// The call of code mode that it ran inside of.
     pub(crate) inside: Option<usize>,
 }
@@ -119,6 +121,7 @@ impl<'a> ToolDraft<'a> {
         ToolDraft {
             turn,
             form: call.form,
+            session: family::input_session(family, arguments),
             call: ToolCall {
                 call_id: fields.call_id.or(fields.id),
                 tool,
@@ -164,17 +167,12 @@ impl<'a> ToolDraft<'a> {
     pub(crate) fn enrich(&mut self, detail: Detail<'a>) {
         let told = &detail.call;
         let call = &mut self.call;
-        fn set<T: Clone>(known: &mut Option<T>, told: &Option<T>) {
-            if told.is_some() {
-                known.clone_from(told);
-            }
-        }
-        set(&mut call.exit_code, &told.exit_code);
-        set(&mut call.duration, &told.duration);
-        set(&mut call.mcp, &told.mcp);
-        set(&mut call.changes, &told.changes);
-        set(&mut call.search, &told.search);
-        set(&mut call.source, &told.source);
+        set(&mut call.exit_code, told.exit_code.as_ref());
+        set(&mut call.duration, told.duration.as_ref());
+        set(&mut call.mcp, told.mcp.as_ref());
+        set(&mut call.changes, told.changes.as_ref());
+        set(&mut call.search, told.search.as_ref());
+        set(&mut call.source, told.source.as_ref());
         if call.command.is_none() {
             call.command.clone_from(&told.command);
         }
@@ -182,8 +180,8 @@ impl<'a> ToolDraft<'a> {
             call.cwd.clone_from(&told.cwd);
         }
         if call.call_item.is_none() {
-            set(&mut call.arguments, &told.arguments);
-            set(&mut call.output_text, &told.output_text);
+            set(&mut call.arguments, told.arguments.as_ref());
+            set(&mut call.output_text, told.output_text.as_ref());
         }
         if call.mcp.is_some() {
             call.family = ToolFamily::Mcp;
@@ -195,6 +193,13 @@ impl<'a> ToolDraft<'a> {
         }
         self.last_line = self.last_line.max(detail.line);
         self.detail = Detail { call: ToolCall::default(), ..detail };
+    }
+}
+
+/// Takes over what is told, if anything is.
+fn set<T: Clone>(known: &mut Option<T>, told: Option<&T>) {
+    if let Some(told) = told {
+        *known = Some(told.clone());
     }
 }
 

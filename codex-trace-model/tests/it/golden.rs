@@ -91,8 +91,7 @@ const DIFFERENCES: &[Difference] = &[
 ];
 
 fn facts(trace: &Trace<'_>) -> Facts {
-    let mut it =
-        Facts { turns: 0, model_calls: 0, tools: vec![], subagents: vec![], tokens: 0 };
+    let mut it = Facts { turns: 0, model_calls: 0, tools: vec![], subagents: vec![], tokens: 0 };
     for (ix, span) in trace.iter() {
         match span.kind {
             SpanKind::Thread if ix.0 > 0 => {

@@ -60,7 +60,8 @@ fn complete_turns_never_change() {
         let whole = with_bytes(bytes, complete_turns);
         let name = head.rollout.path.display().to_string();
         let mut seen = 0;
-        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        let ends =
+            bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
         for end in ends {
             seen = check_prefix(&whole, &bytes[..end], &format!("{name} up to byte {end}"));
         }

@@ -76,10 +76,11 @@ impl<'a> RolloutReader<'a> {
             Ok(record) => return Ok(record),
             Err(err) => err,
         };
-        if self.recover_glued(line, at) || complete || !stops_short(&err, line) {
+        let offset = err.column() - 1;
+        if self.recover_glued(line, at) || complete || offset < line.len() {
             return Err(err);
         }
-        Err(Error::at_column(ErrorKind::TruncatedTail, at, err.column() - 1))
+        Err(Error::at_column(ErrorKind::TruncatedTail, at, offset))
     }
 
     /// Looks for a whole record behind a torn one: a quote inside a string is
@@ -95,12 +96,6 @@ impl<'a> RolloutReader<'a> {
         }
         false
     }
-}
-
-/// Whether decoding failed where the line ends: at most an escape before it.
-fn stops_short(err: &Error, line: &[u8]) -> bool {
-    let near_end = err.column() + 12 >= line.trim_ascii_end().len();
-    near_end && matches!(err.kind(), ErrorKind::Syntax(_) | ErrorKind::InvalidUtf8)
 }
 
 impl<'a> Iterator for RolloutReader<'a> {

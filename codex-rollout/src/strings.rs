@@ -43,22 +43,32 @@ fn escape_len(bytes: &[u8], at: usize) -> Result<usize, Syntax> {
     }
 }
 
+/// Checks the `\u` escape at `at`, or the two that make one character.
 fn unicode_len(bytes: &[u8], at: usize) -> Result<usize, Syntax> {
-    let Some(unit) = hex4(bytes.get(at + 2..at + 6)) else {
-        return fail("invalid \\u escape", at);
-    };
-    match unit {
+    match code_unit(bytes, at)? {
         0xD800..0xDC00 => {
-            let low = (bytes.get(at + 6..at + 8) == Some(br"\u"))
-                .then(|| hex4(bytes.get(at + 8..at + 12)))
-                .flatten();
-            match low {
-                Some(0xDC00..0xE000) => Ok(12),
-                _ => Err(Syntax { kind: ErrorKind::LoneSurrogate, offset: at }),
+            let low = match (bytes.get(at + 6), bytes.get(at + 7)) {
+                (None, _) | (Some(b'\\'), None) => return fail("unexpected end", bytes.len()),
+                (Some(b'\\'), Some(b'u')) => code_unit(bytes, at + 6)?,
+                _ => 0,
+            };
+            if !(0xDC00..0xE000).contains(&low) {
+                return Err(Syntax { kind: ErrorKind::LoneSurrogate, offset: at });
             }
+            Ok(12)
         }
         0xDC00..0xE000 => Err(Syntax { kind: ErrorKind::LoneSurrogate, offset: at }),
         _ => Ok(6),
+    }
+}
+
+/// Reads the four digits of the `\u` escape at `at`.
+fn code_unit(bytes: &[u8], at: usize) -> Result<u32, Syntax> {
+    let digits = &bytes[at + 2..bytes.len().min(at + 6)];
+    match hex4(digits) {
+        None => fail("invalid \\u escape", at),
+        Some(_) if digits.len() < 4 => fail("unexpected end", bytes.len()),
+        Some(unit) => Ok(unit),
     }
 }
 

@@ -10,6 +10,9 @@ use crate::position::Position;
 /// The longest line decoded unless told otherwise, in bytes.
 pub(crate) const DEFAULT_MAX_LINE_LEN: usize = 256 << 20;
 
+/// What some foreign writers put before the first line.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// An iterator over the records of a rollout, in file order.
 ///
 /// Blank lines are skipped. An error never ends the iteration: the next call
@@ -27,13 +30,21 @@ pub struct RolloutReader<'a> {
 impl<'a> RolloutReader<'a> {
     /// Reads the lines of `bytes`.
     pub fn new(bytes: &'a [u8]) -> RolloutReader<'a> {
-        let bom = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
-        RolloutReader {
-            rest: &bytes[bom..],
-            at: Position::new(1, bom as u64),
-            max_line_len: DEFAULT_MAX_LINE_LEN,
-            pending: VecDeque::new(),
-        }
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let at = Position::new(1, (bytes.len() - text.len()) as u64);
+        RolloutReader::resume(text, at, DEFAULT_MAX_LINE_LEN)
+    }
+
+    /// Reads lines of which the first starts at `at`.
+    pub(crate) fn resume(rest: &'a [u8], at: Position, max_line_len: usize) -> RolloutReader<'a> {
+        RolloutReader { rest, at, max_line_len, pending: VecDeque::new() }
+    }
+
+    /// Yields nothing but `err`.
+    pub(crate) fn failed(err: Error) -> RolloutReader<'a> {
+        let mut reader = RolloutReader::new(&[]);
+        reader.pending.push_back(Err(err));
+        reader
     }
 
     /// Reads the whole-file form of the TypeScript CLI.

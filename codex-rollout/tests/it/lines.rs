@@ -142,7 +142,9 @@ pub(crate) fn damaged_line() -> impl Strategy<Value = Vec<u8>> {
     (prop::sample::select(LINES), prop::collection::vec(damage(), 0..4)).prop_map(
         |(line, damages)| {
             let mut text = line.as_bytes().to_vec();
-            damages.iter().for_each(|damage| apply(&mut text, damage));
+            for damage in &damages {
+                apply(&mut text, damage);
+            }
             text
         },
     )

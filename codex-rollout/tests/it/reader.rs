@@ -10,15 +10,16 @@ pub(crate) fn position(result: &Result<RolloutLine<'_>>) -> Position {
     result.as_ref().map_or_else(Error::position, |line| line.position)
 }
 
-/// The lines of a file that are not blank, with the offset of each.
-pub(crate) fn lines_of(bytes: &[u8]) -> Vec<(usize, &[u8])> {
+/// The lines of a file that are not blank, with the place of each.
+fn lines_of(bytes: &[u8]) -> Vec<(Position, &[u8])> {
     let mut offset = 0;
     let mut lines = Vec::new();
-    for line in bytes.split(|byte| *byte == b'\n') {
+    for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let text =
             if offset == 0 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
         if !text.trim_ascii().is_empty() {
-            lines.push((offset + line.len() - text.len(), text));
+            let byte = offset + line.len() - text.len();
+            lines.push((Position::new(index as u64 + 1, byte as u64), text));
         }
         offset += line.len() + 1;
     }
@@ -30,19 +31,17 @@ pub(crate) fn lines_of(bytes: &[u8]) -> Vec<(usize, &[u8])> {
 pub(crate) fn account(bytes: &[u8], results: &[Result<RolloutLine<'_>>]) -> usize {
     let mut results = results.iter().peekable();
     let mut n_glued = 0;
-    for (offset, text) in lines_of(bytes) {
+    for (at, text) in lines_of(bytes) {
         let result = results.next().expect("a result for every line");
-        assert_eq!(position(result).byte(), offset as u64);
-        let number = bytes[..offset].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-        assert_eq!(position(result).line(), number);
+        assert_eq!(position(result), at);
         if let Ok(line) = result {
             assert_eq!(line.bytes, text);
             continue;
         }
-        let end = (offset + text.len()) as u64;
+        let end = at.byte() + text.len() as u64;
         if let Some(Ok(glued)) = results.next_if(|next| position(next).byte() < end) {
             n_glued += 1;
-            assert_eq!(glued.position.line(), number);
+            assert_eq!(glued.position.line(), at.line());
             assert!(text.ends_with(glued.bytes));
         }
     }

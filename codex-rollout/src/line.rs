@@ -105,10 +105,10 @@ fn decode_envelope<'a>(
         cursor.skip()?;
     }
     cursor.end()?;
-    if cursor.has_non_ascii()
-        && let Err(err) = simdutf8::compat::from_utf8(bytes)
-    {
-        return Err(Syntax { kind: ErrorKind::InvalidUtf8, offset: err.valid_up_to() });
+    if cursor.has_non_ascii() && simdutf8::basic::from_utf8(bytes).is_err() {
+        let offset =
+            simdutf8::compat::from_utf8(bytes).map_or_else(|err| err.valid_up_to(), str::len);
+        return Err(Syntax { kind: ErrorKind::InvalidUtf8, offset });
     }
     let item = match (envelope.kind, envelope.payload, envelope.item) {
         (_, _, Some(item)) => Some(item),

@@ -382,7 +382,16 @@ impl<'a> Cursor<'a> {
         self.fail("expected a value")
     }
 
+    /// Passes over white space, of which Codex writes none.
+    #[inline]
     fn space(&mut self) {
+        if self.bytes.get(self.at).is_some_and(|byte| *byte <= b' ') {
+            self.some_space();
+        }
+    }
+
+    #[cold]
+    fn some_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.bytes.get(self.at) {
             self.at += 1;
         }

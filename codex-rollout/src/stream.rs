@@ -8,8 +8,8 @@ use crate::position::Position;
 use crate::reader::{BYTE_ORDER_MARK, DEFAULT_MAX_LINE_LEN, RolloutReader};
 use crate::source::open_stream;
 
-/// How much is read at a time, in bytes.
-const CHUNK: usize = 1 << 20;
+/// How much is read at a time, in bytes: what stays in a core's own cache.
+const CHUNK: usize = 1 << 18;
 
 /// Reads a rollout in bounded memory: one chunk, or the longest line if that
 /// is longer.

@@ -290,9 +290,13 @@ fn bits_64([first, second]: [__m256i; 2]) -> u64 {
     bits(first) | bits(second) << 32
 }
 
+/// A way of searching.
+#[cfg(test)]
+pub(super) type Finder = fn(&[u8], usize) -> Result<StringEnd>;
+
 /// The ways of searching that `find_end` chooses from.
 #[cfg(test)]
-pub(super) fn finders() -> Vec<(&'static str, fn(&[u8], usize) -> Result<StringEnd>)> {
+pub(super) fn finders() -> Vec<(&'static str, Finder)> {
     fn avx2(bytes: &[u8], from: usize) -> Result<StringEnd> {
         // SAFETY: listed below only where the processor has AVX2.
         unsafe { find_end_avx2(bytes, from) }
@@ -301,7 +305,7 @@ pub(super) fn finders() -> Vec<(&'static str, fn(&[u8], usize) -> Result<StringE
         // SAFETY: SSE2 is part of x86-64.
         unsafe { find_end_sse2(bytes, from) }
     }
-    let mut finders: Vec<(_, fn(&[u8], usize) -> _)> = vec![("sse2", sse2)];
+    let mut finders: Vec<(_, Finder)> = vec![("sse2", sse2)];
     if is_x86_feature_detected!("avx2") {
         finders.push(("avx2", avx2));
     }

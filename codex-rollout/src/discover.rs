@@ -50,7 +50,7 @@ impl RolloutPath {
     pub fn from_file(path: &Path) -> RolloutPath {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let (stem, encoding) = split_encoding(&name);
-        let layout = if stem.ends_with(".json") { Layout::Document } else { Layout::Lines };
+        let layout = split_layout(stem).map_or(Layout::Lines, |(_, layout)| layout);
         let ids = ids_of(&name);
         RolloutPath {
             path: path.to_path_buf(),
@@ -134,14 +134,15 @@ fn wanted(entry: &DirEntry, home: bool) -> bool {
         return false;
     }
     let Some(name) = entry.file_name().to_str() else { return false };
-    let (stem, _) = split_encoding(name);
-    if name.starts_with('.') || !(stem.ends_with(".jsonl") || stem.ends_with(".json")) {
+    if name.starts_with('.') {
         return false;
     }
-    if stem.starts_with("rollout-") || stem == "rollout.jsonl" {
+    let (whole, _) = split_encoding(name);
+    let Some((stem, layout)) = split_layout(whole) else { return false };
+    if stem.starts_with("rollout-") || whole == "rollout.jsonl" {
         return ids_of(name).is_some() || starts_with_meta(entry.path());
     }
-    !home && stem.ends_with(".jsonl") && starts_with_meta(entry.path())
+    !home && layout == Layout::Lines && starts_with_meta(entry.path())
 }
 
 /// Whether an uncompressed file begins like a rollout of today.
@@ -161,6 +162,14 @@ fn split_encoding(name: &str) -> (&str, Encoding) {
     }
 }
 
+/// Splits off the extension that tells the layout.
+fn split_layout(name: &str) -> Option<(&str, Layout)> {
+    if let Some(stem) = name.strip_suffix(".jsonl") {
+        return Some((stem, Layout::Lines));
+    }
+    name.strip_suffix(".json").map(|stem| (stem, Layout::Document))
+}
+
 struct Ids<'n> {
     thread: &'n str,
     rollout: &'n str,
@@ -169,8 +178,8 @@ struct Ids<'n> {
 /// Reads `rollout-<date>[T<time>]-<thread>[_<rollout>].<ext>`; `None` if the
 /// name is not of this form, as with the copies that file managers make.
 fn ids_of(name: &str) -> Option<Ids<'_>> {
-    let (stem, _) = split_encoding(name);
-    let stem = stem.strip_suffix(".jsonl").or_else(|| stem.strip_suffix(".json"))?;
+    let (whole, _) = split_encoding(name);
+    let (stem, _) = split_layout(whole)?;
     let rest = stem.strip_prefix("rollout-")?;
     let after_date = rest.get(10..)?;
     let time = after_date.strip_prefix('T').map(|time| time.get(8..));

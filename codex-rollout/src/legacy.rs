@@ -76,8 +76,7 @@ pub(crate) fn split_document(bytes: &[u8]) -> (Vec<Part<'_>>, Option<(Position, 
         .map(|range| Part { position: position(range.start), bytes: &bytes[range] })
         .collect();
     let failure = failure.map(|Syntax { kind, offset }| {
-        let truncated = offset + 12 >= bytes.trim_ascii_end().len();
-        let kind = if truncated { ErrorKind::TruncatedTail } else { kind };
+        let kind = if offset == bytes.len() { ErrorKind::TruncatedTail } else { kind };
         (position(offset.min(bytes.len())), kind)
     });
     (parts, failure)

@@ -7,7 +7,7 @@ use crate::item::turn_context::TurnContext;
 use crate::item::usage::TokenUsageRecord;
 use crate::legacy;
 use crate::position::Position;
-use crate::scan::{Cursor, Syntax};
+use crate::scan::{Cursor, Syntax, ValueKind};
 use crate::text::{JsonText, RawJson};
 use crate::wire::Field;
 
@@ -70,6 +70,7 @@ pub(crate) const BOOKKEEPING: &[&str] = &[
     "rollout_reference",
 ];
 
+#[derive(Default)]
 struct Envelope<'a> {
     kind: Option<JsonText<'a>>,
     ordinal: Option<u64>,
@@ -98,17 +99,21 @@ fn decode_envelope<'a>(
     position: Position,
     cursor: &mut Cursor<'a>,
 ) -> std::result::Result<RolloutLine<'a>, Syntax> {
-    let envelope = read_envelope(cursor)?;
+    let is_object = cursor.kind()? == ValueKind::Object;
+    let envelope = if is_object { read_envelope(cursor)? } else { Envelope::default() };
+    if !is_object {
+        cursor.skip()?;
+    }
     cursor.end()?;
-    if cursor.has_non_ascii()
-        && let Err(err) = simdutf8::compat::from_utf8(bytes)
-    {
-        return Err(Syntax { kind: ErrorKind::InvalidUtf8, offset: err.valid_up_to() });
+    if cursor.has_non_ascii() && simdutf8::basic::from_utf8(bytes).is_err() {
+        let offset =
+            simdutf8::compat::from_utf8(bytes).map_or_else(|err| err.valid_up_to(), str::len);
+        return Err(Syntax { kind: ErrorKind::InvalidUtf8, offset });
     }
     let item = match (envelope.kind, envelope.payload, envelope.item) {
         (_, _, Some(item)) => Some(item),
         (Some(kind), Some(payload), None) => Some(decode_item(kind, &mut payload.cursor())?),
-        _ if !envelope.has_payload => legacy::lift(bytes)?,
+        _ if is_object && !envelope.has_payload => legacy::lift(bytes)?,
         _ => None,
     };
     let Some(item) = item else { return Err(Syntax { kind: ErrorKind::NotARecord, offset: 0 }) };
@@ -119,14 +124,7 @@ fn decode_envelope<'a>(
 /// Reads the envelope; the payload is decoded in the same pass if its type
 /// came first, as Codex writes it.
 fn read_envelope<'a>(cursor: &mut Cursor<'a>) -> std::result::Result<Envelope<'a>, Syntax> {
-    let mut envelope = Envelope {
-        kind: None,
-        ordinal: None,
-        timestamp: None,
-        item: None,
-        payload: None,
-        has_payload: false,
-    };
+    let mut envelope = Envelope::default();
     cursor.object(|key, value| {
         match key {
             b"timestamp" => envelope.timestamp = RawJson::read(value)?,

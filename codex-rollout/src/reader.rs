@@ -10,6 +10,9 @@ use crate::position::Position;
 /// The longest line decoded unless told otherwise, in bytes.
 pub(crate) const DEFAULT_MAX_LINE_LEN: usize = 256 << 20;
 
+/// What some foreign writers put before the first line.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// An iterator over the records of a rollout, in file order.
 ///
 /// Blank lines are skipped. An error never ends the iteration: the next call
@@ -27,13 +30,21 @@ pub struct RolloutReader<'a> {
 impl<'a> RolloutReader<'a> {
     /// Reads the lines of `bytes`.
     pub fn new(bytes: &'a [u8]) -> RolloutReader<'a> {
-        let bom = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
-        RolloutReader {
-            rest: &bytes[bom..],
-            at: Position::new(1, bom as u64),
-            max_line_len: DEFAULT_MAX_LINE_LEN,
-            pending: VecDeque::new(),
-        }
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let at = Position::new(1, (bytes.len() - text.len()) as u64);
+        RolloutReader::resume(text, at, DEFAULT_MAX_LINE_LEN)
+    }
+
+    /// Reads lines of which the first starts at `at`.
+    pub(crate) fn resume(rest: &'a [u8], at: Position, max_line_len: usize) -> RolloutReader<'a> {
+        RolloutReader { rest, at, max_line_len, pending: VecDeque::new() }
+    }
+
+    /// Yields nothing but `err`.
+    pub(crate) fn failed(err: Error) -> RolloutReader<'a> {
+        let mut reader = RolloutReader::new(&[]);
+        reader.pending.push_back(Err(err));
+        reader
     }
 
     /// Reads the whole-file form of the TypeScript CLI.
@@ -76,10 +87,11 @@ impl<'a> RolloutReader<'a> {
             Ok(record) => return Ok(record),
             Err(err) => err,
         };
-        if self.recover_glued(line, at) || complete || !stops_short(&err, line) {
+        let offset = err.column() - 1;
+        if self.recover_glued(line, at) || complete || offset < line.len() {
             return Err(err);
         }
-        Err(Error::at_column(ErrorKind::TruncatedTail, at, err.column() - 1))
+        Err(Error::at_column(ErrorKind::TruncatedTail, at, offset))
     }
 
     /// Looks for a whole record behind a torn one: a quote inside a string is
@@ -95,12 +107,6 @@ impl<'a> RolloutReader<'a> {
         }
         false
     }
-}
-
-/// Whether decoding failed where the line ends: at most an escape before it.
-fn stops_short(err: &Error, line: &[u8]) -> bool {
-    let near_end = err.column() + 12 >= line.trim_ascii_end().len();
-    near_end && matches!(err.kind(), ErrorKind::Syntax(_) | ErrorKind::InvalidUtf8)
 }
 
 impl<'a> Iterator for RolloutReader<'a> {

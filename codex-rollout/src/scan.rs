@@ -2,7 +2,11 @@
 //!
 //! It checks structure as it goes and hands out slices; it never allocates
 //! and never recurses. What it accepts is what `serde_json` accepts, at the
-//! same depth; the differential tests hold it to that.
+//! same depth; the differential tests hold it to that. Two differences are
+//! meant: a number of any size passes, because nobody may ever ask for its
+//! value; and bytes above 0x7F are only noticed, so that whoever owns the text
+//! can check it as UTF-8 in one go. Keys are handed out as written: Codex
+//! escapes none, and `"\u0074ype"` is not `type` here.
 
 use crate::error::ErrorKind;
 use crate::strings::{self, StringEnd};
@@ -16,7 +20,8 @@ pub(crate) const MAX_DEPTH: usize = 127;
 pub struct Syntax {
     /// What was found.
     pub kind: ErrorKind,
-    /// Where, in bytes from the start of the text.
+    /// Where, in bytes from the start of the text; its length if more bytes
+    /// could have made it JSON.
     pub offset: usize,
 }
 
@@ -365,14 +370,28 @@ impl<'a> Cursor<'a> {
     }
 
     fn literal(&mut self, word: &'static [u8]) -> Result<()> {
-        if self.bytes[self.at..].starts_with(word) {
+        let rest = &self.bytes[self.at..];
+        if rest.starts_with(word) {
             self.at += word.len();
             return Ok(());
+        }
+        if word.starts_with(rest) {
+            self.at = self.bytes.len();
+            return self.fail("unexpected end");
         }
         self.fail("expected a value")
     }
 
+    /// Passes over white space, of which Codex writes none.
+    #[inline]
     fn space(&mut self) {
+        if self.bytes.get(self.at).is_some_and(|byte| *byte <= b' ') {
+            self.some_space();
+        }
+    }
+
+    #[cold]
+    fn some_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.bytes.get(self.at) {
             self.at += 1;
         }

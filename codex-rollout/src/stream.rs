@@ -1,21 +1,34 @@
 use std::io::Read;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::discover::{Layout, RolloutPath};
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Position;
-use crate::reader::DEFAULT_MAX_LINE_LEN;
+use crate::reader::{BYTE_ORDER_MARK, DEFAULT_MAX_LINE_LEN, RolloutReader};
 use crate::source::open_stream;
 
-/// How much is read at a time, in bytes.
-const CHUNK: usize = 1 << 20;
+/// How much is read at a time, in bytes: what stays in a core's own cache.
+const CHUNK: usize = 1 << 18;
 
-/// Reads a rollout line by line in bounded memory: one chunk, or the longest
-/// line if that is longer.
+/// Reads a rollout in bounded memory: one chunk, or the longest line if that
+/// is longer.
 ///
 /// For jobs that need few of the bytes and none of them for long; a trace
 /// borrows its content and wants a [`Source`](crate::Source).
+///
+/// ```
+/// use codex_rollout::LineStream;
+///
+/// let input = &b"{\"type\":\"a\",\"payload\":{}}\n{\"type\":\"b\",\"payload\":{}}\n"[..];
+/// let mut stream = LineStream::new(Box::new(input));
+/// let mut n_records = 0;
+/// while let Some(records) = stream.next_records()? {
+///     n_records += records.filter(Result::is_ok).count();
+/// }
+/// assert_eq!(n_records, 2);
+/// # Ok::<(), codex_rollout::Error>(())
+/// ```
 pub struct LineStream {
     input: Box<dyn Read + Send>,
     buffer: Vec<u8>,
@@ -23,7 +36,20 @@ pub struct LineStream {
     start: usize,
     end: usize,
     at: Position,
+    max_line_len: usize,
     done: bool,
+}
+
+/// What [`LineStream::advance`] found at the front of the buffer.
+enum Front {
+    /// At least one whole line, or the last one, which may lack its newline:
+    /// the first ends, newline excluded, after so many bytes.
+    Line(usize),
+    /// A line of so many bytes that was longer than the limit and is dropped,
+    /// all but the newline.
+    TooLong(u64),
+    /// Nothing: the input has ended.
+    End,
 }
 
 impl LineStream {
@@ -47,53 +73,105 @@ impl LineStream {
             start: 0,
             end: 0,
             at: Position::new(1, 0),
+            max_line_len: DEFAULT_MAX_LINE_LEN,
             done: false,
         }
+    }
+
+    /// Sets the longest line to keep, in bytes. The default is 256 MiB.
+    #[must_use]
+    pub fn max_line_len(mut self, limit: usize) -> LineStream {
+        self.max_line_len = limit;
+        self
     }
 
     /// Returns the next line without its newline, where it starts, and
     /// whether a newline ended it.
     ///
+    /// Blank lines are lines here; a byte order mark is not part of the first.
+    ///
     /// # Errors
     ///
-    /// If reading fails, or the line is longer than 256 MiB; the latter does
+    /// If reading fails, or the line is longer than the limit; the latter does
     /// not end the stream.
     pub fn next_line(&mut self) -> Result<Option<(&[u8], Position, bool)>> {
-        let mut searched = 0;
+        let len = match self.advance()? {
+            Front::Line(len) => len,
+            Front::TooLong(len) => return Err(self.too_long(len)),
+            Front::End => return Ok(None),
+        };
+        let line = self.start..self.start + len;
+        let at = self.at;
+        let complete = line.end < self.end;
+        self.start = line.end + usize::from(complete);
+        self.at = Position::new(at.line() + 1, at.byte() + len as u64 + 1);
+        Ok(Some((&self.buffer[line], at, complete)))
+    }
+
+    /// Returns the records of the next lines, as many as are at hand.
+    ///
+    /// What comes out of all the readers together is what one
+    /// [`RolloutReader`] over the whole text would yield.
+    ///
+    /// # Errors
+    ///
+    /// If reading fails.
+    pub fn next_records(&mut self) -> Result<Option<RolloutReader<'_>>> {
+        match self.advance()? {
+            Front::Line(_) => {}
+            Front::TooLong(len) => {
+                let err = self.too_long(len);
+                return Ok(Some(RolloutReader::failed(err)));
+            }
+            Front::End => return Ok(None),
+        }
+        let unread = &self.buffer[self.start..self.end];
+        let len =
+            if self.done { unread.len() } else { memrchr(b'\n', unread).map_or(0, |n| n + 1) };
+        let batch = self.start..self.start + len;
+        let at = self.at;
+        let newlines = memchr_iter(b'\n', &unread[..len]).count() as u64;
+        self.start = batch.end;
+        self.at = Position::new(at.line() + newlines, at.byte() + len as u64);
+        Ok(Some(RolloutReader::resume(&self.buffer[batch], at, self.max_line_len)))
+    }
+
+    fn too_long(&mut self, len: u64) -> Error {
+        let at = self.at;
+        self.at = Position::new(at.line() + 1, at.byte() + len + 1);
+        Error::new(ErrorKind::LineTooLong { limit: self.max_line_len }, at)
+    }
+
+    /// Reads on until the next line is in the buffer.
+    fn advance(&mut self) -> Result<Front> {
+        let mut searched = self.start;
         let mut dropped = 0;
         loop {
-            let found = memchr(b'\n', &self.buffer[self.start + searched..self.end]);
-            let complete = found.is_some();
+            let found = memchr(b'\n', &self.buffer[searched..self.end]);
             let len = match found {
-                Some(offset) => searched + offset,
+                Some(offset) => searched + offset - self.start,
                 None if self.done => self.end - self.start,
                 None => {
-                    searched = self.end - self.start;
-                    if searched > DEFAULT_MAX_LINE_LEN {
-                        dropped += searched;
+                    if self.end - self.start > self.max_line_len {
+                        dropped += (self.end - self.start) as u64;
                         self.end = self.start;
-                        searched = 0;
                     }
-                    self.fill()?;
+                    searched = self.fill()?;
                     continue;
                 }
             };
-            let (start, at) = (self.start, self.at);
-            if len == 0 && !complete && dropped == 0 {
-                return Ok(None);
+            if dropped > 0 || len > self.max_line_len {
+                self.start += len + usize::from(found.is_some());
+                return Ok(Front::TooLong(dropped + len as u64));
             }
-            self.start += len + usize::from(complete);
-            self.at = Position::new(at.line() + 1, at.byte() + (dropped + len) as u64 + 1);
-            if dropped > 0 {
-                let kind = ErrorKind::LineTooLong { limit: DEFAULT_MAX_LINE_LEN };
-                return Err(Error::new(kind, at));
-            }
-            return Ok(Some((&self.buffer[start..start + len], at, complete)));
+            let is_end = len == 0 && found.is_none();
+            return Ok(if is_end { Front::End } else { Front::Line(len) });
         }
     }
 
-    /// Moves what is unread to the front and reads more behind it.
-    fn fill(&mut self) -> Result<()> {
+    /// Moves what is unread to the front and reads more behind it; returns the
+    /// offset in the buffer at which the new bytes begin.
+    fn fill(&mut self) -> Result<usize> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
@@ -102,13 +180,24 @@ impl LineStream {
             self.buffer.reserve_exact(wanted - self.buffer.len());
             self.buffer.resize(wanted, 0);
         }
+        let before = self.end;
         match self.input.read(&mut self.buffer[self.end..]) {
             Ok(0) => self.done = true,
             Ok(n) => self.end += n,
             Err(err) if err.kind() == std::io::ErrorKind::Interrupted => {}
             Err(err) => return Err(err.into()),
         }
-        Ok(())
+        self.strip_byte_order_mark();
+        Ok(before.max(self.start))
+    }
+
+    /// Drops the mark that some foreign writers put before the first line.
+    fn strip_byte_order_mark(&mut self) {
+        let at_start = self.at == Position::new(1, 0);
+        if at_start && self.buffer[..self.end].starts_with(BYTE_ORDER_MARK) {
+            self.start = BYTE_ORDER_MARK.len();
+            self.at = Position::new(1, self.start as u64);
+        }
     }
 }
 

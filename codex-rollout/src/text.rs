@@ -150,14 +150,14 @@ fn unescape_one(after: &[u8], out: &mut Vec<u8>) -> usize {
 }
 
 fn unescape_unicode(after: &[u8], out: &mut Vec<u8>) -> usize {
-    let (unit, mut used) = match hex4(after.get(1..5)) {
+    let (unit, mut used) = match after.get(1..5).and_then(hex4) {
         Some(unit) => (unit, 5),
         None => (0xFFFD, 1),
     };
     let mut code = unit;
     if (0xD800..0xDC00).contains(&unit)
         && after.get(5..7) == Some(br"\u")
-        && let Some(low) = hex4(after.get(7..11))
+        && let Some(low) = after.get(7..11).and_then(hex4)
         && (0xDC00..0xE000).contains(&low)
     {
         code = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
@@ -168,8 +168,8 @@ fn unescape_unicode(after: &[u8], out: &mut Vec<u8>) -> usize {
     used
 }
 
-pub(crate) fn hex4(digits: Option<&[u8]>) -> Option<u32> {
-    digits?
-        .iter()
-        .try_fold(0, |code, digit| char::from(*digit).to_digit(16).map(|value| code << 4 | value))
+/// Reads up to four hexadecimal digits.
+pub(crate) fn hex4(digits: &[u8]) -> Option<u32> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    digits.iter().try_fold(0, |code, byte| Some(code << 4 | digit(byte)?))
 }

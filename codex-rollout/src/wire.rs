@@ -60,9 +60,22 @@ impl<'a> Field<'a> for f64 {
     }
 }
 
+/// Reads what nearly all numbers of a record are: a few digits.
+fn short_number(raw: &[u8]) -> Option<i64> {
+    if raw.is_empty() || raw.len() > 18 {
+        return None;
+    }
+    raw.iter().try_fold(0, |value, byte| {
+        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
+    })
+}
+
 /// Reads a whole number; one that was written as a float is taken if it is whole.
 fn number(cursor: &mut Cursor<'_>) -> Result<Option<i64>> {
     let raw = cursor.raw()?.raw();
+    if let Some(value) = short_number(raw) {
+        return Ok(Some(value));
+    }
     let Ok(text) = std::str::from_utf8(raw) else { return Ok(None) };
     if let Ok(value) = text.parse() {
         return Ok(Some(value));

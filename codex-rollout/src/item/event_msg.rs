@@ -13,10 +13,6 @@ use crate::wire::{Field, peek_tag, wire};
 /// A line of type `event_msg`. Only what a release ever wrote to disk is here.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for one line; a box would allocate"
-)]
 pub enum EventMsg<'a> {
     /// What the user typed.
     UserMessage(UserMessage<'a>),
@@ -302,8 +298,14 @@ impl<'a> EventMsg<'a> {
             b"thread_rolled_back" => {
                 ThreadRolledBack::read(cursor)?.map(EventMsg::ThreadRolledBack)
             }
-            b"context_compacted" => skipped(cursor, EventMsg::ContextCompacted)?,
-            b"undo_completed" => skipped(cursor, EventMsg::UndoCompleted)?,
+            b"context_compacted" => {
+                cursor.skip()?;
+                Some(EventMsg::ContextCompacted)
+            }
+            b"undo_completed" => {
+                cursor.skip()?;
+                Some(EventMsg::UndoCompleted)
+            }
             b"entered_review_mode" => {
                 EnteredReviewMode::read(cursor)?.map(EventMsg::EnteredReviewMode)
             }
@@ -349,12 +351,4 @@ impl<'a> EventMsg<'a> {
         };
         Ok(event)
     }
-}
-
-fn skipped<'a>(
-    cursor: &mut Cursor<'a>,
-    event: EventMsg<'a>,
-) -> Result<Option<EventMsg<'a>>, Syntax> {
-    cursor.skip()?;
-    Ok(Some(event))
 }

@@ -8,10 +8,6 @@ use crate::wire::{Field, peek_tag, wire};
 /// The item of an `item_completed` event. Its `id` is what joins it to a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for one line; a box would allocate"
-)]
 pub enum TurnItem<'a> {
     /// What the user typed.
     UserMessage(MessageItem<'a>),

@@ -1,0 +1,103 @@
+//! Measures how fast records are read, against the time it takes to find the
+//! newlines: `cargo run --release --example read -- ~/.codex [JOB]`.
+//!
+//! Without the name of a job all are measured. Every figure is the best of
+//! several rounds over the same files, one thread.
+
+#![expect(clippy::disallowed_methods, reason = "a measurement needs a clock")]
+#![expect(clippy::print_stdout, reason = "the result of the measurement")]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use codex_rollout::{
+    LineStream, Position, RolloutItem, RolloutLine, RolloutPath, Source, discover,
+};
+use memchr::memchr_iter;
+use memmap2::Mmap;
+
+const ROUNDS: usize = 7;
+
+fn main() {
+    let root = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
+    let rollouts: Vec<RolloutPath> = discover(Path::new(&root)).flatten().collect();
+    type Job = fn(&RolloutPath) -> usize;
+    let jobs: [(&str, Job); 5] = [
+        ("newlines of the mapped file", newlines),
+        ("records of the mapped file, by line", decoded),
+        ("records of a Source", source),
+        ("records of a LineStream", stream),
+        ("lines of a LineStream", stream_lines),
+    ];
+    let only = std::env::args().nth(2);
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    // The jobs take turns, so that a slow spell of the machine hits all.
+    let mut best = [Duration::MAX; 5];
+    let mut n_found = [0; 5];
+    for _ in 0..ROUNDS {
+        for (job, (_, run)) in jobs.iter().enumerate().filter(|(_, (name, _))| wanted(name)) {
+            let start = Instant::now();
+            n_found[job] = rollouts.iter().map(run).sum();
+            best[job] = best[job].min(start.elapsed());
+        }
+    }
+    for (job, (name, _)) in jobs.iter().enumerate().filter(|(_, (name, _))| wanted(name)) {
+        let ratio = best[job].as_secs_f64() / best[0].as_secs_f64();
+        println!("{ratio:5.2} x  {:7.3} s  {:9}  {name}", best[job].as_secs_f64(), n_found[job]);
+    }
+}
+
+fn map(rollout: &RolloutPath) -> Mmap {
+    let file = std::fs::File::open(&rollout.path).expect("it was just found");
+    #[expect(unsafe_code, reason = "a measurement of files that nobody changes")]
+    // SAFETY: the files are a corpus at rest.
+    unsafe {
+        Mmap::map(&file).expect("it can be mapped")
+    }
+}
+
+fn newlines(rollout: &RolloutPath) -> usize {
+    memchr_iter(b'\n', &map(rollout)).count()
+}
+
+/// Looks at a record, so that it must be made; 1 if it is a known one.
+fn seen(line: &RolloutLine<'_>) -> usize {
+    usize::from(!matches!(black_box(line).item, RolloutItem::Unknown(_)))
+}
+
+fn decoded(rollout: &RolloutPath) -> usize {
+    let bytes = map(rollout);
+    let mut start = 0;
+    let mut n_seen = 0;
+    for end in memchr_iter(b'\n', &bytes) {
+        if let Ok(line) = RolloutLine::decode(&bytes[start..end], Position::new(1, start as u64)) {
+            n_seen += seen(&line);
+        }
+        start = end + 1;
+    }
+    n_seen
+}
+
+fn source(rollout: &RolloutPath) -> usize {
+    let source = Source::open(rollout).expect("it was just found");
+    source.lines().flatten().map(|line| seen(&line)).sum()
+}
+
+fn stream(rollout: &RolloutPath) -> usize {
+    let mut stream = LineStream::open(rollout).expect("it was just found");
+    let mut n_seen = 0;
+    while let Some(records) = stream.next_records().expect("it can be read") {
+        n_seen += records.flatten().map(|line| seen(&line)).sum::<usize>();
+    }
+    n_seen
+}
+
+fn stream_lines(rollout: &RolloutPath) -> usize {
+    let mut stream = LineStream::open(rollout).expect("it was just found");
+    let mut n_seen = 0;
+    while let Some((line, position, _)) = stream.next_line().expect("it can be read") {
+        n_seen += RolloutLine::decode(line, position).map_or(0, |line| seen(&line));
+    }
+    n_seen
+}

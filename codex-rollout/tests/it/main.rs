@@ -1,0 +1,13 @@
+//! The reader, tested through what it offers to everybody.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking, like the test")]
+
+mod corpus;
+mod differential;
+mod discovery;
+mod examples;
+mod facts;
+mod lines;
+mod reader;
+mod sources;
+mod stream;

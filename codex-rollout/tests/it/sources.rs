@@ -1,0 +1,231 @@
+//! Opening: plain, compressed, too large, gone, shortened.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use codex_rollout::{ErrorKind, LineStream, RolloutPath, Source};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tempfile::TempDir;
+
+/// Above this many bytes a rollout is mapped.
+const MAPPED_FROM: usize = 16 << 20;
+
+const NAME: &str = "rollout-2026-11-21T05-39-08-01a1fc9d-4b1e-7a52-9e27-3f6f3a2e0c11.jsonl";
+
+fn line(n: usize) -> String {
+    format!("{{\"type\":\"x\",\"payload\":[{n},\"{}\"]}}\n", "filler ".repeat(20))
+}
+
+/// A rollout of at least `len` bytes; returns the number of its lines, too.
+fn rollout(len: usize) -> (Vec<u8>, usize) {
+    let mut text = Vec::new();
+    let mut n_lines = 0;
+    while text.len() < len {
+        text.extend(line(n_lines).bytes());
+        n_lines += 1;
+    }
+    (text, n_lines)
+}
+
+fn zstd(text: &[u8]) -> Vec<u8> {
+    zstd::encode_all(text, 3).unwrap()
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn file(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    (dir, path)
+}
+
+/// The text by way of a [`Source`] and by way of a [`LineStream`].
+#[track_caller]
+fn assert_reads_as(path: &Path, text: &[u8]) {
+    let source = Source::open_file(path).unwrap();
+    assert!(source.bytes() == text, "the source differs");
+    assert!(!source.was_shortened());
+    let mut stream = LineStream::open(&RolloutPath::from_file(path)).unwrap();
+    let mut streamed = Vec::new();
+    while let Some((line, _, complete)) = stream.next_line().unwrap() {
+        streamed.extend(line);
+        streamed.extend(complete.then_some(b'\n'));
+    }
+    assert!(streamed == text, "the stream differs");
+}
+
+#[test]
+fn every_encoding_reads_as_the_same_text() {
+    let (text, _) = rollout(100_000);
+    for (suffix, bytes) in [("", text.clone()), (".zst", zstd(&text)), (".gz", gzip(&text))] {
+        let (_dir, path) = file(&format!("{NAME}{suffix}"), &bytes);
+        assert_reads_as(&path, &text);
+    }
+}
+
+#[test]
+fn several_frames_read_as_one_text() {
+    let (text, _) = rollout(100_000);
+    let (head, tail) = text.split_at(33_333);
+    for (suffix, encode) in [(".zst", zstd as fn(&[u8]) -> Vec<u8>), (".gz", gzip)] {
+        let (_dir, path) = file(&format!("{NAME}{suffix}"), &[encode(head), encode(tail)].concat());
+        assert_reads_as(&path, &text);
+    }
+}
+
+#[test]
+fn large_rollouts_are_read_whole_in_every_encoding() {
+    let (text, n_lines) = rollout(MAPPED_FROM + 1);
+    for (suffix, bytes) in [("", text.clone()), (".zst", zstd(&text)), (".gz", gzip(&text))] {
+        let (_dir, path) = file(&format!("{NAME}{suffix}"), &bytes);
+        assert_reads_as(&path, &text);
+        let source = Source::open_file(&path).unwrap();
+        assert_eq!(source.lines().flatten().count(), n_lines);
+    }
+}
+
+#[test]
+fn empty_files_are_empty() {
+    for (suffix, bytes) in [("", Vec::new()), (".zst", zstd(b"")), (".gz", gzip(b""))] {
+        let (_dir, path) = file(&format!("{NAME}{suffix}"), &bytes);
+        assert_reads_as(&path, b"");
+    }
+}
+
+/// A small file that becomes a large one.
+#[test]
+fn decompression_stops_at_the_limit() {
+    let zeros = vec![b' '; 64 << 20];
+    for (suffix, bytes) in [(".zst", zstd(&zeros)), (".gz", gzip(&zeros))] {
+        assert!(bytes.len() < 1 << 20, "a bomb is small");
+        let (_dir, path) = file(&format!("{NAME}{suffix}"), &bytes);
+        let rollout = RolloutPath::from_file(&path);
+        // Within memory, within the temporary file, and one byte below the size.
+        for limit in [1000, 20 << 20, (64 << 20) - 1] {
+            let err = Source::open_limited(&rollout, limit).unwrap_err();
+            assert!(matches!(err.kind(), ErrorKind::TooLarge { limit: named } if *named == limit));
+            let message = format!("decompresses to more than the limit of {limit} bytes");
+            assert_eq!(err.to_string(), message);
+        }
+        let source = Source::open_limited(&rollout, 64 << 20).unwrap();
+        assert_eq!(source.bytes().len(), 64 << 20);
+    }
+}
+
+#[test]
+fn damaged_compression_is_an_error_with_a_cause() {
+    let (text, _) = rollout(100_000);
+    for (suffix, bytes) in [(".zst", zstd(&text)), (".gz", gzip(&text))] {
+        for damaged in [&bytes[..bytes.len() / 2], b"no such format"] {
+            let (_dir, path) = file(&format!("{NAME}{suffix}"), damaged);
+            let err = Source::open_file(&path).unwrap_err();
+            assert!(matches!(err.kind(), ErrorKind::Io(_)), "{suffix}: {err}");
+            assert!(std::error::Error::source(&err).is_some());
+        }
+    }
+}
+
+#[test]
+fn file_compressed_after_it_was_found_is_opened_by_its_new_name() {
+    let (text, _) = rollout(10_000);
+    let compressed = format!("{NAME}.zst");
+    let (dir, path) = file(&compressed, &zstd(&text));
+    let gone = RolloutPath::from_file(&dir.path().join(NAME));
+    assert!(Source::open(&gone).unwrap().bytes() == text);
+    let mut stream = LineStream::open(&gone).unwrap();
+    assert_eq!(stream.next_line().unwrap().unwrap().0, line(0).trim_end().as_bytes());
+
+    // And the other way round, when Codex resumes the thread.
+    let gone = RolloutPath::from_file(&path);
+    fs::remove_file(&path).unwrap();
+    fs::write(dir.path().join(NAME), &text).unwrap();
+    assert!(Source::open(&gone).unwrap().bytes() == text);
+}
+
+#[test]
+fn file_that_is_gone_for_good_is_not_found() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in [NAME.to_owned(), format!("{NAME}.zst"), format!("{NAME}.gz")] {
+        let err = Source::open_file(&dir.path().join(name)).unwrap_err();
+        let ErrorKind::Io(cause) = err.kind() else { panic!("{err}") };
+        assert_eq!(cause.kind(), std::io::ErrorKind::NotFound);
+    }
+}
+
+#[test]
+fn document_is_read_as_one() {
+    let name = "rollout-2025-04-20-8c0f6f0e-95a7-4b3e-a1a1-0123456789ab.json";
+    let text = br#"{"session":{"id":"s","timestamp":"t"},"items":[{"type":"message"}]}"#;
+    let (_dir, path) = file(name, text);
+    let source = Source::open_file(&path).unwrap();
+    assert_eq!(source.lines().flatten().count(), 2);
+}
+
+/// Another process cuts the file while it is mapped: what is lost reads as
+/// NUL bytes, nothing faults, and the source knows.
+#[cfg(unix)]
+#[test]
+fn mapped_file_that_is_shortened_reads_as_nul_bytes() {
+    let (text, _) = rollout(MAPPED_FROM + 1);
+    let (_dir, path) = file(NAME, &text);
+    let source = Source::open_file(&path).unwrap();
+    let kept = 1 << 20;
+    shorten(&path, kept);
+
+    let mut n_good = 0;
+    let mut errors = Vec::new();
+    for result in source.lines() {
+        match result {
+            Ok(line) => {
+                assert_eq!(line.bytes, line_at(&text, line.position.byte()));
+                n_good += 1;
+            }
+            Err(err) => errors.push(err),
+        }
+    }
+    assert!(source.was_shortened());
+    assert!(n_good > 0);
+    let [err] = errors.as_slice() else { panic!("{errors:?}") };
+    assert!(matches!(err.kind(), ErrorKind::NulBytes), "{err}");
+    assert!(err.position().byte() <= kept as u64);
+    assert_eq!(source.bytes().len(), text.len());
+}
+
+/// A second mapping of the same length is not taken for the shortened one.
+#[cfg(unix)]
+#[test]
+fn shortened_file_concerns_no_other_source() {
+    let (text, n_lines) = rollout(MAPPED_FROM + 1);
+    let (_dir, path) = file(NAME, &text);
+    let (_other_dir, other) = file(NAME, &text);
+    let shortened = Source::open_file(&path).unwrap();
+    let whole = Source::open_file(&other).unwrap();
+    shorten(&path, 0);
+    assert_eq!(shortened.lines().flatten().count(), 0);
+    assert_eq!(whole.lines().flatten().count(), n_lines);
+    assert!(shortened.was_shortened() && !whole.was_shortened());
+    drop(shortened);
+    // The guard's slot is free again and starts anew.
+    let again = Source::open_file(&other).unwrap();
+    assert_eq!(again.lines().count(), n_lines);
+    assert!(!again.was_shortened());
+}
+
+#[cfg(unix)]
+fn shorten(path: &Path, len: usize) {
+    let file: File = OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(len as u64).unwrap();
+}
+
+#[cfg(unix)]
+fn line_at(text: &[u8], byte: u64) -> &[u8] {
+    let rest = &text[usize::try_from(byte).unwrap()..];
+    rest.split(|byte| *byte == b'\n').next().unwrap()
+}

@@ -8,35 +8,31 @@ use crate::line::RolloutItem;
 use crate::position::Position;
 use crate::scan::{Cursor, Syntax};
 use crate::text::JsonText;
-use crate::wire::{Field, wire};
-
-wire! {
-    /// The fields that tell what a bare line is.
-    #[expect(unreachable_pub, reason = "the macro knows no other visibility")]
-    pub struct Bare<'a> {
-        /// An item's type.
-        pub kind: JsonText<'a> = b"type",
-        /// `state`, in lines that only kept Codex' own state.
-        pub record_type: JsonText<'a> = b"record_type",
-        /// The thread, in the first line.
-        pub id: JsonText<'a> = b"id",
-        /// When the thread was made, in the first line.
-        pub timestamp: JsonText<'a> = b"timestamp",
-    }
-}
+use crate::wire::Field;
 
 /// Makes a record of a line without a payload: an item, the header or a state
 /// line of the first Rust versions. `None` if it is nothing of the kind.
 pub(crate) fn lift(line: &[u8]) -> Result<Option<RolloutItem<'_>>, Syntax> {
-    let Some(bare) = Bare::read(&mut Cursor::new(line))? else { return Ok(None) };
-    if let Some(record_type) = bare.record_type {
+    let mut record_type = None;
+    let (mut typed, mut has_id, mut has_time) = (false, false, false);
+    Cursor::new(line).object(|key, value| {
+        match key {
+            b"record_type" => record_type = JsonText::read(value)?,
+            b"type" => typed = JsonText::read(value)?.is_some(),
+            b"id" => has_id = JsonText::read(value)?.is_some(),
+            b"timestamp" => has_time = JsonText::read(value)?.is_some(),
+            _ => value.skip()?,
+        }
+        Ok(())
+    })?;
+    if let Some(record_type) = record_type {
         return Ok(Some(RolloutItem::Bookkeeping(record_type)));
     }
-    if bare.kind.is_some() {
+    if typed {
         let item = ResponseItem::decode(&mut Cursor::new(line))?;
         return Ok(item.map(RolloutItem::ResponseItem));
     }
-    if bare.id.is_some() && bare.timestamp.is_some() {
+    if has_id && has_time {
         let meta = SessionMeta::read(&mut Cursor::new(line))?;
         return Ok(meta.map(RolloutItem::SessionMeta));
     }

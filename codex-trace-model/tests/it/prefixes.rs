@@ -1,6 +1,7 @@
 //! A rollout that has grown changes no turn that was complete before.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use codex_rollout::Source;
 use codex_trace_model::{SpanKind, Status, Trace};
@@ -26,12 +27,12 @@ fn complete_turns(trace: &Trace<'_>) -> BTreeMap<String, String> {
         for (child_ix, child) in trace.iter().skip(ix.index() + 1) {
             if child.parent.is_some_and(|parent| below.contains(&parent)) {
                 below.push(child_ix);
-                text += &format!("\n{child:?}");
+                writeln!(text, "{child:?}").unwrap();
             }
         }
         for item in &trace.root().items {
             if item.turn == Some(ix) {
-                text += &format!("\n{item:?}");
+                writeln!(text, "{item:?}").unwrap();
             }
         }
         turns.insert(span.key.clone(), text);

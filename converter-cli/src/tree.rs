@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use codex_trace_model::{
-    EventKind, Fate, Span, SpanIx, SpanKind, Status, Thread, ToolCall, Trace, Turn,
+    EventKind, Fate, Span, SpanIx, SpanKind, Status, Thread, Trace, Turn,
 };
 
 use crate::axis::{Axis, bar};

@@ -41,11 +41,11 @@ pub fn find(selection: &Selection, ui: &Ui, pool: &ThreadPool) -> anyhow::Result
     let named = Named::sort(selection, ui)?;
     let mut history = History::default();
     if !named.places.is_empty() {
-        history = read(&named.places, ui, pool)?;
+        history = read(&named.places, named.ids.is_empty(), ui, pool)?;
     }
     if !named.ids.is_empty() {
         let home = codex_home(ui)?;
-        let all = read(&[Place::Tree(home.clone())], ui, pool)?;
+        let all = read(&[Place::Tree(home.clone())], true, ui, pool)?;
         history.add(pick(all, &named.ids, &home)?);
     }
     history.retain(selection);
@@ -125,8 +125,9 @@ fn codex_home(ui: &Ui) -> Result<PathBuf, Failure> {
         .hint("set CODEX_HOME, or name a directory, a rollout file or `--codex-home DIR`"))
 }
 
-/// Reads the heads of all rollouts at `places` and groups them.
-fn read(places: &[Place], ui: &Ui, pool: &ThreadPool) -> anyhow::Result<History> {
+/// Reads the heads of all rollouts at `places` and groups them. Finding nothing
+/// is a failure only if nothing else was named.
+fn read(places: &[Place], all: bool, ui: &Ui, pool: &ThreadPool) -> anyhow::Result<History> {
     let mut history = History::default();
     let mut rollouts: Vec<(RolloutPath, bool)> = Vec::new();
     for place in places {
@@ -161,11 +162,11 @@ fn read(places: &[Place], ui: &Ui, pool: &ThreadPool) -> anyhow::Result<History>
         match head {
             Ok(head) => history.heads.push(head),
             // What is named alone and wrong is worth more than a line in passing.
-            Err(err) if places.len() == 1 && rollouts.len() == 1 => return Err(err),
+            Err(err) if all && places.len() == 1 && rollouts.len() == 1 => return Err(err),
             Err(err) => history.failed(ui, &err),
         }
     }
-    if history.heads.is_empty() {
+    if all && history.heads.is_empty() {
         return Err(nothing_found(places, history.n_failures).into());
     }
     history.sessions = group(&history.heads);

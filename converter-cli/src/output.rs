@@ -128,11 +128,20 @@ fn open_file(path: &Path) -> anyhow::Result<Box<dyn Finish>> {
         let file = OpenOptions::new().write(true).open(path).with_context(cannot)?;
         return Ok(Box::new(BufWriter::new(file)));
     }
+    let dir = directory_of(path);
+    if !dir.is_dir() {
+        let failure = format!("{}: there is no directory `{}`", cannot(), dir.display());
+        return Err(Failure::new(failure).hint("make the directory first").into());
+    }
     let file = Renamed::create(path).with_context(cannot)?;
     if is_gzip(path) {
         return Ok(Box::new(GzEncoder::new(file, Compression::fast())));
     }
     Ok(Box::new(file))
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A writer that has something to do at the end.
@@ -172,12 +181,11 @@ struct Renamed {
 
 impl Renamed {
     fn create(path: &Path) -> io::Result<Renamed> {
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let file = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .suffix(".tmp")
-            .tempfile_in(dir)?;
+            .tempfile_in(directory_of(path))?;
         Ok(Renamed { file: BufWriter::new(file), path: path.to_path_buf() })
     }
 

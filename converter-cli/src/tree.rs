@@ -4,9 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use codex_trace_model::{
-    EventKind, Fate, Span, SpanIx, SpanKind, Status, Thread, Trace, Turn,
-};
+use codex_trace_model::{EventKind, Fate, Span, SpanIx, SpanKind, Status, Thread, Trace, Turn};
 
 use crate::axis::{Axis, bar};
 use crate::session::Summary;
@@ -202,7 +200,7 @@ impl Tree<'_, '_> {
         }
         label.push_str(&" ".repeat(left));
         let bar = tone.paint(&bar.unwrap_or_default(), color);
-        self.line_of(
+        line_of(
             &label,
             &lasted.map(text::duration).unwrap_or_default(),
             &tokens.map(|usage| text::tokens(usage.total_tokens)).unwrap_or_default(),
@@ -211,12 +209,7 @@ impl Tree<'_, '_> {
     }
 
     fn line(&self, label: &str, time: &str, tokens: &str, bar: &str) -> String {
-        self.line_of(&text::pad(label, self.labels, false), time, tokens, bar)
-    }
-
-    fn line_of(&self, label: &str, time: &str, tokens: &str, bar: &str) -> String {
-        let [time, tokens] = [time, tokens].map(|text| text::pad(text, NUMBERS, true));
-        format!("{label} {time} {tokens}  {bar}").trim_end().to_owned()
+        line_of(&text::pad(label, self.labels, false), time, tokens, bar)
     }
 
     /// Says what a span is: a name, and what tells it from others of the name.
@@ -239,6 +232,12 @@ impl Tree<'_, '_> {
             _ => (text::one_line(&span.name), String::new()),
         }
     }
+}
+
+/// Puts the columns together; the label is as wide as it should be.
+fn line_of(label: &str, time: &str, tokens: &str, bar: &str) -> String {
+    let [time, tokens] = [time, tokens].map(|text| text::pad(text, NUMBERS, true));
+    format!("{label} {time} {tokens}  {bar}").trim_end().to_owned()
 }
 
 fn turn_text(thread: &Thread<'_>, turn: &Turn<'_>) -> String {

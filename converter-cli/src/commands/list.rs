@@ -90,7 +90,7 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
 const COLUMNS: [Column; 10] = [
     Column::new("STARTED (UTC)"),
     Column::new("ID"),
-    Column::new("WHERE").shrink_to(12).keep_end(),
+    Column::new("WHERE").shrink_to(10).keep_end(),
     Column::new("MODEL").shrink_to(10),
     Column::new("TURNS").right(),
     Column::new("CALLS").right().expendable(1),

@@ -1,1 +1,94 @@
-//! x
+//! The command `codex-trace`: reads the transcripts of Codex CLI, shows them
+//! and converts them to traces.
+//!
+//! A library only so that tests and benches can call it; the command line is
+//! the interface, and [`exporters::jsonl`] its neutral output format.
+//!
+//! # What it promises
+//!
+//! * **Stdout carries data only**, and the same data on any number of threads.
+//! * **Transcripts are read, never written**, and nothing leaves the machine.
+//! * **Text from transcripts is escaped** before it reaches a terminal.
+//! * **One bad file does not stop the rest**; the exit code tells.
+
+pub mod account;
+pub mod args;
+pub mod axis;
+pub mod commands;
+pub mod config;
+pub mod exit;
+pub mod exporters;
+pub mod failure;
+pub mod history;
+pub mod ids;
+pub mod interrupt;
+pub mod json;
+pub mod label;
+pub mod ordered;
+pub mod output;
+pub mod panics;
+pub mod pipeline;
+pub mod prompt;
+pub mod session;
+pub mod splice;
+pub mod table;
+pub mod text;
+pub mod tree;
+pub mod ui;
+pub mod when;
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+pub use crate::config::Content;
+use crate::config::{Environment, Settings};
+pub use crate::exit::ExitStatus;
+use crate::ui::Ui;
+
+/// Runs the command in `argv` and returns the exit code of the process.
+pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(argv) {
+        Ok(args) => args,
+        Err(err) => {
+            // Help and version come this way too.
+            let status = if ui::usage(&err) { ExitStatus::Failed } else { ExitStatus::Complete };
+            return status.into();
+        }
+    };
+    panics::quiet_when_caught();
+    let settings = match Settings::resolve(&args.global, &Environment::read()) {
+        Ok(settings) => settings,
+        Err(err) => {
+            Ui::new(Settings::unresolved()).failure(&err.into());
+            return ExitStatus::Failed.into();
+        }
+    };
+    let ui = Ui::new(settings);
+    let status = match run(&args, &ui) {
+        Ok(status) => status,
+        Err(err) if is_broken_pipe(&err) => ExitStatus::Complete,
+        Err(err) => {
+            ui.failure(&err);
+            ExitStatus::Failed
+        }
+    };
+    status.into()
+}
+
+fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
+    match &args.command {
+        Command::Convert(args) => commands::convert::run(args, ui),
+        Command::List(args) => commands::list::run(args, ui),
+        Command::Show(args) => commands::show::run(args, ui),
+        Command::Completions(args) => commands::completions::run(args, ui),
+    }
+}
+
+/// Whether whoever reads stdout had enough.
+fn is_broken_pipe(err: &anyhow::Error) -> bool {
+    err.downcast_ref::<io::Error>().is_some_and(|err| err.kind() == io::ErrorKind::BrokenPipe)
+}

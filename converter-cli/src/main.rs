@@ -1,3 +1,5 @@
-//! The command.
+//! The binary `codex-trace`: see the library of this package.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    converter_cli::main(std::env::args_os())
+}

@@ -1,0 +1,6 @@
+//! The subcommands: glue between what was asked and what does it.
+
+pub mod completions;
+pub mod convert;
+pub mod list;
+pub mod show;

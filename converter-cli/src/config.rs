@@ -1,0 +1,301 @@
+//! Arguments and environment, resolved: every default lives here, and this is
+//! the only module that reads the environment or the clock.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::args::{ContentArgs, GlobalArgs, SelectArgs, Standing, When};
+use crate::failure::Failure;
+use crate::when::{self, Edge};
+
+/// The most threads to use unless told otherwise.
+const MAX_JOBS: usize = 16;
+
+/// The width of output for people that does not go to a terminal, in columns.
+const PLAIN_WIDTH: usize = 80;
+
+/// What the process was given besides its arguments.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    codex_home: Option<PathBuf>,
+    home: Option<PathBuf>,
+    no_color: bool,
+    columns: Option<usize>,
+    terminal_width: Option<usize>,
+    stdout_is_terminal: bool,
+    stderr_is_terminal: bool,
+    processors: usize,
+    now: Timestamp,
+}
+
+impl Environment {
+    /// Reads the environment, the clock and the terminal: once, here.
+    pub fn read() -> Environment {
+        let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let number = |value: OsString| value.to_str()?.parse().ok();
+        Environment {
+            codex_home: var("CODEX_HOME").map(PathBuf::from),
+            home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
+            no_color: var("NO_COLOR").is_some() || var("TERM").is_some_and(|term| term == "dumb"),
+            columns: var("COLUMNS").and_then(number),
+            terminal_width: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+            processors: std::thread::available_parallelism().map_or(1, NonZero::get),
+            now: Timestamp::now(),
+        }
+    }
+}
+
+/// What holds for every command.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "six independent answers, not states of a thing")]
+pub struct Settings {
+    /// The Codex home to read.
+    pub codex_home: Option<PathBuf>,
+    /// Where [`codex_home`](Self::codex_home) was said.
+    pub codex_home_from: &'static str,
+    /// The user's home directory, written `~` for people.
+    pub home: Option<PathBuf>,
+    /// Whether to say less.
+    pub quiet: bool,
+    /// Whether to say more.
+    pub verbose: bool,
+    /// Whether stdout takes color.
+    pub color_out: bool,
+    /// Whether stderr takes color.
+    pub color_err: bool,
+    /// Whether to show progress on stderr.
+    pub progress: bool,
+    /// Whether somebody looks at stderr.
+    pub stderr_is_terminal: bool,
+    /// The width of output for people, in columns.
+    pub width: usize,
+    /// The number of threads to work with.
+    pub jobs: usize,
+    /// When the program was started.
+    pub now: Timestamp,
+}
+
+impl Settings {
+    /// Returns what is used to say that nothing could be resolved.
+    pub fn unresolved() -> Settings {
+        Settings {
+            codex_home: None,
+            codex_home_from: "nowhere",
+            home: None,
+            quiet: true,
+            verbose: false,
+            color_out: false,
+            color_err: false,
+            progress: false,
+            stderr_is_terminal: false,
+            width: PLAIN_WIDTH,
+            jobs: 1,
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// Resolves the options of every command.
+    ///
+    /// # Errors
+    ///
+    /// If one of them makes no sense.
+    pub fn resolve(args: &GlobalArgs, env: &Environment) -> Result<Settings, Failure> {
+        if args.jobs == Some(0) {
+            return Err(Failure::new("`--jobs` needs at least one thread"));
+        }
+        let (codex_home, codex_home_from) = match (&args.codex_home, &env.codex_home, &env.home) {
+            (Some(dir), _, _) => (Some(dir.clone()), "--codex-home"),
+            (None, Some(dir), _) => (Some(dir.clone()), "CODEX_HOME"),
+            (None, None, Some(home)) => (Some(home.join(".codex")), "the default"),
+            (None, None, None) => (None, "nowhere"),
+        };
+        let color = |terminal: bool| match args.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => terminal && !env.no_color,
+        };
+        let terminal_width = env.terminal_width.filter(|_| env.stdout_is_terminal);
+        Ok(Settings {
+            codex_home,
+            codex_home_from,
+            home: env.home.clone(),
+            quiet: args.quiet,
+            verbose: args.verbose,
+            color_out: color(env.stdout_is_terminal),
+            color_err: color(env.stderr_is_terminal),
+            progress: env.stderr_is_terminal && !args.quiet,
+            stderr_is_terminal: env.stderr_is_terminal,
+            width: env.columns.or(terminal_width).unwrap_or(PLAIN_WIDTH).clamp(40, 400),
+            jobs: args.jobs.unwrap_or(env.processors.min(MAX_JOBS)),
+            now: env.now,
+        })
+    }
+}
+
+/// Which sessions to take, resolved.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// What was named; the Codex home, if nothing.
+    pub paths: Vec<PathBuf>,
+    /// Where more of them are listed.
+    pub files_from: Option<PathBuf>,
+    /// Sessions that ended before this do not count.
+    pub since: Option<Timestamp>,
+    /// Sessions that began at this or later do not count.
+    pub until: Option<Timestamp>,
+    /// The directory to have worked in, or below.
+    pub cwd: Option<PathBuf>,
+    /// A part of a model's name, in lower case.
+    pub model: Option<String>,
+    /// What started the session.
+    pub source: Option<String>,
+    /// How the session may stand; any way, if empty.
+    pub status: Vec<Standing>,
+}
+
+impl Selection {
+    /// Resolves the arguments.
+    ///
+    /// # Errors
+    ///
+    /// If a time cannot be read, or the range between the two is empty.
+    pub fn resolve(args: &SelectArgs, now: Timestamp) -> Result<Selection, Failure> {
+        let time = |flag: &str, text: &Option<String>, edge| {
+            let Some(text) = text else { return Ok(None) };
+            when::parse(text, edge, now).map(Some).ok_or_else(|| {
+                Failure::new(format!("`{flag}` cannot be `{text}`")).hint(
+                    "give a time (2026-11-21T05:39:08Z), a date (2026-11-21) or an age (24h, 7d)",
+                )
+            })
+        };
+        let since = time("--since", &args.since, Edge::Since)?;
+        let until = time("--until", &args.until, Edge::Until)?;
+        if let (Some(since), Some(until)) = (since, until)
+            && until <= since
+        {
+            return Err(Failure::new(format!(
+                "nothing lies between `--since` ({since}) and `--until` ({until})"
+            )));
+        }
+        Ok(Selection {
+            paths: args.paths.clone(),
+            files_from: args.files_from.clone(),
+            since,
+            until,
+            cwd: args.cwd.clone(),
+            model: args.model.as_deref().map(str::to_lowercase),
+            source: args.source.clone(),
+            status: args.status.clone(),
+        })
+    }
+
+    /// Selects what is named, and nothing else.
+    pub fn of(path: &Path) -> Selection {
+        Selection { paths: vec![path.to_path_buf()], ..Selection::default() }
+    }
+}
+
+/// How to write content, resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Whether to keep what only the provider can read.
+    pub encrypted: bool,
+    /// The largest inline image to keep, in bytes of the image.
+    pub max_image_bytes: usize,
+}
+
+impl From<ContentArgs> for Content {
+    fn from(args: ContentArgs) -> Content {
+        Content { encrypted: args.encrypted, max_image_bytes: args.max_image_bytes }
+    }
+}
+
+impl Default for Content {
+    fn default() -> Content {
+        Content { encrypted: false, max_image_bytes: 1 << 20 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment() -> Environment {
+        Environment {
+            codex_home: None,
+            home: Some(PathBuf::from("/home/u")),
+            no_color: false,
+            columns: None,
+            terminal_width: Some(120),
+            stdout_is_terminal: true,
+            stderr_is_terminal: true,
+            processors: 64,
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn no_args() -> GlobalArgs {
+        GlobalArgs { quiet: false, verbose: false, color: When::Auto, codex_home: None, jobs: None }
+    }
+
+    #[test]
+    fn the_flag_wins_over_the_variable_and_that_over_the_default() {
+        let mut env = environment();
+        let mut args = no_args();
+        let home = |args: &_, env: &_| Settings::resolve(args, env).unwrap().codex_home.unwrap();
+        assert_eq!(home(&args, &env), Path::new("/home/u/.codex"));
+        env.codex_home = Some(PathBuf::from("/from/env"));
+        assert_eq!(home(&args, &env), Path::new("/from/env"));
+        args.codex_home = Some(PathBuf::from("/from/flag"));
+        assert_eq!(home(&args, &env), Path::new("/from/flag"));
+    }
+
+    #[test]
+    fn color_needs_a_terminal_that_wants_it() {
+        let mut env = environment();
+        let mut args = no_args();
+        let color = |args: &_, env: &_| Settings::resolve(args, env).unwrap().color_out;
+        assert!(color(&args, &env));
+        env.no_color = true;
+        assert!(!color(&args, &env));
+        args.color = When::Always;
+        assert!(color(&args, &env));
+        args.color = When::Auto;
+        env.no_color = false;
+        env.stdout_is_terminal = false;
+        assert!(!color(&args, &env));
+    }
+
+    #[test]
+    fn width_and_threads_have_limits() {
+        let mut env = environment();
+        let settings = Settings::resolve(&no_args(), &env).unwrap();
+        assert_eq!((settings.width, settings.jobs), (120, 16));
+        env.stdout_is_terminal = false;
+        assert_eq!(Settings::resolve(&no_args(), &env).unwrap().width, 80);
+        env.columns = Some(7);
+        assert_eq!(Settings::resolve(&no_args(), &env).unwrap().width, 40);
+        let none = GlobalArgs { jobs: Some(0), ..no_args() };
+        assert!(Settings::resolve(&none, &env).is_err());
+    }
+
+    #[test]
+    fn an_empty_range_is_refused() {
+        let args = SelectArgs {
+            since: Some("2026-01-02".into()),
+            until: Some("2026-01-01".into()),
+            ..SelectArgs::default()
+        };
+        let err = Selection::resolve(&args, Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            "nothing lies between `--since` (2026-01-02T00:00:00Z) and `--until` (2026-01-02T00:00:00Z)"
+        );
+    }
+}

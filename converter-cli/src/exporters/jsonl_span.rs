@@ -1,0 +1,194 @@
+//! The `span` lines of `codex-trace/v1`.
+
+use codex_trace_model::{
+    Compaction, Event, EventKind, Fate, ModelCall, Span, SpanKind, ToolCall, Trace, Turn,
+};
+
+use crate::config::Content;
+use crate::json::{self, Object};
+use crate::splice;
+
+/// Writes the fields of a span.
+pub(super) fn fields(trace: &Trace<'_>, span: &Span<'_>, content: Content, o: &mut Object<'_>) {
+    let thread = trace.thread_of(span);
+    o.put("type", "span");
+    o.put("thread_id", &thread.id);
+    o.put("key", &span.key);
+    if let Some(parent) = span.parent {
+        let parent = trace.span(parent);
+        o.put("parent_key", &parent.key);
+        if parent.thread != span.thread {
+            o.put("parent_thread_id", &trace.thread_of(parent).id);
+        }
+    }
+    o.put("kind", span.kind.word());
+    o.put("name", &span.name);
+    o.maybe("start", span.start);
+    o.maybe("end", span.end);
+    o.put("status", span.status.word());
+    o.maybe("status_message", span.status.message());
+    o.maybe("usage", span.usage);
+    o.flag("outlives_parent", span.outlives_parent);
+    if let Some((start, end)) = span.recorded {
+        o.object("recorded", |o| {
+            o.maybe("start", start);
+            o.maybe("end", end);
+        });
+    }
+    match &span.kind {
+        SpanKind::Turn(it) => o.object("attributes", |o| turn(it, content, o)),
+        SpanKind::ModelCall(it) => o.object("attributes", |o| model_call(it, o)),
+        SpanKind::ToolCall(it) => o.object("attributes", |o| tool_call(it, content, o)),
+        SpanKind::Compaction(it) => o.object("attributes", |o| compaction(it, content, o)),
+        _ => {}
+    }
+    if !span.links.is_empty() {
+        o.array("links", &span.links, |link, out| {
+            json::object(out, |o| {
+                o.put("relation", link.relation.word());
+                o.put("thread_id", &link.thread_id);
+            });
+        });
+    }
+    if !span.events.is_empty() {
+        o.array("events", &span.events, |it, out| json::object(out, |o| event(it, content, o)));
+    }
+    o.object("provenance", |o| {
+        let file = thread.rollouts.get(span.provenance.rollout.0 as usize);
+        o.maybe("file", file.map(|rollout| &rollout.path));
+        o.put("first_line", span.provenance.first_line);
+        o.put("last_line", span.provenance.last_line);
+    });
+}
+
+fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
+    o.maybe("turn_id", turn.turn_id);
+    o.put("number", turn.number);
+    o.flag("inferred", !turn.marked);
+    o.maybe("model", turn.model);
+    o.maybe("effort", turn.effort);
+    o.maybe("cwd", turn.cwd);
+    if let Some(policy) = turn.approval_policy {
+        splice::value(policy, content, o.value("approval_policy"));
+    }
+    o.maybe("sandbox", turn.sandbox);
+    o.maybe("root_turn_id", turn.root_turn_id);
+    o.maybe("parent_turn_id", turn.parent_turn_id);
+    o.maybe("trigger", turn.trigger);
+    o.maybe("trace_id", turn.trace_id);
+    o.list("input", turn.input.iter().map(|ix| ix.0));
+    o.maybe("prompt", turn.prompt);
+    o.maybe("last_agent_message", turn.last_agent_message);
+    o.maybe("time_to_first_token_ms", turn.time_to_first_token_ms);
+    o.maybe("duration_ms", turn.duration_ms);
+    o.maybe("model_context_window", turn.model_context_window);
+    o.maybe("fate", Some(turn.fate).filter(|fate| *fate != Fate::Kept).map(Fate::word));
+    if let Some(review) = turn.review {
+        o.object("review", |o| {
+            o.maybe("hint", review.hint);
+            if let Some(output) = review.output {
+                splice::value(output, content, o.value("output"));
+            }
+        });
+    }
+}
+
+fn model_call(call: &ModelCall<'_>, o: &mut Object<'_>) {
+    o.maybe("model", call.model);
+    o.maybe("effort", call.effort);
+    o.maybe("response_id", call.response_id);
+    o.object("window", |o| {
+        o.put("history", call.window.history);
+        o.put("end", call.window.end.0);
+    });
+    o.list("output", call.output.iter().map(|ix| ix.0));
+    o.put("evidence", call.evidence.word());
+    o.flag("compaction", call.compaction);
+}
+
+fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
+    o.maybe("call_id", call.call_id);
+    o.maybe("tool", call.tool);
+    o.maybe("namespace", call.namespace);
+    o.put("family", call.family.word());
+    o.maybe("call_item", call.call_item.map(|ix| ix.0));
+    o.maybe("output_item", call.output_item.map(|ix| ix.0));
+    o.maybe("command", call.command.as_ref());
+    o.maybe("cwd", call.cwd.as_ref());
+    o.maybe("exit_code", call.exit_code);
+    o.maybe("success", call.success);
+    o.maybe("duration_s", call.duration);
+    o.maybe("running_session", call.running_session.as_ref());
+    if let Some((server, tool)) = call.mcp {
+        o.object("mcp", |o| {
+            o.put("server", server);
+            o.put("tool", tool);
+        });
+    }
+    for (key, value) in [
+        ("arguments", call.arguments),
+        ("output_text", call.output_text),
+        ("changes", call.changes),
+        ("search", call.search),
+    ] {
+        if let Some(value) = value {
+            splice::value(value, content, o.value(key));
+        }
+    }
+    o.list("spawned", &call.spawned);
+    o.maybe("source", call.source);
+}
+
+fn compaction(compaction: &Compaction<'_>, content: Content, o: &mut Object<'_>) {
+    o.maybe("summary", compaction.summary);
+    if let Some(history) = compaction.replacement_history {
+        splice::value(history, content, o.value("replacement_history"));
+    }
+    o.maybe("window_number", compaction.window_number);
+}
+
+fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
+    o.put("kind", event.kind.word());
+    o.maybe("at", event.at);
+    o.put("line", event.line);
+    let raw = |key: &str, value, o: &mut Object<'_>| splice::value(value, content, o.value(key));
+    match &event.kind {
+        EventKind::Steering(text) | EventKind::ThreadNamed(text) | EventKind::Plan(text) => {
+            splice::text(*text, content, o.value("text"));
+        }
+        EventKind::Error { message, info } => {
+            o.maybe("message", *message);
+            if let Some(info) = info {
+                raw("info", *info, o);
+            }
+        }
+        EventKind::RateLimits(limits) => raw("rate_limits", *limits, o),
+        EventKind::Goal(goal) => raw("goal", *goal, o),
+        EventKind::HookPrompt(Some(prompt)) => raw("prompt", *prompt, o),
+        EventKind::GuardianAssessment(it) => {
+            o.maybe("target_item_id", it.target_item_id);
+            o.maybe("assessment", it.status);
+            o.maybe("risk_level", it.risk_level);
+            o.maybe("rationale", it.rationale);
+        }
+        EventKind::SubAgentActivity(it) => {
+            o.maybe("activity", it.kind);
+            o.maybe("agent_thread_id", it.agent_thread_id);
+            o.maybe("agent_path", it.agent_path);
+        }
+        EventKind::AgentMessage(it) => {
+            o.maybe("author", it.author);
+            o.maybe("recipient", it.recipient);
+            o.maybe("text", it.content);
+        }
+        EventKind::RolledBack(turns) => o.put("turns", *turns),
+        EventKind::OrphanOutput { call_id } => o.maybe("call_id", *call_id),
+        EventKind::Late { what, id, exit_code } => {
+            o.put("what", what);
+            o.maybe("id", *id);
+            o.maybe("exit_code", *exit_code);
+        }
+        EventKind::Unknown { kind } => o.maybe("recorded_kind", *kind),
+        _ => {}
+    }
+}

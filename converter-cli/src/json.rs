@@ -1,0 +1,199 @@
+//! A small JSON writer that can splice raw text.
+//!
+//! By hand, because most of what we write is text that is JSON already:
+//! copying it costs nothing, `serde_json::RawValue` would check it again.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use codex_rollout::{JsonText, TokenUsage};
+use jiff::{SignedDuration, Timestamp};
+
+/// What can stand for a value.
+pub trait Json {
+    /// Appends the value.
+    fn write(&self, out: &mut Vec<u8>);
+}
+
+impl Json for str {
+    fn write(&self, out: &mut Vec<u8>) {
+        serde_json::to_writer(out, self).expect("a vector takes every string");
+    }
+}
+
+impl Json for String {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.as_str().write(out);
+    }
+}
+
+impl Json for Cow<'_, str> {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.as_ref().write(out);
+    }
+}
+
+impl<T: Json + ?Sized> Json for &T {
+    fn write(&self, out: &mut Vec<u8>) {
+        (**self).write(out);
+    }
+}
+
+/// Copied as it is: the raw text of a string is one already.
+impl Json for JsonText<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(self.raw());
+        out.push(b'"');
+    }
+}
+
+impl Json for bool {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
+    }
+}
+
+macro_rules! displayed {
+    ($($ty:ty => $format:literal),*) => { $(
+        impl Json for $ty {
+            fn write(&self, out: &mut Vec<u8>) {
+                write!(out, $format, self).expect("a vector takes everything");
+            }
+        }
+    )* };
+}
+
+displayed!(u64 => "{}", u32 => "{}", usize => "{}", i64 => "{}", Timestamp => "\"{}\"");
+
+/// In seconds, with as many decimals as it takes.
+impl Json for SignedDuration {
+    fn write(&self, out: &mut Vec<u8>) {
+        write!(out, "{}", self.as_secs_f64()).expect("a vector takes everything");
+    }
+}
+
+/// As recorded: what was not recorded is not there.
+impl Json for TokenUsage {
+    fn write(&self, out: &mut Vec<u8>) {
+        object(out, |o| {
+            o.put("input_tokens", self.input_tokens);
+            o.put("cached_input_tokens", self.cached_input_tokens);
+            o.maybe("cache_write_input_tokens", self.cache_write_input_tokens);
+            o.put("output_tokens", self.output_tokens);
+            o.put("reasoning_output_tokens", self.reasoning_output_tokens);
+            o.put("total_tokens", self.total_tokens);
+        });
+    }
+}
+
+/// An object being written.
+#[derive(Debug)]
+pub struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    empty: bool,
+}
+
+/// Writes an object.
+pub fn object(out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
+    out.push(b'{');
+    fields(&mut Object { out, empty: true });
+    out.push(b'}');
+}
+
+impl Object<'_> {
+    /// Writes a field. The key must not need escapes.
+    pub fn put(&mut self, key: &str, value: impl Json) {
+        value.write(self.value(key));
+    }
+
+    /// Writes a field if there is a value.
+    pub fn maybe(&mut self, key: &str, value: Option<impl Json>) {
+        if let Some(value) = value {
+            self.put(key, value);
+        }
+    }
+
+    /// Writes a field if it is true: absent means false.
+    pub fn flag(&mut self, key: &str, value: bool) {
+        if value {
+            self.put(key, true);
+        }
+    }
+
+    /// Writes a field that is an object.
+    pub fn object(&mut self, key: &str, fields: impl FnOnce(&mut Object<'_>)) {
+        object(self.value(key), fields);
+    }
+
+    /// Writes a field that is an array.
+    pub fn array<T>(
+        &mut self,
+        key: &str,
+        values: impl IntoIterator<Item = T>,
+        write: impl FnMut(T, &mut Vec<u8>),
+    ) {
+        array(self.value(key), values, write);
+    }
+
+    /// Writes a field that is an array, unless it is empty.
+    pub fn list<T: Json>(&mut self, key: &str, values: impl IntoIterator<Item = T>) {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_some() {
+            self.array(key, values, |value, out| value.write(out));
+        }
+    }
+
+    /// Writes a key and returns where its value goes.
+    pub fn value(&mut self, key: &str) -> &mut Vec<u8> {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+}
+
+/// Writes an array.
+pub fn array<T>(
+    out: &mut Vec<u8>,
+    values: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
+    out.push(b'[');
+    for (nth, value) in values.into_iter().enumerate() {
+        if nth > 0 {
+            out.push(b',');
+        }
+        write(value, out);
+    }
+    out.push(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_what_serde_json_reads() {
+        let mut out = Vec::new();
+        object(&mut out, |o| {
+            o.put("text", "a \"quoted\"\n\u{1}line");
+            o.put("raw", JsonText::new(br"kept \u0041 as \/ it is"));
+            o.maybe("absent", None::<u64>);
+            o.flag("no", false);
+            o.flag("yes", true);
+            o.list("none", Vec::<u64>::new());
+            o.list("some", [1_u64, 2]);
+            o.put("for", SignedDuration::from_millis(1_250));
+            o.object("inner", |o| o.put("n", -1_i64));
+        });
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"text":"a \"quoted\"\n\u0001line","raw":"kept \u0041 as \/ it is","yes":true,"some":[1,2],"for":1.25,"inner":{"n":-1}}"#
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! Hands on what several workers make, in the order of the jobs, in bounded
+//! memory.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What comes out.
+#[derive(Debug)]
+pub enum Event<T> {
+    /// The next piece of the output of the current job.
+    Chunk(Vec<u8>),
+    /// The current job has ended; the one after it is next.
+    End(T),
+}
+
+/// A queue of queues: one for each job under way.
+///
+/// The job whose turn it is may always go on; the others wait while more than
+/// `budget` bytes are held.
+#[derive(Debug)]
+pub struct Ordered<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+    budget: usize,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    /// The job whose output is handed on now.
+    current: usize,
+    jobs: BTreeMap<usize, Job<T>>,
+    /// The bytes held for all jobs.
+    held: usize,
+    stopped: bool,
+}
+
+#[derive(Debug)]
+struct Job<T> {
+    chunks: VecDeque<Vec<u8>>,
+    held: usize,
+    end: Option<T>,
+}
+
+impl<T> Default for Job<T> {
+    fn default() -> Job<T> {
+        Job { chunks: VecDeque::new(), held: 0, end: None }
+    }
+}
+
+impl<T> Ordered<T> {
+    /// Makes a queue that holds about `budget` bytes.
+    pub fn new(budget: usize) -> Ordered<T> {
+        let state = State { current: 0, jobs: BTreeMap::new(), held: 0, stopped: false };
+        Ordered { state: Mutex::new(state), changed: Condvar::new(), budget }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // Nothing that can panic runs while the lock is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'g>(&self, state: MutexGuard<'g, State<T>>) -> MutexGuard<'g, State<T>> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a piece of the output of job `nth`. Blocks while too much is held.
+    /// Returns `false` if nobody wants it any more.
+    pub fn push(&self, nth: usize, chunk: Vec<u8>) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return false;
+            }
+            let held = if nth == state.current {
+                state.jobs.get(&nth).map_or(0, |job| job.held)
+            } else {
+                state.held
+            };
+            if held == 0 || held + chunk.len() <= self.budget {
+                break;
+            }
+            state = self.wait(state);
+        }
+        state.held += chunk.len();
+        let job = state.jobs.entry(nth).or_default();
+        job.held += chunk.len();
+        job.chunks.push_back(chunk);
+        self.changed.notify_all();
+        true
+    }
+
+    /// Ends job `nth`.
+    pub fn end(&self, nth: usize, value: T) {
+        let mut state = self.lock();
+        state.jobs.entry(nth).or_default().end = Some(value);
+        self.changed.notify_all();
+    }
+
+    /// Ends everything: no push is taken any more, nothing comes out.
+    pub fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+
+    /// Returns what comes next of `n_jobs` jobs; `None` after the last one, or
+    /// once everything was stopped.
+    pub fn next(&self, n_jobs: usize) -> Option<Event<T>> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped || state.current >= n_jobs {
+                return None;
+            }
+            let current = state.current;
+            if let Some(job) = state.jobs.get_mut(&current) {
+                if let Some(chunk) = job.chunks.pop_front() {
+                    job.held -= chunk.len();
+                    state.held -= chunk.len();
+                    self.changed.notify_all();
+                    return Some(Event::Chunk(chunk));
+                }
+                if let Some(end) = job.end.take() {
+                    state.jobs.remove(&current);
+                    state.current += 1;
+                    self.changed.notify_all();
+                    return Some(Event::End(end));
+                }
+            }
+            state = self.wait(state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn comes_out_in_the_order_of_the_jobs() {
+        let queue = Ordered::new(1 << 10);
+        assert!(queue.push(1, b"b".to_vec()));
+        queue.end(1, "one");
+        assert!(queue.push(0, b"a".to_vec()));
+        queue.end(0, "zero");
+        let mut seen = Vec::new();
+        while let Some(event) = queue.next(2) {
+            seen.push(match event {
+                Event::Chunk(bytes) => String::from_utf8(bytes).unwrap(),
+                Event::End(word) => word.to_owned(),
+            });
+        }
+        assert_eq!(seen, ["a", "zero", "b", "one"]);
+    }
+
+    /// Job 1 makes far more than the budget while job 0 is slow: it must wait,
+    /// and job 0 must not.
+    #[test]
+    fn holds_no_more_than_the_budget() {
+        const CHUNK: usize = 100;
+        let queue = Ordered::new(3 * CHUNK);
+        let most_held = AtomicUsize::new(0);
+        let note = || most_held.fetch_max(queue.lock().held, Ordering::SeqCst);
+        let mut bytes = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert!(queue.push(1, vec![1; CHUNK]));
+                    note();
+                }
+                queue.end(1, ());
+            });
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert!(queue.push(0, vec![0; CHUNK]));
+                    note();
+                }
+                queue.end(0, ());
+            });
+            while let Some(event) = queue.next(2) {
+                if let Event::Chunk(chunk) = event {
+                    bytes += chunk.len();
+                }
+            }
+        });
+        assert_eq!(bytes, 100 * CHUNK);
+        assert!(
+            most_held.into_inner() <= 6 * CHUNK,
+            "the budget, for the current job and the rest"
+        );
+    }
+
+    #[test]
+    fn stopping_frees_who_waits() {
+        let queue = Ordered::new(1);
+        assert!(queue.push(1, vec![0]));
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| queue.push(1, vec![0]));
+            queue.stop();
+            assert!(!waiting.join().unwrap());
+            queue.end(1, ());
+            assert!(queue.next(2).is_none());
+        });
+    }
+}

@@ -1,0 +1,218 @@
+//! Text for people: escaped, shortened, aligned.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Makes text from a transcript safe for a terminal: control characters and
+/// those that change the direction of writing become visible escapes.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
+            | '\u{E0000}'..='\u{E007F}')
+}
+
+/// Puts text on one line: white space becomes one blank, the rest is escaped.
+pub fn one_line(text: &str) -> String {
+    let mut out = String::new();
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(&escape(word));
+    }
+    out
+}
+
+/// Returns the number of columns that the text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Cuts the end off what is wider than `columns`.
+pub fn cut_end(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    let mut left = columns.saturating_sub(1);
+    for c in text.chars() {
+        let wide = c.width().unwrap_or(0);
+        if wide > left {
+            break;
+        }
+        left -= wide;
+        out.push(c);
+    }
+    out.push('…');
+    Cow::Owned(out)
+}
+
+/// Cuts the beginning off what is wider than `columns`: the end of a path says
+/// more.
+pub fn cut_start(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut left = columns.saturating_sub(1);
+    let mut from = text.len();
+    for (at, c) in text.char_indices().rev() {
+        let wide = c.width().unwrap_or(0);
+        if wide > left {
+            break;
+        }
+        left -= wide;
+        from = at;
+    }
+    Cow::Owned(format!("…{}", &text[from..]))
+}
+
+/// Fills with blanks up to `columns`, on the right or on the left.
+pub fn pad(text: &str, columns: usize, right: bool) -> String {
+    let blanks = " ".repeat(columns.saturating_sub(text.width()));
+    if right { format!("{blanks}{text}") } else { format!("{text}{blanks}") }
+}
+
+/// Writes a path for people: the home directory is `~`.
+pub fn short_path(path: &str, home: Option<&Path>) -> String {
+    let home = home.and_then(Path::to_str).filter(|home| home.len() > 1);
+    let short = match home.and_then(|home| path.strip_prefix(home)) {
+        Some("") => "~".to_owned(),
+        Some(rest) if rest.starts_with('/') => format!("~{rest}"),
+        _ => path.to_owned(),
+    };
+    escape(&short).into_owned()
+}
+
+/// Writes a number of tokens in at most five columns: `999`, `1.2k`, `45k`, `1.2M`.
+pub fn tokens(n: u64) -> String {
+    let mut scaled = n;
+    let mut rest = 0;
+    let mut unit = "";
+    for next in ["k", "M", "G", "T"] {
+        if scaled < 1_000 {
+            break;
+        }
+        rest = scaled % 1_000 / 100;
+        scaled /= 1_000;
+        unit = next;
+    }
+    if unit.is_empty() || scaled >= 100 {
+        format!("{scaled}{unit}")
+    } else {
+        format!("{scaled}.{rest}{unit}")
+    }
+}
+
+/// Writes a duration in at most six columns: `12ms`, `1.2s`, `3m05s`, `2h07m`, `3d04h`.
+pub fn duration(duration: SignedDuration) -> String {
+    let ms = duration.as_millis().max(0);
+    let seconds = ms / 1_000;
+    match seconds {
+        0 => format!("{ms}ms"),
+        1..60 => format!("{seconds}.{}s", ms % 1_000 / 100),
+        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// Writes a time for people, in UTC: `2026-11-21 05:39`.
+pub fn minute(at: Timestamp) -> String {
+    let mut text = at.to_string();
+    text.truncate(16);
+    text.replace('T', " ")
+}
+
+/// Writes a count with its noun: `1 file`, `2 files`.
+pub fn count(n: usize, noun: &str) -> String {
+    let mut text = String::new();
+    let plural = if n == 1 { "" } else { "s" };
+    write!(text, "{n} {noun}{plural}").expect("a string takes everything");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_made_visible() {
+        assert_eq!(escape("plain ünïcödé 漢字"), "plain ünïcödé 漢字");
+        assert_eq!(escape("a\x1b[31mred\x07"), r"a\u{1b}[31mred\u{7}");
+        assert_eq!(escape("\u{9b}31m"), r"\u{9b}31m");
+        assert_eq!(escape("abc\u{202e}fed"), r"abc\u{202e}fed");
+        assert_eq!(one_line("  two\n\n lines\tand\x1bmore "), r"two lines and\u{1b}more");
+    }
+
+    #[test]
+    fn cuts_by_columns_not_by_characters() {
+        assert_eq!(cut_end("abcdef", 6), "abcdef");
+        assert_eq!(cut_end("abcdef", 4), "abc…");
+        assert_eq!(cut_end("漢字漢字", 6), "漢字…");
+        assert_eq!(cut_start("/a/long/path", 6), "…/path");
+        assert_eq!(pad("漢", 4, false), "漢  ");
+        assert_eq!(pad("12", 4, true), "  12");
+    }
+
+    #[test]
+    fn numbers_stay_narrow() {
+        let cases = [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1.0k"),
+            (1_250, "1.2k"),
+            (99_999, "99.9k"),
+            (100_000, "100k"),
+            (999_999, "999k"),
+            (1_000_000, "1.0M"),
+            (u64::MAX, "18446744T"),
+        ];
+        for (n, text) in cases {
+            assert_eq!(tokens(n), text, "{n}");
+        }
+        let ms = SignedDuration::from_millis;
+        let cases = [
+            (-5, "0ms"),
+            (999, "999ms"),
+            (1_000, "1.0s"),
+            (59_999, "59.9s"),
+            (60_000, "1m00s"),
+            (3_599_999, "59m59s"),
+            (7_620_000, "2h07m"),
+            (273_600_000, "3d04h"),
+        ];
+        for (n, text) in cases {
+            assert_eq!(duration(ms(n)), text, "{n}");
+        }
+    }
+
+    #[test]
+    fn only_the_whole_home_is_shortened() {
+        let home = Some(Path::new("/home/u"));
+        assert_eq!(short_path("/home/u", home), "~");
+        assert_eq!(short_path("/home/u/x", home), "~/x");
+        assert_eq!(short_path("/home/u2/x", home), "/home/u2/x");
+        assert_eq!(short_path("/x", Some(Path::new("/"))), "/x");
+    }
+}

@@ -1,0 +1,146 @@
+//! The only module that prints: data to stdout, words for people to stderr.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::config::Settings;
+use crate::failure::Failure;
+use crate::text;
+
+/// How long a job may take before its progress is shown.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How a piece of text is meant, for those who see color.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing special.
+    Plain,
+    /// The main thing.
+    Strong,
+    /// A side remark.
+    Faint,
+    /// As it should be.
+    Good,
+    /// Worth a look.
+    Warn,
+    /// Wrong.
+    Bad,
+}
+
+impl Tone {
+    /// Returns the text, in color if there is to be color.
+    pub fn paint(self, text: &str, color: bool) -> String {
+        let code = match self {
+            Tone::Strong => "1",
+            Tone::Faint => "2",
+            Tone::Good => "32",
+            Tone::Warn => "33",
+            Tone::Bad => "31",
+            Tone::Plain => return text.to_owned(),
+        };
+        if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Stdout and stderr, and how to use them.
+#[derive(Debug)]
+pub struct Ui {
+    settings: Settings,
+    bar: ProgressBar,
+}
+
+impl Ui {
+    /// Takes hold of the standard streams.
+    pub fn new(settings: Settings) -> Ui {
+        Ui { settings, bar: ProgressBar::hidden() }
+    }
+
+    /// Returns what holds for every command.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Returns stdout, for data only. Flush it: what is lost on drop is lost.
+    pub fn out(&self) -> BufWriter<StdoutLock<'static>> {
+        BufWriter::with_capacity(1 << 16, io::stdout().lock())
+    }
+
+    /// Shows how far a job of `n` steps is, if somebody looks and it takes a
+    /// while; see [`step`](Self::step).
+    pub fn start(&self, what: &'static str, n: usize) {
+        let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bar.set_style(style);
+        self.bar.set_message(what);
+        self.bar.set_length(n as u64);
+        self.bar.reset();
+    }
+
+    /// Counts one step.
+    pub fn step(&self) {
+        self.bar.inc(1);
+        if self.settings.progress && self.bar.is_hidden() && self.bar.elapsed() > PATIENCE {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        }
+    }
+
+    /// Takes the progress away.
+    pub fn stop(&self) {
+        self.bar.finish_and_clear();
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    /// Says what a run came to, or how things stand.
+    pub fn say(&self, text: impl Display) {
+        self.line("", Tone::Plain, &text);
+    }
+
+    /// Says what was odd but did not stop anything.
+    pub fn warn(&self, text: impl Display) {
+        self.line("warning: ", Tone::Warn, &text);
+    }
+
+    /// Says what failed while the rest went on.
+    pub fn error(&self, text: impl Display) {
+        self.line("error: ", Tone::Bad, &text);
+    }
+
+    /// Says what to do next.
+    pub fn hint(&self, text: impl Display) {
+        self.line("hint: ", Tone::Good, &text);
+    }
+
+    /// Says why nothing more was done.
+    pub fn failure(&self, err: &anyhow::Error) {
+        self.stop();
+        self.error(format!("{err:#}"));
+        let Some(failure) = err.downcast_ref::<Failure>() else { return };
+        for line in failure.detail_lines() {
+            self.line("  ", Tone::Plain, line);
+        }
+        if let Some(hint) = failure.hint_line() {
+            self.hint(hint);
+        }
+    }
+
+    fn line(&self, head: &str, tone: Tone, text: &dyn Display) {
+        let head = tone.paint(head, self.settings.color_err);
+        let text = text.to_string();
+        let line: Vec<_> = text.lines().map(text::escape).collect();
+        self.bar.suspend(|| {
+            // Nobody is left to be told that stderr is closed.
+            writeln!(io::stderr(), "{head}{}", line.join("\n")).ok();
+        });
+    }
+}
+
+/// Prints what the argument parser says: help and version to stdout, faults to
+/// stderr. Returns whether it was a fault.
+pub fn usage(err: &clap::Error) -> bool {
+    // As above: a closed stream has nobody behind it.
+    err.print().ok();
+    err.use_stderr()
+}

@@ -1,0 +1,168 @@
+//! What users do wrong: what happened, where, and what to do next.
+
+use crate::testenv::{TestEnv, place, small_rollout};
+
+const ONE: &str = "01a1fc00-0000-7000-8000-000000000001";
+const TWO: &str = "01a1fc00-0000-7000-8000-000000000002";
+
+fn two_sessions() -> TestEnv {
+    let env = TestEnv::new();
+    for (id, stamp, start) in [
+        (ONE, "2026-11-20T05-00-00", "2026-11-20T05:00"),
+        (TWO, "2026-11-21T05-00-00", "2026-11-21T05:00"),
+    ] {
+        env.write(&format!(".codex/{}", place(stamp, id)), small_rollout(id, start, "x"));
+    }
+    env
+}
+
+#[test]
+fn no_history_at_all() {
+    let env = TestEnv::new();
+    env.run(&["list"]).is(
+        2,
+        "",
+        "error: no Codex history at `[DIR]/.codex` (the default)\n\
+         hint: set CODEX_HOME, or name a directory, a rollout file or `--codex-home DIR`\n",
+    );
+    let mut command = env.command(&["convert"]);
+    env.finish(command.env("CODEX_HOME", "/no/such/place")).is(
+        2,
+        "",
+        "error: no Codex history at `/no/such/place` (CODEX_HOME)\n\
+         hint: set CODEX_HOME, or name a directory, a rollout file or `--codex-home DIR`\n",
+    );
+}
+
+#[test]
+fn a_directory_without_rollouts() {
+    let env = TestEnv::new();
+    env.write("stuff/notes.txt", "nothing");
+    env.run(&["list", "stuff"]).is(
+        2,
+        "",
+        "error: no rollouts in `stuff`\n\
+         hint: rollouts are named `rollout-<time>-<id>.jsonl`; a Codex home has them in `sessions/`\n",
+    );
+}
+
+#[test]
+fn something_that_is_not_there() {
+    let env = two_sessions();
+    env.run(&["convert", "missing.jsonl"]).is(
+        2,
+        "",
+        "error: no such file or directory, and no session id: `missing.jsonl`\n\
+         hint: name a directory, a rollout file, or the first 6 or more characters of an id as `codex-trace list` shows it\n",
+    );
+}
+
+#[test]
+fn an_unknown_id() {
+    let env = two_sessions();
+    env.run(&["show", "deadbeef"]).is(
+        2,
+        "",
+        "error: no session or thread whose id begins with `deadbeef` in `[DIR]/.codex`\n\
+         hint: `codex-trace list` shows the ids; `--codex-home DIR` looks elsewhere\n",
+    );
+}
+
+#[test]
+fn an_ambiguous_id() {
+    let env = two_sessions();
+    env.run(&["show", "01a1fc00"]).is(
+        2,
+        "",
+        "error: `01a1fc00` begins the ids of 2 sessions\n  \
+         01a1fc00-0000-7000-8000-000000000001  2026-11-20T05:00:00.000Z  /home/u/work/small\n  \
+         01a1fc00-0000-7000-8000-000000000002  2026-11-21T05:00:00.000Z  /home/u/work/small\n\
+         hint: type more of the id\n",
+    );
+}
+
+#[test]
+fn a_file_that_is_no_rollout() {
+    let env = two_sessions();
+    let expected = |name: &str| {
+        format!(
+            "error: not a rollout: `{name}`\n\
+             hint: a rollout has one JSON record a line, the first of type `session_meta`\n"
+        )
+    };
+    for (name, text) in
+        [("notes.md", "# Notes\n\nSome.\n"), ("data.jsonl", "{\"a\":1}\n{\"b\":2}\n")]
+    {
+        env.write(name, text);
+        env.run(&["convert", name]).is(2, "", &expected(name));
+    }
+    // Among others it is told, and the others are done.
+    let run = env.run(&["convert", "notes.md", ONE]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert_eq!(run.json().len(), 6);
+    assert!(run.stderr.starts_with("error: not a rollout: `notes.md`\n"), "{}", run.stderr);
+}
+
+#[test]
+fn an_empty_rollout_is_a_session_without_turns() {
+    let env = TestEnv::new();
+    env.write("empty.jsonl", "");
+    let run = env.run(&["list", "--json", "empty.jsonl"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let lines = run.json();
+    assert_eq!((lines.len(), &lines[0]["turns"]), (1, &serde_json::json!(0)));
+}
+
+#[test]
+fn a_path_through_a_file() {
+    let env = TestEnv::new();
+    env.write("file", "x");
+    env.run(&["list", "file/below"]).is(
+        2,
+        "",
+        "error: cannot read `file/below`: Not a directory (os error 20)\n",
+    );
+}
+
+/// The superuser can read everything: then there is nothing to see.
+#[cfg(unix)]
+#[test]
+fn a_directory_that_cannot_be_read() {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    let env = two_sessions();
+    let secret = env.dir().join(".codex/sessions/2026/11/20");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
+    let readable = fs::read_dir(&secret).is_ok();
+    let run = env.run(&["list", "--json"]);
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o755)).unwrap();
+    if readable {
+        return;
+    }
+    assert_eq!((run.code, run.json().len()), (Some(1), 1));
+    assert!(run.stderr.contains(".codex/sessions/2026/11/20: Permission denied"), "{}", run.stderr);
+}
+
+#[test]
+fn arguments_that_make_no_sense() {
+    let env = two_sessions();
+    env.run(&["list", "--since", "yesterday"]).is(
+        2,
+        "",
+        "error: `--since` cannot be `yesterday`\n\
+         hint: give a time (2026-11-21T05:39:08Z), a date (2026-11-21) or an age (24h, 7d)\n",
+    );
+    env.run(&["list", "-j0"]).is(2, "", "error: `--jobs` needs at least one thread\n");
+    env.run(&["convert", "--gzip"]).is(
+        2,
+        "",
+        "error: `--gzip` is for output directories\n\
+         hint: name a file that ends in `.gz`, or a directory, with `--output`\n",
+    );
+    assert_eq!(env.run(&["frobnicate"]).code, Some(2));
+    assert_eq!(env.run::<&str>(&[]).code, Some(2));
+    for args in [&["--help"][..], &["--version"], &["convert", "--help"], &["help", "list"]] {
+        let run = env.run(args);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{args:?}");
+    }
+}

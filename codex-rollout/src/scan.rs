@@ -66,12 +66,19 @@ pub struct Cursor<'a> {
     at: usize,
     depth: usize,
     non_ascii: bool,
+    /// Whether the text ends at its first newline.
+    one_line: bool,
 }
 
 impl<'a> Cursor<'a> {
     /// Starts at the first byte of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor { bytes, at: 0, depth: 0, non_ascii: false }
+        Cursor { bytes, at: 0, depth: 0, non_ascii: false, one_line: false }
+    }
+
+    /// Starts at the first byte of `bytes`, of which only the first line counts.
+    pub(crate) fn first_line(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { one_line: true, ..Cursor::new(bytes) }
     }
 
     /// Returns the number of bytes read so far.
@@ -239,8 +246,17 @@ impl<'a> Cursor<'a> {
     ///
     /// If something is.
     pub fn end(&mut self) -> Result<()> {
+        self.whole().map(drop)
+    }
+
+    /// As [`end`](Self::end); returns the whole text.
+    pub(crate) fn whole(&mut self) -> Result<&'a [u8]> {
         self.space();
-        if self.at < self.bytes.len() { self.fail("trailing characters") } else { Ok(()) }
+        let newline_ends = self.one_line && self.bytes.get(self.at) == Some(&b'\n');
+        if self.at < self.bytes.len() && !newline_ends {
+            return self.fail("trailing characters");
+        }
+        Ok(&self.bytes[..self.at])
     }
 
     /// Returns the text of the first field of the object that comes next, if
@@ -392,7 +408,10 @@ impl<'a> Cursor<'a> {
 
     #[cold]
     fn some_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.bytes.get(self.at) {
+        while let Some(byte @ (b' ' | b'\t' | b'\r' | b'\n')) = self.bytes.get(self.at) {
+            if *byte == b'\n' && self.one_line {
+                return;
+            }
             self.at += 1;
         }
     }

@@ -89,6 +89,9 @@ fn control<T>(bytes: &[u8], at: usize) -> Result<T> {
     }
 }
 
+/// The length of two `\u` escapes that make one character.
+const PAIR_LEN: usize = 12;
+
 /// Checks the escape whose backslash is at `at`; returns its length.
 fn escape_len(bytes: &[u8], at: usize) -> Result<usize> {
     match bytes.get(at + 1) {
@@ -111,7 +114,7 @@ fn unicode_len(bytes: &[u8], at: usize) -> Result<usize> {
             if !(0xDC00..0xE000).contains(&low) {
                 return Err(Syntax { kind: ErrorKind::LoneSurrogate, offset: at });
             }
-            Ok(12)
+            Ok(PAIR_LEN)
         }
         0xDC00..0xE000 => Err(Syntax { kind: ErrorKind::LoneSurrogate, offset: at }),
         _ => Ok(6),

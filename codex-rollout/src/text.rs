@@ -170,6 +170,19 @@ fn unescape_unicode(after: &[u8], out: &mut Vec<u8>) -> usize {
 
 /// Reads up to four hexadecimal digits.
 pub(crate) fn hex4(digits: &[u8]) -> Option<u32> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    digits.iter().try_fold(0, |code, byte| Some(code << 4 | digit(byte)?))
+    let values = digits.iter().map(|digit| HEX_VALUES[usize::from(*digit)]);
+    let (code, all) = values.fold((0, 0), |(code, all), value| (code << 4 | value, all | value));
+    (all < 16).then_some(code)
 }
+
+/// What a byte is worth as a hexadecimal digit; 16 if it is none.
+static HEX_VALUES: [u32; 256] = {
+    let mut values = [16; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        values[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};

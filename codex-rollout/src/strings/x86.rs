@@ -5,13 +5,14 @@
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
-    _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_set1_epi8,
-    _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
+    __m128i, __m256i, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_movemask_epi8, _mm_or_si128,
+    _mm_set1_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_movemask_epi8,
+    _mm256_set1_epi8, _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_srli_epi16,
 };
 use std::mem;
 
-use super::{Result, StringEnd, control, escape_len, find_end_by_bytes};
+use super::{PAIR_LEN, Result, StringEnd, control, escape_len, find_end_by_bytes};
 
 /// Finds the end, looking at one short block before anything else: most
 /// strings are keys and end there.
@@ -85,25 +86,29 @@ impl<'a> Search<'a> {
         }
         let (escaped, carry) = escaped(masks.slash, self.escaped, len);
         let end = masks.quote & !escaped;
-        let trouble = masks.control & !escaped | escaped & !simple();
-        let stop = end | trouble;
-        if stop == 0 {
-            self.pass(masks, len);
-            self.escaped = carry;
-            return Ok(None);
+        let mut trouble = masks.control & !escaped | escaped & !simple();
+        loop {
+            let stop = end | trouble;
+            if stop == 0 {
+                self.pass(masks, len);
+                self.escaped = carry;
+                return Ok(None);
+            }
+            let first = stop.trailing_zeros();
+            if escaped & lowest(stop) == 0 {
+                return self.stop(masks, first).map(Some);
+            }
+            // Either `\u`, of which the digits are plain text to the block, or
+            // an error. Only the second half of a pair must not be met alone.
+            let slash = self.at + first as usize - 1;
+            if escape_len(self.bytes, slash)? == PAIR_LEN {
+                self.non_ascii |= masks.high & below(first) != 0;
+                self.at = slash + PAIR_LEN;
+                self.escaped = 0;
+                return Ok(None);
+            }
+            trouble &= !lowest(stop);
         }
-        let first = stop.trailing_zeros();
-        if escaped & lowest(stop) == 0 {
-            return self.stop(masks, first).map(Some);
-        }
-        // Either `\u`, behind which the search goes on, or an error.
-        self.non_ascii |= masks.high & below(first) != 0;
-        self.at = self.at + first as usize - 1;
-        self.escaped = 0;
-        while self.bytes[self.at..].starts_with(b"\\") {
-            self.at += escape_len(self.bytes, self.at)?;
-        }
-        Ok(None)
     }
 
     #[inline]
@@ -199,13 +204,10 @@ fn register(block: &[u8; 16]) -> __m128i {
 fn masks_16(block: &[u8; 16]) -> Masks {
     let bytes = register(block);
     let equal = |byte: u8| bits_16(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed())));
-    let capped = _mm_min_epu8(bytes, _mm_set1_epi8(0x1F));
-    Masks {
-        quote: equal(b'"'),
-        slash: equal(b'\\'),
-        control: bits_16(_mm_cmpeq_epi8(bytes, capped)),
-        high: bits_16(bytes),
-    }
+    // Signed, so that bytes above 0x7F are below the space as well.
+    let odd = bits_16(_mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)));
+    let high = if odd == 0 { 0 } else { bits_16(bytes) };
+    Masks { quote: equal(b'"'), slash: equal(b'\\'), control: odd & !high, high }
 }
 
 /// Marks the bytes that end an escape of two bytes. Without a shuffle, which
@@ -238,14 +240,14 @@ fn masks_64(block: &[u8; 64]) -> Masks {
     let halves = registers(block);
     let quote = _mm256_set1_epi8(b'"'.cast_signed());
     let slash = _mm256_set1_epi8(b'\\'.cast_signed());
-    let last_control = _mm256_set1_epi8(0x1F);
+    let space = _mm256_set1_epi8(0x20);
+    let odd = bits_64(halves.map(|half| _mm256_cmpgt_epi8(space, half)));
+    let high = if odd == 0 { 0 } else { bits_64(halves) };
     Masks {
         quote: bits_64(halves.map(|half| _mm256_cmpeq_epi8(half, quote))),
         slash: bits_64(halves.map(|half| _mm256_cmpeq_epi8(half, slash))),
-        control: bits_64(
-            halves.map(|half| _mm256_cmpeq_epi8(half, _mm256_min_epu8(half, last_control))),
-        ),
-        high: bits_64(halves),
+        control: odd & !high,
+        high,
     }
 }
 

@@ -19,10 +19,12 @@ use memmap2::Mmap;
 
 const ROUNDS: usize = 7;
 
+/// Goes through one rollout; returns the number of its lines or records.
+type Job = fn(&RolloutPath) -> usize;
+
 fn main() {
     let root = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let rollouts: Vec<RolloutPath> = discover(Path::new(&root)).flatten().collect();
-    type Job = fn(&RolloutPath) -> usize;
     let jobs: [(&str, Job); 6] = [
         ("newlines of the mapped file", newlines),
         ("records of the mapped file", mapped),

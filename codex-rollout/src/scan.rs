@@ -193,15 +193,21 @@ impl<'a> Cursor<'a> {
     ///
     /// If what comes next is not a well-formed value.
     pub fn skip(&mut self) -> Result<()> {
+        self.space();
+        match self.bytes.get(self.at) {
+            Some(b'{' | b'[') => self.skip_nested(),
+            _ => self.skip_scalar(),
+        }
+    }
+
+    /// Passes over an object or an array, however deep.
+    fn skip_nested(&mut self) -> Result<()> {
         // One bit per open bracket: 1 for an object, 0 for an array.
         let mut open: u128 = 0;
         let outer = self.depth;
         loop {
             self.space();
             match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    self.string()?;
-                }
                 Some(&bracket @ (b'{' | b'[')) => {
                     self.enter()?;
                     self.at += 1;
@@ -216,12 +222,7 @@ impl<'a> Cursor<'a> {
                         continue;
                     }
                 }
-                Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(b't') => self.literal(b"true")?,
-                Some(b'f') => self.literal(b"false")?,
-                Some(b'n') => self.literal(b"null")?,
-                Some(_) => return self.fail("expected a value"),
-                None => return self.fail("unexpected end"),
+                _ => self.skip_scalar()?,
             }
             // A value has ended: close what it closes.
             loop {
@@ -237,6 +238,19 @@ impl<'a> Cursor<'a> {
                 }
                 open >>= 1;
             }
+        }
+    }
+
+    /// Passes over a value that begins at this very byte and holds no others.
+    fn skip_scalar(&mut self) -> Result<()> {
+        match self.bytes.get(self.at) {
+            Some(b'"') => self.string().map(drop),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
+            Some(_) => self.fail("expected a value"),
+            None => self.fail("unexpected end"),
         }
     }
 

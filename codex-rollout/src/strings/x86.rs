@@ -28,13 +28,22 @@ pub(super) fn find_end(bytes: &[u8], from: usize) -> Result<StringEnd> {
             return Ok(StringEnd { quote: from + first as usize, non_ascii });
         }
     }
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2, as was just asked.
+    if has_avx2() {
+        // SAFETY: the processor has what it takes, as was just asked.
         unsafe { find_end_avx2(bytes, from) }
     } else {
         // SAFETY: SSE2 is part of x86-64.
         unsafe { find_end_sse2(bytes, from) }
     }
+}
+
+/// Whether the processor has AVX2 and the bit instructions of the same age;
+/// asked once, then remembered.
+#[inline]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
 }
 
 /// One bit for each byte of a block, the first byte lowest.
@@ -137,7 +146,7 @@ impl<'a> Search<'a> {
     }
 }
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
 fn find_end_avx2(bytes: &[u8], from: usize) -> Result<StringEnd> {
     let mut search = Search::new(bytes, from);
     while let Some(block) = search.block::<64>() {
@@ -308,7 +317,7 @@ pub(super) fn finders() -> Vec<(&'static str, Finder)> {
         unsafe { find_end_sse2(bytes, from) }
     }
     let mut finders: Vec<(_, Finder)> = vec![("sse2", sse2)];
-    if is_x86_feature_detected!("avx2") {
+    if has_avx2() {
         finders.push(("avx2", avx2));
     }
     finders

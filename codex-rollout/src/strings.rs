@@ -123,11 +123,11 @@ fn unicode_len(bytes: &[u8], at: usize) -> Result<usize> {
 
 /// Reads the four digits of the `\u` escape at `at`.
 fn code_unit(bytes: &[u8], at: usize) -> Result<u32> {
-    let digits = &bytes[at + 2..bytes.len().min(at + 6)];
-    match hex4(digits) {
+    let digits = &bytes[at + 2..];
+    match digits.first_chunk() {
+        Some(digits) => hex4(digits).map_or_else(|| fail("invalid \\u escape", at), Ok),
+        None if digits.iter().all(u8::is_ascii_hexdigit) => fail("unexpected end", bytes.len()),
         None => fail("invalid \\u escape", at),
-        Some(_) if digits.len() < 4 => fail("unexpected end", bytes.len()),
-        Some(unit) => Ok(unit),
     }
 }
 

@@ -125,7 +125,7 @@ fn unicode_len(bytes: &[u8], at: usize) -> Result<usize> {
 fn code_unit(bytes: &[u8], at: usize) -> Result<u32> {
     let digits = &bytes[at + 2..];
     match digits.first_chunk() {
-        Some(digits) => hex4(digits).map_or_else(|| fail("invalid \\u escape", at), Ok),
+        Some(digits) => hex4(*digits).map_or_else(|| fail("invalid \\u escape", at), Ok),
         None if digits.iter().all(u8::is_ascii_hexdigit) => fail("unexpected end", bytes.len()),
         None => fail("invalid \\u escape", at),
     }

@@ -20,12 +20,8 @@ use super::{PAIR_LEN, Result, StringEnd, control, escape_len, find_end_by_bytes}
 pub(super) fn find_end(bytes: &[u8], from: usize) -> Result<StringEnd> {
     if let Some(block) = bytes.get(from..).and_then(|rest| rest.first_chunk()) {
         // SAFETY: SSE2 is part of x86-64.
-        let masks = unsafe { masks_16(block) };
-        let stop = masks.quote | masks.slash | masks.control;
-        let first = stop.trailing_zeros();
-        if masks.quote & lowest(stop) != 0 {
-            let non_ascii = masks.high & below(first) != 0;
-            return Ok(StringEnd { quote: from + first as usize, non_ascii });
+        if let Some(len) = unsafe { plain_len(block) } {
+            return Ok(StringEnd { quote: from + len, non_ascii: false });
         }
     }
     if has_avx2() {
@@ -206,6 +202,19 @@ fn lowest(mask: u64) -> u64 {
 fn register(block: &[u8; 16]) -> __m128i {
     // SAFETY: both types are 16 bytes, and any of them are valid in both.
     unsafe { mem::transmute::<[u8; 16], __m128i>(*block) }
+}
+
+/// Returns the place of the first quote, if nothing but plain ASCII is before it.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn plain_len(block: &[u8; 16]) -> Option<usize> {
+    let bytes = register(block);
+    let quote = bits_16(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed())));
+    let slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
+    let odd = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+    // With no quote, the bits below it are all bits: one is set behind the block.
+    let others = bits_16(_mm_or_si128(slash, odd)) | 1 << 16;
+    (others & below(quote.trailing_zeros()) == 0).then_some(quote.trailing_zeros() as usize)
 }
 
 #[inline]

@@ -70,15 +70,15 @@ pub(crate) const BOOKKEEPING: &[&str] = &[
     "rollout_reference",
 ];
 
+/// What the envelope held beside the fields of the line.
 #[derive(Default)]
 struct Envelope<'a> {
     kind: Option<JsonText<'a>>,
-    ordinal: Option<u64>,
-    timestamp: Option<RawJson<'a>>,
-    item: Option<RolloutItem<'a>>,
     /// A payload that came before its type.
     payload: Option<RawJson<'a>>,
     has_payload: bool,
+    /// Whether the payload is decoded.
+    has_item: bool,
 }
 
 impl<'a> RolloutLine<'a> {
@@ -88,86 +88,127 @@ impl<'a> RolloutLine<'a> {
     ///
     /// If the line is not JSON in UTF-8, nests too deep, or is no record.
     pub fn decode(bytes: &'a [u8], position: Position) -> Result<RolloutLine<'a>> {
-        let mut cursor = Cursor::new(bytes);
-        decode_envelope(bytes, position, &mut cursor)
-            .map_err(|Syntax { kind, offset }| Error::at_column(kind, position, offset))
-    }
-}
-
-fn decode_envelope<'a>(
-    bytes: &'a [u8],
-    position: Position,
-    cursor: &mut Cursor<'a>,
-) -> std::result::Result<RolloutLine<'a>, Syntax> {
-    let is_object = cursor.kind()? == ValueKind::Object;
-    let envelope = if is_object { read_envelope(cursor)? } else { Envelope::default() };
-    if !is_object {
-        cursor.skip()?;
-    }
-    cursor.end()?;
-    if cursor.has_non_ascii() && simdutf8::basic::from_utf8(bytes).is_err() {
-        let offset =
-            simdutf8::compat::from_utf8(bytes).map_or_else(|err| err.valid_up_to(), str::len);
-        return Err(Syntax { kind: ErrorKind::InvalidUtf8, offset });
-    }
-    let item = match (envelope.kind, envelope.payload, envelope.item) {
-        (_, _, Some(item)) => Some(item),
-        (Some(kind), Some(payload), None) => Some(decode_item(kind, &mut payload.cursor())?),
-        _ if is_object && !envelope.has_payload => legacy::lift(bytes)?,
-        _ => None,
-    };
-    let Some(item) = item else { return Err(Syntax { kind: ErrorKind::NotARecord, offset: 0 }) };
-    let Envelope { ordinal, timestamp, .. } = envelope;
-    Ok(RolloutLine { position, bytes, ordinal, timestamp, item })
-}
-
-/// Reads the envelope; the payload is decoded in the same pass if its type
-/// came first, as Codex writes it.
-fn read_envelope<'a>(cursor: &mut Cursor<'a>) -> std::result::Result<Envelope<'a>, Syntax> {
-    let mut envelope = Envelope::default();
-    cursor.object(|key, value| {
-        match key {
-            b"timestamp" => envelope.timestamp = RawJson::read(value)?,
-            b"ordinal" => envelope.ordinal = u64::read(value)?,
-            b"type" => envelope.kind = JsonText::read(value)?,
-            b"payload" => {
-                envelope.has_payload = true;
-                match envelope.kind {
-                    Some(kind) => envelope.item = Some(decode_item(kind, value)?),
-                    None => envelope.payload = Some(value.raw()?),
-                }
-            }
-            _ => value.skip()?,
+        let mut line = RolloutLine::empty(position);
+        match line.read(&mut Cursor::new(bytes)) {
+            Ok(()) => Ok(line),
+            Err(Syntax { kind, offset }) => Err(Error::at_column(kind, position, offset)),
         }
+    }
+
+    /// Decodes the first line of `text` without looking for its end first;
+    /// `None` if it is not a record.
+    ///
+    /// What an error says must come from [`decode`](Self::decode), which knows
+    /// where the line ends.
+    pub(crate) fn decode_first(text: &'a [u8], position: Position) -> Option<RolloutLine<'a>> {
+        let mut line = RolloutLine::empty(position);
+        line.read(&mut Cursor::first_line(text)).is_ok().then_some(line)
+    }
+
+    fn empty(position: Position) -> RolloutLine<'a> {
+        RolloutLine {
+            position,
+            bytes: &[],
+            ordinal: None,
+            timestamp: None,
+            item: RolloutItem::Unknown(JsonText::default()),
+        }
+    }
+
+    /// Reads into what is there: a record is large, and every move is a copy.
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> std::result::Result<(), Syntax> {
+        let is_object = cursor.kind()? == ValueKind::Object;
+        let mut envelope = Envelope::default();
+        if is_object {
+            self.read_envelope(cursor, &mut envelope)?;
+        } else {
+            cursor.skip()?;
+        }
+        self.bytes = cursor.whole()?;
+        if cursor.has_non_ascii() && simdutf8::basic::from_utf8(self.bytes).is_err() {
+            let valid = simdutf8::compat::from_utf8(self.bytes);
+            let offset = valid.map_or_else(|err| err.valid_up_to(), str::len);
+            return Err(Syntax { kind: ErrorKind::InvalidUtf8, offset });
+        }
+        let lifted = match (envelope.kind, envelope.payload) {
+            _ if envelope.has_item => return Ok(()),
+            (Some(kind), Some(payload)) => {
+                return decode_item(kind, &mut payload.cursor(), &mut self.item);
+            }
+            _ if is_object && !envelope.has_payload => legacy::lift(self.bytes)?,
+            _ => None,
+        };
+        self.item = lifted.ok_or(Syntax { kind: ErrorKind::NotARecord, offset: 0 })?;
         Ok(())
-    })?;
-    Ok(envelope)
+    }
+
+    /// Reads the envelope; the payload is decoded in the same pass if its type
+    /// came first, as Codex writes it.
+    fn read_envelope(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        envelope: &mut Envelope<'a>,
+    ) -> std::result::Result<(), Syntax> {
+        cursor.object(|key, value| {
+            match key {
+                b"timestamp" => self.timestamp = RawJson::read(value)?,
+                b"ordinal" => self.ordinal = u64::read(value)?,
+                b"type" => envelope.kind = JsonText::read(value)?,
+                b"payload" => {
+                    envelope.has_payload = true;
+                    match envelope.kind {
+                        Some(kind) => {
+                            envelope.has_item = true;
+                            decode_item(kind, value, &mut self.item)?;
+                        }
+                        None => envelope.payload = Some(value.raw()?),
+                    }
+                }
+                _ => value.skip()?,
+            }
+            Ok(())
+        })
+    }
 }
 
 fn decode_item<'a>(
     kind: JsonText<'a>,
     payload: &mut Cursor<'a>,
-) -> std::result::Result<RolloutItem<'a>, Syntax> {
-    let item = match kind.raw() {
-        b"response_item" => ResponseItem::decode(payload)?.map(RolloutItem::ResponseItem),
-        b"event_msg" => EventMsg::decode(payload)?.map(RolloutItem::EventMsg),
-        b"turn_context" => TurnContext::read(payload)?.map(RolloutItem::TurnContext),
-        b"token_usage_record" => {
-            TokenUsageRecord::read(payload)?.map(RolloutItem::TokenUsageRecord)
+    item: &mut RolloutItem<'a>,
+) -> std::result::Result<(), Syntax> {
+    *item = RolloutItem::Unknown(kind);
+    match kind.raw() {
+        b"response_item" => {
+            put(item, RolloutItem::ResponseItem, ResponseItem::decode(payload)?);
         }
-        b"session_meta" => SessionMeta::read(payload)?.map(RolloutItem::SessionMeta),
-        b"compacted" => Compacted::read(payload)?.map(RolloutItem::Compacted),
+        b"event_msg" => put(item, RolloutItem::EventMsg, EventMsg::decode(payload)?),
+        b"turn_context" => put(item, RolloutItem::TurnContext, TurnContext::read(payload)?),
+        b"token_usage_record" => {
+            put(item, RolloutItem::TokenUsageRecord, TokenUsageRecord::read(payload)?);
+        }
+        b"session_meta" => put(item, RolloutItem::SessionMeta, SessionMeta::read(payload)?),
+        b"compacted" => put(item, RolloutItem::Compacted, Compacted::read(payload)?),
         b"inter_agent_communication_metadata" => {
-            InterAgentMetadata::read(payload)?.map(RolloutItem::InterAgentMetadata)
+            put(item, RolloutItem::InterAgentMetadata, InterAgentMetadata::read(payload)?);
         }
         b"inter_agent_communication" => {
-            InterAgentCommunication::read(payload)?.map(RolloutItem::InterAgentCommunication)
+            let message = InterAgentCommunication::read(payload)?;
+            put(item, RolloutItem::InterAgentCommunication, message);
         }
         _ => {
             payload.skip()?;
-            let known = BOOKKEEPING.iter().any(|name| kind.is(name));
-            known.then_some(RolloutItem::Bookkeeping(kind))
+            if BOOKKEEPING.iter().any(|name| kind.is(name)) {
+                *item = RolloutItem::Bookkeeping(kind);
+            }
         }
-    };
-    Ok(item.unwrap_or(RolloutItem::Unknown(kind)))
+    }
+    Ok(())
+}
+
+/// Puts what was read in its place, if it was of the right shape.
+#[inline]
+fn put<'a, T>(item: &mut RolloutItem<'a>, wrap: fn(T) -> RolloutItem<'a>, read: Option<T>) {
+    if let Some(read) = read {
+        *item = wrap(read);
+    }
 }

@@ -66,6 +66,22 @@ impl<'a> RolloutReader<'a> {
         self
     }
 
+    /// Takes the next line if it is a record that begins at once, as nearly
+    /// all are: its end is found by reading it, not by looking for a newline.
+    fn take_record(&mut self) -> Option<RolloutLine<'a>> {
+        if self.rest.first() != Some(&b'{') {
+            return None;
+        }
+        let line = RolloutLine::decode_first(self.rest, self.at)?;
+        let len = line.bytes.len();
+        if len > self.max_line_len {
+            return None;
+        }
+        self.at = Position::new(self.at.line() + 1, self.at.byte() + len as u64 + 1);
+        self.rest = self.rest.get(len + 1..).unwrap_or_default();
+        Some(line)
+    }
+
     /// Takes the next line; says where it was and whether a newline ended it.
     fn take_line(&mut self) -> (&'a [u8], Position, bool) {
         let at = self.at;
@@ -117,6 +133,9 @@ impl<'a> Iterator for RolloutReader<'a> {
             return Some(record);
         }
         while !self.rest.is_empty() {
+            if let Some(line) = self.take_record() {
+                return Some(Ok(line));
+            }
             let (line, at, complete) = self.take_line();
             if !line.trim_ascii().is_empty() {
                 return Some(self.decode(line, at, complete));

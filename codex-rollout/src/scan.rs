@@ -66,12 +66,19 @@ pub struct Cursor<'a> {
     at: usize,
     depth: usize,
     non_ascii: bool,
+    /// Whether the text ends at its first newline.
+    one_line: bool,
 }
 
 impl<'a> Cursor<'a> {
     /// Starts at the first byte of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor { bytes, at: 0, depth: 0, non_ascii: false }
+        Cursor { bytes, at: 0, depth: 0, non_ascii: false, one_line: false }
+    }
+
+    /// Starts at the first byte of `bytes`, of which only the first line counts.
+    pub(crate) fn first_line(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { one_line: true, ..Cursor::new(bytes) }
     }
 
     /// Returns the number of bytes read so far.
@@ -186,15 +193,21 @@ impl<'a> Cursor<'a> {
     ///
     /// If what comes next is not a well-formed value.
     pub fn skip(&mut self) -> Result<()> {
+        self.space();
+        match self.bytes.get(self.at) {
+            Some(b'{' | b'[') => self.skip_nested(),
+            _ => self.skip_scalar(),
+        }
+    }
+
+    /// Passes over an object or an array, however deep.
+    fn skip_nested(&mut self) -> Result<()> {
         // One bit per open bracket: 1 for an object, 0 for an array.
         let mut open: u128 = 0;
         let outer = self.depth;
         loop {
             self.space();
             match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    self.string()?;
-                }
                 Some(&bracket @ (b'{' | b'[')) => {
                     self.enter()?;
                     self.at += 1;
@@ -209,12 +222,7 @@ impl<'a> Cursor<'a> {
                         continue;
                     }
                 }
-                Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(b't') => self.literal(b"true")?,
-                Some(b'f') => self.literal(b"false")?,
-                Some(b'n') => self.literal(b"null")?,
-                Some(_) => return self.fail("expected a value"),
-                None => return self.fail("unexpected end"),
+                _ => self.skip_scalar()?,
             }
             // A value has ended: close what it closes.
             loop {
@@ -233,14 +241,36 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Passes over a value that begins at this very byte and holds no others.
+    fn skip_scalar(&mut self) -> Result<()> {
+        match self.bytes.get(self.at) {
+            Some(b'"') => self.string().map(drop),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
+            Some(_) => self.fail("expected a value"),
+            None => self.fail("unexpected end"),
+        }
+    }
+
     /// Checks that nothing but white space is left.
     ///
     /// # Errors
     ///
     /// If something is.
     pub fn end(&mut self) -> Result<()> {
+        self.whole().map(drop)
+    }
+
+    /// As [`end`](Self::end); returns the whole text.
+    pub(crate) fn whole(&mut self) -> Result<&'a [u8]> {
         self.space();
-        if self.at < self.bytes.len() { self.fail("trailing characters") } else { Ok(()) }
+        let newline_ends = self.one_line && self.bytes.get(self.at) == Some(&b'\n');
+        if self.at < self.bytes.len() && !newline_ends {
+            return self.fail("trailing characters");
+        }
+        Ok(&self.bytes[..self.at])
     }
 
     /// Returns the text of the first field of the object that comes next, if
@@ -392,7 +422,10 @@ impl<'a> Cursor<'a> {
 
     #[cold]
     fn some_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.bytes.get(self.at) {
+        while let Some(byte @ (b' ' | b'\t' | b'\r' | b'\n')) = self.bytes.get(self.at) {
+            if *byte == b'\n' && self.one_line {
+                return;
+            }
             self.at += 1;
         }
     }

@@ -89,6 +89,9 @@ fn control<T>(bytes: &[u8], at: usize) -> Result<T> {
     }
 }
 
+/// The length of two `\u` escapes that make one character.
+const PAIR_LEN: usize = 12;
+
 /// Checks the escape whose backslash is at `at`; returns its length.
 fn escape_len(bytes: &[u8], at: usize) -> Result<usize> {
     match bytes.get(at + 1) {
@@ -111,7 +114,7 @@ fn unicode_len(bytes: &[u8], at: usize) -> Result<usize> {
             if !(0xDC00..0xE000).contains(&low) {
                 return Err(Syntax { kind: ErrorKind::LoneSurrogate, offset: at });
             }
-            Ok(12)
+            Ok(PAIR_LEN)
         }
         0xDC00..0xE000 => Err(Syntax { kind: ErrorKind::LoneSurrogate, offset: at }),
         _ => Ok(6),
@@ -120,11 +123,11 @@ fn unicode_len(bytes: &[u8], at: usize) -> Result<usize> {
 
 /// Reads the four digits of the `\u` escape at `at`.
 fn code_unit(bytes: &[u8], at: usize) -> Result<u32> {
-    let digits = &bytes[at + 2..bytes.len().min(at + 6)];
-    match hex4(digits) {
+    let digits = &bytes[at + 2..];
+    match digits.first_chunk() {
+        Some(digits) => hex4(*digits).map_or_else(|| fail("invalid \\u escape", at), Ok),
+        None if digits.iter().all(u8::is_ascii_hexdigit) => fail("unexpected end", bytes.len()),
         None => fail("invalid \\u escape", at),
-        Some(_) if digits.len() < 4 => fail("unexpected end", bytes.len()),
-        Some(unit) => Ok(unit),
     }
 }
 

@@ -150,14 +150,14 @@ fn unescape_one(after: &[u8], out: &mut Vec<u8>) -> usize {
 }
 
 fn unescape_unicode(after: &[u8], out: &mut Vec<u8>) -> usize {
-    let (unit, mut used) = match after.get(1..5).and_then(hex4) {
+    let (unit, mut used) = match after.get(1..).and_then(|digits| hex4(*digits.first_chunk()?)) {
         Some(unit) => (unit, 5),
         None => (0xFFFD, 1),
     };
     let mut code = unit;
     if (0xD800..0xDC00).contains(&unit)
         && after.get(5..7) == Some(br"\u")
-        && let Some(low) = after.get(7..11).and_then(hex4)
+        && let Some(low) = after.get(7..).and_then(|digits| hex4(*digits.first_chunk()?))
         && (0xDC00..0xE000).contains(&low)
     {
         code = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
@@ -168,8 +168,21 @@ fn unescape_unicode(after: &[u8], out: &mut Vec<u8>) -> usize {
     used
 }
 
-/// Reads up to four hexadecimal digits.
-pub(crate) fn hex4(digits: &[u8]) -> Option<u32> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    digits.iter().try_fold(0, |code, byte| Some(code << 4 | digit(byte)?))
+/// Reads the four digits of a `\u` escape.
+#[inline]
+pub(crate) fn hex4(digits: [u8; 4]) -> Option<u32> {
+    let [a, b, c, d] = digits.map(|digit| HEX_VALUES[usize::from(digit)]);
+    ((a | b | c | d) < 16).then_some(a << 12 | b << 8 | c << 4 | d)
 }
+
+/// What a byte is worth as a hexadecimal digit; 16 if it is none.
+static HEX_VALUES: [u32; 256] = {
+    let mut values = [16; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        values[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};

@@ -5,13 +5,14 @@
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
-    _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_set1_epi8,
-    _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
+    __m128i, __m256i, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_movemask_epi8, _mm_or_si128,
+    _mm_set1_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_movemask_epi8,
+    _mm256_set1_epi8, _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_srli_epi16,
 };
 use std::mem;
 
-use super::{Result, StringEnd, control, escape_len, find_end_by_bytes};
+use super::{PAIR_LEN, Result, StringEnd, control, escape_len, find_end_by_bytes};
 
 /// Finds the end, looking at one short block before anything else: most
 /// strings are keys and end there.
@@ -19,21 +20,26 @@ use super::{Result, StringEnd, control, escape_len, find_end_by_bytes};
 pub(super) fn find_end(bytes: &[u8], from: usize) -> Result<StringEnd> {
     if let Some(block) = bytes.get(from..).and_then(|rest| rest.first_chunk()) {
         // SAFETY: SSE2 is part of x86-64.
-        let masks = unsafe { masks_16(block) };
-        let stop = masks.quote | masks.slash | masks.control;
-        let first = stop.trailing_zeros();
-        if masks.quote & lowest(stop) != 0 {
-            let non_ascii = masks.high & below(first) != 0;
-            return Ok(StringEnd { quote: from + first as usize, non_ascii });
+        if let Some(len) = unsafe { plain_len(block) } {
+            return Ok(StringEnd { quote: from + len, non_ascii: false });
         }
     }
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2, as was just asked.
+    if has_avx2() {
+        // SAFETY: the processor has what it takes, as was just asked.
         unsafe { find_end_avx2(bytes, from) }
     } else {
         // SAFETY: SSE2 is part of x86-64.
         unsafe { find_end_sse2(bytes, from) }
     }
+}
+
+/// Whether the processor has AVX2 and the bit instructions of the same age;
+/// asked once, then remembered.
+#[inline]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
 }
 
 /// One bit for each byte of a block, the first byte lowest.
@@ -85,25 +91,29 @@ impl<'a> Search<'a> {
         }
         let (escaped, carry) = escaped(masks.slash, self.escaped, len);
         let end = masks.quote & !escaped;
-        let trouble = masks.control & !escaped | escaped & !simple();
-        let stop = end | trouble;
-        if stop == 0 {
-            self.pass(masks, len);
-            self.escaped = carry;
-            return Ok(None);
+        let mut trouble = masks.control & !escaped | escaped & !simple();
+        loop {
+            let stop = end | trouble;
+            if stop == 0 {
+                self.pass(masks, len);
+                self.escaped = carry;
+                return Ok(None);
+            }
+            let first = stop.trailing_zeros();
+            if escaped & lowest(stop) == 0 {
+                return self.stop(masks, first).map(Some);
+            }
+            // Either `\u`, of which the digits are plain text to the block, or
+            // an error. Only the second half of a pair must not be met alone.
+            let slash = self.at + first as usize - 1;
+            if escape_len(self.bytes, slash)? == PAIR_LEN {
+                self.non_ascii |= masks.high & below(first) != 0;
+                self.at = slash + PAIR_LEN;
+                self.escaped = 0;
+                return Ok(None);
+            }
+            trouble &= !lowest(stop);
         }
-        let first = stop.trailing_zeros();
-        if escaped & lowest(stop) == 0 {
-            return self.stop(masks, first).map(Some);
-        }
-        // Either `\u`, behind which the search goes on, or an error.
-        self.non_ascii |= masks.high & below(first) != 0;
-        self.at = self.at + first as usize - 1;
-        self.escaped = 0;
-        while self.bytes[self.at..].starts_with(b"\\") {
-            self.at += escape_len(self.bytes, self.at)?;
-        }
-        Ok(None)
     }
 
     #[inline]
@@ -132,7 +142,7 @@ impl<'a> Search<'a> {
     }
 }
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
 fn find_end_avx2(bytes: &[u8], from: usize) -> Result<StringEnd> {
     let mut search = Search::new(bytes, from);
     while let Some(block) = search.block::<64>() {
@@ -194,18 +204,28 @@ fn register(block: &[u8; 16]) -> __m128i {
     unsafe { mem::transmute::<[u8; 16], __m128i>(*block) }
 }
 
+/// Returns the place of the first quote, if nothing but plain ASCII is before it.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn plain_len(block: &[u8; 16]) -> Option<usize> {
+    let bytes = register(block);
+    let quote = bits_16(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed())));
+    let slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
+    let odd = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+    // With no quote, the bits below it are all bits: one is set behind the block.
+    let others = bits_16(_mm_or_si128(slash, odd)) | 1 << 16;
+    (others & below(quote.trailing_zeros()) == 0).then_some(quote.trailing_zeros() as usize)
+}
+
 #[inline]
 #[target_feature(enable = "sse2")]
 fn masks_16(block: &[u8; 16]) -> Masks {
     let bytes = register(block);
     let equal = |byte: u8| bits_16(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed())));
-    let capped = _mm_min_epu8(bytes, _mm_set1_epi8(0x1F));
-    Masks {
-        quote: equal(b'"'),
-        slash: equal(b'\\'),
-        control: bits_16(_mm_cmpeq_epi8(bytes, capped)),
-        high: bits_16(bytes),
-    }
+    // Signed, so that bytes above 0x7F are below the space as well.
+    let odd = bits_16(_mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)));
+    let high = if odd == 0 { 0 } else { bits_16(bytes) };
+    Masks { quote: equal(b'"'), slash: equal(b'\\'), control: odd & !high, high }
 }
 
 /// Marks the bytes that end an escape of two bytes. Without a shuffle, which
@@ -238,14 +258,14 @@ fn masks_64(block: &[u8; 64]) -> Masks {
     let halves = registers(block);
     let quote = _mm256_set1_epi8(b'"'.cast_signed());
     let slash = _mm256_set1_epi8(b'\\'.cast_signed());
-    let last_control = _mm256_set1_epi8(0x1F);
+    let space = _mm256_set1_epi8(0x20);
+    let odd = bits_64(halves.map(|half| _mm256_cmpgt_epi8(space, half)));
+    let high = if odd == 0 { 0 } else { bits_64(halves) };
     Masks {
         quote: bits_64(halves.map(|half| _mm256_cmpeq_epi8(half, quote))),
         slash: bits_64(halves.map(|half| _mm256_cmpeq_epi8(half, slash))),
-        control: bits_64(
-            halves.map(|half| _mm256_cmpeq_epi8(half, _mm256_min_epu8(half, last_control))),
-        ),
-        high: bits_64(halves),
+        control: odd & !high,
+        high,
     }
 }
 
@@ -306,7 +326,7 @@ pub(super) fn finders() -> Vec<(&'static str, Finder)> {
         unsafe { find_end_sse2(bytes, from) }
     }
     let mut finders: Vec<(_, Finder)> = vec![("sse2", sse2)];
-    if is_x86_feature_detected!("avx2") {
+    if has_avx2() {
         finders.push(("avx2", avx2));
     }
     finders

@@ -29,7 +29,7 @@ pub struct GlobalArgs {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// Say more: every problem, and where the settings came from
+    /// Say more: a summary, all problems, and where the history was looked for
     #[arg(short, long, global = true)]
     pub verbose: bool,
 
@@ -66,6 +66,10 @@ pub enum Command {
     /// format codex-trace/v1, described in docs/span-schema.md.
     Convert(ConvertArgs),
     /// List sessions, newest first
+    ///
+    /// Times are UTC; a `~` marks the local time of the machine, which is all
+    /// that some versions of 2025 recorded. Turns, model calls and tool calls
+    /// are those of subagents too. Narrow terminals get fewer columns.
     List(ListArgs),
     /// Show one session as a tree
     Show(ShowArgs),

@@ -188,7 +188,7 @@ impl Selection {
             files_from: args.files_from.clone(),
             since,
             until,
-            cwd: args.cwd.clone(),
+            cwd: args.cwd.as_deref().map(absolute),
             model: args.model.as_deref().map(str::to_lowercase),
             source: args.source.clone(),
             status: args.status.clone(),
@@ -199,6 +199,11 @@ impl Selection {
     pub fn of(path: &Path) -> Selection {
         Selection { paths: vec![path.to_path_buf()], ..Selection::default() }
     }
+}
+
+/// Makes a path absolute; one that cannot be stays as it is, and matches nothing.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 /// How to write content, resolved.

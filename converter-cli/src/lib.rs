@@ -72,7 +72,9 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(status) => status,
         Err(err) if is_broken_pipe(&err) => ExitStatus::Complete,
         Err(err) => {
-            ui.failure(&err);
+            // Every other operation says what it was about.
+            let bare = err.chain().len() == 1 && err.is::<io::Error>();
+            ui.failure(&if bare { err.context("cannot write to standard output") } else { err });
             ExitStatus::Failed
         }
     };

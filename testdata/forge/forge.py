@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -37,6 +38,7 @@ SCENARIOS = {
     "spawn-forked": [("forge:plain", ()), ("forge:spawn-forked", ("resume",))],
     "compact": [("forge:fill", ()), ("forge:exec", ("resume",))],
     "interrupt": [("forge:sleep", ("interrupt",)), ("forge:plain", ("resume",))],
+    "interrupt-app": [("forge:sleep", ("app",)), ("forge:plain", ("resume",))],
     "kill": [("forge:sleep", ("kill",))],
 }
 
@@ -98,6 +100,8 @@ class Forge:
 
     def run(self, prompt, how):
         """Runs `codex exec` once; raises if it takes too long or fails unasked."""
+        if "app" in how:
+            return self.interrupt_in_app_server(prompt)
         words = [str(self.program), "exec", "--json", "--skip-git-repo-check",
                  "--dangerously-bypass-approvals-and-sandbox", "-c", f'openai_base_url="{self.address}"', *self.options]
         if "resume" in how:
@@ -126,6 +130,44 @@ class Forge:
         self.thread = self.thread or min((path.stem[-36:] for path in made), default=None)
         if codex.returncode != 0 and "interrupt" not in how and "kill" not in how:
             raise RuntimeError(f"`{prompt}` ended with {codex.returncode}\n{said.decode()}")
+
+    def interrupt_in_app_server(self, prompt):
+        """Interrupts a turn by request. In old versions a signal reaches the command too, and which end is written
+        is a race. Speaks the protocol that `codex app-server` had up to 0.98 or so."""
+        words = [str(self.program), "app-server", *self.options]
+        with subprocess.Popen(words, cwd=self.work, env=self.environment, text=True, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as codex:
+            watchdog = threading.Timer(90, codex.kill)
+            watchdog.start()
+
+            def send(**message):
+                print(json.dumps(message), file=codex.stdin, flush=True)
+
+            def call(number, method, **parameters):
+                send(id=number, method=method, params=parameters)
+                for line in codex.stdout:
+                    message = json.loads(line)
+                    if message.get("id") == number:
+                        if "error" in message:
+                            raise RuntimeError(f"{method}: {message['error']}")
+                        return message["result"]
+                raise RuntimeError(f"`codex app-server` ended before it answered {method}")
+
+            try:
+                call(1, "initialize", clientInfo={"name": "forge", "version": "1"})
+                send(method="initialized")
+                made = call(2, "newConversation", approvalPolicy="never", sandbox="danger-full-access")
+                self.thread = made["conversationId"]
+                said = [{"type": "text", "data": {"text": prompt}}]
+                call(3, "sendUserMessage", conversationId=self.thread, items=said)
+                self.until((self.work / "asleep").exists)
+                time.sleep(1)
+                send(id=4, method="interruptConversation", params={"conversationId": self.thread})
+                time.sleep(2)  # it is answered to listeners only
+                self.scripted.stop("interrupted")
+            finally:
+                watchdog.cancel()
+                codex.kill()
 
     @staticmethod
     def until(happened, seconds=60):

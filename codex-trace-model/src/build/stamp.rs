@@ -20,8 +20,9 @@ pub(crate) fn from_millis(millis: Option<i64>) -> Option<Timestamp> {
     millis.filter(|millis| *millis > 0).and_then(|millis| Timestamp::from_millisecond(millis).ok())
 }
 
-/// Whether two ids are UUIDv7 and the second was made after the first.
-pub(crate) fn is_later_uuid_v7(earlier: &str, later: &str) -> bool {
+/// Whether the second of two ids was made after the first, if both are UUIDv7,
+/// which begin with the time.
+pub(crate) fn is_later_uuid_v7(earlier: &str, later: &str) -> Option<bool> {
     let v7 = |id: &str| id.len() == 36 && id.as_bytes()[14] == b'7';
-    v7(earlier) && v7(later) && later > earlier
+    (v7(earlier) && v7(later)).then_some(later > earlier)
 }

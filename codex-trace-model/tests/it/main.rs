@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
+mod calls;
 mod golden;
 mod prefixes;
+mod script;
 mod support;
+mod threads;
 mod truth;
+mod turns;
+mod usage;

@@ -63,7 +63,8 @@ impl<'a> ThreadBuilder<'a> {
                 Outcome::Ignored("token_count of a token_usage_record")
             }
             Count::Moved(usage) => {
-                let turn = self.turn_for_work(None, place);
+                let open = self.open.or_else(|| self.unended_turn());
+                let turn = open.unwrap_or_else(|| self.turn_for_work(None, place));
                 let draft = &mut self.turns[turn];
                 if let Some(window) = count.info.and_then(|info| info.model_context_window) {
                     draft.turn.model_context_window.get_or_insert(window);
@@ -74,6 +75,15 @@ impl<'a> ThreadBuilder<'a> {
                 Outcome::Span
             }
         }
+    }
+
+    /// Returns a turn that has not ended though a later one has: another
+    /// process' turn, to which a count between turns belongs.
+    fn unended_turn(&self) -> Option<usize> {
+        const PROCESSES: usize = 8;
+        let first = self.turns.len().saturating_sub(PROCESSES);
+        let unended = |turn: &usize| !self.turns[*turn].closed && self.turns[*turn].answered;
+        (first..self.turns.len()).rev().find(unended)
     }
 
     /// Whether the file's totals go on from those of another one.

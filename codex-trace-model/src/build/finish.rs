@@ -2,21 +2,23 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::path::Path;
 
-use codex_rollout::{JsonText, TokenUsage, parent_of};
+use codex_rollout::{JsonText, Layout, RolloutPath, TokenUsage, parent_of};
 use jiff::Timestamp;
 
 use crate::build::ThreadBuilder;
 use crate::build::clock::{keep_within, times};
 use crate::build::model_call::{self, CallDraft};
 use crate::build::output::{self, Outcome};
+use crate::build::stamp;
 use crate::build::tool_call::ToolDraft;
 use crate::build::turn::TurnDraft;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{
     Compaction, Fate, ModelCall, Provenance, Span, SpanKind, Status, ToolFamily, Turn,
 };
-use crate::trace::{RolloutIx, SpanIx, Thread, ThreadIx};
+use crate::trace::{Rollout, RolloutIx, SpanIx, Thread, ThreadIx};
 
 /// A thread with its own spans: the thread's first, parents before children.
 /// Indices of spans are into `spans`, until threads are put together.
@@ -56,12 +58,12 @@ impl<'a> ThreadBuilder<'a> {
         }
         let SpanWriter { spans, named_agents, .. } = writer;
         let spans = self.finish_thread_span(spans, &resolved);
+        let (meta, true_clock) = (self.meta.unwrap_or_default(), self.has_true_clock());
         let mut items = self.items;
         for item in &mut items {
             item.turn = item.turn.map(|turn| resolved[turn.index()].span);
         }
-        let meta = self.meta.unwrap_or_default();
-        let (created, created_local) = created(&meta, self.first_at.is_some());
+        let (created, created_local) = created(&meta, true_clock);
         ResolvedThread {
             thread: Thread {
                 id: self.thread_id,
@@ -87,13 +89,20 @@ impl<'a> ThreadBuilder<'a> {
         }
     }
 
+    /// Whether what wrote the file told UTC from local time: what wrote times
+    /// into lines, and the program in TypeScript, whose files are whole documents.
+    fn has_true_clock(&self) -> bool {
+        let layout = |it: &Rollout| RolloutPath::from_file(Path::new(&it.path)).layout;
+        self.first_at.is_some() || self.rollouts.first().map(layout) == Some(Layout::Document)
+    }
+
     fn finish_thread_span(
         &mut self,
         mut spans: Vec<Span<'a>>,
         turns: &[ResolvedTurn<'a>],
     ) -> Vec<Span<'a>> {
         let meta = self.meta.unwrap_or_default();
-        let (created, _) = created(&meta, self.first_at.is_some());
+        let (created, _) = created(&meta, self.has_true_clock());
         let kept = |span: &SpanIx| match &spans[span.index()].kind {
             SpanKind::Turn(turn) => turn.fate == Fate::Kept,
             _ => false,
@@ -105,7 +114,7 @@ impl<'a> ThreadBuilder<'a> {
         let start = created.into_iter().chain(self.first_at).chain(starts).min();
         let thread = &mut spans[0];
         thread.start = start;
-        thread.end = self.last_at.max(start);
+        thread.end = self.last_at.max(start.filter(|_| self.last_at.is_some()));
         thread.status = status;
         thread.usage = usage;
         thread.events = std::mem::take(&mut self.events);
@@ -118,14 +127,14 @@ impl<'a> ThreadBuilder<'a> {
 /// and lines without times.
 fn created<'a>(
     meta: &codex_rollout::SessionMeta<'a>,
-    lines_have_times: bool,
+    true_clock: bool,
 ) -> (Option<Timestamp>, Option<JsonText<'a>>) {
     let Some(text) = meta.timestamp else { return (None, None) };
     let id = meta.id.map(JsonText::decode).unwrap_or_default();
     let v7 = id.len() == 36 && id.as_bytes()[14] == b'7';
     let before_local = text.decode().as_ref() < "2025-05-13";
-    if lines_have_times || v7 || before_local || meta.cli_version.is_some() {
-        return (text.decode().parse().ok(), None);
+    if true_clock || v7 || before_local || meta.cli_version.is_some() {
+        return (stamp::parse_text(&text.decode()), None);
     }
     (None, Some(text))
 }

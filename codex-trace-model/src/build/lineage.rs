@@ -4,7 +4,7 @@
 
 use codex_rollout::{EventMsg, RolloutItem, RolloutLine, Source};
 
-use crate::build::{INHERITED, Outcome, Place, ThreadBuilder};
+use crate::build::{INHERITED, Outcome, Place, ThreadBuilder, has_envelope, stamp};
 use crate::diagnostic::Code;
 use crate::span::{EventKind, Fate};
 use crate::trace::ItemIx;
@@ -30,6 +30,10 @@ impl<'a> ThreadBuilder<'a> {
         if self.meta.is_none() {
             self.meta = Some(meta);
         }
+        // The time of a bare meta is that of the thread, by whatever clock.
+        let at = line.timestamp.filter(|_| has_envelope(line)).and_then(stamp::parse);
+        self.last_at = self.last_at.max(at);
+        self.first_at = self.first_at.or(at);
         Outcome::Span
     }
 

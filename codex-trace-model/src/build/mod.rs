@@ -208,7 +208,7 @@ impl<'a> ThreadBuilder<'a> {
             self.diagnose(
                 Code::BadTimestamp,
                 Some(line.position),
-                "its timestamp could not be read; its time is unknown".to_owned(),
+                "its timestamp could not be read, or is absurd; its time is unknown".to_owned(),
             );
         }
         self.last_at = self.last_at.max(at);
@@ -218,7 +218,7 @@ impl<'a> ThreadBuilder<'a> {
             position: line.position,
             ordinal: line.ordinal,
             at,
-            bare: is_bare(line),
+            bare: line.timestamp.is_none() && !has_envelope(line),
         };
         match &line.item {
             RolloutItem::ResponseItem(ResponseItem::GhostSnapshot) => {
@@ -256,16 +256,24 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn take_unknown(&mut self, kind: Option<JsonText<'a>>, place: Place) -> Outcome {
+        self.note_unknown(kind, place, "a record", "kept as an event");
+        self.push_event(place, EventKind::Unknown { kind })
+    }
+
+    /// Reports the first record of an unknown type.
+    fn note_unknown(
+        &mut self,
+        kind: Option<JsonText<'a>>,
+        place: Place,
+        what: &str,
+        made_of_it: &str,
+    ) {
         let name = kind.map_or(&b""[..], JsonText::raw);
         if self.unknown_types.insert(name) {
             let name = String::from_utf8_lossy(name).into_owned();
-            self.diagnose(
-                Code::UnknownType,
-                Some(place.position),
-                format!("a record of the unknown type `{name}`; kept as an event"),
-            );
+            let text = format!("{what} of the unknown type `{name}`; {made_of_it}");
+            self.diagnose(Code::UnknownType, Some(place.position), text);
         }
-        self.push_event(place, EventKind::Unknown { kind })
     }
 
     fn take_context(&mut self, context: &TurnContext<'a>, place: Place) -> Outcome {
@@ -359,12 +367,10 @@ impl<'a> ThreadBuilder<'a> {
     /// as that has not ended (two processes may write at once), else the open one.
     fn open_turn_of(&self, turn_id: Option<JsonText<'a>>) -> Option<usize> {
         let Some(id) = turn_id else { return self.open };
-        if let Some(open) = self.open
-            && self.turns[open].turn.turn_id.is_none_or(|own| own == id)
-        {
-            return Some(open);
+        match self.named_turn(id) {
+            Some(turn) => Some(turn).filter(|turn| !self.turns[*turn].closed),
+            None => self.open.filter(|open| self.turns[*open].turn.turn_id.is_none()),
         }
-        self.named_turn(id).filter(|turn| !self.turns[*turn].closed)
     }
 
     /// Returns the last turn with an id.
@@ -430,8 +436,9 @@ impl<'a> ThreadBuilder<'a> {
     }
 }
 
-fn is_bare(line: &RolloutLine<'_>) -> bool {
-    line.timestamp.is_none() && memchr::memmem::find(line.bytes, br#""payload""#).is_none()
+/// Whether a line has the envelope of all versions since 0.32.
+fn has_envelope(line: &RolloutLine<'_>) -> bool {
+    memchr::memmem::find(line.bytes, br#""payload""#).is_some()
 }
 
 /// Returns the name of a bookkeeping record for the ignore list.

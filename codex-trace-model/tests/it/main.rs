@@ -4,7 +4,9 @@
 
 mod calls;
 mod golden;
+mod lines;
 mod prefixes;
+mod properties;
 mod script;
 mod support;
 mod threads;

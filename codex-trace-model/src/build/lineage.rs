@@ -9,6 +9,10 @@ use crate::diagnostic::Code;
 use crate::span::{EventKind, Fate};
 use crate::trace::ItemIx;
 
+/// How many gaps a history keeps: as often as somebody may take something back
+/// and go on. Beyond that the oldest gap counts as seen.
+const MOST_RANGES: usize = 64;
+
 impl<'a> ThreadBuilder<'a> {
     /// Takes in the line that says whose file it is.
     pub(super) fn take_meta(
@@ -109,6 +113,12 @@ impl<'a> ThreadBuilder<'a> {
             range.1 = ItemIx(range.1.0.min(kept));
         }
         history.base.retain(|range| range.0 < range.1);
+        if history.base.len() > MOST_RANGES {
+            // Each history repeats the ranges of the one before: many would
+            // grow with the square of their number.
+            let oldest = history.base.remove(0);
+            history.base[0].0 = oldest.0;
+        }
         history.from = self.item_count();
         self.histories.push(history);
     }

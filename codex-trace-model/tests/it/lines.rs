@@ -199,6 +199,58 @@ fn the_first_rust_versions_knew_no_time_but_the_first() {
     assert_eq!(created("2025-08-01T10:00:00.000Z"), (false, true));
 }
 
+/// §2.2 and §5.6: calls and outputs of one response in turns; then a line of
+/// state, where there are any.
+#[test]
+fn state_lines_part_the_responses_of_bare_rollouts() {
+    let items = |state: &str| {
+        let call = |id: &str| {
+            format!(
+                r#"
+                raw {{"type":"function_call","name":"shell","arguments":"{{}}","call_id":"{id}"}}
+                raw {{"type":"function_call_output","call_id":"{id}","output":""}}
+                "#
+            )
+        };
+        format!(
+            r#"
+            raw {{"id":"t","timestamp":"2025-08-01T12:00:00.123Z"}}
+            raw {{"type":"message","role":"user","content":[{{"type":"input_text","text":"go"}}]}}
+            {state}
+            {}{}
+            {state}
+            raw {{"type":"message","role":"assistant","content":[{{"type":"output_text","text":"2"}}]}}
+            "#,
+            call("c1"),
+            call("c2"),
+        )
+    };
+    check(
+        &items(r#"raw {"record_type":"state"}"#),
+        r"
+        thread t
+          turn 1 inferred
+            model_call by items
+            tool_call shell command
+            tool_call shell command
+            model_call by items
+        ",
+    );
+    // Without them each answer to a tool is a response of its own.
+    check(
+        &items(""),
+        r"
+        thread t
+          turn 1 inferred
+            model_call by items
+            tool_call shell command
+            model_call by items
+            tool_call shell command
+            model_call by items
+        ",
+    );
+}
+
 /// §2.1: written anew by another name after each item, by one name later. The
 /// clock was right in that program.
 #[test]

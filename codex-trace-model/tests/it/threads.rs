@@ -1,7 +1,9 @@
 //! Threads of a session and where their own lines begin (rollout-format §7.7
 //! to §7.10). Ids are older the earlier their letter.
 
-use crate::script::{Home, bytes_of, check, rollout_of};
+use codex_trace_model::SpanKind;
+
+use crate::script::{Home, bytes_of, check, rollout_of, with_script};
 use crate::support::testdata;
 
 /// A turn of the parent's, 100 tokens, that heads are copied from.
@@ -270,6 +272,83 @@ fn a_revert_before_the_first_turn_abandons_all() {
                 model_call @1100 +100 90/0/10/0 by token_count
             ",
         );
+}
+
+/// What each model call saw: the items of its history, as `from..to`, then
+/// those up to its own. A replaced history is marked.
+fn windows(script: &str) -> String {
+    with_script(script, |trace| {
+        let thread = trace.root();
+        let mut seen = Vec::new();
+        for span in trace.model_calls() {
+            let SpanKind::ModelCall(call) = &span.kind else { continue };
+            let history = &thread.histories[call.window.history as usize];
+            let base = history.base.iter().map(|range| format!("{}..{} ", range.0.0, range.1.0));
+            let replaced = history.replacement.map_or("", |_| "new ");
+            let base: Vec<String> = base.collect();
+            seen.push(format!(
+                "{replaced}{}{}..{}",
+                base.concat(),
+                history.from,
+                call.window.end.0
+            ));
+        }
+        seen.join(", ")
+    })
+}
+
+/// The second turn (items 2 and 3) is taken back; the third sees the first and
+/// itself. Then the third, which was compacted, is taken back as well: the
+/// fourth sees what the third saw at its begin.
+#[test]
+fn a_rollback_gives_the_model_its_earlier_history_back() {
+    assert_eq!(
+        windows(
+            r#"
+            0 meta {"id":"t","cli_version":"0.144.5"}
+            100 started a
+            110 user one
+            120 says 1
+            130 complete a
+            200 started b
+            210 user two
+            220 says 2
+            230 complete b
+            240 event {"type":"thread_rolled_back","num_turns":1}
+            300 started c
+            310 user three
+            320 line compacted {"message":"","replacement_history":[]}
+            330 says 3
+            340 complete c
+            350 event {"type":"thread_rolled_back","num_turns":1}
+            400 started d
+            410 user four
+            420 says 4
+            430 complete d
+            "#
+        ),
+        "0..1, 0..3, new 5..5, 0..2 6..7"
+    );
+}
+
+/// Nobody does that; but a history must not cost more the more there are.
+#[test]
+fn a_thousand_rollbacks_keep_short_histories() {
+    use std::fmt::Write;
+    let mut script = r#"0 meta {"id":"t","cli_version":"0.144.5"}"#.to_owned();
+    for n in 0..1_000 {
+        write!(script, "\n1 started a{n}\n2 user x\n3 complete a{n}\n4 started b{n}\n5 user y")
+            .unwrap();
+        write!(
+            script,
+            "\n6 complete b{n}\n7 event {{\"type\":\"thread_rolled_back\",\"num_turns\":1}}"
+        )
+        .unwrap();
+    }
+    with_script(&script, |trace| {
+        let ranges: usize = trace.root().histories.iter().map(|it| it.base.len()).sum();
+        assert!(ranges < 1_001 * 65, "{ranges}");
+    });
 }
 
 /// §7.9, 0.90 to 0.106: nothing copied; V1 names the child in its output.

@@ -1,7 +1,8 @@
 //! Model calls: which of a turn's items came from one response, by the best
 //! evidence that each stretch of the file offers (rollout-format §7.2).
 
-use codex_rollout::JsonText;
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use crate::build::turn::{Mark, MarkKind, Settings, TurnDraft};
@@ -104,10 +105,13 @@ impl<'a> Splitter<'a> {
     fn made(&mut self, mark: &Mark<'a>, item: ItemIx) {
         if let Some(call) = self.leading {
             let call = &mut self.calls[call];
+            // Calls and outputs were written in turns, when all had been said.
+            if call.items.is_empty() {
+                call.end = mark.at.or(call.end);
+            }
             call.items.push(item);
-            call.end = mark.at.or(call.end);
             call.last_line = mark.line;
-            self.waited = call.end;
+            self.waited = mark.at.or(call.end);
             return;
         }
         self.repeated_last = false;
@@ -198,23 +202,33 @@ impl<'a> Splitter<'a> {
 /// Finds the request of each compaction: the one whose response it names, or
 /// the empty response right before it.
 fn assign_compactions<'a>(turn: &TurnDraft<'a>, calls: &mut [CallDraft<'a>]) {
-    let response = |usage: Option<usize>| -> Option<JsonText<'a>> {
-        usage.and_then(|usage| turn.usages[usage].response_id)
-    };
+    let mut of_response: HashMap<&[u8], usize> = HashMap::new();
+    let mut empty: Vec<usize> = Vec::new();
+    for (ix, call) in calls.iter().enumerate() {
+        if let Some(id) = call.usage.and_then(|usage| turn.usages[usage].response_id) {
+            of_response.entry(id.raw()).or_insert(ix);
+        }
+        if call.items.is_empty() && call.evidence == CallEvidence::UsageRecord {
+            empty.push(ix);
+        }
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut empty = empty.into_iter().peekable();
     for (ix, compaction) in turn.compactions.iter().enumerate() {
-        let named = calls.iter().position(|call| {
-            compaction.response_id.is_some() && response(call.usage) == compaction.response_id
+        while let Some(call) = empty.next_if(|call| calls[*call].last_line < compaction.line) {
+            before.push(call);
+        }
+        let named = compaction.response_id.and_then(|id| of_response.get(id.raw()).copied());
+        let found = named.or_else(|| {
+            while let Some(call) = before.pop() {
+                if calls[call].compaction.is_none() {
+                    return Some(call);
+                }
+            }
+            None
         });
-        let before = || {
-            calls.iter().rposition(|call| {
-                call.last_line < compaction.line
-                    && call.items.is_empty()
-                    && call.evidence == CallEvidence::UsageRecord
-                    && call.compaction.is_none()
-            })
-        };
-        if let Some(call) = named.or_else(before) {
-            calls[call].compaction = Some(ix);
+        if let Some(call) = found {
+            calls[call].compaction.get_or_insert(ix);
         }
     }
 }

@@ -35,7 +35,12 @@ pub(crate) fn boundary(source: &Source, ancestor: Option<&Source>) -> Boundary {
         return own_from_start;
     }
     if has_turn_ids(&meta) || meta.subagent_history_start_ordinal.is_some() {
-        return by_ids(source, &meta);
+        match by_ids(source, &meta) {
+            Some(boundary) => return boundary,
+            // A migration drops the metas of ancestors: nothing tells any more.
+            None if !copied => return own_from_start,
+            None => {}
+        }
     }
     match ancestor {
         Some(ancestor) => by_content(source, ancestor),
@@ -66,48 +71,56 @@ fn has_turn_ids(meta: &SessionMeta<'_>) -> bool {
 
 /// The first line at or after the recorded ordinal, or the first turn whose
 /// UUIDv7 is younger than the thread's own: whichever comes first, because a
-/// migration puts the recorded ordinal at the end of the file.
-fn by_ids(source: &Source, meta: &SessionMeta<'_>) -> Boundary {
+/// migration puts the recorded ordinal at the end of the file. Nothing if no
+/// turn has an id that tells.
+fn by_ids(source: &Source, meta: &SessionMeta<'_>) -> Option<Boundary> {
     let thread = meta.id.map(JsonText::decode).unwrap_or_default();
-    let mut last = 0;
+    let (mut last, mut turns, mut compared) = (0, false, false);
     for line in source.lines().filter_map(Result::ok) {
         last = line.position.line();
         let reached = meta
             .subagent_history_start_ordinal
             .zip(line.ordinal)
             .is_some_and(|(start, ordinal)| ordinal >= start);
-        let own_turn = match line.item {
-            RolloutItem::EventMsg(EventMsg::TaskStarted(started)) => {
-                started.turn_id.is_some_and(|turn| stamp::is_later_uuid_v7(&thread, &turn.decode()))
+        if reached && meta_of(&line).is_none() {
+            return Some(Boundary { first_own_line: last, by_time: false });
+        }
+        if let RolloutItem::EventMsg(EventMsg::TaskStarted(started)) = line.item {
+            let turn = started.turn_id.map(JsonText::decode).unwrap_or_default();
+            turns = true;
+            match stamp::is_later_uuid_v7(&thread, &turn) {
+                Some(true) => return Some(Boundary { first_own_line: last, by_time: false }),
+                Some(false) => compared = true,
+                None => {}
             }
-            _ => false,
-        };
-        if (reached && meta_of(&line).is_none()) || own_turn {
-            return Boundary { first_own_line: last, by_time: false };
         }
     }
-    Boundary { first_own_line: last + 1, by_time: false }
+    let inherited = Boundary { first_own_line: last + 1, by_time: false };
+    (compared || !turns).then_some(inherited)
 }
 
 /// The first line that differs from the ancestor's, copies being re-stamped
-/// but otherwise equal.
+/// but otherwise equal. Metas aside: some tools rewrite those in every file.
 fn by_content(source: &Source, ancestor: &Source) -> Boundary {
-    let mut parent = ancestor.lines().filter_map(Result::ok).map(|line| content(&line));
+    let lines = |source| {
+        Source::lines(source).filter_map(Result::ok).filter(|line| meta_of(line).is_none())
+    };
+    let mut parent = lines(ancestor);
     let mut last = 0;
-    for line in source.lines().filter_map(Result::ok).skip(1) {
+    for line in lines(source) {
         last = line.position.line();
-        if parent.next() != Some(content(&line)) {
+        if parent.next().is_none_or(|parent| content(&parent) != content(&line)) {
             return Boundary { first_own_line: last, by_time: false };
         }
     }
     Boundary { first_own_line: last + 1, by_time: false }
 }
 
-/// Returns a line without its timestamp.
-fn content<'a>(line: &RolloutLine<'a>) -> &'a [u8] {
-    let head = &line.bytes[..line.bytes.len().min(80)];
-    let start = memchr::memmem::find(head, b"\"type\"").unwrap_or(0);
-    &line.bytes[start..]
+/// Returns a line without its timestamp: what comes before and after it.
+fn content<'a>(line: &RolloutLine<'a>) -> (&'a [u8], &'a [u8]) {
+    let Some(stamp) = line.timestamp else { return (line.bytes, b"") };
+    let start = stamp.raw().as_ptr().addr() - line.bytes.as_ptr().addr();
+    (&line.bytes[..start], &line.bytes[start + stamp.raw().len()..])
 }
 
 /// The first prompt that took a model's time to answer: the last resort, where
@@ -154,6 +167,7 @@ enum Role {
 fn role(line: &RolloutLine<'_>) -> Role {
     match &line.item {
         RolloutItem::EventMsg(EventMsg::UserMessage(_)) => Role::Prompt,
+        RolloutItem::EventMsg(EventMsg::TaskStarted(_)) => Role::Input,
         RolloutItem::EventMsg(EventMsg::AgentMessage(_) | EventMsg::AgentReasoning(_)) => {
             Role::Answer
         }

@@ -1,5 +1,7 @@
 //! The OTLP and MLflow backends: what they write, read by others.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what went wrong")]
+
 mod contract;
 mod encoding;
 mod properties;

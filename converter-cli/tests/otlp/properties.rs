@@ -190,7 +190,9 @@ fn mlflow_gets_every_span_and_the_usage_of_each_turn() {
             let usage = &info["trace_metadata"]["mlflow.trace.tokenUsage"];
             let usage: BTreeMap<String, u64> =
                 usage.as_str().map(|it| serde_json::from_str(it).unwrap()).unwrap_or_default();
-            usage.into_iter().for_each(|(key, n)| *total.entry(key).or_default() += n);
+            for (key, n) in usage {
+                *total.entry(key).or_default() += n;
+            }
         }
         check(trace, &spans);
         let has_usage = trace.model_calls().any(|call| call.usage.is_some());

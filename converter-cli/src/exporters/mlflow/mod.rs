@@ -169,6 +169,10 @@ impl Exporter for Mlflow {
         if self.server.spans_table.is_some() {
             return Ok(Preflight::Ready);
         }
+        if answer.is_none() {
+            self.server.forget();
+            self.live = LiveTraces::default();
+        }
         if let Some(ask) = self.server.find_experiment(answer)? {
             return Ok(Preflight::Ask(ask));
         }

@@ -175,14 +175,17 @@ impl Server {
         let host = settings.var("DATABRICKS_HOST").ok_or_else(|| missing("a host"))?;
         let token = settings.var("DATABRICKS_TOKEN").ok_or_else(|| missing("a token"))?;
         let location = location.ok_or_else(|| missing("a location for traces"))?;
-        self.base = host.trim_end_matches('/').to_owned();
-        if !self.base.contains("://") {
-            self.base = format!("https://{}", self.base);
-        }
+        let host = host.trim_end_matches('/');
+        self.base = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
         let token = Secret::new(format!("Bearer {token}"));
         self.headers = vec![Header::secret("Authorization", token)];
         self.spans_table = Some(format!("{location}_otel_spans"));
         Ok(())
+    }
+
+    /// Asks anew.
+    pub(super) fn forget(&mut self) {
+        self.step = Step::Begin;
     }
 
     /// Asks for the experiment, makes it where its name is new. `None` when its
@@ -257,14 +260,8 @@ fn experiment_in(answer: &Response) -> Result<String, ConfigError> {
 
 /// Percent-encodes what stands for something else in an address.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use codex_rollout::{JsonText, RawJson};
+use codex_rollout::RawJson;
 use codex_trace_model::{SpanKind as Kind, Status, ToolCall, Turn};
 
 use super::attributes::Attributes;
@@ -106,11 +106,9 @@ fn describe_tool(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Attri
 
 /// A setting that is a word, or else an object.
 fn word<'t>(subject: &Subject<'t, '_>, raw: RawJson<'t>) -> Option<Cow<'t, str>> {
-    match raw.as_text() {
-        Some(text) => subject.label(Some::<JsonText<'t>>(text)),
-        None => {
-            let value = subject.reader().value(Part::Label, raw)?;
-            Some(Cow::Owned(String::from_utf8_lossy(&value).into_owned()))
-        }
+    if let Some(text) = raw.as_text() {
+        return subject.label(Some(text));
     }
+    let value = subject.reader().value(Part::Label, raw)?;
+    Some(Cow::Owned(String::from_utf8_lossy(&value).into_owned()))
 }

@@ -13,6 +13,10 @@ use crate::content::Part;
 /// Returns what the user typed, or another agent asked, to begin a turn.
 pub(crate) fn prompt<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<Raw<'a>> {
     let reader = subject.reader();
+    if let Some(hint) = turn.review.and_then(|review| review.hint) {
+        // Nobody typed anything but what to look at.
+        return reader.text(Part::Message, hint);
+    }
     let items = turn.input.iter().filter_map(|ix| subject.thread.items.get(ix.0 as usize));
     let parts: Vec<_> = items
         .filter_map(|item| reader.message(&item.body))

@@ -201,7 +201,7 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         let mut len = 0;
         for &ix in &group.members {
             let span = self.scene.encode(group, &identity, ix, self.vocabulary);
-            let span = span.ok_or_else(|| self.timeless(self.scene.trace.span(ix)))?;
+            let span = span.ok_or_else(|| timeless(self.scene.trace.span(ix)))?;
             len += span.encoded_len();
             spans.push(span);
             if spans.len() >= PIECE_SPANS as usize || len >= PIECE_BYTES {
@@ -238,13 +238,6 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         }
     }
 
-    fn timeless(&self, span: &TreeSpan<'_>) -> EncodeError {
-        EncodeError {
-            span: span.key.clone(),
-            what: "its file says nowhere when it was, and OTLP cannot do without".to_owned(),
-        }
-    }
-
     /// Makes the unit of a group.
     pub(super) fn unit(&self, group: &Group, route: usize) -> Result<Unit, EncodeError> {
         let mut builder = UnitBuilder::new(key(self.scene, group), route);
@@ -258,6 +251,11 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         })?;
         Ok(builder.finish())
     }
+}
+
+fn timeless(span: &TreeSpan<'_>) -> EncodeError {
+    let what = "its file says nowhere when it was, and OTLP cannot do without";
+    EncodeError { span: span.key.clone(), what: what.to_owned() }
 }
 
 /// Returns what the ledger calls a group.

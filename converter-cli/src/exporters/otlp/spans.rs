@@ -125,16 +125,12 @@ impl<'s, 'a> Scene<'s, 'a> {
         let mut group_of: Vec<Option<usize>> = Vec::with_capacity(self.trace.spans.len());
         let mut groups: Vec<Group> = Vec::new();
         for (ix, span) in self.trace.iter() {
-            let group = match span.parent {
-                None => None,
-                Some(parent) => match group_of[parent.index()] {
-                    Some(group) => Some(group),
-                    None => {
-                        groups.push(Group { root: ix, members: Vec::new() });
-                        Some(groups.len() - 1)
-                    }
-                },
-            };
+            let group = span.parent.map(|parent| {
+                group_of[parent.index()].unwrap_or_else(|| {
+                    groups.push(Group { root: ix, members: Vec::new() });
+                    groups.len() - 1
+                })
+            });
             if let Some(group) = group {
                 groups[group].members.push(ix);
             }

@@ -23,7 +23,8 @@ try {
   for (const text of ['Got it', ...clicks]) {
     const target = page.getByText(text, { exact: true }).filter({ visible: true }).first();
     if (text === 'Got it' && !(await target.count())) continue;
-    await target.click({ timeout: 10000 });
+    const failed = await target.click({ timeout: 5000 }).catch((error) => error);
+    if (failed && text !== 'Got it') throw failed;
     await settle();
   }
   await page.screenshot({ path: out });

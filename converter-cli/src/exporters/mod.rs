@@ -10,6 +10,8 @@
 pub mod jsonl;
 mod jsonl_item;
 mod jsonl_span;
+mod mlflow;
+pub mod otlp;
 mod unit;
 
 use std::borrow::Cow;
@@ -24,7 +26,7 @@ use crate::transport::{Compression, Header, Method, Request, Response};
 pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
 
 /// Every backend, in the order of `--help`.
-pub const BACKENDS: &[&Backend] = &[];
+pub const BACKENDS: &[&Backend] = &[&otlp::BACKEND, &mlflow::BACKEND];
 
 /// A backend before it is connected: what the command line needs to know.
 #[derive(Debug)]

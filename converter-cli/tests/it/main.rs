@@ -10,3 +10,4 @@ mod scripted_server;
 mod show;
 mod testenv;
 mod toy;
+mod upload;

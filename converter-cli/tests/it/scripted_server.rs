@@ -209,11 +209,11 @@ fn read_request(reader: &mut impl BufRead) -> Option<String> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let mut text = String::new();
     if gzip {
-        flate2::read::GzDecoder::new(body.as_slice()).read_to_string(&mut text).ok()?;
-    } else {
-        text = String::from_utf8(body).ok()?;
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(body.as_slice()).read_to_end(&mut plain).ok()?;
+        body = plain;
     }
-    Some(text)
+    // What is not text (protobuf) still has its strings in it.
+    Some(String::from_utf8_lossy(&body).into_owned())
 }

@@ -173,7 +173,10 @@ fn delta_is_what_is_new_to_the_model() {
 
 #[test]
 fn metadata_only_means_no_content() {
-    let request = encoded(&ContentRules::new(Capture::MetadataOnly), &Options::default());
+    let request = encoded(
+        &ContentRules::new(Capture::MetadataOnly, None, converter_cli::Content::default()),
+        &Options::default(),
+    );
     let text = request.to_string();
     for content in ["hi", "done", "hm", "Wall time", "Be good", "command\\\":"] {
         assert!(!text.contains(content), "{content} is sent");

@@ -162,14 +162,14 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     assert_eq!(make.body, br#"{"name":"a b"}"#);
     let search = ask(Some(Response::new(200, r#"{"experiment_id":"3"}"#))).unwrap();
     assert!(search.url.ends_with("/api/3.0/mlflow/traces/search"));
-    let live = r#"{"traces":[{"trace_id":"tr-live","request_time":"2026-05-01T10:00:01Z",
+    let live = r#"{"traces":[{"trace_id":"tr-live","request_time":"2026-05-01T10:00:00.999Z",
         "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
     let next = ask(Some(Response::new(200, live))).unwrap();
     assert!(String::from_utf8(next.body).unwrap().contains(r#""page_token":"more""#));
     assert!(ask(Some(Response::new(200, "{}"))).is_none());
     assert_eq!(exporter.contract().routes[0].headers[0].wire_value(), "3");
 
-    // The turn that the plugin has sent is not sent again; the other one is.
+    // The turn that the plugin has sent, a millisecond early as it does, is not sent again; the other one is.
     let line = |at: &str, kind: &str, payload: &str| {
         format!(
             "{{\"timestamp\":\"2026-05-01T10:00:{at}Z\",\"type\":\"{kind}\",\"payload\":{payload}}}\n"

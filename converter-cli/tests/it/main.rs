@@ -2,8 +2,11 @@
 
 mod completions;
 mod convert;
+mod delivery;
 mod errors;
 mod list;
 mod schema;
+mod scripted_server;
 mod show;
 mod testenv;
+mod toy;

@@ -59,8 +59,21 @@ fn otlp_follows_the_live_telemetry_of_codex() {
     assert_eq!((url, headers), expected);
     assert_eq!(kind, "application/json");
 
-    // An address of our own does not get the live receiver's keys.
+    // An address of our own gets the prompts, but not the live receiver's keys.
     let named = Settings { endpoint: Some("http://o".to_owned()), ..live.clone() };
+    let rollout = r#"{"timestamp":"2026-05-01T10:00:01Z","type":"event_msg","payload":{"type":"user_message","message":"Geheimnis"}}"#;
+    let sent = |settings: &Settings| {
+        with_bytes(rollout, |trace| {
+            let units = crate::support::units(exporter("otlp", settings).as_ref(), trace);
+            let bytes: Vec<u8> = units.into_iter().flat_map(|unit| unit.body).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    };
+    assert!(sent(&named).contains("Geheimnis"));
+    assert!(!sent(&live).contains("Geheimnis") && sent(&live).contains("[REDACTED]"));
+    let config = config.replace("[otel]", "[otel]\nlog_user_prompt = true");
+    fs::write(home.path().join("config.toml"), config).unwrap();
+    assert!(sent(&live).contains("Geheimnis"));
     assert_eq!(route(&named).1, Vec::<String>::new());
 
     let grpc = "[otel]\ntrace_exporter = { otlp-grpc = { endpoint = 'http://t:4317' } }\n";
@@ -149,14 +162,14 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     assert_eq!(make.body, br#"{"name":"a b"}"#);
     let search = ask(Some(Response::new(200, r#"{"experiment_id":"3"}"#))).unwrap();
     assert!(search.url.ends_with("/api/3.0/mlflow/traces/search"));
-    let live = r#"{"traces":[{"trace_id":"tr-live","request_time":"2026-05-01T10:00:01Z",
+    let live = r#"{"traces":[{"trace_id":"tr-live","request_time":"2026-05-01T10:00:00.999Z",
         "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
     let next = ask(Some(Response::new(200, live))).unwrap();
     assert!(String::from_utf8(next.body).unwrap().contains(r#""page_token":"more""#));
     assert!(ask(Some(Response::new(200, "{}"))).is_none());
     assert_eq!(exporter.contract().routes[0].headers[0].wire_value(), "3");
 
-    // The turn that the plugin has sent is not sent again; the other one is.
+    // The turn that the plugin has sent, a millisecond early as it does, is not sent again; the other one is.
     let line = |at: &str, kind: &str, payload: &str| {
         format!(
             "{{\"timestamp\":\"2026-05-01T10:00:{at}Z\",\"type\":\"{kind}\",\"payload\":{payload}}}\n"
@@ -180,12 +193,12 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
 fn mlflow_verdicts() {
     let exporter = exporter("mlflow", &settings(&[("MLFLOW_TRACKING_URI", "http://m")]));
     let verdict = |route, status| exporter.verdict(route, &Response::new(status, "no"));
-    let reason = || "no".to_owned();
+    let reason = |status| format!("status {status}: no");
     assert_eq!(exporter.verdict(0, &Response::new(200, "")), Verdict::Done);
     assert_eq!(verdict(1, 200), Verdict::Done);
-    assert_eq!(verdict(0, 422), Verdict::GiveUp { reason: reason() });
-    assert_eq!(verdict(0, 400), Verdict::Reject { reason: reason() });
-    assert_eq!(verdict(1, 400), Verdict::Reject { reason: reason() });
-    assert_eq!(verdict(0, 500), Verdict::Retry { after: None, reason: reason() });
-    assert_eq!(verdict(0, 413), Verdict::Split { reason: reason() });
+    assert_eq!(verdict(0, 422), Verdict::GiveUp { reason: reason(422) });
+    assert_eq!(verdict(0, 400), Verdict::Reject { reason: reason(400) });
+    assert_eq!(verdict(1, 400), Verdict::Reject { reason: reason(400) });
+    assert_eq!(verdict(0, 500), Verdict::Retry { after: None, reason: reason(500) });
+    assert_eq!(verdict(0, 413), Verdict::Split { reason: reason(413) });
 }

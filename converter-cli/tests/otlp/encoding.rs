@@ -149,8 +149,18 @@ fn a_budget_keeps_the_newest_items() {
     let saw = parsed(&attribute(second, "gen_ai.input.messages"));
     assert_eq!(saw.as_array().unwrap().len(), 1);
     assert_eq!(saw[0]["role"], "tool");
-    // The prompt, the reasoning and the call.
-    assert_eq!(attribute(second, "codex.input.omitted_items"), "3");
+    assert_eq!(attribute(second, "codex.input.truncated"), true);
+}
+
+/// Cut before the escape that the limit would go through.
+#[test]
+fn a_long_text_is_cut() {
+    let amount = Amount { field_bytes: 13, ..Amount::default() };
+    let request = encoded(&ContentRules::default(), &Options { amount, ..Options::default() });
+    let tool = span(&request, "tool:call_1");
+    // `Exit code: 1\nWall …`, 47 bytes as JSON has it.
+    let result = "Exit code: 1… [47 bytes in all]";
+    assert_eq!(attribute(tool, "gen_ai.tool.call.result"), result);
 }
 
 #[test]

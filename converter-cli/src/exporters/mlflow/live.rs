@@ -22,9 +22,13 @@ pub(super) struct LiveTraces {
 impl LiveTraces {
     /// Returns whether a trace of the turn is there that has another id.
     pub(super) fn has_other(&self, thread: &str, start: Option<Timestamp>, ours: &str) -> bool {
-        let Some(start) = start else { return false };
-        let turn = (thread.to_owned(), start.as_millisecond());
-        self.by_turn.get(&turn).is_some_and(|ids| ids.iter().any(|id| id != ours))
+        let Some(start) = start.map(Timestamp::as_millisecond) else { return false };
+        // The plugin multiplies milliseconds by a million in floating point, so
+        // that one in five starts a millisecond early.
+        (start - 1..=start + 1).any(|start| {
+            let ids = self.by_turn.get(&(thread.to_owned(), start));
+            ids.is_some_and(|ids| ids.iter().any(|id| id != ours))
+        })
     }
 
     /// Takes in a page of the search and asks for the next one.

@@ -134,21 +134,21 @@ impl Exporter for Mlflow {
         let scene = Scene::new(trace, rules, self.amount);
         let names = MlflowNames { user: self.server.user.clone() };
         let writer = Writer::new(&scene, &names, &Options::default(), Encoding::Proto);
-        for group in scene.groups() {
-            let identity = scene.identity(&group, names.reuses_recorded_ids());
+        writer.for_each(|group| {
+            let identity = scene.identity(group, names.reuses_recorded_ids());
             let trace_id = format!("tr-{}", Hex(&identity.trace_id));
             let root = trace.span(group.root);
             let thread = &trace.thread_of(root).id;
             let is_turn = matches!(root.kind, Kind::Turn(_));
             if is_turn && self.live.has_other(thread, root.start, &trace_id) {
-                continue;
+                return Ok(());
             }
-            units(writer.unit(&group, SPANS)?);
+            units(writer.unit(group, SPANS)?);
             if self.contract.routes.len() > INFO {
-                self.info_unit(&scene, &group, &trace_id).into_iter().for_each(&mut *units);
+                self.info_unit(&scene, group, &trace_id).into_iter().for_each(&mut *units);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn contract(&self) -> &Contract {

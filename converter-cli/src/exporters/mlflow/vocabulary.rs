@@ -92,8 +92,8 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.json("mlflow.spanInputs", Some(json));
         out.word("mlflow.message.format", "openai");
     }
-    if input.omitted > 0 {
-        out.int("codex.input.omitted_items", input.omitted as u64);
+    if input.truncated {
+        out.flag("codex.input.truncated", true);
     }
     if let Some(output) = facts::model_output(subject, call) {
         let mut json = b"{\"choices\":[{\"message\":".to_vec();

@@ -60,7 +60,7 @@ fn reason(response: &Response) -> String {
     };
     message
         .filter(|text| !text.is_empty())
-        .map_or_else(|| response.reason(), |text| format!("{text} (status {})", response.status))
+        .map_or_else(|| response.reason(), |text| format!("status {}: {text}", response.status))
 }
 
 fn is_too_big(reason: &str) -> bool {
@@ -148,14 +148,14 @@ mod tests {
             ("two refused, protobuf",                    answer(200, PROTO, &refused),                        partial(2)),
             ("two refused, JSON",                        answer(200, JSON, br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}"#), partial(2)),
             ("two refused, as a number",                 answer(200, JSON, br#"{"partialSuccess":{"rejectedSpans":2,"errorMessage":"too old"}}"#), partial(2)),
-            ("413",                                      answer(413, "", b"no"),                              Verdict::Split { reason: "no".to_owned() }),
-            ("the collector says too big with 400",      answer(400, PROTO, &status),                         Verdict::Split { reason: "http: request body too large (status 400)".to_owned() }),
-            ("another 400",                              answer(400, JSON, br#"{"code":3,"message":"bad"}"#), Verdict::Reject { reason: "bad (status 400)".to_owned() }),
-            ("429",                                      answer(429, "", b"slow"),                            Verdict::Retry { after: None, reason: "slow".to_owned() }),
+            ("413",                                      answer(413, "", b"no"),                              Verdict::Split { reason: "status 413: no".to_owned() }),
+            ("the collector says too big with 400",      answer(400, PROTO, &status),                         Verdict::Split { reason: "status 400: http: request body too large".to_owned() }),
+            ("another 400",                              answer(400, JSON, br#"{"code":3,"message":"bad"}"#), Verdict::Reject { reason: "status 400: bad".to_owned() }),
+            ("429",                                      answer(429, "", b"slow"),                            Verdict::Retry { after: None, reason: "status 429: slow".to_owned() }),
             ("503",                                      answer(503, "", b""),                                Verdict::Retry { after: None, reason: "status 503".to_owned() }),
-            ("500 is final in OTLP",                     answer(500, "", b"oops"),                            Verdict::Reject { reason: "oops".to_owned() }),
-            ("a wrong key",                              answer(401, "", b"who"),                             Verdict::GiveUp { reason: "who".to_owned() }),
-            ("not an encoding it takes",                 answer(415, "", b"no JSON"),                         Verdict::GiveUp { reason: "no JSON".to_owned() }),
+            ("500 is final in OTLP",                     answer(500, "", b"oops"),                            Verdict::Reject { reason: "status 500: oops".to_owned() }),
+            ("a wrong key",                              answer(401, "", b"who"),                             Verdict::GiveUp { reason: "status 401: who".to_owned() }),
+            ("not an encoding it takes",                 answer(415, "", b"no JSON"),                         Verdict::GiveUp { reason: "status 415: no JSON".to_owned() }),
         ];
         for (why, response, expected) in cases {
             assert_eq!(verdict(&response), expected, "{why}");

@@ -7,6 +7,7 @@ use codex_rollout::{JsonText, RawJson};
 use codex_trace_model::{Event as TreeEvent, EventKind, Span, SpanIx, SpanKind as Kind, Trace};
 
 use super::attributes::Attributes;
+use super::messages::decode;
 use super::proto::Event;
 use super::spans::Subject;
 use crate::content::Part;
@@ -64,7 +65,10 @@ fn describe(subject: &Subject<'_, '_>, kind: &EventKind<'_>, out: &mut Attribute
         raw.and_then(|raw| reader.value(sort, raw)).map(Cow::into_owned)
     };
     match kind {
-        EventKind::Steering(text) => out.text("codex.text", said(Some(*text))),
+        EventKind::Steering(text) => {
+            let typed = reader.prompt(*text).map(|raw| Cow::Owned(decode(&raw)));
+            out.text("codex.text", typed);
+        }
         EventKind::Plan(text) => out.text("codex.plan", said(Some(*text))),
         EventKind::ThreadNamed(text) => out.text("codex.thread.name", said(Some(*text))),
         EventKind::Error { message, info } => {

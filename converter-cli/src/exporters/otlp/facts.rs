@@ -15,7 +15,7 @@ pub(crate) fn prompt<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<R
     let reader = subject.reader();
     if let Some(hint) = turn.review.and_then(|review| review.hint) {
         // Nobody typed anything but what to look at.
-        return reader.text(Part::Message, hint);
+        return reader.prompt(hint);
     }
     let items = turn.input.iter().filter_map(|ix| subject.thread.items.get(ix.0 as usize));
     let parts: Vec<_> = items
@@ -23,7 +23,7 @@ pub(crate) fn prompt<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<R
         .flat_map(|message| message.parts)
         .collect();
     if parts.is_empty() {
-        return reader.text(Part::Message, turn.prompt?);
+        return reader.prompt(turn.prompt?);
     }
     Some(joined(parts))
 }

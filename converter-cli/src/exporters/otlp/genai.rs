@@ -105,8 +105,8 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         chat::genai(&mut json, &input.messages, None);
         out.json(semconv::INPUT_MESSAGES, Some(json));
     }
-    if input.omitted > 0 {
-        out.int("codex.input.omitted_items", input.omitted as u64);
+    if input.truncated {
+        out.flag("codex.input.truncated", true);
     }
     if let Some(output) = facts::model_output(subject, call) {
         let finish = facts::finish_reason(&output);

@@ -14,6 +14,9 @@ use crate::content::{ContentRules, Part as Sort};
 /// The largest image that is sent as it is, in bytes of its `data:` address.
 const IMAGE_LIMIT: usize = 64 * 1024;
 
+/// How far beyond a cut secrets are looked for, in bytes.
+const MARGIN: usize = 16 * 1024;
+
 /// A raw JSON text: what stands between the quotes of a JSON string.
 pub(crate) type Raw<'a> = Cow<'a, [u8]>;
 
@@ -93,7 +96,12 @@ pub(crate) struct ItemReader<'r> {
     pub rules: &'r ContentRules,
     /// How much of one text is sent, in bytes.
     pub field_limit: usize,
+    /// Whether what users typed is sent; if not, a word stands for it.
+    pub prompts: bool,
 }
+
+/// What stands for a prompt that is not sent, as in Codex' own telemetry.
+const REDACTED: &[u8] = b"[REDACTED]";
 
 impl ItemReader<'_> {
     /// Reads an item. `None` if the model did not see it, or nothing of it may
@@ -145,12 +153,25 @@ impl ItemReader<'_> {
             }
             _ => return None,
         };
+        if role == "user" && !self.prompts {
+            parts = vec![Part::Text(Cow::Borrowed(REDACTED))];
+        }
         (!parts.is_empty()).then_some(Message { role, name, parts })
+    }
+
+    /// Returns what a user typed, as it may be sent.
+    pub(crate) fn prompt<'a>(&self, text: JsonText<'a>) -> Option<Raw<'a>> {
+        let text = self.text(Sort::Message, text)?;
+        Some(if self.prompts { text } else { Cow::Borrowed(REDACTED) })
     }
 
     /// Returns a text as it may be sent, cut to the limit.
     pub(crate) fn text<'a>(&self, sort: Sort, text: JsonText<'a>) -> Option<Raw<'a>> {
-        self.rules.json_text(sort, text).map(|raw| self.cut(raw))
+        let len = text.raw_len();
+        // What is cut anyway is not looked at; a secret that the cut would go
+        // through is.
+        let near = JsonText::new(head(text.raw(), self.field_limit.saturating_add(MARGIN)));
+        self.rules.json_text(sort, near).map(|raw| self.cut(raw, len))
     }
 
     /// Returns a text as it may be sent, decoded, cut to the limit.
@@ -168,7 +189,8 @@ impl ItemReader<'_> {
         let mut text = Vec::with_capacity(raw.len() + raw.len() / 8);
         super::json::text(&mut text, &String::from_utf8_lossy(&raw));
         let inner = text[1..text.len() - 1].to_vec();
-        Some(Cow::Owned(quoted(&self.cut(Cow::Owned(inner)))))
+        let len = raw.len();
+        Some(Cow::Owned(quoted(&self.cut(Cow::Owned(inner), len))))
     }
 
     /// Returns what a tool gave back, as one text: images by their size.
@@ -184,7 +206,11 @@ impl ItemReader<'_> {
             return Some(Cow::Owned(text[1..text.len() - 1].to_vec()));
         }
         self.content(Sort::Tool, Some(raw), &mut parts);
-        self.rules.keeps(Sort::Tool).then(|| self.cut(joined(parts)))
+        self.rules.keeps(Sort::Tool).then(|| {
+            let text = joined(parts);
+            let len = text.len();
+            self.cut(text, len)
+        })
     }
 
     /// Returns the arguments of a call, as a JSON value.
@@ -287,15 +313,36 @@ impl ItemReader<'_> {
         })
     }
 
-    fn cut<'a>(&self, raw: Raw<'a>) -> Raw<'a> {
+    /// Cuts a text of so many bytes in all to the limit.
+    fn cut<'a>(&self, raw: Raw<'a>, len: usize) -> Raw<'a> {
         if raw.len() <= self.field_limit {
             return raw;
         }
-        let head = JsonText::new(&raw).decode_prefix(self.field_limit);
-        let mut text = Vec::with_capacity(self.field_limit + 64);
-        super::json::text(&mut text, &format!("{head}… [{} bytes in all]", raw.len()));
-        Cow::Owned(text[1..text.len() - 1].to_vec())
+        let mut text = head(&raw, self.field_limit).to_vec();
+        text.extend_from_slice(format!("… [{len} bytes in all]").as_bytes());
+        Cow::Owned(text)
     }
+}
+
+/// Returns the beginning of a raw JSON text, cut neither through an escape nor
+/// through a character.
+fn head(raw: &[u8], limit: usize) -> &[u8] {
+    if raw.len() <= limit {
+        return raw;
+    }
+    let mut end = limit;
+    // An escape is at most `\uXXXX\uXXXX` long.
+    let from = end.saturating_sub(12);
+    if let Some(slash) = raw[from..end].iter().position(|byte| *byte == b'\\') {
+        end = from + slash;
+        while end > 0 && raw[end - 1] == b'\\' {
+            end -= 1;
+        }
+    }
+    while end > 0 && raw[end] & 0xC0 == 0x80 {
+        end -= 1;
+    }
+    &raw[..end]
 }
 
 fn role_of(message: &MessageItem<'_>) -> &'static str {

@@ -134,10 +134,7 @@ pub fn encode_proto(
 ) -> Result<(), EncodeError> {
     let scene = Scene::new(trace, rules, options.amount);
     let writer = Writer::new(&scene, options.semconv.vocabulary(), options, Encoding::Proto);
-    scene
-        .groups()
-        .iter()
-        .try_for_each(|group| writer.pieces(group, |piece, _| out.extend_from_slice(&piece)))
+    writer.for_each(|group| writer.pieces(group, |piece, _| out.extend_from_slice(&piece)))
 }
 
 /// Appends a session as OTLP/JSON: one `ExportTraceServiceRequest` a line, one
@@ -154,7 +151,7 @@ pub fn encode_json(
 ) -> Result<(), EncodeError> {
     let scene = Scene::new(trace, rules, options.amount);
     let writer = Writer::new(&scene, options.semconv.vocabulary(), options, Encoding::Json);
-    scene.groups().iter().try_for_each(|group| {
+    writer.for_each(|group| {
         let mut between: &[u8] = JSON_FRAMING.0;
         writer.pieces(group, |piece, _| {
             out.extend_from_slice(between);
@@ -238,6 +235,20 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         }
     }
 
+    /// Calls `f` with every group; the first failure comes last.
+    pub(super) fn for_each(
+        &self,
+        mut f: impl FnMut(&Group) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        let mut failed = None;
+        for group in self.scene.groups() {
+            if let Err(err) = f(&group) {
+                failed.get_or_insert(err);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
     /// Makes the unit of a group.
     pub(super) fn unit(&self, group: &Group, route: usize) -> Result<Unit, EncodeError> {
         let mut builder = UnitBuilder::new(key(self.scene, group), route);
@@ -290,10 +301,10 @@ impl Exporter for Otlp {
         let scene = Scene::new(trace, rules, self.options.amount);
         let vocabulary = self.options.semconv.vocabulary();
         let writer = Writer::new(&scene, vocabulary, &self.options, self.encoding);
-        for group in scene.groups() {
-            units(writer.unit(&group, 0)?);
-        }
-        Ok(())
+        writer.for_each(|group| {
+            units(writer.unit(group, 0)?);
+            Ok(())
+        })
     }
 
     fn contract(&self) -> &Contract {

@@ -77,8 +77,8 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
     for (nth, message) in input.messages.iter().enumerate() {
         describe_message(&format!("llm.input_messages.{nth}.message"), message, out);
     }
-    if input.omitted > 0 {
-        out.int("codex.input.omitted_items", input.omitted as u64);
+    if input.truncated {
+        out.flag("codex.input.truncated", true);
     }
     if let Some(output) = facts::model_output(subject, call) {
         out.word("llm.finish_reason", facts::finish_reason(&output));

@@ -26,13 +26,18 @@ pub(super) struct Target {
     pub(super) headers: Vec<Header>,
     pub(super) encoding: Encoding,
     pub(super) compressions: &'static [Compression],
+    /// Whether it is the receiver of Codex' own telemetry.
+    pub(super) is_live: bool,
 }
 
 /// Makes an exporter of settings.
 pub(super) fn connect(settings: &Settings) -> Result<Vec<Box<dyn Exporter>>, ConfigError> {
     let codex = codex_otel(settings)?;
     let mut target = target(settings, &codex)?;
-    let options = options(settings, &codex)?;
+    let mut options = options(settings, &codex)?;
+    // Who sends to the receiver of the live telemetry has said there whether
+    // prompts may go to it.
+    options.amount.prompts = !target.is_live || codex.log_user_prompt;
     if let Some(headers) = settings.options.get("headers") {
         target.headers = headers_of("headers", headers)?;
     }
@@ -66,12 +71,14 @@ fn target(settings: &Settings, codex: &OtelTable) -> Result<Target, ConfigError>
         );
         encoding = encoding.or(Some(live.encoding()));
     }
+    let is_live = live.is_some();
     let url = named.or(live.map(|it| it.endpoint));
     let compression = settings.options.get("compression").map(String::as_str);
     Ok(Target {
         url: url.unwrap_or_else(|| traces_url("http://localhost:4318")),
         headers,
         encoding: encoding.unwrap_or_default(),
+        is_live,
         compressions: match compression.or(var("COMPRESSION")) {
             None | Some("gzip") => &[Compression::Gzip],
             Some("none") => &[],
@@ -211,6 +218,8 @@ fn percent_decoded(text: &str) -> String {
 #[derive(Debug, Default, Deserialize)]
 struct OtelTable {
     environment: Option<String>,
+    #[serde(default)]
+    log_user_prompt: bool,
     exporter: Option<LiveExporter>,
     trace_exporter: Option<LiveExporter>,
 }

@@ -49,11 +49,18 @@ pub struct Amount {
     pub llm_input_bytes: usize,
     /// How many bytes of any other text.
     pub field_bytes: usize,
+    /// Whether what users typed is sent.
+    pub prompts: bool,
 }
 
 impl Default for Amount {
     fn default() -> Amount {
-        Amount { llm_input: LlmInput::Turn, llm_input_bytes: 256 * 1024, field_bytes: 256 * 1024 }
+        Amount {
+            llm_input: LlmInput::Turn,
+            llm_input_bytes: 256 * 1024,
+            field_bytes: 256 * 1024,
+            prompts: true,
+        }
     }
 }
 
@@ -141,7 +148,11 @@ impl<'s, 'a> Scene<'s, 'a> {
 
     /// Returns the reader of items.
     pub(crate) fn reader(&self) -> ItemReader<'s> {
-        ItemReader { rules: self.rules, field_limit: self.amount.field_bytes }
+        ItemReader {
+            rules: self.rules,
+            field_limit: self.amount.field_bytes,
+            prompts: self.amount.prompts,
+        }
     }
 
     /// Returns what the call before had seen, in the same turn.

@@ -37,8 +37,8 @@ impl LlmInput {
 pub(crate) struct Input<'a> {
     /// The messages, in order.
     pub messages: Vec<Message<'a>>,
-    /// How many of the oldest items did not fit.
-    pub omitted: usize,
+    /// Whether older items did not fit.
+    pub truncated: bool,
 }
 
 /// Which items to look for.
@@ -62,17 +62,19 @@ pub(crate) fn input<'a>(
     scope: Scope,
 ) -> Input<'a> {
     let mut backwards = Vec::new();
-    let (mut left, mut omitted) = (scope.budget, 0);
+    let mut left = scope.budget;
+    // Returns whether it fits.
     let mut take = |message: Option<Message<'a>>| {
-        let Some(message) = message else { return };
+        let Some(message) = message else { return true };
         let len: usize = message.parts.iter().map(Part::len).sum();
-        if omitted > 0 || len > left {
-            omitted += 1;
-        } else {
+        let fits = len <= left;
+        if fits {
             left -= len;
             backwards.push(message);
         }
+        fits
     };
+    let mut truncated = false;
     if scope.what == LlmInput::None {
         return Input::default();
     }
@@ -91,18 +93,18 @@ pub(crate) fn input<'a>(
         // What the call before said is its output; it is no news to the model.
         let said =
             scope.what == LlmInput::Delta && scope.seen_before.is_some() && is_models(&item.body);
-        if !said {
-            take(reader.message(&item.body));
+        if !said && !take(reader.message(&item.body)) {
+            truncated = true;
+            break;
         }
     }
-    if let Some(replacement) = replacement(thread, call, scope) {
-        for item in decoded(replacement).into_iter().rev() {
-            take(reader.message(&item));
-        }
+    if let Some(replacement) = replacement(thread, call, scope).filter(|_| !truncated) {
+        let mut items = decoded(replacement).into_iter().rev();
+        truncated = !items.all(|item| take(reader.message(&item)));
     }
     let mut messages = Vec::with_capacity(backwards.len());
     backwards.into_iter().rev().for_each(|message| push_message(&mut messages, message));
-    Input { messages, omitted }
+    Input { messages, truncated }
 }
 
 /// Returns what a call said, as one message; `None` if nothing of it may be sent.

@@ -7,15 +7,19 @@
 //! # What it promises
 //!
 //! * **Stdout carries data only**, and the same data on any number of threads.
-//! * **Transcripts are read, never written**, and nothing leaves the machine.
+//! * **Transcripts are read, never written**, and nothing leaves the machine but by
+//!   `upload`.
 //! * **Text from transcripts is escaped** before it reaches a terminal.
 //! * **One bad file does not stop the rest**; the exit code tells.
 
 pub mod account;
 pub mod args;
 pub mod axis;
+pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod content;
+pub mod delivery;
 pub mod exit;
 pub mod exporters;
 pub mod failure;
@@ -24,15 +28,20 @@ pub mod ids;
 pub mod interrupt;
 pub mod json;
 pub mod label;
+pub mod ledger;
+pub mod lock;
 pub mod ordered;
 pub mod output;
 pub mod panics;
 pub mod pipeline;
 pub mod prompt;
+pub mod redact;
+pub mod retry;
 pub mod session;
 pub mod splice;
 pub mod table;
 pub mod text;
+pub mod transport;
 pub mod tree;
 pub mod ui;
 pub mod when;
@@ -86,6 +95,8 @@ fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Command::Convert(args) => commands::convert::run(args, ui),
         Command::List(args) => commands::list::run(args, ui),
         Command::Show(args) => commands::show::run(args, ui),
+        Command::Upload(args) => commands::upload::run(args, ui),
+        Command::Status(args) => commands::status::run(args, ui),
         Command::Completions(args) => commands::completions::run(args, ui),
     }
 }

@@ -26,6 +26,9 @@ pub(super) fn times(
         Some(answered) => Some(told.map_or(answered, |told| told.min(answered))),
         None => told,
     };
+    // Lines of one moment come in any order; only clocks can disagree.
+    let end =
+        if detail.started.is_some() { end } else { end.max(Some(start).filter(|_| end.is_some())) };
     (Some(start), end)
 }
 

@@ -2,7 +2,7 @@
 //! (rollout-format §7.3).
 
 use codex_rollout::JsonText;
-use codex_rollout::item::usage::{TokenCount, TokenUsageRecord};
+use codex_rollout::item::usage::{TokenCount, TokenCountInfo, TokenUsageRecord};
 
 use crate::build::turn::{MarkKind, UsageDraft};
 use crate::build::usage::Count;
@@ -46,8 +46,7 @@ impl<'a> ThreadBuilder<'a> {
                 self.push_event(place, EventKind::RateLimits(limits));
             }
         }
-        if self.open.is_none() && self.usage.total().is_none() && self.continues() {
-            // What the history before it had used, of which nothing is here.
+        if self.is_of_history_before(count) {
             self.usage.inherit(count.info);
             return Outcome::Ignored("token_count of the history before");
         }
@@ -86,12 +85,15 @@ impl<'a> ThreadBuilder<'a> {
         (first..self.turns.len()).rev().find(unended)
     }
 
-    /// Whether the file's totals go on from those of another one.
-    fn continues(&self) -> bool {
+    /// Whether a count before all turns tells what a history had used that the
+    /// file continues and that is not here: more than one response.
+    fn is_of_history_before(&self, count: &TokenCount<'a>) -> bool {
         let meta = self.meta.unwrap_or_default();
-        self.rollouts.len() == 1
-            && self.turns.is_empty()
+        let usages = |info: TokenCountInfo| info.total_token_usage.zip(info.last_token_usage);
+        self.turns.is_empty()
+            && self.usage.total().is_none()
             && (meta.history_base.is_some() || meta.forked_from_id.is_some())
+            && count.info.and_then(usages).is_some_and(|(total, last)| total != last)
     }
 
     /// Whether a count after the last turn repeats what its records have said.

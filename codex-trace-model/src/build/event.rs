@@ -467,7 +467,8 @@ impl<'a> ThreadBuilder<'a> {
     /// or a call whose line is lost.
     pub(super) fn settle_details(&mut self) {
         for (turn, detail) in self.tools.unclaimed() {
-            if detail.call.call_id.is_some() && detail.call.source.is_none() {
+            let expected = detail.call.source.is_none() && !detail.alone;
+            if detail.call.call_id.is_some() && expected {
                 let position = None;
                 let id = detail.call.call_id.map(JsonText::decode).unwrap_or_default();
                 let text = format!(

@@ -49,6 +49,8 @@ pub(crate) struct Detail<'a> {
     pub(crate) completed: Option<Timestamp>,
     /// When the line was written, which is right after the end.
     pub(crate) written: Option<Timestamp>,
+    /// Whether no call is to be expected: an extension of the harness acted.
+    pub(crate) alone: bool,
     /// Whether it is told of the call's end, not of its begin.
     pub(crate) ended: bool,
     pub(crate) failed: Option<Cow<'a, str>>,
@@ -334,6 +336,7 @@ impl<'a> Detail<'a> {
 
     pub(crate) fn of_extension(it: &Extension<'a>) -> Detail<'a> {
         let mut detail = detail(it.id, "extension", ToolFamily::Function);
+        detail.alone = true;
         detail.call.family = match it.kind.map(JsonText::raw) {
             Some(b"web.search") => ToolFamily::WebSearch,
             Some(b"image_gen.generation") => ToolFamily::ImageGeneration,

@@ -494,3 +494,43 @@ fn clocks_that_disagree_are_moved_into_the_turn() {
         ",
     );
 }
+
+/// §6.4: what extensions of the harness do has items and no calls, outside of
+/// code mode.
+#[test]
+fn extensions_are_calls_of_their_own() {
+    check(
+        r#"
+        0 meta {"id":"t","cli_version":"0.153.0","history_mode":"paginated"}
+        ordinals 1
+        100 started a
+        200 done a {"type":"Extension","id":"e1","kind":"web.search","query":"x","started_at_ms":150,"completed_at_ms":190}
+        300 done a {"type":"Sleep","id":"e2","durationMs":50,"started_at_ms":240,"completed_at_ms":290}
+        400 complete a
+        "#,
+        r"
+        thread t @0 +400
+          turn 1 @100 +300
+            tool_call web.search @150 +40 web_search
+            tool_call extension @240 +50 function
+        ",
+    );
+}
+
+/// Calls that are named after their turn has ended, as two processes may do,
+/// change nothing of that turn.
+#[test]
+fn a_call_of_an_ended_turn_is_a_late_event() {
+    check(
+        r#"
+        0 meta {"id":"t","cli_version":"0.153.0"}
+        100 started a
+        200 complete a
+        300 item {"type":"function_call","call_id":"c","name":"shell","arguments":"{}","internal_chat_message_metadata_passthrough":{"turn_id":"a"}}
+        "#,
+        r"
+        thread t @0 +300 !late
+          turn 1 @100 +100
+        ",
+    );
+}

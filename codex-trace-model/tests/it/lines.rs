@@ -292,6 +292,33 @@ fn saves_of_one_typescript_session_are_one() {
         );
 }
 
+/// §2.1: a session across midnight leaves two files of one id.
+#[test]
+fn a_typescript_session_across_midnight_is_one() {
+    let save = |items: &str| {
+        format!(
+            r#"{{"session":{{"timestamp":"2025-05-02T23:59:12.345Z","id":"s"}},"items":[{items}]}}"#
+        )
+    };
+    let one = r#"{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}"#;
+    let two = r#"{"type":"message","role":"assistant","content":[]}"#;
+    let id = "00000000-0000-4000-8000-000000000001";
+    Home::new("midnight")
+        .file(&format!("sessions/rollout-2025-05-02-{id}.json"), save(one).as_bytes())
+        .file(
+            &format!("sessions/rollout-2025-05-03-{id}.json"),
+            save(&format!("{one},{two}")).as_bytes(),
+        )
+        .check(
+            r"
+            ? duplicate
+            thread s @0
+              turn 1 inferred
+                model_call by items
+            ",
+        );
+}
+
 /// Every file of `testdata/rollouts`, and its tree beside it in this test.
 #[test]
 fn every_fixture_has_its_tree() {

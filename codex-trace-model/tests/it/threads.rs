@@ -117,21 +117,22 @@ fn a_fork_before_0_100_begins_where_it_differs_from_its_parent() {
     );
 }
 
-/// §7.7: no copy; totals go on from the base point, of which 100 are another's.
+/// §7.7: no copy; totals go on from the base point: 140 of them are another's.
 #[test]
 fn a_paginated_fork_counts_its_own_lines() {
     let base = r#"
         ordinals 0
         0 meta {"id":"%a","history_mode":"paginated","cli_version":"0.148.0"}
         100 started %b
+        150 count 30/0/10/0
         200 says 1
         210 count 90/0/10/0
         220 complete %b
     "#;
     let fork = r#"
-        ordinals 5
-        1000 meta {"id":"%c","history_mode":"paginated","forked_from_id":"%a","history_base":{"thread_id":"%a","end_ordinal_exclusive":5,"end_byte_offset":9}}
-        1001 count 90/0/10/0 of 90/0/10/0
+        ordinals 6
+        1000 meta {"id":"%c","history_mode":"paginated","forked_from_id":"%a","history_base":{"thread_id":"%a","end_ordinal_exclusive":6,"end_byte_offset":9}}
+        1001 count 90/0/10/0 of 120/0/20/0
         2000 started %d
         2100 says 2
         2110 count 180/90/20/0
@@ -139,9 +140,10 @@ fn a_paginated_fork_counts_its_own_lines() {
     "#;
     Home::new("paginated_fork").script("%a", base).script("%c", fork).check(
         r"
-        thread %a @0 +220 90/0/10/0
-          turn 1 @100 +120 90/0/10/0
-            model_call @100 +100 90/0/10/0 by token_count
+        thread %a @0 +220 120/0/20/0
+          turn 1 @100 +120 120/0/20/0
+            model_call @100 +50 30/0/10/0 by token_count
+            model_call @150 +50 90/0/10/0 by token_count
         thread %c @0 +1120 180/90/20/0 forked_from %a
           turn 1 @1000 +120 180/90/20/0
             model_call @1000 +100 180/90/20/0 by token_count

@@ -70,7 +70,12 @@ impl<'a> ThreadBuilder<'a> {
             _ if made => MarkKind::Made(ix),
             _ => MarkKind::Input(ix),
         };
-        let prompts = matches!(item.body, ResponseItem::Message(_) | ResponseItem::AgentMessage(_));
+        let prompts = match &item.body {
+            // The parent of a review holds the reviewer's answer.
+            ResponseItem::Message(it) => !it.role.is_some_and(|role| role.is("assistant")),
+            ResponseItem::AgentMessage(_) => true,
+            _ => false,
+        };
         if prompts && !made && !item.synthetic && !self.turns[turn].answered {
             self.turns[turn].turn.input.push(ix);
         }

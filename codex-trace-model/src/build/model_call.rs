@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::build::turn::{Mark, MarkKind, Settings, TurnDraft};
-use crate::span::{CallEvidence, Window};
+use crate::span::{CallEvidence, Status, Window};
 use crate::trace::ItemIx;
 
 /// A model call of a turn.
@@ -39,6 +39,9 @@ pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>) -> Vec<CallDraft<'a>> {
     };
     for mark in &turn.marks {
         splitter.take(mark);
+    }
+    if turn.status == Status::Ok && turn.end.is_some() {
+        splitter.join_answered_runs();
     }
     splitter.close_runs(CallEvidence::Items);
     let mut calls = splitter.calls;
@@ -185,17 +188,33 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// Closes all but the last run: each was answered, so each was a response.
+    /// Settles all but the last run before a record.
     fn close_earlier_runs(&mut self) {
         if matches!(self.pending.last(), Some(Pending::Break)) {
             self.pending.pop();
         }
+        self.join_answered_runs();
+    }
+
+    /// Gives the runs that something else followed to the last response that
+    /// has a record. A response's record is written before its tools run, so
+    /// an answered run without one was no response of its own.
+    fn join_answered_runs(&mut self) {
         let split = self.pending.iter().rposition(|pending| matches!(pending, Pending::Break));
-        if let Some(split) = split {
-            let last_run = self.pending.split_off(split + 1);
-            self.close_runs(CallEvidence::Items);
-            self.pending = last_run;
+        let Some(split) = split.filter(|_| self.by_record) else { return };
+        let last_run = self.pending.split_off(split + 1);
+        match self.calls.last_mut().filter(|call| call.evidence == CallEvidence::UsageRecord) {
+            Some(call) => {
+                for pending in self.pending.drain(..) {
+                    if let Pending::Item(mark, item, _) = pending {
+                        call.items.push(item);
+                        call.last_line = call.last_line.max(mark.line);
+                    }
+                }
+            }
+            None => self.close_runs(CallEvidence::Items),
         }
+        self.pending = last_run;
     }
 }
 

@@ -13,6 +13,10 @@ pub(crate) const DEFAULT_MAX_LINE_LEN: usize = 256 << 20;
 /// What some foreign writers put before the first line.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
+/// How a record begins: Codex writes the time first. A quote inside a string is
+/// escaped, so that this cannot be part of one.
+pub(crate) const HEAD: &[u8] = br#"{"timestamp":""#;
+
 /// An iterator over the records of a rollout, in file order.
 ///
 /// Blank lines are skipped. An error never ends the iteration: the next call
@@ -110,10 +114,8 @@ impl<'a> RolloutReader<'a> {
         Err(Error::at_column(ErrorKind::TruncatedTail, at, offset))
     }
 
-    /// Looks for a whole record behind a torn one: a quote inside a string is
-    /// escaped, so this head cannot be part of one.
+    /// Looks for a whole record behind a torn one.
     fn recover_glued(&mut self, line: &'a [u8], at: Position) -> bool {
-        const HEAD: &[u8] = br#"{"timestamp":""#;
         for start in memmem::find_iter(line, HEAD).filter(|start| *start > 0) {
             let position = Position::new(at.line(), at.byte() + start as u64);
             if let Ok(record) = RolloutLine::decode(&line[start..], position) {

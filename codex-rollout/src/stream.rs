@@ -95,6 +95,12 @@ impl LineStream {
     /// If reading fails, or the line is longer than the limit; the latter does
     /// not end the stream.
     pub fn next_line(&mut self) -> Result<Option<(&[u8], Position, bool)>> {
+        let Some((text, at, complete)) = self.next_text()? else { return Ok(None) };
+        Ok(Some((&text[..text.len() - usize::from(complete)], at, complete)))
+    }
+
+    /// As [`next_line`](Self::next_line), with the newline if there is one.
+    pub(crate) fn next_text(&mut self) -> Result<Option<(&[u8], Position, bool)>> {
         let len = match self.advance()? {
             Front::Line(len) => len,
             Front::TooLong(len) => return Err(self.too_long(len)),
@@ -105,7 +111,7 @@ impl LineStream {
         let complete = line.end < self.end;
         self.start = line.end + usize::from(complete);
         self.at = Position::new(at.line() + 1, at.byte() + len as u64 + 1);
-        Ok(Some((&self.buffer[line], at, complete)))
+        Ok(Some((&self.buffer[line.start..self.start], at, complete)))
     }
 
     /// Returns the records of the next lines, as many as are at hand.

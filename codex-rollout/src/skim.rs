@@ -17,7 +17,7 @@ use crate::text::RawJson;
 
 pub use intern::Strings;
 
-/// How many bytes at the end of a line are searched for another record.
+/// How many bytes at either end of a line are searched for another record.
 const SEARCHED: usize = 1 << 16;
 
 /// An iterator over the records of a rollout that leaves out their content,
@@ -45,8 +45,8 @@ const SEARCHED: usize = 1 << 16;
 /// is wanted is passed over: what is wrong or unusual *inside* such a line goes
 /// unnoticed, be it damage or a key that is repeated. Other layouts, a line
 /// that stops short, and one in which another record begins are read as
-/// [`RolloutReader`] reads them; that beginning is looked for in the last
-/// 64 KiB of a line.
+/// [`RolloutReader`] reads them; that beginning is looked for in the first and
+/// the last 64 KiB of a line.
 ///
 /// ```
 /// use codex_rollout::{LineStream, RolloutItem, SkimReader, Strings};
@@ -139,9 +139,11 @@ impl<'a> Iterator for SkimReader<'a> {
     }
 }
 
-/// Whether another record seems to begin on the line; a quote inside a string
-/// is escaped, so that its head can be no part of one.
+/// Whether another record seems to begin on the line.
 fn has_other_head(finder: &Finder<'_>, line: &[u8]) -> bool {
-    let start = line.len().saturating_sub(SEARCHED).max(1);
-    line.get(start..).is_some_and(|tail| finder.find(tail).is_some())
+    if line.len() <= 2 * SEARCHED {
+        return line.get(1..).is_some_and(|rest| finder.find(rest).is_some());
+    }
+    let (first, last) = (&line[1..SEARCHED], &line[line.len() - SEARCHED..]);
+    finder.find(first).is_some() || finder.find(last).is_some()
 }

@@ -90,52 +90,47 @@ impl<'a> SkimReader<'a> {
         let finder = Finder::new(HEAD);
         SkimReader { stream, strings, pending: VecDeque::new(), finder, failed: false }
     }
-
-    /// Reads the next line that is not blank; more than one record of it are
-    /// left pending.
-    fn read_line(&mut self) -> Result<Option<RolloutLine<'a>>> {
-        while let Some((text, at, complete)) = self.stream.next_text()? {
-            let line = if complete { &text[..text.len() - 1] } else { text };
-            if complete
-                && let Some(head) = head::read(line)
-                && !has_other_head(&self.finder, line)
-            {
-                return Ok(Some(RolloutLine {
-                    position: at,
-                    bytes: &[],
-                    ordinal: head.ordinal,
-                    timestamp: Some(RawJson::new(self.strings.keep_stamp(head.timestamp))),
-                    item: head.item,
-                }));
-            }
-            if let Ok(record) = RolloutLine::decode(line, at) {
-                return Ok(Some(keep::record(&record, self.strings)));
-            }
-            let records = RolloutReader::resume(text, at, usize::MAX);
-            self.pending.extend(
-                records.map(|record| record.map(|record| keep::record(&record, self.strings))),
-            );
-            if let Some(first) = self.pending.pop_front() {
-                return first.map(Some);
-            }
-        }
-        Ok(None)
-    }
 }
 
 impl<'a> Iterator for SkimReader<'a> {
     type Item = Result<RolloutLine<'a>>;
 
     fn next(&mut self) -> Option<Result<RolloutLine<'a>>> {
-        if let Some(record) = self.pending.pop_front() {
-            return Some(record);
+        loop {
+            if let Some(record) = self.pending.pop_front() {
+                return Some(record);
+            }
+            if self.failed {
+                return None;
+            }
+            let (text, at, complete) = match self.stream.next_text() {
+                Ok(text) => text?,
+                Err(err) => {
+                    self.failed = !err.is_about_a_line();
+                    return Some(Err(err));
+                }
+            };
+            let line = &text[..text.len() - usize::from(complete)];
+            if complete
+                && let Some(head) = head::read(line)
+                && !has_other_head(&self.finder, line)
+            {
+                return Some(Ok(RolloutLine {
+                    position: at,
+                    bytes: &[],
+                    ordinal: head.ordinal,
+                    timestamp: Some(RawJson::new(self.strings.keep_stamp(head.timestamp))),
+                    item: head.kind.item(),
+                }));
+            }
+            if let Ok(record) = RolloutLine::decode(line, at) {
+                return Some(Ok(keep::record(&record, self.strings)));
+            }
+            let records = RolloutReader::resume(text, at, usize::MAX);
+            self.pending.extend(
+                records.map(|record| record.map(|record| keep::record(&record, self.strings))),
+            );
         }
-        if self.failed {
-            return None;
-        }
-        let read = self.read_line();
-        self.failed = read.as_ref().is_err_and(|err| !err.is_about_a_line());
-        read.transpose()
     }
 }
 

@@ -6,6 +6,7 @@ use crate::item::response_item::{
 };
 use crate::line::{BOOKKEEPING, RolloutItem};
 use crate::reader::HEAD;
+use crate::strings;
 use crate::text::JsonText;
 
 /// What the head of a line says of a record of which no more is wanted.
@@ -13,7 +14,36 @@ pub(super) struct Head<'b> {
     pub(super) ordinal: Option<u64>,
     /// With its quotes.
     pub(super) timestamp: &'b [u8],
-    pub(super) item: RolloutItem<'static>,
+    pub(super) kind: Kind,
+}
+
+/// What kind of record it is; many times smaller than the record.
+pub(super) enum Kind {
+    Message { role: JsonText<'static> },
+    MadeByModel,
+    ToolOutput,
+    OtherItem,
+    GhostSnapshot,
+    Compacted,
+    Bookkeeping(JsonText<'static>),
+}
+
+impl Kind {
+    /// Makes the record, where it is wanted.
+    #[inline]
+    pub(super) fn item(self) -> RolloutItem<'static> {
+        RolloutItem::ResponseItem(match self {
+            Kind::Message { role } => {
+                ResponseItem::Message(Message { role: Some(role), ..Message::default() })
+            }
+            Kind::MadeByModel => ResponseItem::Reasoning(Reasoning::default()),
+            Kind::ToolOutput => ResponseItem::ToolOutput(ToolOutputItem::default()),
+            Kind::OtherItem => ResponseItem::Compaction(CompactionItem::default()),
+            Kind::GhostSnapshot => ResponseItem::GhostSnapshot,
+            Kind::Compacted => return RolloutItem::Compacted(Compacted::default()),
+            Kind::Bookkeeping(name) => return RolloutItem::Bookkeeping(name),
+        })
+    }
 }
 
 /// The length of a timestamp: `2026-11-21T05:39:08.357Z`.
@@ -71,7 +101,7 @@ pub(super) fn read(line: &[u8]) -> Option<Head<'_>> {
         None => (None, rest),
     };
     let rest = rest.strip_prefix(br#"type":""#)?;
-    item(rest).map(|item| Head { ordinal, timestamp, item })
+    kind(rest).map(|kind| Head { ordinal, timestamp, kind })
 }
 
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
@@ -85,24 +115,24 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// Reads on behind the quote that opens the line's type.
-fn item(text: &[u8]) -> Option<RolloutItem<'static>> {
+fn kind(text: &[u8]) -> Option<Kind> {
     if let Some(rest) = text.strip_prefix(br#"response_item","payload":{"type":""#) {
-        return response_item(rest).map(RolloutItem::ResponseItem);
+        return response_item(rest);
     }
     if let Some(rest) = text.strip_prefix(br#"event_msg","payload":{"type":""#) {
         return event(rest);
     }
-    let kind = &text[..text.iter().take(40).position(|byte| *byte == b'"')?];
-    if !text[kind.len()..].starts_with(br#"","payload":{"#) {
+    let (kind, rest) = word(text)?;
+    if !rest.starts_with(br#","payload":{"#) {
         return None;
     }
     if kind == b"compacted" {
-        return Some(RolloutItem::Compacted(Compacted::default()));
+        return Some(Kind::Compacted);
     }
-    one_of(BOOKKEEPING, kind).map(RolloutItem::Bookkeeping)
+    one_of(BOOKKEEPING, kind).map(Kind::Bookkeeping)
 }
 
-fn response_item(text: &[u8]) -> Option<ResponseItem<'static>> {
+fn response_item(text: &[u8]) -> Option<Kind> {
     let (kind, rest) = word(text)?;
     Some(match kind {
         b"message" => {
@@ -111,8 +141,7 @@ fn response_item(text: &[u8]) -> Option<ResponseItem<'static>> {
                 None => rest,
             };
             let (role, _) = word(rest.strip_prefix(br#","role":""#)?)?;
-            let role = Some(one_of(ROLES, role)?);
-            ResponseItem::Message(Message { role, ..Message::default() })
+            Kind::Message { role: one_of(ROLES, role)? }
         }
         b"function_call"
         | b"reasoning"
@@ -120,9 +149,9 @@ fn response_item(text: &[u8]) -> Option<ResponseItem<'static>> {
         | b"web_search_call"
         | b"local_shell_call"
         | b"tool_search_call"
-        | b"image_generation_call" => ResponseItem::Reasoning(Reasoning::default()),
+        | b"image_generation_call" => Kind::MadeByModel,
         b"function_call_output" | b"custom_tool_call_output" | b"tool_search_output" => {
-            ResponseItem::ToolOutput(ToolOutputItem::default())
+            Kind::ToolOutput
         }
         b"compaction"
         | b"compaction_summary"
@@ -130,32 +159,33 @@ fn response_item(text: &[u8]) -> Option<ResponseItem<'static>> {
         | b"compaction_trigger"
         | b"agent_message"
         | b"additional_tools"
-        | b"configuration_update" => ResponseItem::Compaction(CompactionItem::default()),
-        b"ghost_snapshot" => ResponseItem::GhostSnapshot,
+        | b"configuration_update" => Kind::OtherItem,
+        b"ghost_snapshot" => Kind::GhostSnapshot,
         _ => return None,
     })
 }
 
-fn event(text: &[u8]) -> Option<RolloutItem<'static>> {
+fn event(text: &[u8]) -> Option<Kind> {
     let (kind, rest) = word(text)?;
-    if kind == b"item_completed" {
-        let (_, rest) = word(rest.strip_prefix(br#","thread_id":""#)?)?;
-        let (_, rest) = word(rest.strip_prefix(br#","turn_id":""#)?)?;
-        let (item, _) = word(rest.strip_prefix(br#","item":{"type":""#)?)?;
-        if matches!(item, b"EnteredReviewMode" | b"ExitedReviewMode") {
-            return None;
+    match kind {
+        // The two that are most frequent and always wanted.
+        b"token_count" | b"user_message" => None,
+        b"item_completed" => {
+            let (_, rest) = word(rest.strip_prefix(br#","thread_id":""#)?)?;
+            let (_, rest) = word(rest.strip_prefix(br#","turn_id":""#)?)?;
+            let (item, _) = word(rest.strip_prefix(br#","item":{"type":""#)?)?;
+            let review = matches!(item, b"EnteredReviewMode" | b"ExitedReviewMode");
+            (!review).then_some(Kind::Bookkeeping(JsonText::new(b"item_completed")))
         }
-        return Some(RolloutItem::Bookkeeping(JsonText::new(b"item_completed")));
+        _ => one_of(EVENTS, kind).map(Kind::Bookkeeping),
     }
-    one_of(EVENTS, kind).map(RolloutItem::Bookkeeping)
 }
 
-/// Reads up to the quote that ends a word of few plain characters.
+/// Reads up to the quote that ends a string of ASCII.
+#[inline]
 fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().take(80).position(|byte| *byte == b'"')?;
-    let (word, rest) = text.split_at(end);
-    let plain = word.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\');
-    plain.then_some((word, &rest[1..]))
+    let end = strings::find_end(text, 0).ok().filter(|end| !end.non_ascii)?;
+    Some((&text[..end.quote], &text[end.quote + 1..]))
 }
 
 fn one_of(names: &'static [&'static str], name: &[u8]) -> Option<JsonText<'static>> {

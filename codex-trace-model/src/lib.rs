@@ -26,7 +26,7 @@ pub use diagnostic::{Code, Diagnostic};
 pub use group::{Member, SessionGroup, group};
 pub use jiff::{SignedDuration, Timestamp};
 pub use render::Tree;
-pub use session::{RolloutInput, resolve};
+pub use session::{RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
     CallEvidence, Compaction, Event, EventKind, Fate, Link, ModelCall, Provenance, Relation,
     Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,

@@ -41,6 +41,53 @@ pub fn resolve<'a>(rollouts: &[RolloutInput<'a>]) -> Trace<'a> {
         });
         builder.read(rollout);
     }
+    link(&order, builders)
+}
+
+/// One file of a session, for [`resolve_usage`].
+#[derive(Debug)]
+pub struct UsageInput<'a, I> {
+    /// What to call the file in diagnostics.
+    pub path: &'a str,
+    /// The thread, unless the file itself says otherwise.
+    pub thread_id: &'a str,
+    /// The file's lines. All but those about turns, settings and usage may
+    /// lack their content: an item of the conversation is as good as any other
+    /// of its kind (the model's, a tool's output, or whoever else's), and an
+    /// event that says nothing of turns may be no more than its name.
+    pub lines: I,
+}
+
+/// As [`resolve`], for the model calls alone: reads each file once, from front
+/// to back, and keeps none of the content. By the same rules, so that the
+/// session's usage, its model calls with their times and models, and its
+/// status come out the same. There are no tool calls and no events; subagents
+/// hang where those would not be needed to tell.
+///
+/// Returns `None` if one of the files needs more than its lines one by one:
+/// the bytes of an ancestor, or what an item says of itself. [`resolve`] reads those. Also
+/// if there is no file at all.
+pub fn resolve_usage<'a, I>(
+    rollouts: impl IntoIterator<Item = UsageInput<'a, I>>,
+) -> Option<Trace<'a>>
+where
+    I: Iterator<Item = codex_rollout::Result<codex_rollout::RolloutLine<'a>>>,
+{
+    let mut order: Vec<&str> = Vec::new();
+    let mut builders: HashMap<&str, ThreadBuilder<'a>> = HashMap::new();
+    for rollout in rollouts {
+        let builder = builders.entry(rollout.thread_id).or_insert_with(|| {
+            order.push(rollout.thread_id);
+            ThreadBuilder::outline(rollout.thread_id)
+        });
+        if !builder.read_outline(rollout.path, rollout.lines) {
+            return None;
+        }
+    }
+    (!order.is_empty()).then(|| link(&order, builders))
+}
+
+fn link<'i, 'a>(order: &[&'i str], mut builders: HashMap<&'i str, ThreadBuilder<'a>>) -> Trace<'a> {
     let threads: Vec<ResolvedThread<'a>> =
         order.iter().filter_map(|id| builders.remove(id)).map(ThreadBuilder::finish).collect();
     assert!(!threads.is_empty(), "a session has at least one file");

@@ -273,7 +273,7 @@ impl<'a> ThreadBuilder<'a> {
         first
     }
 
-    fn take_answer(&mut self, text: Option<JsonText<'a>>) -> Outcome {
+    pub(super) fn take_answer(&mut self, text: Option<JsonText<'a>>) -> Outcome {
         if let Some(open) = self.open.filter(|_| !self.in_review()) {
             self.turns[open].last_answer = text;
         }

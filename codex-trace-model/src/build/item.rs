@@ -130,6 +130,8 @@ impl<'a> ThreadBuilder<'a> {
     /// Opens a turn where the model speaks outside of any. In files that mark
     /// no turns and show no events, the user's message before it was the start.
     fn open_turn_for_model(&mut self, place: Place) {
+        // The item itself may say that it belongs to a turn that has ended.
+        self.unsure |= self.outline;
         let first = self.trailing_inputs_outside();
         let start = self.items.get(first).map_or(place, place_of);
         let turn = self.open_turn(None, false, start);
@@ -171,6 +173,9 @@ impl<'a> ThreadBuilder<'a> {
         turn: Option<usize>,
         place: Place,
     ) {
+        if self.outline {
+            return;
+        }
         if let ResponseItem::ToolOutput(output) = body {
             self.take_output(output, ix, place);
             return;

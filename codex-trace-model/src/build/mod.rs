@@ -13,6 +13,7 @@ mod lineage;
 mod model_call;
 mod output;
 mod ownership;
+mod read;
 mod stamp;
 mod tool_call;
 mod turn;
@@ -29,7 +30,6 @@ use codex_rollout::{
 use jiff::Timestamp;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::session::RolloutInput;
 use crate::span::{Event, EventKind};
 use crate::trace::{Account, History, Item, Rollout, RolloutIx};
 pub(crate) use clock::keep_within;
@@ -99,6 +99,10 @@ pub(crate) struct ThreadBuilder<'a> {
     responses: HashSet<(&'a [u8], &'a [u8])>,
     /// The last line of the first file.
     last_line: u64,
+    /// Whether lines come without their content, of which nothing is kept.
+    outline: bool,
+    /// Whether something of that content would have told more.
+    unsure: bool,
 }
 
 impl<'a> ThreadBuilder<'a> {
@@ -107,81 +111,6 @@ impl<'a> ThreadBuilder<'a> {
             thread_id: thread_id.to_owned(),
             histories: vec![History::default()],
             ..ThreadBuilder::default()
-        }
-    }
-
-    /// Reads one file of the thread; a later file is what the thread went on in.
-    pub(crate) fn read(&mut self, input: &RolloutInput<'a>) {
-        self.rollouts.push(Rollout { path: input.path.to_owned() });
-        let boundary = ownership::boundary(input.source, input.ancestor);
-        if boundary.by_time {
-            self.diagnose(
-                Code::InferredBoundary,
-                None,
-                format!(
-                    "its head is a copy of another thread's history that is not here; by the time \
-                 that the model took to answer, line {} is the thread's first own line",
-                    boundary.first_own_line
-                ),
-            );
-        }
-        if self.rollouts.len() > 1 {
-            self.close_open_turn();
-            self.check_usage();
-            self.usage = UsageTracker::default();
-            self.prompted = false;
-        }
-        let mut has_meta = false;
-        for line in input.source.lines() {
-            self.account.lines += 1;
-            if self.rollouts.len() == 1 {
-                let position =
-                    line.as_ref().map_or_else(codex_rollout::Error::position, |it| it.position);
-                self.last_line = self.last_line.max(position.line());
-            }
-            let outcome = match line {
-                Ok(line) => {
-                    let meta = !has_meta && matches!(line.item, RolloutItem::SessionMeta(_));
-                    let own = line.position.line() >= boundary.first_own_line;
-                    has_meta |= meta;
-                    if meta {
-                        self.take_meta(&line, input.ancestor)
-                    } else if own {
-                        self.take(&line)
-                    } else {
-                        self.inherit(&line)
-                    }
-                }
-                Err(err) => self.take_error(&err),
-            };
-            self.settle(outcome);
-        }
-        if !has_meta {
-            self.diagnose(
-                Code::NoMeta,
-                None,
-                "it has no session_meta line; the thread's id is \
-                 that of the file's name"
-                    .to_owned(),
-            );
-        }
-        if input.source.was_shortened() {
-            self.diagnose(
-                Code::Changed,
-                None,
-                "it became shorter while it was read; what was \
-                 lost reads as damaged lines"
-                    .to_owned(),
-            );
-        }
-    }
-
-    fn settle(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Item => self.account.items += 1,
-            Outcome::Span => self.account.spans += 1,
-            Outcome::Diagnosed => self.account.diagnosed += 1,
-            Outcome::Ignored(name) => *self.account.ignored.entry(name).or_default() += 1,
         }
     }
 
@@ -248,6 +177,10 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn take_bookkeeping(&mut self, kind: JsonText<'a>, place: Place) -> Outcome {
+        if self.outline && kind.is("agent_message") {
+            // What the model said is left out, but not that it answered.
+            return self.take_answer(Some(kind));
+        }
         // Bare rollouts (0.8 to 0.31) have a state line between responses.
         if let Some(open) = self.open.filter(|_| kind.is("state")) {
             self.mark(open, MarkKind::State, place);
@@ -339,12 +272,13 @@ impl<'a> ThreadBuilder<'a> {
     /// Adds an event to the open turn, else to the thread.
     fn push_event(&mut self, place: Place, kind: EventKind<'a>) -> Outcome {
         let event = Event { at: place.at, line: place.line, kind };
-        match self.open {
-            Some(turn) => {
-                self.turns[turn].touch(place.line, place.at);
-                self.turns[turn].events.push(event);
-            }
-            None => self.events.push(event),
+        let mut events = &mut self.events;
+        if let Some(turn) = self.open {
+            self.turns[turn].touch(place.line, place.at);
+            events = &mut self.turns[turn].events;
+        }
+        if !self.outline {
+            events.push(event);
         }
         Outcome::Span
     }

@@ -13,3 +13,4 @@ mod threads;
 mod truth;
 mod turns;
 mod usage;
+mod usage_only;

@@ -1,5 +1,381 @@
-//! From traces to bytes: one module for each format.
+//! From traces to bytes: the neutral format, and the backends, one module each,
+//! behind one trait with two halves that never mix.
+//!
+//! *Encode* turns a trace into [`Unit`]s of bytes and is pure. The *contract*
+//! says where the bytes go, how they are joined, and what the answers mean. An
+//! exporter holds no socket, starts no thread, never sleeps, never retries and
+//! knows no ledger: the delivery engine does all that, the same way for every
+//! backend.
 
 pub mod jsonl;
 mod jsonl_item;
 mod jsonl_span;
+mod unit;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use codex_trace_model::Trace;
+
+use crate::content::ContentRules;
+use crate::transport::{Compression, Header, Method, Request, Response};
+
+pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
+
+/// Every backend, in the order of `--help`.
+pub const BACKENDS: &[&Backend] = &[];
+
+/// A backend before it is connected: what the command line needs to know.
+#[derive(Debug)]
+pub struct Backend {
+    /// As given to `--to`.
+    pub name: &'static str,
+    /// Shown by `codex-trace backends`.
+    pub summary: &'static str,
+    /// The settings it reads.
+    pub settings: &'static [Setting],
+    /// Checks the settings and makes one exporter for each destination that
+    /// they name (replicas are several); sends nothing.
+    pub connect: fn(&Settings) -> Connected,
+}
+
+/// One exporter for each destination, or what is wrong with the settings.
+pub type Connected = Result<Vec<Box<dyn Exporter>>, ConfigError>;
+
+/// A setting that a backend reads, under the vendor's own name.
+#[derive(Debug)]
+pub struct Setting {
+    /// The environment variable.
+    pub env: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+}
+
+/// What a backend's [`connect`](Backend::connect) may look at: everything that
+/// comes from outside is in here, so that a test can make it up.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `--endpoint`.
+    pub endpoint: Option<String>,
+    /// `--project`: a project, an experiment, a service, as the backend has it.
+    pub project: Option<String>,
+    /// Further options of the destination, from `codex-trace.toml`.
+    pub options: std::collections::BTreeMap<String, String>,
+    /// The variables of the environment; see [`var`](Self::var).
+    pub env: Environment,
+    /// The Codex home, where live plugins keep their configuration.
+    pub codex_home: Option<std::path::PathBuf>,
+    /// The user's home directory.
+    pub home: Option<std::path::PathBuf>,
+    /// The working directory.
+    pub cwd: Option<std::path::PathBuf>,
+}
+
+/// The variables of an environment. Debug prints their names only: some of the
+/// values are secrets.
+#[derive(Clone, Default)]
+pub struct Environment(pub std::collections::BTreeMap<String, String>);
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Settings {
+    /// Returns a variable of the environment that is set and not empty.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.env.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Returns the first of several variables that is set and not empty.
+    pub fn first_var(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| self.var(name))
+    }
+}
+
+/// Turns traces into bytes, and answers into verdicts.
+pub trait Exporter: Send + Sync {
+    /// Encodes `trace` unit by unit, in a fixed order: the session or thread
+    /// itself, then each turn with everything below it.
+    ///
+    /// Pure: same trace, same rules, same units. Every text of the trace goes
+    /// through `rules`; ids and keys that Codex made do not.
+    ///
+    /// # Errors
+    ///
+    /// If a span cannot be represented. Units handed out before stay valid;
+    /// the session is reported and not tried again in this run.
+    fn encode(
+        &self,
+        trace: &Trace<'_>,
+        rules: &ContentRules,
+        units: &mut dyn FnMut(Unit),
+    ) -> Result<(), EncodeError>;
+
+    /// Returns what the backend expects of requests.
+    fn contract(&self) -> &Contract;
+
+    /// Reads the backend's answer to a request of `route`.
+    fn verdict(&self, route: usize, response: &Response) -> Verdict {
+        let _ = route;
+        Verdict::from_status(response)
+    }
+
+    /// Says what to ask before anything is sent: a project to look up or make,
+    /// limits to learn.
+    ///
+    /// Called with `None` first, then with each answer (whatever its status,
+    /// but for what [`Verdict::from_status`] would retry), until it returns
+    /// [`Preflight::Ready`]. In a dry run it is never called, so
+    /// [`contract`](Self::contract) must make sense without it.
+    ///
+    /// # Errors
+    ///
+    /// If the destination cannot be used; nothing will be sent to it.
+    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
+        let _ = answer;
+        Ok(Preflight::Ready)
+    }
+}
+
+/// The next step before anything is sent.
+#[derive(Debug)]
+pub enum Preflight {
+    /// Send this and come back with the answer.
+    Ask(Request),
+    /// Nothing more to ask.
+    Ready,
+}
+
+/// What a backend expects of requests.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// What the ledger calls the destination: backend, endpoint, project, and
+    /// whatever else makes it another place; never a secret. Changing it
+    /// uploads everybody's history a second time.
+    pub destination: String,
+    /// Where requests go; [`Unit::route`] is an index into it.
+    pub routes: Vec<Route>,
+    /// What becomes of a unit that is sent again with other content.
+    pub rewrite: Rewrite,
+    /// The oldest start that is accepted, before now. Older units are refused
+    /// before anything is sent.
+    pub max_age: Option<Duration>,
+}
+
+/// Where a kind of request goes, and how it is made up.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// What the ledger calls it: `traces`, `logs`, `info`.
+    pub name: &'static str,
+    /// The method.
+    pub method: Method,
+    /// The whole address.
+    pub url: String,
+    /// All headers but `Content-Type`, `Content-Encoding` and `Content-Length`.
+    pub headers: Vec<Header>,
+    /// The type of the body.
+    pub content_type: Cow<'static, str>,
+    /// How units become one body.
+    pub framing: Framing,
+    /// The compressions accepted, best first. None: sent as it is.
+    pub compressions: &'static [Compression],
+    /// How much fits into one request.
+    pub limits: Limits,
+}
+
+/// How pieces become one request body: `open piece (between piece)* close`.
+///
+/// Protobuf needs none of the three; a JSON array `[`, `,`, `]`; a multipart
+/// body the closing boundary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Framing {
+    /// Before the first piece.
+    pub open: Cow<'static, [u8]>,
+    /// Between two pieces.
+    pub between: Cow<'static, [u8]>,
+    /// After the last piece.
+    pub close: Cow<'static, [u8]>,
+}
+
+impl Framing {
+    /// Pieces one after the other, as protobuf has it.
+    pub const CONCATENATED: Framing = Framing::new(b"", b"", b"");
+
+    /// Makes a framing of constants.
+    pub const fn new(open: &'static [u8], between: &'static [u8], close: &'static [u8]) -> Framing {
+        Framing {
+            open: Cow::Borrowed(open),
+            between: Cow::Borrowed(between),
+            close: Cow::Borrowed(close),
+        }
+    }
+
+    /// Returns how many bytes `n` pieces of `len` bytes in all become.
+    pub fn len_of(&self, n: usize, len: usize) -> usize {
+        self.open.len() + self.close.len() + self.between.len() * n.saturating_sub(1) + len
+    }
+}
+
+/// How much fits into one request. A single piece that is larger is sent
+/// alone all the same: the backend has the last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the body before compression, framing included.
+    pub max_bytes: usize,
+    /// Pieces.
+    pub max_pieces: usize,
+    /// Spans, as the units count them.
+    pub max_spans: u32,
+}
+
+/// What becomes of a unit that is sent again with other content, because the
+/// session has grown or the mapping has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// The new content takes the place of the old or is merged into it.
+    Replaces,
+    /// The first version stays. Not sent again unless forced.
+    Ignored,
+    /// Both are kept. Not sent again unless forced.
+    Doubles,
+}
+
+/// What an answer means for the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// All of it is stored.
+    Done,
+    /// All of it was there before.
+    AlreadyThere,
+    /// Stored but for some, which are not to be sent again.
+    Partial {
+        /// How many spans (records, rows) were refused.
+        rejected: u64,
+        /// The backend's words.
+        reason: String,
+    },
+    /// Try again later.
+    Retry {
+        /// When, if the backend says so.
+        after: Option<Duration>,
+        /// The backend's words.
+        reason: String,
+    },
+    /// Too large: try again in smaller pieces.
+    Split {
+        /// The backend's words.
+        reason: String,
+    },
+    /// Something in it is not acceptable; the rest may be.
+    Reject {
+        /// The backend's words.
+        reason: String,
+    },
+    /// Nothing can be sent to this destination: a wrong key, a wrong address.
+    GiveUp {
+        /// The backend's words.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// Reads an answer by its status alone: what most backends mean by it.
+    pub fn from_status(response: &Response) -> Verdict {
+        let reason = response.reason();
+        match response.status {
+            200..300 => Verdict::Done,
+            408 | 425 | 429 | 500 | 502..=504 | 506..=599 => {
+                Verdict::Retry { after: response.retry_after, reason }
+            }
+            413 => Verdict::Split { reason },
+            401 | 403 | 404 | 405 | 407 | 410 | 501 | 505 | 300..=399 => Verdict::GiveUp { reason },
+            _ => Verdict::Reject { reason },
+        }
+    }
+}
+
+/// A setting that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Which setting, and what is wrong with it.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl ConfigError {
+    /// Says what is wrong.
+    pub fn new(message: impl Into<String>) -> ConfigError {
+        ConfigError { message: message.into(), hint: None }
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> ConfigError {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A span that a backend cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodeError {
+    /// The span's key.
+    pub span: String,
+    /// What the backend cannot hold.
+    pub what: String,
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "span `{}`: {}", self.span, self.what)
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new file in this directory is a backend and must be listed, unless
+    /// it is shared machinery.
+    #[test]
+    fn every_backend_file_is_listed() {
+        const SHARED: &[&str] = &["mod", "unit", "jsonl", "jsonl_item", "jsonl_span"];
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/exporters");
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            let listed = BACKENDS.iter().any(|backend| backend.name == stem);
+            assert!(listed || SHARED.contains(&stem), "{stem} is not in BACKENDS");
+        }
+    }
+
+    #[test]
+    fn verdicts_by_status() {
+        let verdict = |status| Verdict::from_status(&Response::new(status, "no"));
+        let reason = || "no".to_owned();
+        assert_eq!(verdict(204), Verdict::Done);
+        assert_eq!(verdict(413), Verdict::Split { reason: reason() });
+        assert_eq!(verdict(422), Verdict::Reject { reason: reason() });
+        assert_eq!(verdict(401), Verdict::GiveUp { reason: reason() });
+        // A redirect is not followed: it would carry the credentials elsewhere.
+        assert_eq!(verdict(302), Verdict::GiveUp { reason: reason() });
+        assert_eq!(verdict(503), Verdict::Retry { after: None, reason: reason() });
+    }
+}

@@ -1,0 +1,192 @@
+//! Requests, answers, and what carries them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+/// How much of an answer's text is shown to people, in bytes.
+const REASON_LEN: usize = 300;
+
+/// A request to a backend.
+#[derive(Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The whole address.
+    pub url: String,
+    /// The headers, secrets included.
+    pub headers: Vec<Header>,
+    /// The body, compressed if a header says so.
+    pub body: Vec<u8>,
+}
+
+/// Lengths, not content.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("headers", &self.headers)
+            .field("bytes", &self.body.len())
+            .finish()
+    }
+}
+
+/// The method of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Writes.
+    Post,
+    /// Writes at a known place.
+    Put,
+    /// Changes.
+    Patch,
+}
+
+impl Method {
+    /// Returns the word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+        }
+    }
+}
+
+/// A header of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The name.
+    pub name: Cow<'static, str>,
+    /// The value.
+    pub value: Value,
+}
+
+/// The value of a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// One that may be shown.
+    Plain(String),
+    /// One that may not.
+    Secret(Secret),
+}
+
+impl Header {
+    /// Makes a header that may be shown.
+    pub fn new(name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Header {
+        Header { name: name.into(), value: Value::Plain(value.into()) }
+    }
+
+    /// Makes a header that may not be shown.
+    pub fn secret(name: impl Into<Cow<'static, str>>, value: Secret) -> Header {
+        Header { name: name.into(), value: Value::Secret(value) }
+    }
+
+    /// Returns the value as it goes over the wire.
+    pub fn wire_value(&self) -> &str {
+        match &self.value {
+            Value::Plain(value) => value,
+            Value::Secret(value) => value.expose(),
+        }
+    }
+
+    /// Returns the value as people may see it.
+    pub fn shown_value(&self) -> &str {
+        match &self.value {
+            Value::Plain(value) => value,
+            Value::Secret(_) => MASK,
+        }
+    }
+}
+
+const MASK: &str = "[redacted]";
+
+/// A key or password: cannot be printed by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a secret.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// Returns the text, for the wire alone.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns another secret made of this one: `Bearer …`.
+    #[must_use]
+    pub fn map(&self, f: impl FnOnce(&str) -> String) -> Secret {
+        Secret(f(&self.0))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+/// A backend's answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, cut where it is absurdly long.
+    pub body: Vec<u8>,
+    /// What `Retry-After` asks for, from now on.
+    pub retry_after: Option<Duration>,
+}
+
+impl Response {
+    /// Makes an answer of a status and a body.
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Response {
+        Response { status, body: body.into(), ..Response::default() }
+    }
+
+    /// Returns a header by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the beginning of the body as one line of text, or the status if
+    /// there is none.
+    pub fn reason(&self) -> String {
+        let head = &self.body[..self.body.len().min(REASON_LEN)];
+        let text: String = String::from_utf8_lossy(head)
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        match text.trim() {
+            "" => format!("status {}", self.status),
+            text => text.to_owned(),
+        }
+    }
+}
+
+/// A compression of request bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// What every receiver takes.
+    Gzip,
+    /// Five times as fast, where it is taken.
+    Zstd,
+}
+
+impl Compression {
+    /// Returns the value of `Content-Encoding`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+        }
+    }
+}

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::content::Capture;
+
 /// Turn the transcripts of Codex CLI into traces
 ///
 /// PATHS are Codex homes, directories, rollout files, or ids of threads (the
@@ -29,7 +31,7 @@ pub struct GlobalArgs {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// Say more: every problem, and where the settings came from
+    /// Say more: a summary, all problems, and where the history was looked for
     #[arg(short, long, global = true)]
     pub verbose: bool,
 
@@ -66,9 +68,22 @@ pub enum Command {
     /// format codex-trace/v1, described in docs/span-schema.md.
     Convert(ConvertArgs),
     /// List sessions, newest first
+    ///
+    /// Times are UTC; a `~` marks the local time of the machine, which is all
+    /// that some versions of 2025 recorded. Turns, model calls and tool calls
+    /// are those of subagents too. Narrow terminals get fewer columns.
     List(ListArgs),
     /// Show one session as a tree
     Show(ShowArgs),
+    /// Upload sessions, skipping what is already there
+    ///
+    /// Safe to interrupt and to repeat: what a destination has acknowledged is
+    /// written to a ledger and not sent again. Secrets are redacted unless told
+    /// otherwise. Keys come from the environment or from the files that the
+    /// backend's own plugin reads.
+    Upload(Box<UploadArgs>),
+    /// Say what was uploaded, and what was not
+    Status(StatusArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -171,9 +186,132 @@ pub struct ConvertArgs {
     #[command(flatten)]
     pub content: ContentArgs,
 
+    /// What to redact.
+    #[command(flatten)]
+    pub redact: RedactArgs,
+
     /// Exit with 1 if any line could not be read
     #[arg(long)]
     pub strict: bool,
+}
+
+/// What to redact.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RedactArgs {
+    /// Put placeholders in the place of secrets [default for upload]
+    #[arg(long, overrides_with = "no_redact", help_heading = "Redaction")]
+    pub redact: bool,
+
+    /// Leave secrets where they are [default for convert]
+    #[arg(long, overrides_with = "redact", help_heading = "Redaction")]
+    pub no_redact: bool,
+
+    /// Redact what matches a regular expression, too (can be repeated)
+    #[arg(long, value_name = "REGEX[=>REPLACEMENT]", help_heading = "Redaction")]
+    pub redact_pattern: Vec<String>,
+
+    /// Redact by the `[[rule]]` tables of a TOML file (`pattern`, `replace`), too
+    #[arg(long, value_name = "FILE", help_heading = "Redaction")]
+    pub redact_rules: Option<PathBuf>,
+}
+
+/// Arguments of `upload`.
+#[derive(Debug, clap::Args)]
+pub struct UploadArgs {
+    /// Which sessions.
+    #[command(flatten)]
+    pub select: SelectArgs,
+
+    /// Backends to send to
+    #[arg(long, value_name = "BACKEND[,…]", value_delimiter = ',', required = true)]
+    pub to: Vec<String>,
+
+    /// Project to upload to, or what the backend has for one
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+
+    /// Address of the backend
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+
+    /// Send nothing; say what would be sent, or write the requests to DIR
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub dry_run: Option<Option<PathBuf>>,
+
+    /// Send again what was sent before
+    #[arg(long)]
+    pub force: bool,
+
+    /// Send what is open in a file that was not written to for this long
+    ///
+    /// Until then a session that still runs is sent up to its last complete turn.
+    #[arg(long, value_name = "AGE", default_value = "15m")]
+    pub settle: String,
+
+    /// How much content to send
+    #[arg(long, value_name = "WHAT", default_value = "full")]
+    pub capture: Capture,
+
+    /// What to redact.
+    #[command(flatten)]
+    pub redact: RedactArgs,
+
+    /// How to write content.
+    #[command(flatten)]
+    pub content: ContentArgs,
+
+    /// Most memory for what is encoded and not yet sent
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", help_heading = "Limits")]
+    pub max_memory: String,
+
+    /// Requests under way at once, for each destination
+    #[arg(long, value_name = "N", default_value_t = 4, help_heading = "Limits")]
+    pub senders: usize,
+
+    /// How long to go on trying when a destination does not answer
+    #[arg(long, value_name = "AGE", default_value = "5m", help_heading = "Limits")]
+    pub retry_for: String,
+
+    /// How long a request may take
+    #[arg(long, value_name = "AGE", default_value = "2m", help_heading = "Limits")]
+    pub timeout: String,
+
+    /// How to compress requests, where the backend takes it
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Limits")]
+    pub compress: Compress,
+
+    /// Directory of the ledger [default: $XDG_STATE_HOME/codex-trace]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Exit with 1 if any line could not be read
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// How to compress requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compress {
+    /// As the backend likes best
+    Auto,
+    /// With gzip
+    Gzip,
+    /// With zstd
+    Zstd,
+    /// Not at all
+    None,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// Print one JSON object a line, one for each destination
+    #[arg(long)]
+    pub json: bool,
+
+    /// Directory of the ledger [default: $XDG_STATE_HOME/codex-trace]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Arguments of `list`.

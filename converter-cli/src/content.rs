@@ -3,17 +3,22 @@
 
 use std::borrow::Cow;
 
+use clap::ValueEnum;
 use codex_rollout::{JsonText, RawJson};
 
+use crate::config::Content;
+use crate::redact::Redactor;
+use crate::splice;
+
 /// How much content to keep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Capture {
-    /// Everything.
+    /// Everything
     #[default]
     Full,
-    /// Prompts and answers, but not what tools were given and gave back.
+    /// Prompts and answers, but not what tools were given and gave back
     NoToolContent,
-    /// No content at all: names, lengths, times and counts stay.
+    /// No content at all: names, lengths, times and counts stay
     MetadataOnly,
 }
 
@@ -33,12 +38,14 @@ pub enum Part {
 #[derive(Debug, Default)]
 pub struct ContentRules {
     capture: Capture,
+    redactor: Option<Redactor>,
+    content: Content,
 }
 
 impl ContentRules {
-    /// Makes rules.
-    pub fn new(capture: Capture) -> ContentRules {
-        ContentRules { capture }
+    /// Makes rules that keep everything but what nobody can use.
+    pub fn new(capture: Capture, redactor: Option<Redactor>, content: Content) -> ContentRules {
+        ContentRules { capture, redactor, content }
     }
 
     /// Returns whether texts of this sort are kept at all. If not, the methods
@@ -52,26 +59,83 @@ impl ContentRules {
         }
     }
 
+    /// Returns whether reasoning that only the provider can read is kept.
+    pub fn keeps_encrypted(&self) -> bool {
+        self.content.encrypted && self.capture == Capture::Full
+    }
+
     /// Returns a string to write between the quotes of a JSON string, still in
     /// raw JSON text: borrowed if nothing in it is secret.
     pub fn json_text<'t>(&self, part: Part, text: JsonText<'t>) -> Option<Cow<'t, [u8]>> {
-        self.keeps(part).then_some(Cow::Borrowed(text.raw()))
+        self.keeps(part).then(|| self.redacted(Cow::Borrowed(text.raw())))
     }
 
-    /// Returns a JSON value as raw JSON text, with all strings in it redacted:
-    /// borrowed if nothing in it is secret.
+    /// Returns a JSON value as raw JSON text, with all strings in it redacted,
+    /// and without its encrypted parts and large images: borrowed if there is
+    /// nothing of the kind in it.
     pub fn json_value<'t>(&self, part: Part, value: RawJson<'t>) -> Option<Cow<'t, [u8]>> {
-        self.keeps(part).then_some(Cow::Borrowed(value.raw()))
+        self.keeps(part).then(|| self.redacted(splice::cut(value, self.content)))
     }
 
     /// Returns a decoded text, for what is not JSON: borrowed if it needs no
     /// decoding and nothing in it is secret.
     pub fn decoded<'t>(&self, part: Part, text: JsonText<'t>) -> Option<Cow<'t, str>> {
-        self.keeps(part).then(|| text.decode())
+        if !self.keeps(part) {
+            return None;
+        }
+        // Redacted first: what is spelled in escapes is known there.
+        Some(match self.redacted(Cow::Borrowed(text.raw())) {
+            Cow::Borrowed(raw) => JsonText::new(raw).decode(),
+            Cow::Owned(raw) => Cow::Owned(JsonText::new(&raw).decode().into_owned()),
+        })
     }
 
-    /// Returns a text that is already decoded.
+    /// Returns a text that is already decoded, redacted.
     pub fn text<'t>(&self, part: Part, text: &'t str) -> Option<Cow<'t, str>> {
-        self.keeps(part).then_some(Cow::Borrowed(text))
+        self.keeps(part).then(|| match &self.redactor {
+            Some(redactor) => redactor.text(text),
+            None => Cow::Borrowed(text),
+        })
+    }
+
+    fn redacted<'t>(&self, raw: Cow<'t, [u8]>) -> Cow<'t, [u8]> {
+        let Some(redactor) = &self.redactor else { return raw };
+        match raw {
+            Cow::Borrowed(raw) => redactor.json(raw),
+            Cow::Owned(raw) => Cow::Owned(redactor.json(&raw).into_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capture_means_the_same_for_every_method() {
+        #[rustfmt::skip]
+        let cases = [
+            (Capture::Full,          [true,  true,  true]),
+            (Capture::NoToolContent, [true,  false, true]),
+            (Capture::MetadataOnly,  [false, false, true]),
+        ];
+        for (capture, kept) in cases {
+            let rules = ContentRules::new(capture, Some(Redactor::default()), Content::default());
+            for (part, kept) in [Part::Message, Part::Tool, Part::Label].into_iter().zip(kept) {
+                let text = JsonText::new(b"x");
+                assert_eq!(rules.json_text(part, text).is_some(), kept, "{capture:?} {part:?}");
+                assert_eq!(rules.decoded(part, text).is_some(), kept, "{capture:?} {part:?}");
+                assert_eq!(rules.text(part, "x").is_some(), kept, "{capture:?} {part:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn decoded_text_is_redacted_whatever_its_escapes() {
+        let rules = ContentRules::new(Capture::Full, Some(Redactor::default()), Content::default());
+        let text = JsonText::new(br"a\nsk\u002dproj-0123456789abcdefABCDEF");
+        assert_eq!(rules.decoded(Part::Message, text).unwrap(), "a\n[SECRET_DETECTED]");
+        let text = JsonText::new(br"a\nb");
+        assert_eq!(rules.decoded(Part::Message, text).unwrap(), "a\nb");
     }
 }

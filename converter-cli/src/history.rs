@@ -117,10 +117,13 @@ fn codex_home(ui: &Ui) -> Result<PathBuf, Failure> {
         return Err(Failure::new("there is no home directory to look for `.codex` in")
             .hint("set CODEX_HOME or name a directory"));
     };
+    let from = settings.codex_home_from;
     if home.is_dir() {
+        if settings.verbose {
+            ui.say(format!("reading `{}` ({from})", home.display()));
+        }
         return Ok(home.clone());
     }
-    let from = settings.codex_home_from;
     Err(Failure::new(format!("no Codex history at `{}` ({from})", home.display()))
         .hint("set CODEX_HOME, or name a directory, a rollout file or `--codex-home DIR`"))
 }

@@ -7,16 +7,19 @@
 //! # What it promises
 //!
 //! * **Stdout carries data only**, and the same data on any number of threads.
-//! * **Transcripts are read, never written**, and nothing leaves the machine.
+//! * **Transcripts are read, never written**, and nothing leaves the machine but by
+//!   `upload`.
 //! * **Text from transcripts is escaped** before it reaches a terminal.
 //! * **One bad file does not stop the rest**; the exit code tells.
 
 pub mod account;
 pub mod args;
 pub mod axis;
+pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod content;
+pub mod delivery;
 pub mod exit;
 pub mod exporters;
 pub mod failure;
@@ -25,11 +28,15 @@ pub mod ids;
 pub mod interrupt;
 pub mod json;
 pub mod label;
+pub mod ledger;
+pub mod lock;
 pub mod ordered;
 pub mod output;
 pub mod panics;
 pub mod pipeline;
 pub mod prompt;
+pub mod redact;
+pub mod retry;
 pub mod session;
 pub mod splice;
 pub mod table;
@@ -74,7 +81,9 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(status) => status,
         Err(err) if is_broken_pipe(&err) => ExitStatus::Complete,
         Err(err) => {
-            ui.failure(&err);
+            // Every other operation says what it was about.
+            let bare = err.chain().len() == 1 && err.is::<io::Error>();
+            ui.failure(&if bare { err.context("cannot write to standard output") } else { err });
             ExitStatus::Failed
         }
     };
@@ -86,6 +95,8 @@ fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Command::Convert(args) => commands::convert::run(args, ui),
         Command::List(args) => commands::list::run(args, ui),
         Command::Show(args) => commands::show::run(args, ui),
+        Command::Upload(args) => commands::upload::run(args, ui),
+        Command::Status(args) => commands::status::run(args, ui),
         Command::Completions(args) => commands::completions::run(args, ui),
     }
 }

@@ -195,3 +195,112 @@ fn shortened(path: String) -> Diagnostic {
         text: "the file was shortened while it was read".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use codex_rollout::discover;
+    use codex_trace_model::group;
+
+    use super::*;
+
+    fn fixtures() -> History {
+        let tree: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/tree");
+        let heads = discover(&tree).map(|found| RolloutHead::read(&found.unwrap()).unwrap());
+        let heads: Vec<RolloutHead> = heads.collect();
+        let sessions = group(&heads);
+        History { heads, sessions, n_failures: 0 }
+    }
+
+    /// Runs a job on all fixtures; returns what came out, in order.
+    fn run_all(
+        history: &History,
+        jobs: usize,
+        job: impl Fn(&Trace<'_>, &Sink<'_, Outcome<String>>) -> Option<String> + Sync,
+    ) -> Vec<String> {
+        let mut seen = Vec::new();
+        let pool = pool(jobs).unwrap();
+        run(history, &pool, &AtomicBool::new(false), job, |event| {
+            seen.push(match event {
+                Event::Chunk(bytes) => String::from_utf8(bytes).unwrap(),
+                Event::End(Ok(value)) => value.unwrap_or_else(|| "nothing".to_owned()),
+                Event::End(Err(Lost::Fault { session_id, message })) => {
+                    format!("{session_id} lost: {message}")
+                }
+                Event::End(Err(Lost::Unreadable(odd))) => format!("unreadable: {odd:?}"),
+            });
+            Ok::<_, ()>(())
+        })
+        .unwrap();
+        seen
+    }
+
+    #[test]
+    fn comes_out_in_order_whatever_is_ready_first() {
+        let history = fixtures();
+        let expected: Vec<String> = history
+            .sessions
+            .iter()
+            .flat_map(|session| {
+                ["output of ", "end of "].map(|of| format!("{of}{}", session.root_thread_id))
+            })
+            .collect();
+        for jobs in [1, 2, 8] {
+            let seen = run_all(&history, jobs, |trace, sink| {
+                let mut buffer = format!("output of {}", trace.session_id()).into_bytes();
+                assert!(sink.finish(&mut buffer));
+                Some(format!("end of {}", trace.session_id()))
+            });
+            assert_eq!(seen, expected, "{jobs} threads");
+        }
+    }
+
+    #[test]
+    fn a_fault_costs_one_session() {
+        panics::quiet_when_caught();
+        let history = fixtures();
+        let bad = history.sessions[3].root_thread_id.clone();
+        let seen = run_all(&history, 2, |trace, _| {
+            assert!(trace.session_id() != bad, "this one is bad");
+            Some("fine".to_owned())
+        });
+        assert_eq!(seen.len(), history.sessions.len());
+        for (nth, seen) in seen.iter().enumerate() {
+            if nth == 3 {
+                let start = format!("{bad} lost: this one is bad (");
+                assert!(seen.starts_with(&start), "{seen}");
+            } else {
+                assert_eq!(seen, "fine");
+            }
+        }
+    }
+
+    #[test]
+    fn once_nobody_takes_any_more_nothing_is_made() {
+        let history = fixtures();
+        let pool = pool(2).unwrap();
+        let made = AtomicUsize::new(0);
+        let job = |_: &Trace<'_>, sink: &Sink<'_, Outcome<()>>| {
+            made.fetch_add(1, Ordering::Relaxed);
+            while sink.finish(&mut vec![b'x'; CHUNK]) {}
+            None
+        };
+        let result = run(&history, &pool, &AtomicBool::new(false), job, |_| Err("enough"));
+        assert_eq!(result, Err("enough"));
+        assert!(made.into_inner() <= 2, "only what was under way");
+    }
+
+    #[test]
+    fn an_interrupt_leaves_out_what_has_not_begun() {
+        let history = fixtures();
+        let pool = pool(2).unwrap();
+        let job = |_: &Trace<'_>, _: &Sink<'_, Outcome<()>>| Some(());
+        let mut n_done = 0;
+        let result = run(&history, &pool, &AtomicBool::new(true), job, |event| {
+            n_done += usize::from(matches!(event, Event::End(Ok(Some(())))));
+            Ok::<_, ()>(())
+        });
+        assert_eq!((result, n_done), (Ok(()), 0));
+    }
+}

@@ -1,6 +1,7 @@
 //! Content on its way from a transcript into other JSON: copied as it is,
 //! except for what only the provider can read and for large inline images.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use base64::Engine;
@@ -17,22 +18,27 @@ const STEP: usize = 4 << 12;
 
 /// Appends a value, without its encrypted parts and its large images.
 pub fn value(raw: RawJson<'_>, content: Content, out: &mut Vec<u8>) {
+    out.extend_from_slice(&cut(raw, content));
+}
+
+/// Returns a value without its encrypted parts and its large images: borrowed
+/// if it has none.
+pub fn cut(raw: RawJson<'_>, content: Content) -> Cow<'_, [u8]> {
     let bytes = raw.raw();
     let encrypted = !content.encrypted && memmem::find(bytes, b"encrypted_content").is_some();
     let images = bytes.len() > content.max_image_bytes && memmem::find(bytes, b"base64,").is_some();
     // Only the whole-file rollouts of the first CLI have line breaks in a value.
     let breaks = memchr::memchr2(b'\n', b'\r', bytes).is_some();
     if !(encrypted || images || breaks) {
-        out.extend_from_slice(bytes);
-        return;
+        return Cow::Borrowed(bytes);
     }
-    let start = out.len();
-    if copy(&mut raw.cursor(), content, out).is_err() {
+    let mut out = Vec::new();
+    if copy(&mut raw.cursor(), content, &mut out).is_err() {
         // The reader has checked it before; should we disagree, say nothing
         // rather than something broken.
-        out.truncate(start);
-        out.extend_from_slice(b"null");
+        return Cow::Borrowed(b"null");
     }
+    Cow::Owned(out)
 }
 
 /// Appends a string that may be an image.

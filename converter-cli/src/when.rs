@@ -33,7 +33,8 @@ pub fn parse(text: &str, edge: Edge, now: Timestamp) -> Option<Timestamp> {
     utc(text.parse::<DateTime>().ok()?)
 }
 
-fn parse_age(text: &str) -> Option<SignedDuration> {
+/// Reads a length of time: `90s`, `15m`, `24h`, `7d`, `2w`.
+pub fn parse_age(text: &str) -> Option<SignedDuration> {
     let unit = text.chars().last()?;
     let number: i64 = text.strip_suffix(unit)?.parse().ok().filter(|number| *number >= 0)?;
     let seconds = match unit {

@@ -1,5 +1,6 @@
 //! `codex-trace convert`
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use codex_trace_model::{Code, Trace};
@@ -11,6 +12,7 @@ use crate::exit::ExitStatus;
 use crate::exporters::jsonl;
 use crate::output::{Directory, Target, Writer};
 use crate::pipeline::{self, Event, Sink};
+use crate::redact::Redactor;
 use crate::ui::Ui;
 use crate::{history, interrupt};
 
@@ -42,6 +44,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     if !writer.is_terminal() {
         ui.start("converting", history.sessions.len());
     }
+    let redactor = super::upload::redactor(&args.redact, false)?;
     let encode = |trace: &Trace<'_>, sink: &Sink<'_, _>| {
         if !selection.takes(trace) {
             return None;
@@ -49,15 +52,24 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         let mut account = Account::of(trace);
         let mut failed = None;
         let mut buffer = Vec::new();
+        let encode = |buffer: &mut Vec<u8>, pass: &mut dyn FnMut(&mut Vec<u8>) -> bool| {
+            let mut redacted = 0;
+            jsonl::encode(trace, content, buffer, |buffer| {
+                redact_from(redacted, redactor.as_ref(), buffer);
+                let go_on = pass(buffer);
+                redacted = buffer.len();
+                go_on
+            });
+        };
         if let Some(directory) = &directory {
             let written = directory.write(trace.session_id(), |file| {
-                jsonl::encode(trace, content, &mut buffer, |buffer| file.pass(buffer));
+                encode(&mut buffer, &mut |buffer| file.pass(buffer));
                 file.finish(&mut buffer)
             });
             failed = written.err();
             account.failed += usize::from(failed.is_some());
         } else {
-            jsonl::encode(trace, content, &mut buffer, |buffer| sink.pass(buffer));
+            encode(&mut buffer, &mut |buffer| sink.pass(buffer));
             sink.finish(&mut buffer);
         }
         Some(Converted { account, failed })
@@ -88,4 +100,14 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     total.tell("converted", &history, &selection, ui);
     Ok(total.status(args.strict && total.n_of(&[Code::BadLine]) > 0))
+}
+
+/// Redacts the lines from `start` on: any text in them, whatever its field.
+fn redact_from(start: usize, redactor: Option<&Redactor>, buffer: &mut Vec<u8>) {
+    if let Some(redactor) = redactor
+        && let Cow::Owned(redacted) = redactor.json(&buffer[start..])
+    {
+        buffer.truncate(start);
+        buffer.extend_from_slice(&redacted);
+    }
 }

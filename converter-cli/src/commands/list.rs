@@ -75,6 +75,7 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     out.flush()?;
     if interrupted.load(std::sync::atomic::Ordering::Relaxed) {
+        ui.warn("interrupted: the list is not complete");
         return Ok(ExitStatus::Interrupted);
     }
     if args.problems && rows.is_empty() && total.sessions > 0 {

@@ -4,3 +4,5 @@ pub mod completions;
 pub mod convert;
 pub mod list;
 pub mod show;
+pub mod status;
+pub mod upload;

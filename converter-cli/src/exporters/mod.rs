@@ -369,13 +369,13 @@ mod tests {
     #[test]
     fn verdicts_by_status() {
         let verdict = |status| Verdict::from_status(&Response::new(status, "no"));
-        let reason = || "no".to_owned();
+        let reason = |status: u16| format!("status {status}: no");
         assert_eq!(verdict(204), Verdict::Done);
-        assert_eq!(verdict(413), Verdict::Split { reason: reason() });
-        assert_eq!(verdict(422), Verdict::Reject { reason: reason() });
-        assert_eq!(verdict(401), Verdict::GiveUp { reason: reason() });
+        assert_eq!(verdict(413), Verdict::Split { reason: reason(413) });
+        assert_eq!(verdict(422), Verdict::Reject { reason: reason(422) });
+        assert_eq!(verdict(401), Verdict::GiveUp { reason: reason(401) });
         // A redirect is not followed: it would carry the credentials elsewhere.
-        assert_eq!(verdict(302), Verdict::GiveUp { reason: reason() });
-        assert_eq!(verdict(503), Verdict::Retry { after: None, reason: reason() });
+        assert_eq!(verdict(302), Verdict::GiveUp { reason: reason(302) });
+        assert_eq!(verdict(503), Verdict::Retry { after: None, reason: reason(503) });
     }
 }

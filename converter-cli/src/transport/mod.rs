@@ -1,8 +1,43 @@
 //! Requests, answers, and what carries them.
 
+mod compress;
+mod dir;
+mod http;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
+
+pub use compress::compress;
+pub use dir::{Discard, RequestDir};
+pub use http::Http;
+
+/// Carries requests. Blocks; is used by several threads at once.
+pub trait Transport: Send + Sync {
+    /// Sends a request and waits for the answer, whatever its status.
+    ///
+    /// # Errors
+    ///
+    /// If there is no whole answer. What was sent may have arrived all the same.
+    fn send(&self, request: &Request) -> Result<Response, NoAnswer>;
+}
+
+/// There is no answer to a request, or not all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAnswer {
+    /// Why, for people.
+    pub reason: String,
+    /// Whether another attempt could do better.
+    pub retry: bool,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for NoAnswer {}
 
 /// How much of an answer's text is shown to people, in bytes.
 const REASON_LEN: usize = 300;
@@ -157,8 +192,7 @@ impl Response {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns the beginning of the body as one line of text, or the status if
-    /// there is none.
+    /// Returns the status and the beginning of the body, as one line of text.
     pub fn reason(&self) -> String {
         let head = &self.body[..self.body.len().min(REASON_LEN)];
         let text: String = String::from_utf8_lossy(head)
@@ -167,7 +201,7 @@ impl Response {
             .collect();
         match text.trim() {
             "" => format!("status {}", self.status),
-            text => text.to_owned(),
+            text => format!("status {}: {text}", self.status),
         }
     }
 }

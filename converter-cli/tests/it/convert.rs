@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -263,4 +264,107 @@ fn one_file_that_cannot_be_read_does_not_stop_the_rest() {
         "{}",
         run.stderr
     );
+}
+
+/// Every reference of every line leads somewhere: parents before children,
+/// items of the right kind, windows into histories that are there.
+#[test]
+fn references_lead_somewhere() {
+    let env = TestEnv::new();
+    let run = env.run(&["convert".as_ref(), testdata("homes").as_os_str()]);
+    let mut threads: HashMap<String, Value> = HashMap::new();
+    let mut items: HashMap<String, Vec<Value>> = HashMap::new();
+    let mut spans: HashMap<(String, String), Value> = HashMap::new();
+    let text = |value: &Value| value.as_str().map(str::to_owned).expect("a string");
+    let (mut n_crossings, mut n_replaced) = (0, 0);
+    for line in run.json() {
+        if line["type"] == "trace" {
+            // A thread is in one session only; duplicates across homes begin anew.
+            (threads, items, spans) = Default::default();
+            for thread in line["threads"].as_array().expect("threads") {
+                threads.insert(text(&thread["thread_id"]), thread.clone());
+            }
+            continue;
+        }
+        let thread_id = text(&line["thread_id"]);
+        let thread = &threads[&thread_id];
+        let of_thread = items.entry(thread_id.clone()).or_default();
+        if line["type"] == "item" {
+            assert_eq!(line["index"], of_thread.len(), "items are numbered without gaps");
+            of_thread.push(line);
+            continue;
+        }
+        assert_eq!(thread["n_items"], of_thread.len());
+        let item = |ix: &Value| {
+            &of_thread[usize::try_from(ix.as_u64().expect("an index")).expect("small")]
+        };
+        let parent_thread = line.get("parent_thread_id").map_or(thread_id.clone(), text);
+        n_crossings += usize::from(parent_thread != thread_id);
+        match line.get("parent_key") {
+            Some(key) => assert!(spans.contains_key(&(parent_thread, text(key))), "{line}"),
+            None => assert_eq!((spans.len(), &line["kind"]), (0, &json!("thread")), "{line}"),
+        }
+        let attributes = &line["attributes"];
+        if let Some(window) = attributes.get("window") {
+            let history =
+                usize::try_from(window["history"].as_u64().expect("an index")).expect("small");
+            let history = &thread["histories"][history];
+            assert!(history["from"].as_u64() <= window["end"].as_u64(), "{line}");
+            n_replaced += usize::from(history.get("replaced_by").is_some());
+        }
+        for ix in attributes["output"].as_array().into_iter().flatten() {
+            assert_ne!(item(ix)["role"], "user", "what a model says is not the user's: {line}");
+        }
+        for ix in attributes["input"].as_array().into_iter().flatten() {
+            assert!(
+                ["message", "agent_message"].contains(&text(&item(ix)["kind"]).as_str()),
+                "{line}"
+            );
+        }
+        if let Some(ix) = attributes.get("output_item") {
+            assert_eq!(item(ix)["kind"], "tool_output", "{line}");
+            assert_eq!(item(ix).get("call_id"), attributes.get("call_id"), "{line}");
+        }
+        let before = spans.insert((thread_id, text(&line["key"])), line);
+        assert!(before.is_none(), "a key came up twice: {before:?}");
+    }
+    assert!(n_crossings >= 6, "the homes hold {n_crossings} subagents");
+    assert!(n_replaced >= 3, "{n_replaced} calls saw a compacted history");
+}
+
+/// The first Codex CLI wrote one indented document: no line break of it may
+/// come between those of the output.
+#[test]
+fn a_document_of_the_first_cli_becomes_lines() {
+    let env = TestEnv::new();
+    let document = json!({
+        "session": {"timestamp": "2025-05-02T10:11:12.345Z", "id": ID, "instructions": ""},
+        "items": [
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "a\nb"}]},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "c"}]},
+        ],
+    });
+    let name = format!("rollout-2025-05-02-{ID}.json");
+    env.write(&name, format!("{document:#}"));
+    let run = env.run(&["convert", &name]);
+    let lines = run.json();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(lines[0]["session_id"], ID);
+    assert_eq!(lines[1]["content"], json!([{"type": "input_text", "text": "a\nb"}]));
+    assert_eq!(lines[2]["content"], json!([{"type": "output_text", "text": "c"}]));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told() {
+    let (env, _) = one_session();
+    for args in [&["convert"][..], &["list"], &["show", ID], &["completions", "bash"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let run = env.finish(env.command(args).stdout(full));
+        run.is(
+            2,
+            "",
+            "error: cannot write to standard output: No space left on device (os error 28)\n",
+        );
+    }
 }

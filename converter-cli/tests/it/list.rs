@@ -147,6 +147,27 @@ fn paths_are_homes_directories_files_ids_and_lists_of_them() {
 }
 
 #[test]
+fn a_list_of_paths_can_come_through_a_pipe() {
+    let env = two_sessions();
+    let list = env.write("list.txt", format!("{NEW}\n"));
+    let mut command = env.command(&["list", "--json", "--files-from", "-"]);
+    let run = env.finish(command.stdin(std::fs::File::open(list).expect("the list")));
+    assert_eq!((run.code, run.json().len()), (Some(0), 1));
+    assert_eq!(run.json()[0]["session_id"], NEW);
+}
+
+#[test]
+fn a_relative_directory_is_one_below_the_current() {
+    let env = TestEnv::new();
+    let here = env.dir().display().to_string();
+    let text = small_rollout(OLD, "2026-11-20T05:00", "x").replace("/home/u/work", &here);
+    env.write(&format!(".codex/{}", place("2026-11-20T05-00-00", OLD)), text);
+    for (dir, n) in [(".", 1), ("small", 1), ("other", 0)] {
+        assert_eq!(env.run(&["list", "--json", "--cwd", dir]).json().len(), n, "{dir}");
+    }
+}
+
+#[test]
 fn a_subagent_is_part_of_its_session_and_its_id_finds_it() {
     let env = TestEnv::new();
     let home = testdata("homes/s144");

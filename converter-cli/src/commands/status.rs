@@ -1,0 +1,71 @@
+//! `codex-trace status`
+
+use std::io::Write;
+
+use crate::args::StatusArgs;
+use crate::config;
+use crate::exit::ExitStatus;
+use crate::json;
+use crate::ledger::{Ledger, Standing};
+use crate::text::count;
+use crate::ui::Ui;
+
+/// Says how things stand with every destination.
+///
+/// # Errors
+///
+/// If the ledger cannot be read.
+pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
+    let dir = config::state_dir(args.state_dir.as_deref(), ui.settings())?;
+    let standings = match Ledger::open_existing(&dir)? {
+        Some(ledger) => ledger.standings()?,
+        None => Vec::new(),
+    };
+    let mut out = ui.out();
+    for standing in &standings {
+        if args.json {
+            let mut line = Vec::new();
+            write_json(standing, &mut line);
+            line.push(b'\n');
+            out.write_all(&line)?;
+        } else {
+            write_text(standing, &mut out)?;
+        }
+    }
+    out.flush()?;
+    if standings.is_empty() {
+        ui.say(format!("nothing was uploaded yet, as far as `{}` knows", dir.display()));
+    }
+    Ok(ExitStatus::Complete)
+}
+
+fn write_json(standing: &Standing, out: &mut Vec<u8>) {
+    json::object(out, |o| {
+        o.put("destination", &standing.destination);
+        o.put("sent", standing.sent);
+        o.put("pending", standing.pending);
+        o.put("failed", standing.failed);
+        o.array("reasons", &standing.reasons, |(reason, n), out| {
+            json::object(out, |o| {
+                o.put("reason", reason);
+                o.put("units", *n);
+            });
+        });
+    });
+}
+
+fn write_text(standing: &Standing, out: &mut impl Write) -> std::io::Result<()> {
+    let number = |n| usize::try_from(n).unwrap_or(usize::MAX);
+    writeln!(
+        out,
+        "{}: {} sent, {} pending, {} failed",
+        crate::text::escape(&standing.destination),
+        count(number(standing.sent), "unit"),
+        standing.pending,
+        standing.failed
+    )?;
+    for (reason, n) in &standing.reasons {
+        writeln!(out, "  {n} × {}", crate::text::escape(reason))?;
+    }
+    Ok(())
+}

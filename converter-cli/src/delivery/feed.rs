@@ -1,0 +1,250 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use codex_rollout::RolloutHead;
+use codex_trace_model::{Code, SessionGroup, Timestamp, Trace};
+use sha2::{Digest, Sha256};
+
+use crate::delivery::Engine;
+use crate::delivery::session::{InFlight, Session};
+use crate::exporters::{Fingerprint, Rewrite, Unit, Waits};
+use crate::failure::Failure;
+use crate::ledger::{Entry, FileStamp, Known, Outcome};
+use crate::{panics, pipeline};
+
+/// How much of a file's beginning tells it from another, in bytes.
+const HEAD: u64 = 4 << 10;
+
+/// What to do with a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    Send,
+    /// It is there, byte by byte.
+    Already,
+    /// An older version of it is there, and cannot be replaced.
+    Keep,
+    /// It may still change.
+    Hold,
+    TooOld,
+}
+
+impl Engine<'_> {
+    /// Resolves and encodes sessions until there are none left.
+    pub(super) fn feed_all(&self, next: &AtomicUsize) {
+        while let Some(session) =
+            self.run.history.sessions.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            if self.queue.is_stopped() || self.interrupted() {
+                self.account().cut_short = true;
+                return;
+            }
+            match panics::catch(|| self.feed(session)) {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => return self.fail(failure),
+                Err(fault) => {
+                    let what = format!("session {}: {fault}", session.root_thread_id);
+                    self.account().faults.push(what);
+                }
+            }
+            (self.run.step)();
+        }
+    }
+
+    fn feed(&self, group: &SessionGroup) -> Result<(), Failure> {
+        let heads: Vec<_> =
+            group.members.iter().map(|member| &self.run.history.heads[member.head]).collect();
+        let files = heads.iter().filter_map(|head| self.stamp(head)).collect::<Vec<_>>();
+        let destination = &self.exporter.contract().destination;
+        if let Some(ledger) = self.run.ledger
+            && files.len() == heads.len()
+            && !self.run.options.force
+            && ledger.unchanged(destination, &files)?
+        {
+            self.account().unchanged += 1;
+            return Ok(());
+        }
+        let young = heads.iter().any(|head| self.is_young(head));
+        let read = pipeline::with_trace(self.run.history, group, |trace| {
+            if (self.run.wanted)(trace) {
+                self.count_oddities(trace);
+                self.encode(trace, files, young)
+            } else {
+                Ok(())
+            }
+        });
+        match read {
+            Ok(result) => result,
+            Err(diagnostics) => {
+                self.account().unreadable += diagnostics.len();
+                Ok(())
+            }
+        }
+    }
+
+    fn count_oddities(&self, trace: &Trace<'_>) {
+        let n_of = |code| trace.diagnostics.iter().filter(|it| it.code == code).count();
+        let mut account = self.account();
+        account.unreadable += n_of(Code::Unreadable);
+        account.bad_lines += n_of(Code::BadLine);
+    }
+
+    fn encode(&self, trace: &Trace<'_>, files: Vec<FileStamp>, young: bool) -> Result<(), Failure> {
+        let session = Arc::new(Session::new(files));
+        let mut known: HashMap<String, Known> = HashMap::new();
+        let mut result = Ok(());
+        let encoded = self.exporter.encode(trace, self.run.rules, &mut |unit| {
+            if result.is_ok() {
+                result = self.take(unit, &session, &mut known, young);
+            }
+        });
+        if let Err(err) = encoded {
+            let mut account = self.account();
+            account.faults.push(format!("session {}: {err}", trace.session_id()));
+            // Its files must be looked at again.
+            session.miss(&crate::exporters::UnitKey {
+                thread_id: trace.session_id().to_owned(),
+                turn: None,
+            });
+        }
+        result?;
+        let mut files = Vec::new();
+        self.proceed(session.encoded(), &mut files);
+        self.record(&[], &files);
+        Ok(())
+    }
+
+    /// Takes a unit as it comes out of the encoder.
+    fn take(
+        &self,
+        unit: Unit,
+        session: &Arc<Session>,
+        known: &mut HashMap<String, Known>,
+        young: bool,
+    ) -> Result<(), Failure> {
+        if unit.pieces.is_empty() {
+            return Ok(());
+        }
+        if self.queue.is_stopped() {
+            session.miss(&unit.key);
+            self.account().cut_short = true;
+            return Ok(());
+        }
+        let fingerprint = unit.fingerprint();
+        let contract = self.exporter.contract();
+        let thread = match known.entry(unit.key.thread_id.clone()) {
+            MapEntry::Occupied(entry) => entry.into_mut(),
+            MapEntry::Vacant(entry) => entry.insert(match self.run.ledger {
+                Some(ledger) => ledger.known(&contract.destination, &unit.key.thread_id)?,
+                None => Known::new(),
+            }),
+        };
+        let place = (
+            unit.key.turn.clone().unwrap_or_default(),
+            contract.routes[unit.route].name.to_owned(),
+        );
+        match self.decide(&unit, fingerprint, thread.get(&place).copied(), young) {
+            Decision::Send => self.enqueue(unit, fingerprint, session),
+            Decision::Already => self.account().already += 1,
+            Decision::Keep => self.account().kept += 1,
+            Decision::Hold => {
+                self.account().open += 1;
+                self.withhold(unit, fingerprint, session, "still open");
+            }
+            Decision::TooOld => {
+                self.account().too_old += 1;
+                self.withhold(unit, fingerprint, session, "older than the destination accepts");
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(
+        &self,
+        unit: &Unit,
+        fingerprint: Fingerprint,
+        known: Option<(Fingerprint, Outcome)>,
+        young: bool,
+    ) -> Decision {
+        let options = self.run.options;
+        let contract = self.exporter.contract();
+        if let Some((before, Outcome::Sent)) = known
+            && !options.force
+        {
+            if before == fingerprint {
+                return Decision::Already;
+            }
+            if contract.rewrite != Rewrite::Replaces {
+                return Decision::Keep;
+            }
+        }
+        if young && !unit.complete {
+            return Decision::Hold;
+        }
+        let age = unit.starts_at.map(|at| options.now.duration_since(at));
+        let too_old = age
+            .and_then(|age| Duration::try_from(age).ok())
+            .is_some_and(|age| contract.max_age.is_some_and(|max_age| age > max_age));
+        if too_old { Decision::TooOld } else { Decision::Send }
+    }
+
+    /// Notes that a unit is not sent in this run.
+    fn withhold(&self, unit: Unit, fingerprint: Fingerprint, session: &Session, why: &str) {
+        session.miss(&unit.key);
+        let route = self.exporter.contract().routes[unit.route].name;
+        let note = Some(why.to_owned());
+        let key = unit.key;
+        self.record(&[Entry { key, route, fingerprint, outcome: Outcome::Pending, note }], &[]);
+    }
+
+    /// Puts a unit into the queue, as soon as there is room.
+    fn enqueue(&self, unit: Unit, fingerprint: Fingerprint, session: &Arc<Session>) {
+        let waits = unit.waits;
+        if !self.queue.reserve(unit.body.len()) {
+            session.miss(&unit.key);
+            self.account().cut_short = true;
+            return;
+        }
+        let limits = self.exporter.contract().routes[unit.route].limits;
+        let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session)));
+        if waits == Waits::No {
+            session.begin(&flight.unit.key);
+            flight.slices(&limits).into_iter().for_each(|slice| self.queue.push(slice));
+        } else {
+            let mut files = Vec::new();
+            self.proceed(session.wait(flight), &mut files);
+        }
+    }
+
+    /// Whether a file may still be written to.
+    fn is_young(&self, head: &RolloutHead) -> bool {
+        let Ok(modified) = head.rollout.path.metadata().and_then(|it| it.modified()) else {
+            return false;
+        };
+        let Ok(modified) = Timestamp::try_from(modified) else { return false };
+        let age = self.run.options.now.duration_since(modified);
+        // A time that is yet to come is young too.
+        Duration::try_from(age).map_or(true, |age| age < self.run.options.settle)
+    }
+
+    /// Returns what tells whether a file has changed, or how it is encoded.
+    fn stamp(&self, head: &RolloutHead) -> Option<FileStamp> {
+        let path = &head.rollout.path;
+        let mut file = std::fs::File::open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        let modified = Timestamp::try_from(metadata.modified().ok()?).ok()?;
+        let mut beginning = Vec::new();
+        file.by_ref().take(HEAD).read_to_end(&mut beginning).ok()?;
+        let mut hasher = Sha256::new();
+        hasher.update(metadata.len().to_le_bytes());
+        hasher.update(modified.as_nanosecond().to_le_bytes());
+        hasher.update(&self.run.options.encoding);
+        hasher.update([0]);
+        hasher.update(&beginning);
+        let path = std::path::absolute(path).ok()?.display().to_string();
+        Some(FileStamp { path, stamp: hasher.finalize().into() })
+    }
+}

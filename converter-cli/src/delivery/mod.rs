@@ -1,0 +1,268 @@
+//! Delivers a history to destinations: resolves and encodes sessions, joins
+//! units into requests, sends, tries again, isolates what is refused, records.
+//!
+//! Each destination has a pipeline of its own: workers that compute, a queue
+//! bounded in bytes, senders that block on the network. So a destination that
+//! is slow or dead holds up nobody else; the price is that a session is
+//! resolved once for each destination, which is the cheap part. When a
+//! destination does not recover, its pipeline stops taking sessions: they
+//! remain for the next run.
+//!
+//! A unit is recorded after it is acknowledged, and only then. Killed at any
+//! moment, the next run sends at most what was under way once more, with the
+//! same ids.
+
+mod account;
+mod dead_letter;
+mod feed;
+mod queue;
+mod send;
+mod session;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use codex_trace_model::{Timestamp, Trace};
+
+use crate::clock::Clock;
+use crate::content::ContentRules;
+use crate::exporters::Exporter;
+use crate::failure::Failure;
+use crate::history::History;
+use crate::ledger::{Entry, FileStamp, Ledger, Outcome};
+use crate::pipeline;
+use crate::retry::{Pace, RetryPolicy};
+use crate::transport::{Compression, Transport};
+
+pub use account::{Account, status};
+pub use dead_letter::DeadLetters;
+use queue::Queue;
+use session::{InFlight, Ready};
+
+/// How to deliver.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Threads that resolve and encode, for each destination.
+    pub jobs: usize,
+    /// Requests under way at once, for each destination.
+    pub senders: usize,
+    /// Bytes of encoded units held at once, for all destinations together.
+    pub max_memory: usize,
+    /// How long a file must have been left alone before what is open in it
+    /// counts as final.
+    pub settle: Duration,
+    /// Whether to send what was sent before.
+    pub force: bool,
+    /// Whether nothing is really sent, nor recorded.
+    pub dry_run: bool,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// The time of the run.
+    pub now: Timestamp,
+    /// Which compressions may be used, of those that a backend takes.
+    pub compressions: Vec<Compression>,
+    /// What else the encoded bytes depend on, so that a change of it makes
+    /// unchanged files be looked at again.
+    pub encoding: String,
+}
+
+/// A place to deliver to.
+pub struct Destination {
+    /// The backend's name.
+    pub name: String,
+    /// How to encode, and what the answers mean.
+    pub exporter: Box<dyn Exporter>,
+    /// How to get there.
+    pub transport: Box<dyn Transport>,
+}
+
+/// What all destinations share.
+#[derive(Clone, Copy)]
+pub struct Run<'r> {
+    /// What to deliver.
+    pub history: &'r History,
+    /// Which sessions of it are wanted.
+    pub wanted: &'r (dyn Fn(&Trace<'_>) -> bool + Sync),
+    /// What may leave the machine.
+    pub rules: &'r ContentRules,
+    /// What was delivered before; absent before the first time, in a dry run.
+    pub ledger: Option<&'r Ledger>,
+    /// Where to note what was refused.
+    pub dead_letters: &'r DeadLetters,
+    /// How.
+    pub options: &'r Options,
+    /// Set once the user wants it to end: what is under way is finished.
+    pub interrupted: &'r AtomicBool,
+    /// Called for each session done with, by each destination.
+    pub step: &'r (dyn Fn() + Sync),
+}
+
+/// Delivers to every destination at once; returns what became of it, in the
+/// same order.
+///
+/// # Errors
+///
+/// If the ledger cannot be read or written: to go on would be to forget what
+/// was sent. Everything sent and recorded before stays so.
+pub fn run(run: &Run<'_>, destinations: Vec<Destination>) -> Result<Vec<Account>, Failure> {
+    let budget = run.options.max_memory / destinations.len().max(1);
+    let results: Vec<Result<Account, Failure>> = std::thread::scope(|scope| {
+        let started: Vec<_> = destinations
+            .into_iter()
+            .map(|destination| scope.spawn(move || deliver(run, destination, budget)))
+            .collect();
+        let joined = started.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined
+            .map(|result| result.unwrap_or_else(|fault| std::panic::resume_unwind(fault)))
+            .collect()
+    });
+    results.into_iter().collect()
+}
+
+fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result<Account, Failure> {
+    let name = destination.name.clone();
+    if !run.options.dry_run
+        && let Err(reason) = send::preflight(run, &mut destination)
+    {
+        let unreadable = run.history.n_failures;
+        return Ok(Account { name, down: Some(reason), unreadable, ..Account::default() });
+    }
+    let pool = pipeline::pool(run.options.jobs).map_err(|err| Failure::new(format!("{err:#}")))?;
+    let engine = Engine::new(run, &destination, budget);
+    std::thread::scope(|scope| {
+        for _ in 0..run.options.senders {
+            scope.spawn(|| engine.send_all());
+        }
+        let next = AtomicUsize::new(0);
+        pool.in_place_scope(|scope| {
+            for _ in 0..run.options.jobs {
+                scope.spawn(|_| engine.feed_all(&next));
+            }
+        });
+        engine.queue.close();
+    });
+    engine.finish()
+}
+
+/// The pipeline of one destination.
+struct Engine<'e> {
+    run: &'e Run<'e>,
+    exporter: &'e dyn Exporter,
+    transport: &'e dyn Transport,
+    queue: Queue,
+    clock: Clock,
+    pace: Mutex<Flow>,
+    flow_changed: Condvar,
+    account: Mutex<Account>,
+    /// The ledger's failure, which ends everything.
+    failure: Mutex<Option<Failure>>,
+    /// Requests that the destination took.
+    n_good: AtomicUsize,
+}
+
+/// How fast it goes.
+struct Flow {
+    pace: Pace,
+    under_way: usize,
+}
+
+impl<'e> Engine<'e> {
+    fn new(run: &'e Run<'e>, destination: &'e Destination, budget: usize) -> Engine<'e> {
+        Engine {
+            run,
+            exporter: &*destination.exporter,
+            transport: &*destination.transport,
+            queue: Queue::new(budget),
+            clock: Clock::start(),
+            pace: Mutex::new(Flow { pace: Pace::new(run.options.senders), under_way: 0 }),
+            flow_changed: Condvar::new(),
+            account: Mutex::new(Account {
+                name: destination.name.clone(),
+                unreadable: run.history.n_failures,
+                ..Account::default()
+            }),
+            failure: Mutex::default(),
+            n_good: AtomicUsize::new(0),
+        }
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interrupted(&self) -> bool {
+        self.run.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Ends the pipeline for a reason that no other attempt would change.
+    fn give_up(&self, reason: String) {
+        self.account().down.get_or_insert(reason);
+        self.queue.stop();
+    }
+
+    /// Ends the pipeline because of the ledger.
+    fn fail(&self, failure: Failure) {
+        let mut slot = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.get_or_insert(failure);
+        self.queue.stop();
+    }
+
+    fn finish(self) -> Result<Account, Failure> {
+        let left = self.queue.drain().into_iter();
+        let ended = left.filter(|slice| slice.unit.skip(slice.n_pieces()));
+        self.leave(ended.map(|slice| slice.unit).collect(), "the run ended before");
+        let failure = self.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
+        account.peak = self.queue.peak();
+        failure.map_or(Ok(account), Err)
+    }
+
+    /// Notes that units encoded were not sent.
+    fn leave(&self, units: Vec<Arc<InFlight>>, why: &str) {
+        let mut units = units;
+        let mut entries = Vec::new();
+        while let Some(flight) = units.pop() {
+            self.account().unsent += 1;
+            entries.push(self.entry(&flight, Outcome::Pending, Some(why.to_owned())));
+            self.queue.release(flight.unit.body.len());
+            let ready = flight.session.end(&flight.unit, false);
+            units.extend(ready.abandoned);
+            units.extend(ready.released);
+        }
+        self.record(&entries, &[]);
+    }
+
+    fn entry(&self, flight: &InFlight, outcome: Outcome, note: Option<String>) -> Entry {
+        Entry {
+            key: flight.unit.key.clone(),
+            route: self.exporter.contract().routes[flight.unit.route].name,
+            fingerprint: flight.fingerprint,
+            outcome,
+            note,
+        }
+    }
+
+    /// Lets go on what can.
+    fn proceed(&self, ready: Ready, files: &mut Vec<FileStamp>) {
+        files.extend(ready.files);
+        self.leave(ready.abandoned, "waits for units that were not sent");
+        for flight in ready.released {
+            let limits = self.exporter.contract().routes[flight.unit.route].limits;
+            flight.slices(&limits).into_iter().for_each(|slice| self.queue.push(slice));
+        }
+    }
+
+    /// Writes into the ledger; what cannot be written ends the run.
+    fn record(&self, entries: &[Entry], files: &[FileStamp]) {
+        if self.run.options.dry_run || entries.is_empty() && files.is_empty() {
+            return;
+        }
+        let Some(ledger) = self.run.ledger else { return };
+        let destination = &self.exporter.contract().destination;
+        let at = self.run.options.now.to_string();
+        if let Err(failure) = ledger.record(destination, entries, files, &at) {
+            self.fail(failure);
+        }
+    }
+}

@@ -1,0 +1,358 @@
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, jitter};
+use crate::delivery::dead_letter::DeadLetter;
+use crate::delivery::queue::LOOK;
+use crate::delivery::session::{Slice, halve};
+use crate::delivery::{Destination, Engine, Run};
+use crate::exporters::{Preflight, Route, Verdict};
+use crate::ledger::Outcome;
+use crate::transport::{Header, Request, compress};
+
+/// Bodies smaller than this are not worth compressing, in bytes.
+const COMPRESS_FROM: usize = 1 << 10;
+
+/// How often a part of a request that could not be got through is tried.
+const SHORT_ATTEMPTS: u32 = 3;
+
+/// How many single pieces may fail in a row before it is the destination.
+const MAX_SUSPECTS: usize = 3;
+
+/// How much a request is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// As long as the policy says.
+    Full,
+    /// A few attempts: the whole that it is part of did not get through.
+    Short,
+}
+
+/// What came of sending a request, however often.
+enum Outcomes {
+    /// The destination said what it has to say.
+    Answer(Verdict),
+    /// It did not get through. Perhaps because of what is in it, if it was
+    /// answered at all.
+    Exhausted { reason: String, answered: bool },
+    /// The run ends.
+    Interrupted,
+}
+
+impl Engine<'_> {
+    /// Sends what is in the queue until nothing can come any more.
+    pub(super) fn send_all(&self) {
+        while !self.interrupted()
+            && let Some(batch) = self.queue.take(&self.exporter.contract().routes)
+        {
+            self.deliver(batch);
+            self.queue.settled();
+        }
+        // Those who wait for room must not wait for nobody.
+        if self.interrupted() {
+            self.queue.stop();
+        }
+    }
+
+    /// Delivers a batch, in parts if need be.
+    fn deliver(&self, batch: Vec<Slice>) {
+        let good_before = self.n_good.load(Ordering::Relaxed);
+        let mut parts = vec![(batch, Patience::Full)];
+        // Single pieces that did not get through: is it them or the destination?
+        let mut suspects: Vec<(Vec<Slice>, String)> = Vec::new();
+        while let Some((part, patience)) = parts.pop() {
+            match self.send(&part, patience) {
+                Outcomes::Answer(verdict) => {
+                    if let Some((first, second)) = self.settle_by(verdict, part) {
+                        parts.push((second, Patience::Full));
+                        parts.push((first, Patience::Full));
+                    }
+                }
+                Outcomes::Interrupted => self.unsent(part, "the run was interrupted"),
+                Outcomes::Exhausted { reason, answered } => {
+                    let suspicious = answered && suspects.len() < MAX_SUSPECTS;
+                    if !suspicious {
+                        self.give_up(reason.clone());
+                        self.unsent(part, &reason);
+                        continue;
+                    }
+                    match halve(part) {
+                        Ok((first, second)) => {
+                            parts.push((second, Patience::Short));
+                            parts.push((first, Patience::Short));
+                        }
+                        Err(part) => suspects.push((part, reason)),
+                    }
+                }
+            }
+        }
+        let alive = self.n_good.load(Ordering::Relaxed) > good_before;
+        for (part, reason) in suspects {
+            if alive {
+                self.refuse(&part, &reason);
+            } else {
+                self.give_up(reason.clone());
+                self.unsent(part, &reason);
+            }
+        }
+    }
+
+    /// Acts upon an answer; returns the halves if they are to be tried alone.
+    fn settle_by(&self, verdict: Verdict, part: Vec<Slice>) -> Option<(Vec<Slice>, Vec<Slice>)> {
+        match verdict {
+            Verdict::Done | Verdict::AlreadyThere => self.settle(&part, None),
+            Verdict::Partial { rejected, reason } => {
+                self.account().rejected_spans += rejected;
+                let note = format!("{rejected} rejected: {reason}");
+                for slice in &part {
+                    self.dead_letter(slice, &note);
+                }
+                self.settle(&part, None);
+            }
+            Verdict::Split { reason } | Verdict::Reject { reason } => match halve(part) {
+                Ok(halves) => return Some(halves),
+                Err(part) => self.refuse(&part, &reason),
+            },
+            Verdict::GiveUp { reason } | Verdict::Retry { reason, .. } => {
+                self.give_up(reason.clone());
+                self.unsent(part, &reason);
+            }
+        }
+        None
+    }
+
+    /// Notes that the destination refuses a part.
+    fn refuse(&self, part: &[Slice], reason: &str) {
+        for slice in part {
+            self.dead_letter(slice, reason);
+        }
+        self.settle(part, Some(reason));
+    }
+
+    /// Notes what became of a part, and lets go on what waited for it.
+    fn settle(&self, part: &[Slice], refused: Option<&str>) {
+        let (mut entries, mut ended, mut unsent) = (Vec::new(), Vec::new(), Vec::new());
+        for slice in part {
+            let flight = &slice.unit;
+            if !flight.settle(slice.n_pieces(), refused) {
+                continue;
+            }
+            if flight.is_unsent() {
+                unsent.push(Arc::clone(flight));
+                continue;
+            }
+            let refused = flight.refused();
+            let sent = refused.is_none();
+            let outcome = if sent { Outcome::Sent } else { Outcome::Failed };
+            entries.push(self.entry(flight, outcome, refused));
+            ended.push((flight, sent));
+        }
+        // First what is acknowledged, then whatever builds upon it.
+        self.record(&entries, &[]);
+        let mut files = Vec::new();
+        for (flight, sent) in ended {
+            self.count(
+                flight.unit.key.turn.is_some(),
+                flight.unit.route,
+                sent,
+                &flight.unit.key.thread_id,
+            );
+            self.queue.release(flight.unit.body.len());
+            self.proceed(flight.session.end(&flight.unit, sent), &mut files);
+        }
+        self.record(&[], &files);
+        self.leave(unsent, "another part of it was not sent");
+    }
+
+    fn count(&self, is_turn: bool, route: usize, sent: bool, thread_id: &str) {
+        let mut account = self.account();
+        if !sent {
+            account.rejected += 1;
+            return;
+        }
+        account.sent += 1;
+        account.turns += usize::from(is_turn && route == 0);
+        if !account.threads.contains(thread_id) {
+            account.threads.insert(thread_id.to_owned());
+        }
+    }
+
+    /// Leaves a part for the next run. A unit of which another part was sent is
+    /// left as a whole.
+    fn unsent(&self, part: Vec<Slice>, why: &str) {
+        let ended = part.into_iter().filter(|slice| slice.unit.skip(slice.n_pieces()));
+        self.leave(ended.map(|slice| slice.unit).collect(), why);
+    }
+
+    fn dead_letter(&self, slice: &Slice, answer: &str) {
+        let contract = self.exporter.contract();
+        let unit = &slice.unit.unit;
+        let letter = DeadLetter {
+            at: &self.run.options.now.to_string(),
+            destination: &contract.destination,
+            route: contract.routes[unit.route].name,
+            key: &unit.key,
+            pieces: (slice.pieces.start, slice.pieces.end),
+            spans: slice.spans(),
+            bytes: slice.len(),
+            answer,
+        };
+        if let Err(err) = self.run.dead_letters.add(letter) {
+            let path = self.run.dead_letters.path().display();
+            self.fail(crate::failure::Failure::new(format!("cannot write `{path}`: {err}")));
+        }
+    }
+
+    /// Sends a part until there is an answer that means something.
+    fn send(&self, part: &[Slice], patience: Patience) -> Outcomes {
+        let nth = part[0].unit.unit.route;
+        let request = request_of(&self.exporter.contract().routes[nth], part, self.run);
+        let started = self.clock.elapsed();
+        let mut attempt = 0;
+        loop {
+            if self.queue.is_stopped() || attempt > 0 && self.interrupted() || !self.enter() {
+                return Outcomes::Interrupted;
+            }
+            let answer = self.transport.send(&request);
+            self.leave_flow();
+            attempt += 1;
+            self.note_request(request.body.len());
+            let (after, reason, answered) = match answer {
+                Ok(response) => match self.exporter.verdict(nth, &response) {
+                    Verdict::Retry { after, reason } => (after, reason, true),
+                    verdict => {
+                        self.flow(|flow| flow.pace.good());
+                        if matches!(
+                            verdict,
+                            Verdict::Done | Verdict::AlreadyThere | Verdict::Partial { .. }
+                        ) {
+                            self.n_good.fetch_add(1, Ordering::Relaxed);
+                        }
+                        return Outcomes::Answer(verdict);
+                    }
+                },
+                Err(no) if !no.retry => {
+                    return Outcomes::Exhausted { reason: no.reason, answered: false };
+                }
+                Err(no) => (None, no.reason, self.n_good.load(Ordering::Relaxed) > 0),
+            };
+            let elapsed = self.clock.elapsed().saturating_sub(started);
+            let wait = self.run.options.retry.next_wait(attempt, elapsed, after, jitter());
+            let wait = wait.filter(|_| patience == Patience::Full || attempt < SHORT_ATTEMPTS);
+            let Some(wait) = wait else { return Outcomes::Exhausted { reason, answered } };
+            let now = self.clock.elapsed();
+            self.flow(|flow| flow.pace.overloaded(now, wait));
+        }
+    }
+
+    fn note_request(&self, bytes: usize) {
+        let mut account = self.account();
+        account.requests += 1;
+        account.bytes += bytes as u64;
+    }
+
+    /// Waits until a request may start; `false` if the run ends before.
+    fn enter(&self) -> bool {
+        let mut flow = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let wait = flow.pace.wait(flow.under_way, self.clock.elapsed());
+            if wait == Some(Duration::ZERO) {
+                flow.under_way += 1;
+                return true;
+            }
+            if self.interrupted() || self.queue.is_stopped() {
+                return false;
+            }
+            let wait = wait.map_or(LOOK, |wait| wait.min(LOOK));
+            flow = self
+                .flow_changed
+                .wait_timeout(flow, wait)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn leave_flow(&self) {
+        self.flow(|flow| flow.under_way -= 1);
+        self.flow_changed.notify_all();
+    }
+
+    fn flow(&self, change: impl FnOnce(&mut super::Flow)) {
+        change(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Puts a part into one request.
+fn request_of(route: &Route, part: &[Slice], run: &Run<'_>) -> Request {
+    let framing = &route.framing;
+    let n_pieces = part.iter().map(Slice::n_pieces).sum();
+    let len = part.iter().map(Slice::len).sum();
+    let mut body = Vec::with_capacity(framing.len_of(n_pieces, len));
+    body.extend_from_slice(&framing.open);
+    let mut first = true;
+    for slice in part {
+        for nth in slice.pieces.clone() {
+            if !std::mem::take(&mut first) {
+                body.extend_from_slice(&framing.between);
+            }
+            body.extend_from_slice(slice.unit.unit.piece(nth));
+        }
+    }
+    body.extend_from_slice(&framing.close);
+    let mut headers = route.headers.clone();
+    headers.push(Header::new("Content-Type", route.content_type.clone().into_owned()));
+    let how = route.compressions.iter().find(|how| run.options.compressions.contains(how));
+    if let Some(how) = how
+        && body.len() >= COMPRESS_FROM
+    {
+        body = compress(&body, *how);
+        headers.push(Header::new("Content-Encoding", how.word()));
+    }
+    Request { method: route.method, url: route.url.clone(), headers, body }
+}
+
+/// Asks what is to be asked before anything is sent.
+///
+/// # Errors
+///
+/// Why the destination cannot be used.
+pub(super) fn preflight(run: &Run<'_>, destination: &mut Destination) -> Result<(), String> {
+    let mut answer = None;
+    loop {
+        let step =
+            destination.exporter.preflight(answer.as_ref()).map_err(|err| match err.hint {
+                Some(hint) => format!("{} ({hint})", err.message),
+                None => err.message,
+            })?;
+        let Preflight::Ask(request) = step else { return Ok(()) };
+        let clock = Clock::start();
+        let mut attempt = 0;
+        answer = loop {
+            attempt += 1;
+            let (after, reason) = match destination.transport.send(&request) {
+                Ok(response) => match Verdict::from_status(&response) {
+                    Verdict::Retry { after, reason } => (after, reason),
+                    _ => break Some(response),
+                },
+                Err(no) if !no.retry => return Err(no.reason),
+                Err(no) => (None, no.reason),
+            };
+            let wait = run.options.retry.next_wait(attempt, clock.elapsed(), after, jitter());
+            let Some(wait) = wait else { return Err(reason) };
+            pause(run, wait)?;
+        };
+    }
+}
+
+/// Waits, unless the user wants the run to end.
+fn pause(run: &Run<'_>, wait: Duration) -> Result<(), String> {
+    let clock = Clock::start();
+    while let Some(left) = wait.checked_sub(clock.elapsed()).filter(|left| !left.is_zero()) {
+        if run.interrupted.load(Ordering::Relaxed) {
+            return Err("interrupted".to_owned());
+        }
+        std::thread::sleep(left.min(LOOK));
+    }
+    Ok(())
+}

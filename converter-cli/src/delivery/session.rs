@@ -1,0 +1,317 @@
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::exporters::{Fingerprint, Limits, Piece, Unit, UnitKey, Waits};
+use crate::ledger::FileStamp;
+
+/// A unit on its way.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) unit: Unit,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) session: Arc<Session>,
+    /// Pieces of which it is not known what became of them.
+    left: AtomicUsize,
+    /// Why some of it was refused.
+    refused: Mutex<Option<String>>,
+    /// Whether some of it was not sent.
+    unsent: AtomicBool,
+}
+
+impl InFlight {
+    pub(super) fn new(unit: Unit, fingerprint: Fingerprint, session: Arc<Session>) -> InFlight {
+        let left = AtomicUsize::new(unit.pieces.len());
+        InFlight {
+            unit,
+            fingerprint,
+            session,
+            left,
+            refused: Mutex::default(),
+            unsent: AtomicBool::new(false),
+        }
+    }
+
+    /// Cuts the unit into slices that fit into one request each, as far as its
+    /// pieces let it.
+    pub(super) fn slices(self: &Arc<InFlight>, limits: &Limits) -> Vec<Slice> {
+        let mut slices = Vec::new();
+        let mut from = 0;
+        let (mut bytes, mut spans) = (0, 0);
+        for nth in 0..self.unit.pieces.len() {
+            let len = self.unit.piece(nth).len();
+            let full = bytes + len > limits.max_bytes
+                || nth - from >= limits.max_pieces
+                || spans + self.unit.pieces[nth].spans > limits.max_spans;
+            if full && nth > from {
+                slices.push(Slice { unit: Arc::clone(self), pieces: from..nth });
+                (from, bytes, spans) = (nth, 0, 0);
+            }
+            bytes += len;
+            spans += self.unit.pieces[nth].spans;
+        }
+        slices.push(Slice { unit: Arc::clone(self), pieces: from..self.unit.pieces.len() });
+        slices
+    }
+
+    /// Notes what became of some pieces; returns `true` once all are known.
+    pub(super) fn settle(&self, n_pieces: usize, refused: Option<&str>) -> bool {
+        if let Some(reason) = refused {
+            let mut slot = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.get_or_insert_with(|| reason.to_owned());
+        }
+        self.left.fetch_sub(n_pieces, Ordering::AcqRel) == n_pieces
+    }
+
+    /// Notes that some pieces will not be sent; returns `true` once all are known.
+    pub(super) fn skip(&self, n_pieces: usize) -> bool {
+        self.unsent.store(true, Ordering::Release);
+        self.settle(n_pieces, None)
+    }
+
+    /// Returns whether some of it was not sent.
+    pub(super) fn is_unsent(&self) -> bool {
+        self.unsent.load(Ordering::Acquire)
+    }
+
+    /// Returns why some of it was refused, if some was.
+    pub(super) fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Some consecutive pieces of a unit.
+#[derive(Clone, Debug)]
+pub(super) struct Slice {
+    pub(super) unit: Arc<InFlight>,
+    pub(super) pieces: Range<usize>,
+}
+
+impl Slice {
+    pub(super) fn n_pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let pieces = &self.unit.unit.pieces;
+        let start = self.pieces.start.checked_sub(1).map_or(0, |before| pieces[before].end);
+        pieces[self.pieces.end - 1].end - start
+    }
+
+    pub(super) fn spans(&self) -> u32 {
+        self.unit.unit.pieces[self.pieces.clone()].iter().map(|Piece { spans, .. }| spans).sum()
+    }
+}
+
+/// Cuts a batch in two of about as many pieces; `None` if it is one piece.
+pub(super) fn halve(batch: Vec<Slice>) -> Result<(Vec<Slice>, Vec<Slice>), Vec<Slice>> {
+    let n_pieces: usize = batch.iter().map(Slice::n_pieces).sum();
+    if n_pieces < 2 {
+        return Err(batch);
+    }
+    let mut left = n_pieces / 2;
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for slice in batch {
+        let n = slice.n_pieces().min(left);
+        left -= n;
+        let cut = slice.pieces.start + n;
+        if n > 0 {
+            first.push(Slice { unit: Arc::clone(&slice.unit), pieces: slice.pieces.start..cut });
+        }
+        if cut < slice.pieces.end {
+            second.push(Slice { unit: slice.unit, pieces: cut..slice.pieces.end });
+        }
+    }
+    Ok((first, second))
+}
+
+/// What is under way of one session, for one destination.
+#[derive(Debug)]
+pub(super) struct Session {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Units under way that others may wait for, by key.
+    open: HashMap<UnitKey, usize>,
+    /// Units under way that waited for others.
+    n_open_last: usize,
+    waiting: Vec<Arc<InFlight>>,
+    /// Units that were not sent.
+    missing: HashSet<UnitKey>,
+    encoded: bool,
+    files: Vec<FileStamp>,
+}
+
+/// What can go on, now that something has ended.
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    /// Units that need not wait any longer.
+    pub(super) released: Vec<Arc<InFlight>>,
+    /// Units that wait for what was not sent.
+    pub(super) abandoned: Vec<Arc<InFlight>>,
+    /// The session's files, if all of it was sent.
+    pub(super) files: Vec<FileStamp>,
+}
+
+impl Session {
+    pub(super) fn new(files: Vec<FileStamp>) -> Session {
+        Session { state: Mutex::new(State { files, ..State::default() }) }
+    }
+
+    /// Notes that a unit is under way.
+    pub(super) fn begin(&self, key: &UnitKey) {
+        *self.lock().open.entry(key.clone()).or_default() += 1;
+    }
+
+    /// Notes that a unit waits.
+    pub(super) fn wait(&self, unit: Arc<InFlight>) -> Ready {
+        let mut state = self.lock();
+        state.waiting.push(unit);
+        state.ready()
+    }
+
+    /// Notes that a unit was not sent, and will not be in this run.
+    pub(super) fn miss(&self, key: &UnitKey) {
+        self.lock().missing.insert(key.clone());
+    }
+
+    /// Notes that a unit under way has ended.
+    pub(super) fn end(&self, unit: &Unit, sent: bool) -> Ready {
+        let mut state = self.lock();
+        if !sent {
+            state.missing.insert(unit.key.clone());
+        }
+        if unit.waits != Waits::No {
+            state.n_open_last -= 1;
+        } else if let Some(n) = state.open.get_mut(&unit.key) {
+            *n -= 1;
+            if *n == 0 {
+                state.open.remove(&unit.key);
+            }
+        }
+        state.ready()
+    }
+
+    /// Notes that all units of the session have been seen.
+    pub(super) fn encoded(&self) -> Ready {
+        let mut state = self.lock();
+        state.encoded = true;
+        state.ready()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn ready(&mut self) -> Ready {
+        let mut ready = Ready::default();
+        for unit in std::mem::take(&mut self.waiting) {
+            let key = &unit.unit.key;
+            let (blocked, missing) = match unit.unit.waits {
+                Waits::ForTurn => (self.open.contains_key(key), self.missing.contains(key)),
+                _ => (!self.encoded || !self.open.is_empty(), !self.missing.is_empty()),
+            };
+            if missing {
+                self.missing.insert(key.clone());
+                self.n_open_last += 1;
+                ready.abandoned.push(unit);
+            } else if blocked {
+                self.waiting.push(unit);
+            } else {
+                self.n_open_last += 1;
+                ready.released.push(unit);
+            }
+        }
+        let done = self.encoded && self.open.is_empty() && self.waiting.is_empty();
+        if done && self.n_open_last == 0 && self.missing.is_empty() {
+            ready.files = std::mem::take(&mut self.files);
+        }
+        ready
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exporters::UnitBuilder;
+
+    fn unit(turn: &str, pieces: &[&str], waits: Waits) -> Unit {
+        let key = UnitKey { thread_id: "t".to_owned(), turn: Some(turn.to_owned()) };
+        let mut builder = UnitBuilder::new(key, 0);
+        for piece in pieces {
+            builder.body().extend_from_slice(piece.as_bytes());
+            builder.end_piece(1);
+        }
+        builder.waits(waits);
+        builder.finish()
+    }
+
+    fn in_flight(unit: Unit, session: &Arc<Session>) -> Arc<InFlight> {
+        let fingerprint = unit.fingerprint();
+        Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session)))
+    }
+
+    fn shape(slices: &[Slice]) -> Vec<(usize, usize)> {
+        slices.iter().map(|slice| (slice.pieces.start, slice.pieces.end)).collect()
+    }
+
+    #[test]
+    fn slices_keep_to_the_limits_and_lose_nothing() {
+        let session = Arc::new(Session::new(Vec::new()));
+        let whole = in_flight(unit("1", &["aa", "b", "cccccc", "d", "e"], Waits::No), &session);
+        let by = |max_bytes, max_pieces, max_spans| {
+            shape(&whole.slices(&Limits { max_bytes, max_pieces, max_spans }))
+        };
+        assert_eq!(by(100, 100, 100), [(0, 5)]);
+        assert_eq!(by(3, 100, 100), [(0, 2), (2, 3), (3, 5)]);
+        assert_eq!(by(100, 2, 100), [(0, 2), (2, 4), (4, 5)]);
+        assert_eq!(by(100, 100, 1).len(), 5);
+    }
+
+    #[test]
+    fn halves_cut_through_units_down_to_one_piece() {
+        let session = Arc::new(Session::new(Vec::new()));
+        let limits = Limits { max_bytes: 100, max_pieces: 100, max_spans: 100 };
+        let mut batch = in_flight(unit("1", &["a"], Waits::No), &session).slices(&limits);
+        batch.extend(in_flight(unit("2", &["b", "c", "d"], Waits::No), &session).slices(&limits));
+        let (first, second) = halve(batch).unwrap();
+        assert_eq!((shape(&first), shape(&second)), (vec![(0, 1), (0, 1)], vec![(1, 3)]));
+        let (first, second) = halve(second).unwrap();
+        assert_eq!((shape(&first), shape(&second)), (vec![(1, 2)], vec![(2, 3)]));
+        assert!(halve(second).is_err());
+    }
+
+    #[test]
+    fn what_waits_for_the_trace_comes_last_and_files_after_it() {
+        let stamp = FileStamp { path: "f".to_owned(), stamp: [0; 32] };
+        let session = Arc::new(Session::new(vec![stamp.clone()]));
+        let turn = unit("1", &["a"], Waits::No);
+        session.begin(&turn.key);
+        let last = in_flight(unit("1", &["z"], Waits::ForTrace), &session);
+        assert!(session.wait(last).released.is_empty());
+        assert!(session.encoded().released.is_empty());
+        let ready = session.end(&turn, true);
+        assert_eq!((ready.released.len(), ready.files.len()), (1, 0));
+        assert_eq!(session.end(&ready.released[0].unit, true).files, [stamp]);
+    }
+
+    #[test]
+    fn what_waits_for_something_missing_is_abandoned() {
+        let session =
+            Arc::new(Session::new(vec![FileStamp { path: "f".to_owned(), stamp: [0; 32] }]));
+        let turn = unit("1", &["a"], Waits::No);
+        session.begin(&turn.key);
+        let one = in_flight(unit("1", &["z"], Waits::ForTurn), &session);
+        let other = in_flight(unit("2", &["z"], Waits::ForTurn), &session);
+        assert!(session.wait(one).released.is_empty());
+        assert_eq!(session.wait(other).released.len(), 1, "turn 2 has nothing to wait for");
+        let ready = session.end(&turn, false);
+        assert_eq!(ready.abandoned.len(), 1);
+        assert!(session.encoded().files.is_empty(), "not all was sent");
+    }
+}

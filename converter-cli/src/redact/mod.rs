@@ -1,0 +1,207 @@
+//! Takes secrets out of text, in whatever form the text is: decoded, the raw
+//! text of a JSON string, or a whole JSON value. JSON stays JSON.
+//!
+//! One vectorised scan finds the places where a secret could begin; a rule then
+//! looks at each of them. Text without such places costs that scan and stays
+//! borrowed. Escapes are met in three ways: separators may be written as
+//! escapes (`\n`, `\"`), a match neither begins nor ends within one, and text
+//! that spells plain characters as `\u002d` is spelled out first.
+
+mod assignment;
+mod escape;
+mod rules;
+mod scan;
+
+use std::borrow::Cow;
+
+use regex::bytes::Regex;
+
+use crate::failure::Failure;
+use crate::redact::scan::{Hit, Scanner};
+
+/// What stands for a secret, as in LangSmith's plugin.
+pub const PLACEHOLDER: &str = "[SECRET_DETECTED]";
+
+/// What stands for what a user's own rule finds, unless it says otherwise.
+pub const USER_PLACEHOLDER: &str = "[redacted]";
+
+/// Finds secrets and puts placeholders in their place.
+#[derive(Debug)]
+pub struct Redactor {
+    scanner: Scanner,
+    user: Vec<UserRule>,
+}
+
+#[derive(Debug)]
+struct UserRule {
+    pattern: Regex,
+    replacement: Vec<u8>,
+}
+
+/// A rules file: `[[rule]]` tables.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RulesFile {
+    #[serde(default)]
+    rule: Vec<RulesFileEntry>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RulesFileEntry {
+    pattern: String,
+    replace: Option<String>,
+}
+
+impl Default for Redactor {
+    fn default() -> Redactor {
+        Redactor { scanner: Scanner::new(), user: Vec::new() }
+    }
+}
+
+impl Redactor {
+    /// Adds a rule as given on the command line: `REGEX` or `REGEX=>REPLACEMENT`.
+    ///
+    /// The regex is run on all text, decoded and undecoded alike, and costs
+    /// accordingly.
+    ///
+    /// # Errors
+    ///
+    /// If the regex cannot be read, or matches nothing at all.
+    pub fn add(&mut self, rule: &str) -> Result<(), Failure> {
+        let (pattern, replacement) = match rule.rsplit_once("=>") {
+            Some((pattern, replacement)) => (pattern, Some(replacement)),
+            None => (rule, None),
+        };
+        self.add_rule(pattern, replacement)
+    }
+
+    /// Adds the rules of a TOML file of `[[rule]]` tables with `pattern` and,
+    /// if wanted, `replace`.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not that.
+    pub fn add_file(&mut self, text: &str) -> Result<(), Failure> {
+        let file: RulesFile = toml::from_str(text)
+            .map_err(|err| Failure::new(format!("cannot read the redaction rules: {err}")))?;
+        for rule in file.rule {
+            self.add_rule(&rule.pattern, rule.replace.as_deref())?;
+        }
+        Ok(())
+    }
+
+    fn add_rule(&mut self, pattern: &str, replacement: Option<&str>) -> Result<(), Failure> {
+        let bad = |what: String| Failure::new(format!("redaction rule `{pattern}`: {what}"));
+        let compiled = Regex::new(pattern).map_err(|err| bad(err.to_string()))?;
+        if compiled.is_match(b"") {
+            return Err(bad("it matches the empty text, and so everything".to_owned()));
+        }
+        // What goes into JSON text must not end the string that it is in.
+        let mut quoted = Vec::new();
+        crate::json::Json::write(replacement.unwrap_or(USER_PLACEHOLDER), &mut quoted);
+        let replacement = quoted[1..quoted.len() - 1].to_vec();
+        self.user.push(UserRule { pattern: compiled, replacement });
+        Ok(())
+    }
+
+    /// Redacts decoded text.
+    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.bytes(text.as_bytes(), false) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            Cow::Owned(bytes) => Cow::Owned(
+                String::from_utf8(bytes)
+                    .unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into_owned()),
+            ),
+        }
+    }
+
+    /// Redacts raw JSON text: what is between the quotes of a string, a whole
+    /// value, or several values one after the other.
+    pub fn json<'t>(&self, raw: &'t [u8]) -> Cow<'t, [u8]> {
+        self.bytes(raw, true)
+    }
+
+    fn bytes<'t>(&self, text: &'t [u8], json: bool) -> Cow<'t, [u8]> {
+        let mut redacted = self.built_in(text, json);
+        for rule in &self.user {
+            if let Cow::Owned(changed) = rule.apply(&redacted, json) {
+                redacted = Cow::Owned(changed);
+            }
+        }
+        redacted
+    }
+
+    fn built_in<'t>(&self, text: &'t [u8], json: bool) -> Cow<'t, [u8]> {
+        match self.pass(text, json, json) {
+            Pass::Clean => Cow::Borrowed(text),
+            Pass::Redacted(redacted) => Cow::Owned(redacted),
+            // If there is nothing to redact the text stays as it was. What is
+            // left of such escapes stands for quotes and backslashes.
+            Pass::Escapes => match self.pass(&escape::spell_out(text), json, false) {
+                Pass::Redacted(redacted) => Cow::Owned(redacted),
+                Pass::Clean | Pass::Escapes => Cow::Borrowed(text),
+            },
+        }
+    }
+
+    /// Looks at every hit; gives up at an escaped plain character if `escapes`.
+    fn pass(&self, text: &[u8], json: bool, escapes: bool) -> Pass {
+        let mut out = Vec::new();
+        let mut copied = 0;
+        let mut at = 0;
+        while let Some((start, hit)) = self.scanner.next(text, at) {
+            at = start + 1;
+            let rule = match hit {
+                Hit::Rule(rule) => rule,
+                Hit::Escape if escapes => return Pass::Escapes,
+                Hit::Escape => continue,
+            };
+            let Some(secret) = rules::find(rule, text, start, json) else { continue };
+            out.extend_from_slice(&text[copied..secret.start]);
+            out.extend_from_slice(PLACEHOLDER.as_bytes());
+            copied = secret.end;
+            at = secret.end;
+        }
+        if copied == 0 {
+            return Pass::Clean;
+        }
+        out.extend_from_slice(&text[copied..]);
+        Pass::Redacted(out)
+    }
+}
+
+/// What came of one pass over a text.
+enum Pass {
+    Clean,
+    Redacted(Vec<u8>),
+    Escapes,
+}
+
+impl UserRule {
+    fn apply<'t>(&self, text: &'t [u8], json: bool) -> Cow<'t, [u8]> {
+        let mut out = Vec::new();
+        let mut copied = 0;
+        for found in self.pattern.find_iter(text) {
+            let (mut start, mut end) = (found.start(), found.end());
+            if json {
+                // A match must not take a string's end, or half of an escape, with it.
+                (start, end) = escape::within_string(text, start, end);
+            }
+            if end <= start || start < copied {
+                continue;
+            }
+            out.extend_from_slice(&text[copied..start]);
+            out.extend_from_slice(&self.replacement);
+            copied = end;
+        }
+        if copied == 0 {
+            return Cow::Borrowed(text);
+        }
+        out.extend_from_slice(&text[copied..]);
+        Cow::Owned(out)
+    }
+}
+
+#[cfg(test)]
+mod tests;

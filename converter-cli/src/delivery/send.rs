@@ -110,7 +110,9 @@ impl Engine<'_> {
                 }
                 self.settle(&part, None);
             }
-            Verdict::Split { reason } | Verdict::Reject { reason } => match halve(part) {
+            Verdict::Split { reason }
+            | Verdict::Reject { reason }
+            | Verdict::Conflict { reason } => match halve(part) {
                 Ok(halves) => return Some(halves),
                 Err(part) => self.refuse(&part, &reason),
             },

@@ -37,7 +37,7 @@ pub struct Account {
     pub unreadable: usize,
     /// Lines that could not be read.
     pub bad_lines: usize,
-    /// Sessions lost to a fault of this program, with what it said.
+    /// Sessions that could not be encoded, and why.
     pub faults: Vec<String>,
     /// Why nothing more was sent.
     pub down: Option<String>,
@@ -67,7 +67,7 @@ impl Account {
     pub fn tell(&self, dry_run: bool, dead_letters: &str, ui: &Ui) {
         let to = &self.name;
         for fault in &self.faults {
-            ui.error(format!("a fault of codex-trace: {fault}"));
+            ui.error(fault);
         }
         if let Some(reason) = &self.down {
             ui.error(format!("{to}: {reason}"));

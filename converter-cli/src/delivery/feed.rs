@@ -46,7 +46,8 @@ impl Engine<'_> {
                 Ok(Ok(())) => {}
                 Ok(Err(failure)) => return self.fail(failure),
                 Err(fault) => {
-                    let what = format!("session {}: {fault}", session.root_thread_id);
+                    let id = &session.root_thread_id;
+                    let what = format!("session {id}: a fault of codex-trace: {fault}");
                     self.account().faults.push(what);
                 }
             }

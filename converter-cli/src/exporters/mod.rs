@@ -11,7 +11,9 @@ pub mod jsonl;
 mod jsonl_item;
 mod jsonl_span;
 mod langsmith;
+mod mlflow;
 mod notes;
+pub mod otlp;
 mod unit;
 
 use std::borrow::Cow;
@@ -27,7 +29,7 @@ pub use notes::{Found, Notes, Receipt, Shift};
 pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
 
 /// Every backend, in the order of `--help`.
-pub const BACKENDS: &[&Backend] = &[&langsmith::BACKEND];
+pub const BACKENDS: &[&Backend] = &[&otlp::BACKEND, &mlflow::BACKEND, &langsmith::BACKEND];
 
 /// A backend before it is connected: what the command line needs to know.
 #[derive(Debug)]

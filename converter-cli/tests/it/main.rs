@@ -2,8 +2,12 @@
 
 mod completions;
 mod convert;
+mod delivery;
 mod errors;
 mod list;
 mod schema;
+mod scripted_server;
 mod show;
 mod testenv;
+mod toy;
+mod upload;

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Starts an installed server on 127.0.0.1 and returns when it answers.
+# usage: start.sh mlflow [PORT=5101] | phoenix [PORT=6106]
+# Exit codes: 77 not installed, 1 it did not come up (its last lines on stderr).
+set -euo pipefail
+servers=${SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/codex-trace/servers}
+name=$1
+python=$servers/$name/bin/python
+[ -x "$python" ] || { echo "start.sh: $name is not installed: run install.sh $name" >&2; exit 77; }
+data=$servers/data/$name
+mkdir -p "$data"
+cd "$data"
+
+case $name in
+  mlflow)
+    port=${2:-5101} health=/health
+    # Without the job runner: traces do not need its seven processes.
+    export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
+    command=("$servers/mlflow/bin/mlflow" server --host 127.0.0.1 --port "$port" --workers 1
+      --backend-store-uri "sqlite:///$data/mlflow.db" --artifacts-destination "$data/artifacts") ;;
+  phoenix)
+    port=${2:-6106} health=/readyz
+    export PHOENIX_WORKING_DIR=$data PHOENIX_HOST=127.0.0.1 PHOENIX_PORT=$port
+    export PHOENIX_GRPC_PORT=$((port + 1)) PHOENIX_TELEMETRY_ENABLED=false
+    export PHOENIX_ALLOW_EXTERNAL_RESOURCES=false
+    command=("$servers/phoenix/bin/phoenix" serve) ;;
+  *) echo "start.sh: no server is called $name" >&2; exit 2 ;;
+esac
+
+setsid "${command[@]}" >"$data/log" 2>&1 </dev/null &
+pid=$!
+echo "$pid" >"$data/pid"
+for _ in $(seq 180); do
+  if curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$port$health" 2>/dev/null; then
+    echo "http://127.0.0.1:$port"
+    exit 0
+  fi
+  kill -0 "$pid" 2>/dev/null || break
+  sleep 1
+done
+tail -n 20 "$data/log" >&2
+exit 1

@@ -1,0 +1,114 @@
+//! Attributes of our own, which are the same in every convention.
+
+use std::borrow::Cow;
+
+use codex_rollout::RawJson;
+use codex_trace_model::{SpanKind as Kind, Status, ToolCall, Turn};
+
+use super::attributes::Attributes;
+use super::spans::Subject;
+use super::{facts, semconv};
+use crate::content::Part;
+
+/// Adds what Codex recorded and no convention has a name for.
+pub(crate) fn describe(subject: &Subject<'_, '_>, out: &mut Attributes) {
+    let span = subject.span;
+    out.word("codex.span.kind", span.kind.word());
+    out.word("codex.span.key", &span.key);
+    out.word("codex.thread.id", &subject.thread.id);
+    out.text("codex.rollout.file", facts::file_name(subject));
+    out.int("codex.rollout.first_line", span.provenance.first_line);
+    out.int("codex.rollout.last_line", span.provenance.last_line);
+    if span.status != Status::Ok {
+        out.word("codex.status", span.status.word());
+    }
+    if subject.is_root {
+        // Live telemetry of the same turn may be in the same trace.
+        out.flag("codex.backfill", true);
+    }
+    match &span.kind {
+        Kind::Turn(turn) => describe_turn(subject, turn, out),
+        Kind::ModelCall(call) => {
+            out.text("codex.turn.reasoning_effort", subject.label(call.effort));
+            out.word("codex.model_call.evidence", call.evidence.word());
+            if call.compaction {
+                out.flag("codex.model_call.compaction", true);
+            }
+        }
+        Kind::ToolCall(call) => describe_tool(subject, call, out),
+        Kind::Compaction(compaction) => {
+            out.int("codex.compaction.window_number", compaction.window_number);
+        }
+        Kind::Thread => {
+            let meta = &subject.thread.meta;
+            out.int("codex.thread.depth", u64::from(subject.thread.depth));
+            out.text("codex.agent.role", subject.label(meta.agent_role));
+            out.text("codex.agent.nickname", subject.label(meta.agent_nickname));
+            out.text("codex.agent.path", subject.label(meta.agent_path));
+        }
+        _ => {}
+    }
+}
+
+fn describe_turn(subject: &Subject<'_, '_>, turn: &Turn<'_>, out: &mut Attributes) {
+    let meta = &subject.thread.meta;
+    out.text("codex.turn.id", subject.label(turn.turn_id));
+    out.int("codex.turn.number", u64::from(turn.number));
+    out.flag("codex.turn.marked", turn.marked);
+    out.text("codex.turn.reasoning_effort", subject.label(turn.effort));
+    out.text("codex.turn.trigger", subject.label(turn.trigger));
+    out.text("codex.turn.sandbox", subject.label(turn.sandbox));
+    out.text("codex.turn.approval_policy", turn.approval_policy.and_then(|it| word(subject, it)));
+    out.int("codex.turn.duration_ms", turn.duration_ms);
+    out.int("codex.turn.time_to_first_token_ms", turn.time_to_first_token_ms);
+    out.int("codex.turn.context_window", turn.model_context_window);
+    out.text(semconv::WORKING_DIRECTORY, subject.label(turn.cwd.or(meta.cwd)));
+    if !subject.is_root {
+        // A subagent's turn is in its parent's trace.
+        out.text("codex.turn.trace_id", subject.label(turn.trace_id));
+    }
+    if let Some(review) = &turn.review {
+        let reader = subject.reader();
+        out.text("codex.review.hint", subject.label(review.hint));
+        let findings = review.output.and_then(|it| reader.value(Part::Message, it));
+        out.json("codex.review.output", findings.map(Cow::into_owned));
+    }
+    if let Some(git) = meta.git {
+        out.text("vcs.ref.head.revision", subject.label(git.commit_hash));
+        out.text("vcs.ref.head.name", subject.label(git.branch));
+        out.text("vcs.repository.url.full", facts::repository(subject).map(Cow::Owned));
+    }
+}
+
+fn describe_tool(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Attributes) {
+    let label = |text: &Option<Cow<'_, str>>| {
+        text.as_deref()
+            .and_then(|it| subject.scene.rules.text(Part::Label, it))
+            .map(Cow::into_owned)
+    };
+    out.word("codex.tool.family", call.family.word());
+    out.signed(semconv::EXIT_CODE, call.exit_code);
+    out.flag("codex.tool.success", call.success);
+    let duration = call.duration.and_then(|it| u64::try_from(it.as_millis()).ok());
+    out.int("codex.tool.duration_ms", duration);
+    out.text(semconv::WORKING_DIRECTORY, label(&call.cwd).map(Cow::Owned));
+    out.text("codex.tool.running_session", label(&call.running_session).map(Cow::Owned));
+    out.text("codex.tool.source", subject.label(call.source));
+    if let Some((server, tool)) = call.mcp {
+        out.text("codex.mcp.server", subject.label(Some(server)));
+        out.text("codex.mcp.tool", subject.label(Some(tool)));
+    }
+    if !call.spawned.is_empty() {
+        let ids: Vec<&str> = call.spawned.iter().map(AsRef::as_ref).collect();
+        out.words("codex.tool.spawned", &ids);
+    }
+}
+
+/// A setting that is a word, or else an object.
+fn word<'t>(subject: &Subject<'t, '_>, raw: RawJson<'t>) -> Option<Cow<'t, str>> {
+    if let Some(text) = raw.as_text() {
+        return subject.label(Some(text));
+    }
+    let value = subject.reader().value(Part::Label, raw)?;
+    Some(Cow::Owned(String::from_utf8_lossy(&value).into_owned()))
+}

@@ -1,0 +1,112 @@
+//! Events of spans.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use codex_rollout::{JsonText, RawJson};
+use codex_trace_model::{Event as TreeEvent, EventKind, Span, SpanIx, SpanKind as Kind, Trace};
+
+use super::attributes::Attributes;
+use super::messages::decode;
+use super::proto::Event;
+use super::spans::Subject;
+use crate::content::Part;
+
+/// Returns what happened during a span. The first span of a trace also tells
+/// what happened in the thread since the turn before.
+pub(super) fn events(subject: &Subject<'_, '_>) -> Vec<Event> {
+    let scene = subject.scene;
+    let between = scene.events_before(subject.ix).filter(|_| subject.is_root);
+    between.chain(&subject.span.events).map(|it| event(subject, it)).collect()
+}
+
+/// Finds the turn that comes next after each event of the root thread.
+pub(super) fn between_turns(trace: &Trace<'_>) -> HashMap<SpanIx, Vec<usize>> {
+    let mut next: HashMap<SpanIx, Vec<usize>> = HashMap::new();
+    let root = &trace.spans[0];
+    if root.events.is_empty() {
+        return next;
+    }
+    let turns: Vec<(SpanIx, &Span<'_>)> =
+        trace.children(SpanIx(0)).filter(|(_, span)| matches!(span.kind, Kind::Turn(_))).collect();
+    for (nth, event) in root.events.iter().enumerate() {
+        let comes_after = |(_, turn): &&(SpanIx, &Span<'_>)| match (event.at, turn.start) {
+            (Some(at), Some(start)) => at <= start,
+            _ => event.line < turn.provenance.first_line,
+        };
+        if let Some((turn, _)) = turns.iter().find(comes_after) {
+            next.entry(*turn).or_default().push(nth);
+        }
+    }
+    next
+}
+
+fn event(subject: &Subject<'_, '_>, event: &TreeEvent<'_>) -> Event {
+    let mut out = Attributes::default();
+    let (at, known) = subject.moment(event.at);
+    if !known {
+        out.word("codex.time.start_from", "parent");
+    }
+    let name = match &event.kind {
+        // The name and attributes that OpenTelemetry has for it.
+        EventKind::Error { .. } => "exception".to_owned(),
+        kind => format!("codex.{}", kind.word()),
+    };
+    describe(subject, &event.kind, &mut out);
+    Event { time_unix_nano: at, name, attributes: out.0 }
+}
+
+fn describe(subject: &Subject<'_, '_>, kind: &EventKind<'_>, out: &mut Attributes) {
+    let reader = subject.reader();
+    let said = |text: Option<JsonText<'_>>| {
+        text.and_then(|text| reader.decoded(Part::Message, text)).map(Cow::Owned)
+    };
+    let value = |sort, raw: Option<RawJson<'_>>| {
+        raw.and_then(|raw| reader.value(sort, raw)).map(Cow::into_owned)
+    };
+    match kind {
+        EventKind::Steering(text) => {
+            let typed = reader.prompt(*text).map(|raw| Cow::Owned(decode(&raw)));
+            out.text("codex.text", typed);
+        }
+        EventKind::Plan(text) => out.text("codex.plan", said(Some(*text))),
+        EventKind::ThreadNamed(text) => out.text("codex.thread.name", said(Some(*text))),
+        EventKind::Error { message, info } => {
+            out.word("exception.type", "codex.error");
+            out.text("exception.message", subject.label(*message));
+            out.json("codex.error.info", value(Part::Label, *info));
+        }
+        EventKind::RateLimits(raw) => {
+            out.json("codex.rate_limits", value(Part::Label, Some(*raw)));
+        }
+        EventKind::Goal(raw) => out.json("codex.goal", value(Part::Message, Some(*raw))),
+        EventKind::HookPrompt(raw) => out.json("codex.hook_prompt", value(Part::Message, *raw)),
+        EventKind::RolledBack(turns) => out.int("codex.turns", *turns),
+        EventKind::GuardianAssessment(it) => {
+            out.text("codex.item.id", subject.label(it.target_item_id));
+            out.text("codex.guardian.status", subject.label(it.status));
+            out.text("codex.guardian.risk_level", subject.label(it.risk_level));
+            out.text("codex.guardian.rationale", said(it.rationale));
+        }
+        EventKind::SubAgentActivity(it) => {
+            out.text("codex.activity", subject.label(it.kind));
+            out.text("codex.thread.id", subject.label(it.agent_thread_id));
+            out.text("codex.agent.path", subject.label(it.agent_path));
+        }
+        EventKind::AgentMessage(it) => {
+            out.text("codex.author", subject.label(it.author));
+            out.text("codex.recipient", subject.label(it.recipient));
+            out.text("codex.text", said(it.content));
+        }
+        EventKind::OrphanOutput { call_id } => {
+            out.text("gen_ai.tool.call.id", subject.label(*call_id));
+        }
+        EventKind::Late { what, id, exit_code } => {
+            out.word("codex.what", what);
+            out.text("codex.item.id", subject.label(*id));
+            out.signed("process.exit.code", *exit_code);
+        }
+        EventKind::Unknown { kind } => out.text("codex.type", subject.label(*kind)),
+        _ => {}
+    }
+}

@@ -1,0 +1,376 @@
+//! Trace → OTLP spans: identity, time, status, events and links, which are the
+//! same in every convention. What differs is a [`Vocabulary`].
+//!
+//! A trace of OTLP is one turn with everything below it, subagents included:
+//! so does Codex' own telemetry cut, whose recorded trace ids are reused, and a
+//! session of days would not fit into one trace of any backend. The session is
+//! an attribute of every span. The root thread has no span of its own; its
+//! events go to the turn that comes next, so that a turn that is over never
+//! changes.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use codex_rollout::JsonText;
+use codex_trace_model::{
+    Event, ItemIx, Link as TreeLink, Relation, Span as TreeSpan, SpanIx, SpanKind as Kind,
+    Status as Ended, Thread, Timestamp, Trace,
+};
+
+use super::attributes::Attributes;
+use super::events;
+use super::ids::{self, SpanId, TraceId};
+use super::messages::ItemReader;
+use super::proto::{Link, Span, SpanKind, Status, StatusCode};
+use super::times::{self, Times, nanos};
+use super::window::LlmInput;
+use crate::content::{ContentRules, Part};
+
+/// How names and attributes are chosen.
+pub(crate) trait Vocabulary: Send + Sync {
+    /// Returns what to call a span.
+    fn name(&self, subject: &Subject<'_, '_>) -> String;
+
+    /// Adds what is known of a span.
+    fn describe(&self, subject: &Subject<'_, '_>, attributes: &mut Attributes);
+
+    /// Whether trace ids that Codex recorded are reused.
+    fn reuses_recorded_ids(&self) -> bool {
+        true
+    }
+}
+
+/// How much content to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// How much of the history is repeated as the input of a model call.
+    pub llm_input: LlmInput,
+    /// How many bytes of it, for one call.
+    pub llm_input_bytes: usize,
+    /// How many bytes of any other text.
+    pub field_bytes: usize,
+    /// Whether what users typed is sent.
+    pub prompts: bool,
+}
+
+impl Default for Amount {
+    fn default() -> Amount {
+        Amount {
+            llm_input: LlmInput::Turn,
+            llm_input_bytes: 256 * 1024,
+            field_bytes: 256 * 1024,
+            prompts: true,
+        }
+    }
+}
+
+/// A trace with all that is needed to encode its spans.
+#[derive(Debug)]
+pub(crate) struct Scene<'s, 'a> {
+    /// The session.
+    pub trace: &'s Trace<'a>,
+    /// What may be sent.
+    pub rules: &'s ContentRules,
+    /// How much is sent.
+    pub amount: Amount,
+    times: Vec<Option<Times>>,
+    /// The last item seen by the call before, by model call.
+    seen_before: HashMap<SpanIx, ItemIx>,
+    /// The root thread's events, by the turn that comes next.
+    between_turns: HashMap<SpanIx, Vec<usize>>,
+}
+
+/// A turn, or what stands beside the turns, with everything below it: one
+/// trace of OTLP.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// Its root.
+    pub root: SpanIx,
+    /// All of it, parents first.
+    pub members: Vec<SpanIx>,
+}
+
+/// A span to be described.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'s, 'a> {
+    /// Where it is.
+    pub scene: &'s Scene<'s, 'a>,
+    /// Its index.
+    pub ix: SpanIx,
+    /// The span.
+    pub span: &'s TreeSpan<'a>,
+    /// Its thread.
+    pub thread: &'s Thread<'a>,
+    /// Its times.
+    pub times: Times,
+    /// Whether it is the root of its trace.
+    pub is_root: bool,
+}
+
+impl<'s, 'a> Scene<'s, 'a> {
+    /// Prepares a trace.
+    pub(crate) fn new(
+        trace: &'s Trace<'a>,
+        rules: &'s ContentRules,
+        amount: Amount,
+    ) -> Scene<'s, 'a> {
+        let mut seen_before = HashMap::new();
+        let mut last: HashMap<Option<SpanIx>, ItemIx> = HashMap::new();
+        for (ix, span) in trace.iter() {
+            if let Kind::ModelCall(call) = &span.kind
+                && let Some(seen) = last.insert(span.parent, call.window.end)
+            {
+                seen_before.insert(ix, seen);
+            }
+        }
+        let between_turns = events::between_turns(trace);
+        Scene { trace, rules, amount, times: times::times(trace), seen_before, between_turns }
+    }
+
+    /// Returns the groups of spans that become traces, in file order.
+    pub(crate) fn groups(&self) -> Vec<Group> {
+        let mut group_of: Vec<Option<usize>> = Vec::with_capacity(self.trace.spans.len());
+        let mut groups: Vec<Group> = Vec::new();
+        for (ix, span) in self.trace.iter() {
+            let group = span.parent.map(|parent| {
+                group_of[parent.index()].unwrap_or_else(|| {
+                    groups.push(Group { root: ix, members: Vec::new() });
+                    groups.len() - 1
+                })
+            });
+            if let Some(group) = group {
+                groups[group].members.push(ix);
+            }
+            group_of.push(group);
+        }
+        groups
+    }
+
+    /// Returns the reader of items.
+    pub(crate) fn reader(&self) -> ItemReader<'s> {
+        ItemReader {
+            rules: self.rules,
+            field_limit: self.amount.field_bytes,
+            prompts: self.amount.prompts,
+        }
+    }
+
+    /// Returns what the call before had seen, in the same turn.
+    pub(crate) fn seen_before(&self, call: SpanIx) -> Option<ItemIx> {
+        self.seen_before.get(&call).copied()
+    }
+
+    /// Returns what happened in the root thread between a turn and the one before.
+    pub(super) fn events_before(&self, turn: SpanIx) -> impl Iterator<Item = &'s Event<'a>> {
+        let events = self.between_turns.get(&turn).map_or(&[][..], Vec::as_slice);
+        events.iter().map(|nth| &self.trace.spans[0].events[*nth])
+    }
+
+    /// Returns a span to be described; `None` if its file says no time at all.
+    pub(crate) fn subject(&'s self, group: &Group, ix: SpanIx) -> Option<Subject<'s, 'a>> {
+        let span = self.trace.span(ix);
+        Some(Subject {
+            scene: self,
+            ix,
+            span,
+            thread: self.trace.thread_of(span),
+            times: self.times[ix.index()]?,
+            is_root: ix == group.root,
+        })
+    }
+
+    /// Returns the session that the root thread belongs to: the root itself
+    /// where Codex does not say otherwise.
+    pub(crate) fn session_id(&self) -> Cow<'a, str> {
+        let root = self.trace.root();
+        root.session_id.map_or_else(|| Cow::Owned(root.id.clone()), JsonText::decode)
+    }
+
+    /// Returns the ids that all spans of a group share.
+    pub(crate) fn identity(&self, group: &Group, reuse: bool) -> Identity {
+        let root = self.trace.span(group.root);
+        let (label, recorded) = match &root.kind {
+            Kind::Turn(turn) => {
+                (turn.turn_id.map(JsonText::decode), turn.trace_id.and_then(ids::recorded))
+            }
+            _ => (None, None),
+        };
+        let label = label.map_or_else(|| root.key.clone(), Cow::into_owned);
+        let thread = &self.trace.thread_of(root).id;
+        let trace_id = recorded.filter(|_| reuse).unwrap_or_else(|| ids::trace_id(thread, &label));
+        Identity { trace_id, label }
+    }
+
+    /// Encodes a span. `None` if its file says no time at all.
+    pub(crate) fn encode(
+        &'s self,
+        group: &Group,
+        identity: &Identity,
+        ix: SpanIx,
+        vocabulary: &dyn Vocabulary,
+    ) -> Option<Span> {
+        let subject = self.subject(group, ix)?;
+        let mut attributes = Attributes::default();
+        vocabulary.describe(&subject, &mut attributes);
+        subject.describe_inference(&mut attributes);
+        let parent = subject.span.parent.filter(|_| !subject.is_root);
+        Some(Span {
+            trace_id: identity.trace_id.to_vec(),
+            span_id: self.span_id(identity, ix).to_vec(),
+            parent_span_id: parent
+                .map_or_else(Vec::new, |parent| self.span_id(identity, parent).to_vec()),
+            name: vocabulary.name(&subject),
+            kind: subject.otlp_kind() as i32,
+            start_time_unix_nano: subject.times.start,
+            end_time_unix_nano: subject.times.end,
+            attributes: attributes.0,
+            events: events::events(&subject),
+            links: subject.links(),
+            status: Some(subject.status()),
+        })
+    }
+
+    fn span_id(&self, identity: &Identity, ix: SpanIx) -> SpanId {
+        let span = self.trace.span(ix);
+        ids::span_id(&self.trace.thread_of(span).id, &identity.label, &span.key)
+    }
+}
+
+/// What all spans of a group have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// What the group is called when ids are made: Codex' id of the turn, or
+    /// the key of the root.
+    pub label: String,
+}
+
+impl<'s, 'a> Subject<'s, 'a> {
+    /// Returns the reader of items.
+    pub(crate) fn reader(&self) -> ItemReader<'s> {
+        self.scene.reader()
+    }
+
+    /// Returns a name or another label, as it may be sent.
+    pub(crate) fn label<'t>(&self, text: Option<JsonText<'t>>) -> Option<Cow<'t, str>> {
+        self.scene.rules.decoded(Part::Label, text?)
+    }
+
+    /// Returns the turn around it, or itself if it is one.
+    pub(crate) fn turn(&self) -> Option<SpanIx> {
+        let mut at = Some(self.ix);
+        while let Some(ix) = at {
+            let span = self.scene.trace.span(ix);
+            if matches!(span.kind, Kind::Turn(_)) {
+                return Some(ix);
+            }
+            at = span.parent;
+        }
+        None
+    }
+
+    /// Returns the agent's name: `codex`, or what a subagent is called.
+    pub(crate) fn agent(&self) -> Cow<'a, str> {
+        let meta = &self.thread.meta;
+        let subagent = meta.agent_nickname.or(meta.agent_role).or(meta.agent_path);
+        self.label(subagent).unwrap_or(Cow::Borrowed("codex"))
+    }
+
+    fn otlp_kind(&self) -> SpanKind {
+        match self.span.kind {
+            Kind::ModelCall(_) => SpanKind::Client,
+            _ => SpanKind::Internal,
+        }
+    }
+
+    /// Returns how it ended. What the file does not say is unset.
+    fn status(&self) -> Status {
+        let sort = match self.span.kind {
+            Kind::ToolCall(_) => Part::Tool,
+            _ => Part::Label,
+        };
+        let text = |it: &str| self.scene.rules.text(sort, it).map_or_else(String::new, Cow::into);
+        match &self.span.status {
+            Ended::Ok => Status { code: StatusCode::Ok as i32, message: String::new() },
+            Ended::Error { message } => {
+                Status { code: StatusCode::Error as i32, message: text(message) }
+            }
+            Ended::Interrupted { reason } => Status {
+                code: StatusCode::Error as i32,
+                message: format!("interrupted: {}", text(reason)),
+            },
+            _ => Status::default(),
+        }
+    }
+
+    /// Returns a low-cardinality word for how it failed.
+    pub(crate) fn error_type(&self) -> Option<&'static str> {
+        match (&self.span.status, &self.span.kind) {
+            (Ended::Interrupted { .. }, _) => Some("interrupted"),
+            (Ended::Error { .. }, Kind::ToolCall(call)) => {
+                Some(if call.exit_code.is_some_and(|code| code != 0) {
+                    "exit_code"
+                } else {
+                    "tool_error"
+                })
+            }
+            (Ended::Error { .. }, _) => Some("_OTHER"),
+            _ => None,
+        }
+    }
+
+    /// Says which times the file does not say.
+    fn describe_inference(&self, attributes: &mut Attributes) {
+        attributes.text("codex.time.start_from", self.times.start_from.map(Cow::from));
+        attributes.text("codex.time.end_from", self.times.end_from.map(Cow::from));
+        if let Some((start, end)) = self.span.recorded {
+            let text = |at: Option<Timestamp>| at.map(|at| Cow::Owned(at.to_string()));
+            attributes.text("codex.time.recorded_start", text(start));
+            attributes.text("codex.time.recorded_end", text(end));
+        }
+    }
+
+    /// Returns the threads whose files are elsewhere. The span that they point
+    /// to is known only where the spawning turn is; the thread always is.
+    fn links(&self) -> Vec<Link> {
+        let mut links: Vec<Link> = self.span.links.iter().map(|it| self.link(it)).collect();
+        let first = || {
+            let turns = self.scene.trace.children(SpanIx(0));
+            turns.map(|(ix, _)| ix).next() == Some(self.ix)
+        };
+        if self.is_root && first() {
+            let thread = self.scene.trace.span(SpanIx(0));
+            links.extend(thread.links.iter().map(|it| self.link(it)));
+        }
+        links
+    }
+
+    fn link(&self, link: &TreeLink<'_>) -> Link {
+        let spawning = match &self.span.kind {
+            Kind::Turn(turn) if link.relation == Relation::SpawnedBy => turn.parent_turn_id,
+            _ => None,
+        };
+        let label = spawning.map_or(Cow::Borrowed(""), JsonText::decode);
+        let key = match spawning {
+            Some(_) => format!("turn:{label}"),
+            None => format!("thread:{}", link.thread_id),
+        };
+        let mut attributes = Attributes::default();
+        attributes.word("codex.link.relation", link.relation.word());
+        attributes.text("codex.thread.id", Some(Cow::from(link.thread_id.as_ref())));
+        Link {
+            trace_id: ids::trace_id(&link.thread_id, &label).to_vec(),
+            span_id: ids::span_id(&link.thread_id, &label, &key).to_vec(),
+            attributes: attributes.0,
+        }
+    }
+
+    /// Returns when something happened, or at least a time within the span.
+    pub(crate) fn moment(&self, at: Option<Timestamp>) -> (u64, bool) {
+        match at.and_then(nanos) {
+            Some(at) => (at, true),
+            None => (self.times.start, false),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a model call saw and said, within a budget of bytes, newest first.
+
+use codex_rollout::{RawJson, ResponseItem};
+use codex_trace_model::{Item, ItemIx, ModelCall, SpanIx, Thread};
+
+use super::messages::{ItemReader, Message, Part, push_message};
+
+/// How much of the history a model call is given as its input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LlmInput {
+    /// All that the model saw.
+    Full,
+    /// What the model saw of the turn.
+    #[default]
+    Turn,
+    /// What was new since the call before.
+    Delta,
+    /// Nothing.
+    None,
+}
+
+impl LlmInput {
+    /// Reads `full`, `turn`, `delta` or `none`.
+    pub fn from_word(word: &str) -> Option<LlmInput> {
+        Some(match word {
+            "full" => LlmInput::Full,
+            "turn" => LlmInput::Turn,
+            "delta" => LlmInput::Delta,
+            "none" => LlmInput::None,
+            _ => return None,
+        })
+    }
+}
+
+/// The input of a model call.
+#[derive(Debug, Default)]
+pub(crate) struct Input<'a> {
+    /// The messages, in order.
+    pub messages: Vec<Message<'a>>,
+    /// Whether older items did not fit.
+    pub truncated: bool,
+}
+
+/// Which items to look for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    /// How much of the history.
+    pub what: LlmInput,
+    /// How many bytes of it.
+    pub budget: usize,
+    /// The turn of the call.
+    pub turn: Option<SpanIx>,
+    /// Up to where the call before had seen, in the same turn.
+    pub seen_before: Option<ItemIx>,
+}
+
+/// Returns what a call saw.
+pub(crate) fn input<'a>(
+    reader: &ItemReader<'_>,
+    thread: &Thread<'a>,
+    call: &ModelCall<'a>,
+    scope: Scope,
+) -> Input<'a> {
+    let mut backwards = Vec::new();
+    let mut left = scope.budget;
+    // Returns whether it fits.
+    let mut take = |message: Option<Message<'a>>| {
+        let Some(message) = message else { return true };
+        let len: usize = message.parts.iter().map(Part::len).sum();
+        let fits = len <= left;
+        if fits {
+            left -= len;
+            backwards.push(message);
+        }
+        fits
+    };
+    let mut truncated = false;
+    if scope.what == LlmInput::None {
+        return Input::default();
+    }
+    for (ix, item) in newest_first(thread, call) {
+        let done = match scope.what {
+            LlmInput::Full => false,
+            LlmInput::Turn => item.turn != scope.turn,
+            LlmInput::Delta => {
+                item.turn != scope.turn || scope.seen_before.is_some_and(|seen| ix < seen)
+            }
+            LlmInput::None => true,
+        };
+        if done {
+            break;
+        }
+        // What the call before said is its output; it is no news to the model.
+        let said =
+            scope.what == LlmInput::Delta && scope.seen_before.is_some() && is_models(&item.body);
+        if !said && !take(reader.message(&item.body)) {
+            truncated = true;
+            break;
+        }
+    }
+    if let Some(replacement) = replacement(thread, call, scope).filter(|_| !truncated) {
+        let mut items = decoded(replacement).into_iter().rev();
+        truncated = !items.all(|item| take(reader.message(&item)));
+    }
+    let mut messages = Vec::with_capacity(backwards.len());
+    backwards.into_iter().rev().for_each(|message| push_message(&mut messages, message));
+    Input { messages, truncated }
+}
+
+/// Returns what a call said, as one message; `None` if nothing of it may be sent.
+pub(crate) fn output<'a>(
+    reader: &ItemReader<'_>,
+    thread: &Thread<'a>,
+    call: &ModelCall<'a>,
+) -> Option<Message<'a>> {
+    let items = call.output.iter().filter_map(|ix| thread.items.get(ix.0 as usize));
+    let parts: Vec<_> = items
+        .filter_map(|item| reader.message(&item.body))
+        .flat_map(|message| message.parts)
+        .collect();
+    (!parts.is_empty()).then_some(Message { role: "assistant", name: None, parts })
+}
+
+fn newest_first<'t, 'a>(
+    thread: &'t Thread<'a>,
+    call: &ModelCall<'a>,
+) -> impl Iterator<Item = (ItemIx, &'t Item<'a>)> {
+    let history = thread.histories.get(call.window.history as usize);
+    let own = history.map(|history| (ItemIx(history.from), call.window.end));
+    let base = history.map_or(&[][..], |history| &history.base);
+    own.into_iter()
+        .chain(base.iter().rev().copied())
+        .flat_map(|(from, to)| (from.0..to.0).rev().map(ItemIx))
+        .filter_map(|ix| Some((ix, thread.items.get(ix.0 as usize)?)))
+}
+
+/// What a compaction put in the place of the older history, if the scope
+/// reaches back to it.
+fn replacement<'a>(thread: &Thread<'a>, call: &ModelCall<'a>, scope: Scope) -> Option<RawJson<'a>> {
+    let history = thread.histories.get(call.window.history as usize)?;
+    let within_turn = || {
+        let before = history.from.checked_sub(1).and_then(|ix| thread.items.get(ix as usize));
+        before.is_some_and(|item| item.turn == scope.turn)
+    };
+    let wanted = match scope.what {
+        LlmInput::Full => true,
+        LlmInput::Turn => within_turn(),
+        LlmInput::Delta => {
+            within_turn() && scope.seen_before.is_none_or(|seen| seen.0 <= history.from)
+        }
+        LlmInput::None => false,
+    };
+    history.replacement.filter(|_| wanted)
+}
+
+fn decoded(items: RawJson<'_>) -> Vec<ResponseItem<'_>> {
+    let mut list = Vec::new();
+    let read = items.cursor().array(|element| {
+        list.extend(ResponseItem::decode(element)?);
+        Ok(())
+    });
+    // What comes after something odd is not read.
+    drop(read);
+    list
+}
+
+/// Whether the model itself wrote it.
+fn is_models(item: &ResponseItem<'_>) -> bool {
+    match item {
+        ResponseItem::Message(message) => message.role.is_some_and(|role| role.is("assistant")),
+        ResponseItem::Reasoning(_)
+        | ResponseItem::ToolCall(_)
+        | ResponseItem::WebSearchCall(_)
+        | ResponseItem::ImageGenerationCall(_) => true,
+        _ => false,
+    }
+}

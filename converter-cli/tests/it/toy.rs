@@ -1,0 +1,200 @@
+//! A backend for tests of delivery: a unit is a turn, a piece is a line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use codex_trace_model::{SpanKind, Status, Timestamp, Trace};
+use converter_cli::args::{GlobalArgs, When};
+use converter_cli::config::{Environment, Selection, Settings};
+use converter_cli::content::{ContentRules, Part};
+use converter_cli::delivery::{self, Account, DeadLetters, Destination, Options, Run};
+use converter_cli::exporters::{
+    Contract, EncodeError, Exporter, Framing, Limits, Rewrite, Route, Unit, UnitBuilder, UnitKey,
+    Verdict, Waits,
+};
+use converter_cli::failure::Failure;
+use converter_cli::ledger::Ledger;
+use converter_cli::retry::RetryPolicy;
+use converter_cli::transport::{Compression, Http, Method, Response, Transport};
+use converter_cli::ui::Ui;
+use converter_cli::{history, pipeline};
+
+/// Writes a line for the thread, one for each span of a turn, and, if asked
+/// for, a last line that waits for the rest.
+pub(crate) struct Toy {
+    pub(crate) contract: Contract,
+    pub(crate) last: bool,
+}
+
+impl Toy {
+    pub(crate) fn new(url: &str) -> Toy {
+        let route = |name| Route {
+            name,
+            method: Method::Post,
+            url: url.to_owned(),
+            headers: Vec::new(),
+            content_type: "text/plain".into(),
+            framing: Framing::CONCATENATED,
+            compressions: &[Compression::Gzip],
+            limits: Limits { max_bytes: 4 << 10, max_pieces: 10, max_spans: 10 },
+        };
+        Toy {
+            contract: Contract {
+                // Not the address: a server that is started again is the same one.
+                destination: "toy".to_owned(),
+                routes: vec![route("spans"), route("last")],
+                rewrite: Rewrite::Replaces,
+                max_age: None,
+            },
+            last: false,
+        }
+    }
+
+    fn unit(trace: &Trace<'_>, rules: &ContentRules, key: UnitKey, spans: &[usize]) -> Unit {
+        let mut builder = UnitBuilder::new(key, 0);
+        for &ix in spans {
+            let span = &trace.spans[ix];
+            let thread = &trace.thread_of(span).id;
+            let name = rules.text(Part::Label, &span.name).unwrap_or_default();
+            let prompt = match &span.kind {
+                SpanKind::Turn(turn) => turn.last_agent_message,
+                _ => None,
+            };
+            let prompt = prompt.and_then(|text| rules.decoded(Part::Message, text));
+            let line = format!("{thread} {} {name} {:?}\n", span.key, prompt.unwrap_or_default());
+            builder.body().extend_from_slice(line.as_bytes());
+            builder.end_piece(1);
+            if span.status == Status::Incomplete {
+                builder.incomplete();
+            }
+            builder.starts_at(span.start);
+        }
+        builder.finish()
+    }
+}
+
+impl Exporter for Toy {
+    fn encode(
+        &self,
+        trace: &Trace<'_>,
+        rules: &ContentRules,
+        units: &mut dyn FnMut(Unit),
+    ) -> Result<(), EncodeError> {
+        let thread_id = trace.session_id().to_owned();
+        let turn_of = |mut ix: usize| loop {
+            match &trace.spans[ix].kind {
+                SpanKind::Turn(_) => return Some(ix),
+                _ => ix = trace.spans[ix].parent?.index(),
+            }
+        };
+        let own: Vec<usize> = (0..trace.spans.len()).filter(|ix| turn_of(*ix).is_none()).collect();
+        let key = |turn| UnitKey { thread_id: thread_id.clone(), turn };
+        units(Toy::unit(trace, rules, key(None), &own));
+        for turn in 0..trace.spans.len() {
+            let below: Vec<usize> =
+                (turn..trace.spans.len()).filter(|ix| turn_of(*ix) == Some(turn)).collect();
+            if !below.is_empty() {
+                units(Toy::unit(trace, rules, key(Some(trace.spans[turn].key.clone())), &below));
+            }
+        }
+        if self.last {
+            let mut builder = UnitBuilder::new(key(None), 1);
+            builder.body().extend_from_slice(format!("{thread_id} last\n").as_bytes());
+            builder.end_piece(1);
+            builder.waits(Waits::ForTrace);
+            units(builder.finish());
+        }
+        Ok(())
+    }
+
+    fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    fn verdict(&self, _: usize, response: &Response) -> Verdict {
+        match response.status {
+            409 => Verdict::AlreadyThere,
+            200 if response.body.starts_with(b"rejected 1") => {
+                Verdict::Partial { rejected: 1, reason: response.reason() }
+            }
+            _ => Verdict::from_status(response),
+        }
+    }
+}
+
+/// A history, and where to remember what was sent of it.
+pub(crate) struct Case {
+    pub(crate) home: PathBuf,
+    pub(crate) state: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) interrupted: AtomicBool,
+}
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+impl Case {
+    pub(crate) fn new(home: &Path, state: &Path) -> Case {
+        Case {
+            home: home.to_owned(),
+            state: state.to_owned(),
+            options: Options {
+                jobs: 2,
+                senders: 3,
+                max_memory: 1 << 20,
+                settle: Duration::ZERO,
+                force: false,
+                dry_run: false,
+                retry: RetryPolicy { initial: MS(5), max_wait: MS(50), budget: MS(20_000) },
+                now: "2026-11-21T12:00:00Z".parse::<Timestamp>().expect("a time"),
+                compressions: vec![Compression::Gzip],
+                encoding: String::new(),
+            },
+            interrupted: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn upload(&self, toy: Toy) -> Result<Account, Failure> {
+        let http = Http::new(3, Duration::from_secs(10));
+        Ok(self.upload_all(vec![(toy, Box::new(http))])?.remove(0))
+    }
+
+    pub(crate) fn upload_all(
+        &self,
+        to: Vec<(Toy, Box<dyn Transport>)>,
+    ) -> Result<Vec<Account>, Failure> {
+        let args = GlobalArgs {
+            quiet: true,
+            verbose: false,
+            color: When::Never,
+            codex_home: None,
+            jobs: None,
+        };
+        let ui = Ui::new(Settings::resolve(&args, &Environment::read())?);
+        let pool = pipeline::pool(1).expect("a thread");
+        let history = history::find(&Selection::of(&self.home), &ui, &pool).expect("a history");
+        let ledger = Ledger::open(&self.state)?;
+        let dead_letters = DeadLetters::at(self.state.join("dead-letters.jsonl"));
+        let run = Run {
+            history: &history,
+            wanted: &|_| true,
+            rules: &ContentRules::default(),
+            ledger: Some(&ledger),
+            dead_letters: &dead_letters,
+            options: &self.options,
+            interrupted: &self.interrupted,
+            step: &|| {},
+        };
+        let destinations = to.into_iter().map(|(toy, transport)| Destination {
+            name: "toy".to_owned(),
+            exporter: Box::new(toy),
+            transport,
+        });
+        delivery::run(&run, destinations.collect())
+    }
+
+    pub(crate) fn dead_letters(&self) -> String {
+        fs::read_to_string(self.state.join("dead-letters.jsonl")).unwrap_or_default()
+    }
+}

@@ -1,0 +1,204 @@
+//! Where requests go, by which setting, and what answers mean.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use converter_cli::exporters::{BACKENDS, ConfigError, Environment, Preflight, Settings, Verdict};
+use converter_cli::transport::{Compression, Response};
+
+use crate::support::{exporter, with_bytes};
+
+fn settings(env: &[(&str, &str)]) -> Settings {
+    let env: BTreeMap<String, String> =
+        env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Settings { env: Environment(env), ..Settings::default() }
+}
+
+fn refused(backend: &str, settings: &Settings) -> ConfigError {
+    let backend = BACKENDS.iter().find(|it| it.name == backend).unwrap();
+    (backend.connect)(settings).err().expect("the settings make no sense")
+}
+
+/// The address, the headers (`name: value`) and the type of the bodies.
+fn route(settings: &Settings) -> (String, Vec<String>, String) {
+    let exporter = exporter("otlp", settings);
+    let route = &exporter.contract().routes[0];
+    let headers = route.headers.iter().map(|it| format!("{}: {}", it.name, it.wire_value()));
+    (route.url.clone(), headers.collect(), route.content_type.clone().into_owned())
+}
+
+#[test]
+fn otlp_addresses_by_precedence() {
+    const PROTO: &str = "application/x-protobuf";
+    let url = |settings: &Settings| route(settings).0;
+    assert_eq!(url(&settings(&[])), "http://localhost:4318/v1/traces");
+    let base = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/")];
+    assert_eq!(url(&settings(&base)), "http://c:4318/v1/traces");
+    let both = [base[0], ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/whole")];
+    assert_eq!(url(&settings(&both)), "http://c/whole", "nothing is appended");
+    let flag = Settings { endpoint: Some("https://f/otlp".to_owned()), ..settings(&both) };
+    assert_eq!(url(&flag), "https://f/otlp/v1/traces", "a flag wins");
+    let given = settings(&[("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%3Db, x = y")]);
+    let (_, headers, kind) = route(&given);
+    assert_eq!((headers, kind.as_str()), (vec!["api-key: a=b".into(), "x: y".into()], PROTO));
+    assert!(!format!("{:?}", exporter("otlp", &given).contract()).contains("a=b"), "a secret");
+}
+
+#[test]
+fn otlp_follows_the_live_telemetry_of_codex() {
+    let home = tempfile::tempdir().unwrap();
+    let config = concat!(
+        "model = 'x'\n[otel]\nenvironment = 'prod'\nexporter = 'none'\n",
+        "trace_exporter = { otlp-http = { endpoint = 'https://t/v1/traces', protocol = 'json', ",
+        "headers = { k = 'v' } } }\n",
+    );
+    fs::write(home.path().join("config.toml"), config).unwrap();
+    let live = Settings { codex_home: Some(home.path().to_owned()), ..Settings::default() };
+    let expected = ("https://t/v1/traces".to_owned(), vec!["k: v".to_owned()]);
+    let (url, headers, kind) = route(&live);
+    assert_eq!((url, headers), expected);
+    assert_eq!(kind, "application/json");
+
+    // An address of our own gets the prompts, but not the live receiver's keys.
+    let named = Settings { endpoint: Some("http://o".to_owned()), ..live.clone() };
+    let rollout = r#"{"timestamp":"2026-05-01T10:00:01Z","type":"event_msg","payload":{"type":"user_message","message":"Geheimnis"}}"#;
+    let sent = |settings: &Settings| {
+        with_bytes(rollout, |trace| {
+            let units = crate::support::units(exporter("otlp", settings).as_ref(), trace);
+            let bytes: Vec<u8> = units.into_iter().flat_map(|unit| unit.body).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    };
+    assert!(sent(&named).contains("Geheimnis"));
+    assert!(!sent(&live).contains("Geheimnis") && sent(&live).contains("[REDACTED]"));
+    let config = config.replace("[otel]", "[otel]\nlog_user_prompt = true");
+    fs::write(home.path().join("config.toml"), config).unwrap();
+    assert!(sent(&live).contains("Geheimnis"));
+    assert_eq!(route(&named).1, Vec::<String>::new());
+
+    let grpc = "[otel]\ntrace_exporter = { otlp-grpc = { endpoint = 'http://t:4317' } }\n";
+    fs::write(home.path().join("config.toml"), grpc).unwrap();
+    assert!(refused("otlp", &live).message.contains("gRPC"));
+}
+
+#[test]
+fn otlp_refuses_what_it_cannot_do() {
+    let grpc = settings(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
+    assert!(refused("otlp", &grpc).message.contains("gRPC"));
+    let zip = settings(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "zip")]);
+    assert!(refused("otlp", &zip).message.contains("zip"));
+    let none = exporter("otlp", &settings(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "none")]));
+    assert_eq!(none.contract().routes[0].compressions, &[] as &[Compression]);
+    let options = [("semconv".to_owned(), "latin".to_owned())].into();
+    assert!(
+        refused("otlp", &Settings { options, ..Settings::default() }).message.contains("latin")
+    );
+}
+
+/// Of 2025 a rollout may say no time at all but that it was made; OTLP must.
+#[test]
+fn a_rollout_without_times_is_not_placed_in_time() {
+    let rollout = concat!(
+        r#"{"id":"25eb7a1b-fd25-4c86-9d9a-895d08a07ac4","instructions":null}"#,
+        "\n",
+        r#"{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}"#,
+        "\n",
+        r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"ho"}]}"#,
+        "\n",
+    );
+    let exporter = exporter("otlp", &settings(&[]));
+    with_bytes(rollout, |trace| {
+        let rules = converter_cli::content::ContentRules::default();
+        let err = exporter.encode(trace, &rules, &mut |_| ()).unwrap_err();
+        assert!(err.what.contains("nowhere when"), "{err}");
+    });
+}
+
+#[test]
+fn mlflow_reads_what_its_plugin_reads() {
+    assert!(refused("mlflow", &settings(&[])).message.contains("no MLflow server"));
+    let home = tempfile::tempdir().unwrap();
+    let plugin = r#"{"trackingUri":"http://m:5000/","experimentId":"12"}"#;
+    fs::write(home.path().join("mlflow-tracing.json"), plugin).unwrap();
+    let from_file = Settings { codex_home: Some(home.path().to_owned()), ..settings(&[]) };
+    let header = |settings: &Settings, name: &str| {
+        let exporter = exporter("mlflow", settings);
+        let route = &exporter.contract().routes[0];
+        let found = route.headers.iter().find(|it| it.name == name);
+        (route.url.clone(), found.map(|it| it.wire_value().to_owned()))
+    };
+    let url = "http://m:5000/v1/traces".to_owned();
+    assert_eq!(header(&from_file, "x-mlflow-experiment-id"), (url.clone(), Some("12".to_owned())));
+    let env = settings(&[
+        ("MLFLOW_TRACKING_URI", "http://m:5000"),
+        ("MLFLOW_TRACKING_USERNAME", "u"),
+        ("MLFLOW_TRACKING_PASSWORD", "p"),
+        ("MLFLOW_TRACKING_TOKEN", "t"),
+    ]);
+    // `u:p` in base64: the name comes before the token.
+    assert_eq!(header(&env, "Authorization"), (url, Some("Basic dTpw".to_owned())));
+    let databricks = settings(&[
+        ("MLFLOW_TRACKING_URI", "databricks"),
+        ("DATABRICKS_HOST", "w.example"),
+        ("DATABRICKS_TOKEN", "t"),
+        ("MLFLOW_TRACE_LOCATION", "c.s.p"),
+    ]);
+    let (url, table) = header(&databricks, "X-Databricks-UC-Table-Name");
+    assert_eq!(url, "https://w.example/api/2.0/otel/v1/traces");
+    assert_eq!(table.as_deref(), Some("c.s.p_otel_spans"));
+}
+
+#[test]
+fn mlflow_finds_its_experiment_and_the_live_traces() {
+    let env = settings(&[("MLFLOW_TRACKING_URI", "http://m"), ("MLFLOW_EXPERIMENT_NAME", "a b")]);
+    let mut exporter = exporter("mlflow", &env);
+    let mut ask = |answer: Option<Response>| match exporter.preflight(answer.as_ref()).unwrap() {
+        Preflight::Ask(request) => Some(request),
+        Preflight::Ready => None,
+    };
+    let by_name = ask(None).unwrap();
+    assert!(by_name.url.ends_with("get-by-name?experiment_name=a%20b"), "{}", by_name.url);
+    let make = ask(Some(Response::new(404, "{}"))).unwrap();
+    assert_eq!(make.body, br#"{"name":"a b"}"#);
+    let search = ask(Some(Response::new(200, r#"{"experiment_id":"3"}"#))).unwrap();
+    assert!(search.url.ends_with("/api/3.0/mlflow/traces/search"));
+    let live = r#"{"traces":[{"trace_id":"tr-live","request_time":"2026-05-01T10:00:00.999Z",
+        "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
+    let next = ask(Some(Response::new(200, live))).unwrap();
+    assert!(String::from_utf8(next.body).unwrap().contains(r#""page_token":"more""#));
+    assert!(ask(Some(Response::new(200, "{}"))).is_none());
+    assert_eq!(exporter.contract().routes[0].headers[0].wire_value(), "3");
+
+    // The turn that the plugin has sent, a millisecond early as it does, is not sent again; the other one is.
+    let line = |at: &str, kind: &str, payload: &str| {
+        format!(
+            "{{\"timestamp\":\"2026-05-01T10:00:{at}Z\",\"type\":\"{kind}\",\"payload\":{payload}}}\n"
+        )
+    };
+    let turn = |at: &str, id: &str| {
+        let started = format!(r#"{{"type":"task_started","turn_id":"{id}"}}"#);
+        let complete = format!(r#"{{"type":"task_complete","turn_id":"{id}"}}"#);
+        line(at, "event_msg", &started) + &line(at, "event_msg", &complete)
+    };
+    let rollout =
+        line("00", "session_meta", r#"{"id":"th1"}"#) + &turn("01", "one") + &turn("02", "two");
+    with_bytes(&rollout, |trace| {
+        let units = crate::support::units(exporter.as_ref(), trace);
+        let turns: Vec<_> = units.iter().map(|it| it.key.turn.clone().unwrap()).collect();
+        assert_eq!(turns, ["turn:two", "turn:two"]);
+    });
+}
+
+#[test]
+fn mlflow_verdicts() {
+    let exporter = exporter("mlflow", &settings(&[("MLFLOW_TRACKING_URI", "http://m")]));
+    let verdict = |route, status| exporter.verdict(route, &Response::new(status, "no"));
+    let reason = |status| format!("status {status}: no");
+    assert_eq!(exporter.verdict(0, &Response::new(200, "")), Verdict::Done);
+    assert_eq!(verdict(1, 200), Verdict::Done);
+    assert_eq!(verdict(0, 422), Verdict::GiveUp { reason: reason(422) });
+    assert_eq!(verdict(0, 400), Verdict::Reject { reason: reason(400) });
+    assert_eq!(verdict(1, 400), Verdict::Reject { reason: reason(400) });
+    assert_eq!(verdict(0, 500), Verdict::Retry { after: None, reason: reason(500) });
+    assert_eq!(verdict(0, 413), Verdict::Split { reason: reason(413) });
+}

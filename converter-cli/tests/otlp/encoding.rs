@@ -1,0 +1,217 @@
+//! One small rollout, and by hand what must become of it.
+
+use converter_cli::content::{Capture, ContentRules};
+use converter_cli::exporters::otlp::{Amount, LlmInput, Options, Semconv, encode_json};
+use serde_json::{Value, json};
+
+use crate::support::with_bytes;
+
+/// One turn: a prompt, a shell command that fails, an answer. The trace id is
+/// recorded; the repository's address holds a password.
+const ROLLOUT: &str = concat!(
+    r#"{"timestamp":"2026-05-01T10:00:00.000Z","type":"session_meta","payload":{"id":"th1","timestamp":"2026-05-01T10:00:00.000Z","cwd":"/w","originator":"codex-tui","cli_version":"0.144.5","model_provider":"openai","git":{"branch":"main","repository_url":"https://me:secret@example.com/a/b.git"},"base_instructions":{"text":"Be good"}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:01.000Z","type":"event_msg","payload":{"type":"task_started","turn_id":"tu1","trace_id":"0af7651916cd43dd8448eb211c80319c"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:01.001Z","type":"turn_context","payload":{"turn_id":"tu1","cwd":"/w","model":"gpt-5-codex","approval_policy":"never"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:01.002Z","type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"say \"hi\"\n"}]}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:01.003Z","type":"event_msg","payload":{"type":"user_message","message":"say \"hi\"\n","images":[]}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:03.000Z","type":"response_item","payload":{"type":"reasoning","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"gAAAAsecret"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:03.500Z","type":"response_item","payload":{"type":"function_call","name":"shell_command","arguments":"{\"command\":\"false\"}","call_id":"call_1"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:03.600Z","type":"event_msg","payload":{"type":"token_count","info":{"total_token_usage":{"input_tokens":100,"cached_input_tokens":60,"output_tokens":20,"reasoning_output_tokens":8,"total_tokens":120},"last_token_usage":{"input_tokens":100,"cached_input_tokens":60,"output_tokens":20,"reasoning_output_tokens":8,"total_tokens":120}}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:04.000Z","type":"response_item","payload":{"type":"function_call_output","call_id":"call_1","output":"Exit code: 1\nWall time: 0.1 seconds\nOutput:\n"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:05.000Z","type":"response_item","payload":{"type":"message","role":"assistant","content":[{"type":"output_text","text":"done"}]}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:05.100Z","type":"event_msg","payload":{"type":"token_count","info":{"total_token_usage":{"input_tokens":250,"cached_input_tokens":160,"output_tokens":25,"reasoning_output_tokens":8,"total_tokens":275},"last_token_usage":{"input_tokens":150,"cached_input_tokens":100,"output_tokens":5,"reasoning_output_tokens":0,"total_tokens":155}}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-05-01T10:00:05.500Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"tu1","last_agent_message":"done","duration_ms":4500,"time_to_first_token_ms":1500}}"#,
+    "\n",
+);
+
+fn encoded(rules: &ContentRules, options: &Options) -> Value {
+    with_bytes(ROLLOUT, |trace| {
+        let mut out = Vec::new();
+        encode_json(trace, rules, options, &mut out).unwrap();
+        serde_json::from_slice(&out).unwrap()
+    })
+}
+
+fn span<'v>(request: &'v Value, key: &str) -> &'v Value {
+    let pieces = request["resourceSpans"].as_array().unwrap();
+    let spans = pieces.iter().flat_map(|it| it["scopeSpans"][0]["spans"].as_array().unwrap());
+    let mut found = spans.filter(|it| attribute(it, "codex.span.key") == json!(key));
+    found.next().unwrap_or_else(|| panic!("no span {key}"))
+}
+
+/// The value of an attribute, without its type; null if there is none.
+fn attribute(span: &Value, key: &str) -> Value {
+    let attributes = span["attributes"].as_array().unwrap();
+    let found = attributes.iter().find(|it| it["key"] == key);
+    found
+        .map_or(Value::Null, |it| it["value"].as_object().unwrap().values().next().unwrap().clone())
+}
+
+fn parsed(value: &Value) -> Value {
+    serde_json::from_str(value.as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn a_turn_becomes_a_trace_with_the_recorded_id() {
+    let request = encoded(&ContentRules::default(), &Options::default());
+    let resource = &request["resourceSpans"][0]["resource"];
+    assert_eq!(attribute(resource, "service.name"), "codex_cli_rs");
+    assert_eq!(attribute(resource, "service.version"), "0.144.5");
+
+    let turn = span(&request, "turn:tu1");
+    assert_eq!(turn["traceId"], "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(turn["parentSpanId"], Value::Null);
+    assert_eq!(turn["name"], "invoke_agent codex");
+    assert_eq!(turn["kind"], 1);
+    // 2026-05-01T10:00:01Z and 10:00:05.5Z
+    assert_eq!(turn["startTimeUnixNano"], "1777629601000000000");
+    assert_eq!(turn["endTimeUnixNano"], "1777629605500000000");
+    assert_eq!(turn["status"], json!({ "code": 1 }));
+    assert_eq!(attribute(turn, "gen_ai.conversation.id"), "th1");
+    assert_eq!(attribute(turn, "input.value"), "say \"hi\"\n");
+    assert_eq!(attribute(turn, "output.value"), "done");
+    assert_eq!(attribute(turn, "codex.turn.duration_ms"), "4500");
+    assert_eq!(attribute(turn, "vcs.repository.url.full"), "https://example.com/a/b.git");
+    assert_eq!(
+        parsed(&attribute(turn, "gen_ai.system_instructions")),
+        json!([{ "type": "text", "content": "Be good" }])
+    );
+    assert_eq!(attribute(turn, "gen_ai.usage.input_tokens"), Value::Null);
+}
+
+#[test]
+fn a_model_call_says_what_it_saw_and_what_it_cost() {
+    let request = encoded(&ContentRules::default(), &Options::default());
+    let first = span(&request, "llm:tu1:0");
+    assert_eq!(first["name"], "chat gpt-5-codex");
+    assert_eq!(first["kind"], 3);
+    assert_eq!(first["parentSpanId"], span(&request, "turn:tu1")["spanId"]);
+    assert_eq!(first["startTimeUnixNano"], "1777629601000000000");
+    assert_eq!(first["endTimeUnixNano"], "1777629603500000000");
+    assert_eq!(attribute(first, "gen_ai.provider.name"), "openai");
+    assert_eq!(attribute(first, "gen_ai.response.time_to_first_chunk"), 1.5);
+    assert_eq!(attribute(first, "gen_ai.usage.input_tokens"), "100");
+    assert_eq!(attribute(first, "gen_ai.usage.cache_read.input_tokens"), "60");
+    assert_eq!(attribute(first, "gen_ai.usage.cache_write.input_tokens"), Value::Null);
+    assert_eq!(attribute(first, "gen_ai.usage.output_tokens"), "20");
+    assert_eq!(attribute(first, "gen_ai.usage.reasoning.output_tokens"), "8");
+    let call = json!({
+        "type": "tool_call", "id": "call_1", "name": "shell_command",
+        "arguments": { "command": "false" },
+    });
+    let said = json!([{
+        "role": "assistant", "finish_reason": "tool_call",
+        "parts": [{ "type": "reasoning", "content": "hm" }, call],
+    }]);
+    assert_eq!(parsed(&attribute(first, "gen_ai.output.messages")), said);
+
+    let second = span(&request, "llm:tu1:1");
+    assert_eq!(attribute(second, "gen_ai.response.time_to_first_chunk"), Value::Null);
+    let response = "Exit code: 1\nWall time: 0.1 seconds\nOutput:\n";
+    let saw = json!([
+        { "role": "user", "parts": [{ "type": "text", "content": "say \"hi\"\n" }] },
+        { "role": "assistant", "parts": [{ "type": "reasoning", "content": "hm" }, call] },
+        { "role": "tool", "parts": [
+            { "type": "tool_call_response", "id": "call_1", "response": response },
+        ] },
+    ]);
+    assert_eq!(parsed(&attribute(second, "gen_ai.input.messages")), saw);
+}
+
+#[test]
+fn a_tool_call_that_fails_is_an_error() {
+    let request = encoded(&ContentRules::default(), &Options::default());
+    let tool = span(&request, "tool:call_1");
+    assert_eq!(tool["name"], "execute_tool shell_command");
+    assert_eq!(tool["status"], json!({ "code": 2, "message": "exit code 1" }));
+    assert_eq!(attribute(tool, "error.type"), "exit_code");
+    assert_eq!(attribute(tool, "process.exit.code"), "1");
+    assert_eq!(attribute(tool, "gen_ai.tool.call.id"), "call_1");
+    assert_eq!(attribute(tool, "gen_ai.tool.call.arguments"), r#"{"command":"false"}"#);
+}
+
+#[test]
+fn a_budget_keeps_the_newest_items() {
+    let amount = Amount { llm_input_bytes: 60, ..Amount::default() };
+    let request = encoded(&ContentRules::default(), &Options { amount, ..Options::default() });
+    let second = span(&request, "llm:tu1:1");
+    let saw = parsed(&attribute(second, "gen_ai.input.messages"));
+    assert_eq!(saw.as_array().unwrap().len(), 1);
+    assert_eq!(saw[0]["role"], "tool");
+    assert_eq!(attribute(second, "codex.input.truncated"), true);
+}
+
+/// Cut before the escape that the limit would go through.
+#[test]
+fn a_long_text_is_cut() {
+    let amount = Amount { field_bytes: 13, ..Amount::default() };
+    let request = encoded(&ContentRules::default(), &Options { amount, ..Options::default() });
+    let tool = span(&request, "tool:call_1");
+    // `Exit code: 1\nWall …`, 47 bytes as JSON has it.
+    let result = "Exit code: 1… [47 bytes in all]";
+    assert_eq!(attribute(tool, "gen_ai.tool.call.result"), result);
+}
+
+#[test]
+fn delta_is_what_is_new_to_the_model() {
+    let amount = Amount { llm_input: LlmInput::Delta, ..Amount::default() };
+    let request = encoded(&ContentRules::default(), &Options { amount, ..Options::default() });
+    let roles = |key| {
+        let saw = parsed(&attribute(span(&request, key), "gen_ai.input.messages"));
+        let roles: Vec<String> = saw
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["role"].as_str().unwrap().to_owned())
+            .collect();
+        roles
+    };
+    assert_eq!(roles("llm:tu1:0"), ["user"]);
+    assert_eq!(roles("llm:tu1:1"), ["tool"]);
+}
+
+#[test]
+fn metadata_only_means_no_content() {
+    let request = encoded(
+        &ContentRules::new(Capture::MetadataOnly, None, converter_cli::Content::default()),
+        &Options::default(),
+    );
+    let text = request.to_string();
+    for content in ["hi", "done", "hm", "Wall time", "Be good", "command\\\":"] {
+        assert!(!text.contains(content), "{content} is sent");
+    }
+    assert!(text.contains("shell_command") && text.contains("gpt-5-codex"));
+}
+
+#[test]
+fn openinference_flattens_messages() {
+    let options = Options { semconv: Semconv::OpenInference, ..Options::default() };
+    let request = encoded(&ContentRules::default(), &options);
+    let first = span(&request, "llm:tu1:0");
+    assert_eq!(first["name"], "gpt-5-codex");
+    let said = "llm.output_messages.0.message";
+    for (key, value) in [
+        ("openinference.span.kind".to_owned(), "LLM"),
+        ("llm.model_name".to_owned(), "gpt-5-codex"),
+        ("llm.token_count.total".to_owned(), "120"),
+        ("llm.token_count.prompt_details.cache_read".to_owned(), "60"),
+        ("llm.input_messages.0.message.role".to_owned(), "user"),
+        (format!("{said}.contents.0.message_content.type"), "reasoning"),
+        (format!("{said}.contents.0.message_content.text"), "hm"),
+        (format!("{said}.tool_calls.0.tool_call.function.name"), "shell_command"),
+        (format!("{said}.tool_calls.0.tool_call.function.arguments"), r#"{"command":"false"}"#),
+    ] {
+        assert_eq!(attribute(first, &key), value, "{key}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Opens the homes of `testdata/` and encodes them as a backend would.
+
+use std::path::{Path, PathBuf};
+
+use codex_rollout::{RolloutHead, Source, discover};
+use codex_trace_model::{RolloutInput, Trace, group, resolve};
+use converter_cli::content::ContentRules;
+use converter_cli::exporters::{BACKENDS, Exporter, Settings, Unit};
+
+/// Returns the homes of `testdata/`, sorted.
+pub(crate) fn homes() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/homes");
+    let mut found: Vec<PathBuf> = std::fs::read_dir(&root)
+        .unwrap_or_else(|err| panic!("{}: {err}", root.display()))
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    found.sort();
+    assert!(found.len() > 10, "testdata is all here");
+    found
+}
+
+/// Calls `check` with the name of the home and the trace of every session of
+/// every home.
+pub(crate) fn for_each_trace(mut check: impl FnMut(&str, &Trace<'_>)) {
+    for home in homes() {
+        let name = home.file_name().unwrap().to_string_lossy().into_owned();
+        let heads: Vec<RolloutHead> =
+            discover(&home).map(|found| RolloutHead::read(&found.unwrap()).unwrap()).collect();
+        for session in group(&heads) {
+            let open = |head: usize| Source::open(&heads[head].rollout).unwrap();
+            let opened: Vec<_> = session
+                .members
+                .iter()
+                .map(|it| (it.head, open(it.head), it.ancestor.map(open)))
+                .collect();
+            let inputs: Vec<RolloutInput<'_>> = opened
+                .iter()
+                .map(|(head, source, ancestor)| RolloutInput {
+                    path: heads[*head].rollout.path.to_str().unwrap(),
+                    thread_id: &heads[*head].thread_id,
+                    source,
+                    ancestor: ancestor.as_ref(),
+                })
+                .collect();
+            check(&name, &resolve(&inputs));
+        }
+    }
+}
+
+/// Resolves bytes as the only file of a session.
+pub(crate) fn with_bytes<T>(bytes: &str, check: impl FnOnce(&Trace<'_>) -> T) -> T {
+    let source = Source::from_bytes(bytes.as_bytes().to_vec());
+    let input = RolloutInput {
+        path: "/somewhere/made.jsonl",
+        thread_id: "made",
+        source: &source,
+        ancestor: None,
+    };
+    check(&resolve(&[input]))
+}
+
+/// Makes the exporter of a backend.
+pub(crate) fn exporter(backend: &str, settings: &Settings) -> Box<dyn Exporter> {
+    let backend = BACKENDS.iter().find(|it| it.name == backend).unwrap();
+    (backend.connect)(settings).unwrap().remove(0)
+}
+
+/// Returns the units of a trace.
+pub(crate) fn units(exporter: &dyn Exporter, trace: &Trace<'_>) -> Vec<Unit> {
+    let mut units = Vec::new();
+    exporter.encode(trace, &ContentRules::default(), &mut |unit| units.push(unit)).unwrap();
+    units
+}

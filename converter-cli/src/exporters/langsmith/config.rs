@@ -229,7 +229,7 @@ impl Place {
         (&self.endpoint, &self.project) == (&other.endpoint, &other.project)
     }
 
-    /// Whether LangChain runs it: other rules hold there than at home.
+    /// Whether the vendor runs it: other rules hold there than at home.
     pub(super) fn is_hosted(&self) -> bool {
         let host = self.endpoint.split_once("://").map_or(&*self.endpoint, |(_, rest)| rest);
         let host = host.split(['/', ':']).next().unwrap_or_default().to_ascii_lowercase();

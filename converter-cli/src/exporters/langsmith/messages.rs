@@ -1,11 +1,11 @@
 //! Items as messages, in the shape that the live plugin gives them: near to
-//! LangChain's, roles `system`, `user`, `ai`, `tool`, `unknown`.
+//! that of `LangChain`, roles `system`, `user`, `ai`, `tool`, `unknown`.
 
 use std::borrow::Cow;
 
 use codex_rollout::item::response_item::{Reasoning, ToolCallForm, ToolCallItem, ToolOutputItem};
 use codex_rollout::{Cursor, JsonText, RawJson, ResponseItem, Syntax, ValueKind};
-use codex_trace_model::{Item, ItemIx, Thread};
+use codex_trace_model::{Item, ItemIx, Thread, Timestamp};
 
 use crate::content::{ContentRules, Part};
 use crate::json::{self, Json, Object};
@@ -95,7 +95,7 @@ pub(super) fn merge<'a>(
     for (nth, item) in items.iter().enumerate() {
         let item = &thread.items[item.0 as usize];
         let role = Role::of(&item.body);
-        let at = item.at.map_or(last_at, |at| at.as_millisecond());
+        let at = item.at.map_or(last_at, Timestamp::as_millisecond);
         last_at = at;
         match messages.last_mut() {
             Some(last) if last.role == role && role.merges() => {
@@ -207,13 +207,7 @@ impl Written {
     }
 
     /// Appends the message of one item.
-    pub(super) fn one<'a>(
-        &self,
-        thread: &Thread<'a>,
-        items: &[ItemIx],
-        nth: usize,
-        out: &mut Vec<u8>,
-    ) {
+    pub(super) fn one(&self, thread: &Thread<'_>, items: &[ItemIx], nth: usize, out: &mut Vec<u8>) {
         let role = Role::of(&thread.items[items[nth].0 as usize].body);
         self.message(role, b"", nth, nth + 1, answered(thread, items[nth]), out);
     }

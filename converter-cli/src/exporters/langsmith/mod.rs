@@ -51,7 +51,7 @@ const fn setting(env: &'static str, help: &'static str, secret: bool) -> Setting
 }
 
 /// How far back the hosted service lets runs begin.
-const WINDOW: Duration = Duration::from_hours(24);
+const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How much of what came before is in a model call's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

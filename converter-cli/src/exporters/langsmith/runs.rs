@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use codex_rollout::{JsonText, RawJson, TokenUsage};
 use codex_trace_model::{
-    ItemIx, ModelCall, Span, SpanIx, SpanKind, Status, Thread, ToolCall, Trace, Turn,
+    ItemIx, Span, SpanIx, SpanKind, Status, Thread, Timestamp, ToolCall, Trace, Turn,
 };
 
 use crate::content::{ContentRules, Part};
@@ -83,7 +83,7 @@ impl<'a> Encoder<'_, 'a> {
         if matches!(span.status, Status::Incomplete) {
             unit.incomplete();
         }
-        unit.starts_at(codex_trace_model::Timestamp::from_millisecond(plan.root.start.millis).ok());
+        unit.starts_at(Timestamp::from_millisecond(plan.root.start.millis).ok());
         unit
     }
 }
@@ -221,13 +221,13 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
     fn llm(&mut self, nth: usize, group: &Group<'a>, calls: Option<&Vec<SpanIx>>) {
         let trace = self.all.trace;
         let calls = calls.map_or(&[][..], Vec::as_slice);
-        let spans = calls.iter().map(|ix| trace.span(*ix));
+        let mut spans = calls.iter().map(|ix| trace.span(*ix));
         let usage: Option<TokenUsage> =
             spans.clone().filter_map(|span| span.usage).reduce(|a, b| [a, b].into_iter().sum());
         let id = self.all.plan.id(self.plan.thread, &self.plan.key, &format!("llm:{nth}"));
         let place = self.plan.root.child(id, group.start + self.plan.shift, group.order);
         let end = (group.end + self.plan.shift).max(place.start.millis);
-        let kind = Kind::Llm { span: spans.last(), usage };
+        let kind = Kind::Llm { span: spans.next_back(), usage };
         let extra = self.extra(kind, false, place.start.millis, |_| {});
         let events = if nth == 0 { self.first_token(&place, end) } else { Vec::new() };
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
@@ -303,7 +303,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         let said = self.plan.messages[group.message].start;
         let shift = self.plan.shift;
         let place = self.plan.root.child(id, message.start.min(said) + shift, tool.order);
-        let told = span.and_then(|span| span.end).map(|end| end.as_millisecond());
+        let told = span.and_then(|span| span.end).map(Timestamp::as_millisecond);
         let end = (message.end.max(told.unwrap_or(message.end)) + shift).max(place.start.millis);
         let name = match tool.call.form {
             codex_rollout::item::response_item::ToolCallForm::ToolSearch => {
@@ -341,17 +341,16 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         let place = self.plan.root.child(id, tool.start.millis, order);
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         let worked = span.is_none_or(|span| matches!(span.status, Status::Ok));
-        match &self.written {
-            None => muted(&mut inputs, &mut outputs),
-            Some(_) => {
-                json::object(&mut inputs, |o| o.object("input", |o| o.put("skill", skill)));
-                json::object(&mut outputs, |o| {
-                    o.object("output", |o| {
-                        o.put("commandName", skill);
-                        o.put("success", worked);
-                    });
+        if self.written.is_none() {
+            muted(&mut inputs, &mut outputs);
+        } else {
+            json::object(&mut inputs, |o| o.object("input", |o| o.put("skill", skill)));
+            json::object(&mut outputs, |o| {
+                o.object("output", |o| {
+                    o.put("commandName", skill);
+                    o.put("success", worked);
                 });
-            }
+            });
         }
         let extra = self.extra(Kind::Skill { name: skill }, false, place.start.millis, |_| {});
         let piece = self.piece(&Run {
@@ -410,7 +409,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             });
         }
         let kind = Kind::Tool { name: None };
-        let started = span.and_then(|span| span.start).map(|it| it.as_millisecond());
+        let started = span.and_then(|span| span.start).map(Timestamp::as_millisecond);
         let extra = self.extra(kind, error.is_some(), place.start.millis, |o| {
             if interrupted {
                 o.put("ls_is_error_interrupt", true);
@@ -497,7 +496,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 SpanKind::ModelCall(call)
                     if !call.compaction && !call.output.iter().any(|it| grouped.contains(it)) =>
                 {
-                    self.more_llm(span, call);
+                    self.more_llm(span);
                 }
                 _ => {}
             }
@@ -617,15 +616,14 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
     }
 
     /// A request whose answer left no item: its tokens were spent all the same.
-    fn more_llm(&mut self, span: &Span<'a>, _call: &ModelCall<'a>) {
+    fn more_llm(&mut self, span: &Span<'a>) {
         let (place, end) = self.more_place(&format!("call:{}", span.key), span, None);
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-        match self.written {
-            None => muted(&mut inputs, &mut outputs),
-            Some(_) => {
-                inputs.extend_from_slice(b"{\"messages\":[]}");
-                outputs.extend_from_slice(b"{\"messages\":[]}");
-            }
+        if self.written.is_none() {
+            muted(&mut inputs, &mut outputs);
+        } else {
+            inputs.extend_from_slice(b"{\"messages\":[]}");
+            outputs.extend_from_slice(b"{\"messages\":[]}");
         }
         let kind = Kind::Llm { span: Some(span), usage: span.usage };
         let extra = self.extra(kind, false, place.start.millis, |_| {});

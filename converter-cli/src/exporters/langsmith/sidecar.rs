@@ -127,16 +127,13 @@ pub(super) fn states(rollout: &Path) -> io::Result<HashMap<String, State>> {
             };
             Some((line.turn_id.into_owned(), state))
         });
-        match noted {
-            Some((turn, state)) => {
-                states.insert(turn, state);
-            }
-            None => {
-                let state = states.entry(line.to_owned()).or_insert(State::Claimed);
-                if *state != State::Uploaded {
-                    *state = State::Claimed;
-                }
-            }
+        if let Some((turn, state)) = noted {
+            states.insert(turn, state);
+            continue;
+        }
+        let state = states.entry(line.to_owned()).or_insert(State::Claimed);
+        if *state != State::Uploaded {
+            *state = State::Claimed;
         }
     }
     Ok(states)
@@ -177,7 +174,7 @@ pub(super) fn topology(rollout: &Path, turn: &str) -> Option<Topology> {
 ///
 /// If it cannot be written, or somebody holds the lock for too long.
 pub(super) fn note(rollout: &Path, turn: &str, topology: Option<&Topology>) -> io::Result<()> {
-    let _lock = Lock::take(beside(rollout, ".langsmith.lock"))?;
+    let _lock = Lock::take(&beside(rollout, ".langsmith.lock"))?;
     if let Some(topology) = topology {
         write_topology(&topology_path(rollout, turn), topology)?;
     }
@@ -220,15 +217,15 @@ struct Owner {
 }
 
 impl Lock {
-    fn take(dir: PathBuf) -> io::Result<Lock> {
+    fn take(dir: &Path) -> io::Result<Lock> {
         let start = crate::clock::Clock::start();
         loop {
-            match Lock::make(&dir) {
+            match Lock::make(dir) {
                 Ok(lock) => return Ok(lock),
                 Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
                 Err(_) => {}
             }
-            recover(&dir)?;
+            recover(dir)?;
             if start.elapsed() > PATIENCE {
                 let what = format!("somebody holds `{}`", dir.display());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, what));
@@ -359,11 +356,6 @@ impl Policy {
         Policy { threads: file.filter(|it| it.version == 1).map(|it| it.threads) }
     }
 
-    /// Whether there is a file that nobody can make sense of.
-    pub(super) fn is_broken(&self) -> bool {
-        self.threads.is_none()
-    }
-
     /// Returns how much of a turn may be uploaded; `None` if nothing is said.
     pub(super) fn mode(&self, thread: &str, turn: &str) -> Option<Mode> {
         // As the plugin: what cannot be understood says the worst.
@@ -478,6 +470,6 @@ mod tests {
         assert_eq!(policy.mode("muted", "x"), Some(Mode::Metadata));
         assert_eq!(policy.mode("never seen", "x"), None);
         let broken = Policy::parse(b"{");
-        assert_eq!((broken.mode("t", "c"), broken.is_broken()), (Some(Mode::Metadata), true));
+        assert_eq!(broken.mode("t", "c"), Some(Mode::Metadata));
     }
 }

@@ -43,6 +43,7 @@ pub(super) enum Kind {
 }
 
 /// A run, its large fields serialised.
+#[expect(clippy::struct_field_names, reason = "the service's own word")]
 pub(super) struct Run<'r> {
     pub(super) place: &'r Place,
     /// A JSON string.
@@ -84,7 +85,9 @@ impl Format {
         o.value("name").extend_from_slice(&run.name);
         o.put("run_type", run.run_type);
         o.put("start_time", run.place.start.time());
-        o.put("end_time", ids::time(run.end));
+        // What took no time must not end before the microseconds of its start.
+        let at_once = run.end <= run.place.start.millis;
+        o.put("end_time", if at_once { run.place.start.time() } else { ids::time(run.end) });
         o.put("trace_id", &run.place.trace_id);
         o.maybe("parent_run_id", run.place.parent.as_ref());
         o.put("dotted_order", &run.place.dotted_order);
@@ -128,7 +131,9 @@ fn part(id: &str, field: &str, json: &[&[u8]], out: &mut Vec<u8>) {
          Content-Type: application/json; length={len}\r\nContent-Length: {len}\r\n\r\n"
     )
     .expect("a vector takes everything");
-    json.iter().for_each(|part| out.extend_from_slice(part));
+    for part in json {
+        out.extend_from_slice(part);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -170,6 +175,8 @@ impl Info {
     pub(super) fn limits(&self) -> Limits {
         let config = self.batch_ingest_config.as_ref();
         let runs = config.and_then(|it| it.size_limit).filter(|it| *it > 0).unwrap_or(MAX_RUNS);
+        // Reading back takes no more at once.
+        let runs = runs.min(MAX_RUNS);
         let bytes = config.and_then(|it| it.size_limit_bytes).filter(|it| *it > 0);
         Limits { max_bytes: bytes.unwrap_or(MAX_BYTES), max_pieces: runs as usize, max_spans: runs }
     }
@@ -246,13 +253,12 @@ struct Identity {
 
 /// Reads the run out of a piece.
 fn identity(piece: &[u8]) -> Option<Identity> {
-    let json = match piece.first()? {
-        b'{' => piece,
-        _ => {
-            let start = memchr::memmem::find(piece, b"\r\n\r\n")? + 4;
-            let end = memchr::memmem::find(&piece[start..], b"\r\n--")?;
-            &piece[start..start + end]
-        }
+    let json = if piece.starts_with(b"{") {
+        piece
+    } else {
+        let start = memchr::memmem::find(piece, b"\r\n\r\n")? + 4;
+        let end = memchr::memmem::find(&piece[start..], b"\r\n--")?;
+        &piece[start..start + end]
     };
     serde_json::from_slice(json).ok()
 }
@@ -263,10 +269,10 @@ pub(super) fn reread(to: &Destination, pieces: &[&[u8]]) -> Option<Request> {
     let ids = ids?;
     let mut body = Vec::new();
     json::object(&mut body, |o| {
-        o.array("id", &ids, |id, out| id.write(out));
+        o.list("id", &ids);
         o.put("limit", ids.len());
         let fields = ["id", "trace_id", "parent_run_id", "dotted_order", "name", "run_type"];
-        o.array("select", fields, |field, out| field.write(out));
+        o.list("select", fields);
     });
     let mut headers = headers(to);
     headers.push(Header::new("Content-Type", "application/json"));

@@ -4,6 +4,7 @@ mod completions;
 mod convert;
 mod delivery;
 mod errors;
+mod langsmith;
 mod list;
 mod schema;
 mod scripted_server;

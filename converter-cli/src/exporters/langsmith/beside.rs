@@ -7,7 +7,7 @@ use std::path::Path;
 use codex_trace_model::{Span, SpanIx, SpanKind, Trace};
 
 use crate::exporters::Notes;
-use crate::exporters::langsmith::messages::was_lost;
+use crate::exporters::langsmith::lost::was_lost;
 use crate::exporters::langsmith::plan::{Known, Plan, TurnPlan};
 use crate::exporters::langsmith::sidecar::{self, Mode, Policy, State, Topology};
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use codex_rollout::item::response_item::{Reasoning, ToolCallForm, ToolCallItem, ToolOutputItem};
-use codex_rollout::{Cursor, JsonText, RawJson, ResponseItem, Syntax, ValueKind};
+use codex_rollout::{JsonText, RawJson, ResponseItem, Syntax, ValueKind};
 use codex_trace_model::{Item, ItemIx, Thread, Timestamp};
 
 use crate::content::{ContentRules, Part};
@@ -48,7 +48,7 @@ impl<'a> Role<'a> {
         matches!(self, Role::System | Role::User | Role::Ai)
     }
 
-    fn word(self) -> Cow<'a, [u8]> {
+    pub(super) fn word(self) -> Cow<'a, [u8]> {
         Cow::Borrowed(match self {
             Role::System => b"system",
             Role::User => b"user",
@@ -116,141 +116,6 @@ pub(super) fn merge<'a>(
     messages
 }
 
-/// The parts of items and the messages made of them, each serialised once.
-#[derive(Debug)]
-pub(super) struct Written {
-    parts: Vec<u8>,
-    ends: Vec<usize>,
-    /// The messages, with commas between them.
-    messages: Vec<u8>,
-    message_ends: Vec<usize>,
-}
-
-impl Written {
-    /// Serialises the items of a turn. `prompt` is the part of the system
-    /// prompt, already serialised.
-    pub(super) fn new<'a>(
-        thread: &Thread<'a>,
-        items: &[ItemIx],
-        messages: &[Message<'a>],
-        prompt: &[u8],
-        rules: &ContentRules,
-    ) -> Written {
-        let mut written = Written {
-            parts: Vec::new(),
-            ends: Vec::with_capacity(items.len()),
-            messages: Vec::new(),
-            message_ends: Vec::with_capacity(messages.len()),
-        };
-        for item in items {
-            parts(&thread.items[item.0 as usize].body, rules, &mut written.parts);
-            written.ends.push(written.parts.len());
-        }
-        let mut out = std::mem::take(&mut written.messages);
-        for message in messages {
-            if !out.is_empty() {
-                out.push(b',');
-            }
-            let call = items.get(message.from).and_then(|it| answered(thread, *it));
-            let before = if message.prompt { prompt } else { b"" };
-            written.message(message.role, before, message.from, message.to, call, &mut out);
-            written.message_ends.push(out.len());
-        }
-        written.messages = out;
-        written
-    }
-
-    fn message(
-        &self,
-        role: Role<'_>,
-        before: &[u8],
-        from: usize,
-        to: usize,
-        call: Option<JsonText<'_>>,
-        out: &mut Vec<u8>,
-    ) {
-        out.extend_from_slice(b"{\"role\":\"");
-        out.extend_from_slice(&role.word());
-        out.extend_from_slice(b"\",\"content\":[");
-        out.extend_from_slice(before);
-        let mut empty = before.is_empty();
-        for nth in from..to {
-            let part = self.part(nth);
-            if part.is_empty() {
-                continue;
-            }
-            if !std::mem::take(&mut empty) {
-                out.push(b',');
-            }
-            out.extend_from_slice(part);
-        }
-        out.push(b']');
-        if let Some(call) = call.filter(|_| role == Role::Tool) {
-            out.extend_from_slice(b",\"tool_call_id\":");
-            call.write(out);
-        }
-        out.push(b'}');
-    }
-
-    fn part(&self, nth: usize) -> &[u8] {
-        let start = nth.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.parts[start..self.ends[nth]]
-    }
-
-    /// Returns some consecutive messages with commas between them.
-    pub(super) fn messages(&self, from: usize, to: usize) -> &[u8] {
-        if from >= to {
-            return b"";
-        }
-        let start = from.checked_sub(1).map_or(0, |before| self.message_ends[before] + 1);
-        &self.messages[start..self.message_ends[to - 1]]
-    }
-
-    /// Appends the message of one item.
-    pub(super) fn one(&self, thread: &Thread<'_>, items: &[ItemIx], nth: usize, out: &mut Vec<u8>) {
-        let role = Role::of(&thread.items[items[nth].0 as usize].body);
-        self.message(role, b"", nth, nth + 1, answered(thread, items[nth]), out);
-    }
-
-    /// Returns where to begin so that the messages up to `to` take no more
-    /// than `room` bytes, and whether something is left out for it.
-    pub(super) fn fitting(&self, from: usize, to: usize, room: usize) -> (usize, bool) {
-        let fits = |from: usize| self.messages(from, to).len() <= room;
-        match (from..to).find(|from| fits(*from)) {
-            Some(first) => (first, first > from),
-            // Not even the last one does.
-            None => (to, from < to),
-        }
-    }
-
-    /// Appends the messages of the items from `from` on, put together anew.
-    pub(super) fn tail<'a>(
-        &self,
-        thread: &Thread<'a>,
-        items: &[ItemIx],
-        messages: &[Message<'a>],
-        from: usize,
-        out: &mut Vec<u8>,
-    ) {
-        let mut empty = true;
-        for (nth, message) in messages.iter().enumerate() {
-            if message.to <= from || message.from == message.to {
-                continue;
-            }
-            if !std::mem::take(&mut empty) {
-                out.push(b',');
-            }
-            if message.from >= from && !message.prompt {
-                out.extend_from_slice(self.messages(nth, nth + 1));
-            } else {
-                let first = message.from.max(from);
-                let call = answered(thread, items[first]);
-                self.message(message.role, b"", first, message.to, call, out);
-            }
-        }
-    }
-}
-
 /// Returns the call that an output answers.
 pub(super) fn answered<'a>(thread: &Thread<'a>, item: ItemIx) -> Option<JsonText<'a>> {
     match &thread.items[item.0 as usize].body {
@@ -267,7 +132,7 @@ pub(super) fn text_part(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends the content parts of an item, with commas between them.
-fn parts(body: &ResponseItem<'_>, rules: &ContentRules, out: &mut Vec<u8>) {
+pub(super) fn parts(body: &ResponseItem<'_>, rules: &ContentRules, out: &mut Vec<u8>) {
     match body {
         ResponseItem::Message(message) => {
             if let Some(content) = message.content {
@@ -545,56 +410,4 @@ fn escaped(json: &[u8], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(rest);
     out.push(b'"');
-}
-
-/// Returns whether an item holds a string that plugins up to 0.0.7 lost, and
-/// the whole turn with it: 64 Ki UTF-16 units or more.
-pub(super) fn was_lost(item: &ResponseItem<'_>) -> bool {
-    let long = |text: Option<JsonText<'_>>| text.is_some_and(is_long);
-    let any = |raw: Option<RawJson<'_>>| {
-        raw.is_some_and(|raw| raw.raw().len() >= LOST_FROM && has_long(&mut raw.cursor()))
-    };
-    match item {
-        ResponseItem::Message(it) => any(it.content),
-        ResponseItem::Reasoning(it) => {
-            any(it.content) || any(it.summary) || long(it.encrypted_content)
-        }
-        ResponseItem::ToolCall(it) => {
-            any(it.fields.arguments) || long(it.fields.input) || any(it.fields.action)
-        }
-        // What is not a string became one.
-        ResponseItem::ToolOutput(it) => it.output.or(it.tools).is_some_and(|raw| {
-            raw.raw().len() >= LOST_FROM
-                && match raw.as_text() {
-                    Some(text) => is_long(text),
-                    None => true,
-                }
-        }),
-        ResponseItem::ImageGenerationCall(it) => long(it.result),
-        ResponseItem::AgentMessage(it) => any(it.content),
-        _ => false,
-    }
-}
-
-/// From how many UTF-16 units on the plugin's SDK used its worker thread.
-const LOST_FROM: usize = 64 << 10;
-
-fn is_long(text: JsonText<'_>) -> bool {
-    text.raw_len() >= LOST_FROM && text.decode().encode_utf16().count() >= LOST_FROM
-}
-
-fn has_long(cursor: &mut Cursor<'_>) -> bool {
-    fn look(cursor: &mut Cursor<'_>, found: &mut bool) -> Result<(), Syntax> {
-        match cursor.kind()? {
-            ValueKind::Object => cursor.object(|_, value| look(value, found)),
-            ValueKind::Array => cursor.array(|value| look(value, found)),
-            ValueKind::String => {
-                *found |= is_long(cursor.text()?);
-                Ok(())
-            }
-            _ => cursor.skip(),
-        }
-    }
-    let mut found = false;
-    look(cursor, &mut found).is_ok() && found
 }

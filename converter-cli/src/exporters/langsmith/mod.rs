@@ -8,6 +8,7 @@
 mod beside;
 mod config;
 mod ids;
+mod lost;
 mod messages;
 mod metadata;
 mod plan;
@@ -15,6 +16,7 @@ mod runs;
 mod sidecar;
 mod skills;
 mod wire;
+mod written;
 
 use std::time::Duration;
 
@@ -106,7 +108,9 @@ fn connect(settings: &Settings) -> Connected {
     let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
     for (nth, place) in config.places.iter().enumerate() {
         if place.key.is_none() && place.is_hosted() {
-            return Err(ConfigError::new("there is no API key").hint(
+            let mut what = vec!["there is no API key"];
+            what.extend(config.problems.iter().map(String::as_str));
+            return Err(ConfigError::new(what.join("; ")).hint(
                 "set `LANGSMITH_CODEX_API_KEY` or `LANGSMITH_API_KEY`, or put `api_key` in `~/.codex/langsmith.json`",
             ));
         }

@@ -40,6 +40,7 @@ pub(crate) fn lift(line: &[u8]) -> Result<Option<RolloutItem<'_>>, Syntax> {
 }
 
 /// One part of a whole-file rollout of the TypeScript CLI, as raw JSON.
+#[derive(Debug)]
 pub(crate) struct Part<'a> {
     pub(crate) position: Position,
     pub(crate) bytes: &'a [u8],
@@ -49,7 +50,11 @@ pub(crate) struct Part<'a> {
 /// session and its items; each of them then reads like a bare line.
 ///
 /// The second value tells where the file stops short or stops being JSON.
-pub(crate) fn split_document(bytes: &[u8]) -> (Vec<Part<'_>>, Option<(Position, ErrorKind)>) {
+/// Positions count the bytes `before` the text as well.
+pub(crate) fn split_document(
+    bytes: &[u8],
+    before: usize,
+) -> (Vec<Part<'_>>, Option<(Position, ErrorKind)>) {
     let mut cursor = Cursor::new(bytes);
     let mut ranges = Vec::new();
     let mut take = |value: &mut Cursor<'_>| {
@@ -66,7 +71,8 @@ pub(crate) fn split_document(bytes: &[u8]) -> (Vec<Part<'_>>, Option<(Position, 
     let failure = result.and_then(|()| cursor.end()).err();
 
     let mut lines = LineCounter { bytes, counted: 0, line: 1 };
-    let mut position = |offset: usize| Position::new(lines.line_of(offset), offset as u64);
+    let mut position =
+        |offset: usize| Position::new(lines.line_of(offset), (before + offset) as u64);
     let parts = ranges
         .into_iter()
         .map(|range| Part { position: position(range.start), bytes: &bytes[range] })

@@ -25,6 +25,12 @@
 //! * **No surprises.** No network, clock, environment or thread; no state but
 //!   the list of mapped files that the fault guard needs.
 //!
+//! # Which reader to take
+//!
+//! [`Source::lines`] for a trace, which keeps content; [`SkimReader`] where
+//! turns and usage are all that is wanted; [`RolloutHead`] to know whose file
+//! it is.
+//!
 //! # What it leaves out
 //!
 //! Pairing calls with outputs, durations, spans: see `codex-trace-model`.
@@ -39,6 +45,7 @@ mod mapped;
 mod position;
 mod reader;
 mod scan;
+mod skim;
 mod source;
 mod stream;
 mod strings;
@@ -57,6 +64,7 @@ pub use line::{RolloutItem, RolloutLine};
 pub use position::Position;
 pub use reader::RolloutReader;
 pub use scan::{Cursor, Syntax, ValueKind};
+pub use skim::{SkimReader, Strings};
 pub use source::Source;
 pub use stream::LineStream;
 pub use text::{JsonText, RawJson};

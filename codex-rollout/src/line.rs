@@ -74,10 +74,8 @@ pub(crate) const BOOKKEEPING: &[&str] = &[
 #[derive(Default)]
 struct Envelope<'a> {
     kind: Option<JsonText<'a>>,
-    /// A payload that came before its type.
     payload: Option<RawJson<'a>>,
-    has_payload: bool,
-    /// Whether the payload is decoded.
+    /// Whether the payload is decoded: not so if its type came after it.
     has_item: bool,
 }
 
@@ -105,6 +103,14 @@ impl<'a> RolloutLine<'a> {
         line.read(&mut Cursor::first_line(text)).is_ok().then_some(line)
     }
 
+    /// Decodes the record at the beginning of `text`, if there is one with an
+    /// envelope; what comes behind it does not matter.
+    pub(crate) fn decode_front(text: &'a [u8], position: Position) -> Option<RolloutLine<'a>> {
+        let mut line = RolloutLine::empty(position);
+        line.read_enveloped(&mut Cursor::first_value(text)).ok().filter(|enveloped| *enveloped)?;
+        Some(line)
+    }
+
     fn empty(position: Position) -> RolloutLine<'a> {
         RolloutLine {
             position,
@@ -115,8 +121,18 @@ impl<'a> RolloutLine<'a> {
         }
     }
 
-    /// Reads into what is there: a record is large, and every move is a copy.
     fn read(&mut self, cursor: &mut Cursor<'a>) -> std::result::Result<(), Syntax> {
+        if self.read_enveloped(cursor)? {
+            return Ok(());
+        }
+        let lifted = legacy::lift(self.bytes)?;
+        self.item = lifted.ok_or(Syntax { kind: ErrorKind::NotARecord, offset: 0 })?;
+        Ok(())
+    }
+
+    /// Reads into what is there: a record is large, and every move is a copy.
+    /// Returns false if there is no payload: a bare line, or no record.
+    fn read_enveloped(&mut self, cursor: &mut Cursor<'a>) -> std::result::Result<bool, Syntax> {
         let is_object = cursor.kind()? == ValueKind::Object;
         let mut envelope = Envelope::default();
         if is_object {
@@ -130,16 +146,14 @@ impl<'a> RolloutLine<'a> {
             let offset = valid.map_or_else(|err| err.valid_up_to(), str::len);
             return Err(Syntax { kind: ErrorKind::InvalidUtf8, offset });
         }
-        let lifted = match (envelope.kind, envelope.payload) {
-            _ if envelope.has_item => return Ok(()),
+        match (envelope.kind, envelope.payload) {
+            _ if envelope.has_item => Ok(true),
             (Some(kind), Some(payload)) => {
-                return decode_item(kind, &mut payload.cursor(), &mut self.item);
+                decode_item(kind, &mut payload.cursor(), &mut self.item).map(|()| true)
             }
-            _ if is_object && !envelope.has_payload => legacy::lift(self.bytes)?,
-            _ => None,
-        };
-        self.item = lifted.ok_or(Syntax { kind: ErrorKind::NotARecord, offset: 0 })?;
-        Ok(())
+            (_, None) if is_object => Ok(false),
+            _ => Err(Syntax { kind: ErrorKind::NotARecord, offset: 0 }),
+        }
     }
 
     /// Reads the envelope; the payload is decoded in the same pass if its type
@@ -153,16 +167,18 @@ impl<'a> RolloutLine<'a> {
             match key {
                 b"timestamp" => self.timestamp = RawJson::read(value)?,
                 b"ordinal" => self.ordinal = u64::read(value)?,
-                b"type" => envelope.kind = JsonText::read(value)?,
+                b"type" => {
+                    envelope.kind = JsonText::read(value)?;
+                    envelope.has_item = false;
+                }
                 b"payload" => {
-                    envelope.has_payload = true;
+                    let start = value.offset();
                     match envelope.kind {
-                        Some(kind) => {
-                            envelope.has_item = true;
-                            decode_item(kind, value, &mut self.item)?;
-                        }
-                        None => envelope.payload = Some(value.raw()?),
+                        Some(kind) => decode_item(kind, value, &mut self.item)?,
+                        None => value.skip()?,
                     }
+                    envelope.has_item = envelope.kind.is_some();
+                    envelope.payload = Some(value.since(start));
                 }
                 _ => value.skip()?,
             }

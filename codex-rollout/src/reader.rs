@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use memchr::{memchr, memmem};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::legacy;
+use crate::legacy::{self, Part};
 use crate::line::RolloutLine;
 use crate::position::Position;
 
@@ -12,6 +12,10 @@ pub(crate) const DEFAULT_MAX_LINE_LEN: usize = 256 << 20;
 
 /// What some foreign writers put before the first line.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// How a record begins: Codex writes the time first. A quote inside a string is
+/// escaped, so that this cannot be part of one.
+pub(crate) const HEAD: &[u8] = br#"{"timestamp":""#;
 
 /// An iterator over the records of a rollout, in file order.
 ///
@@ -23,8 +27,11 @@ pub struct RolloutReader<'a> {
     rest: &'a [u8],
     at: Position,
     max_line_len: usize,
-    /// What a whole-file rollout was split into, or what was glued to a torn line.
+    /// What else was found on the last line.
     pending: VecDeque<Result<RolloutLine<'a>>>,
+    /// What a whole-file rollout was split into, and why not into more.
+    parts: VecDeque<Part<'a>>,
+    failure: Option<Error>,
 }
 
 impl<'a> RolloutReader<'a> {
@@ -37,29 +44,34 @@ impl<'a> RolloutReader<'a> {
 
     /// Reads lines of which the first starts at `at`.
     pub(crate) fn resume(rest: &'a [u8], at: Position, max_line_len: usize) -> RolloutReader<'a> {
-        RolloutReader { rest, at, max_line_len, pending: VecDeque::new() }
+        RolloutReader {
+            rest,
+            at,
+            max_line_len,
+            pending: VecDeque::new(),
+            parts: VecDeque::new(),
+            failure: None,
+        }
     }
 
     /// Yields nothing but `err`.
     pub(crate) fn failed(err: Error) -> RolloutReader<'a> {
-        let mut reader = RolloutReader::new(&[]);
-        reader.pending.push_back(Err(err));
-        reader
+        RolloutReader { failure: Some(err), ..RolloutReader::new(&[]) }
     }
 
     /// Reads the whole-file form of the TypeScript CLI.
     pub fn document(bytes: &'a [u8]) -> RolloutReader<'a> {
-        let (parts, failure) = legacy::split_document(bytes);
-        let mut reader = RolloutReader::new(&[]);
-        reader.pending = parts
-            .into_iter()
-            .map(|part| RolloutLine::decode(part.bytes, part.position))
-            .chain(failure.map(|(at, kind)| Err(Error::new(kind, at))))
-            .collect();
-        reader
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let (parts, failure) = legacy::split_document(text, bytes.len() - text.len());
+        RolloutReader {
+            parts: parts.into(),
+            failure: failure.map(|(at, kind)| Error::new(kind, at)),
+            ..RolloutReader::new(&[])
+        }
     }
 
-    /// Sets the longest line to decode, in bytes. The default is 256 MiB.
+    /// Sets the longest line, or item of a whole-file rollout, to decode, in
+    /// bytes. The default is 256 MiB.
     #[must_use]
     pub fn max_line_len(mut self, limit: usize) -> RolloutReader<'a> {
         self.max_line_len = limit;
@@ -94,34 +106,66 @@ impl<'a> RolloutReader<'a> {
         (line, at, complete)
     }
 
+    fn too_long(&self, at: Position) -> Error {
+        Error::new(ErrorKind::LineTooLong { limit: self.max_line_len }, at)
+    }
+
     fn decode(&mut self, line: &'a [u8], at: Position, complete: bool) -> Result<RolloutLine<'a>> {
         if line.len() > self.max_line_len {
-            let kind = ErrorKind::LineTooLong { limit: self.max_line_len };
-            return Err(Error::new(kind, at));
+            return Err(self.too_long(at));
         }
         let err = match RolloutLine::decode(line, at) {
             Ok(record) => return Ok(record),
             Err(err) => err,
         };
+        if self.split(line, at, complete)
+            && let Some(first) = self.pending.pop_front()
+        {
+            return first;
+        }
         let offset = err.column() - 1;
-        if self.recover_glued(line, at) || complete || offset < line.len() {
+        if complete || offset < line.len() {
             return Err(err);
         }
         Err(Error::at_column(ErrorKind::TruncatedTail, at, offset))
     }
 
-    /// Looks for a whole record behind a torn one: a quote inside a string is
-    /// escaped, so this head cannot be part of one.
-    fn recover_glued(&mut self, line: &'a [u8], at: Position) -> bool {
-        const HEAD: &[u8] = br#"{"timestamp":""#;
-        for start in memmem::find_iter(line, HEAD).filter(|start| *start > 0) {
-            let position = Position::new(at.line(), at.byte() + start as u64);
-            if let Ok(record) = RolloutLine::decode(&line[start..], position) {
+    /// Splits a line that is no record into the records on it, if there are
+    /// any, and what is torn: once for each stretch of it.
+    fn split(&mut self, line: &'a [u8], at: Position, complete: bool) -> bool {
+        let place = |offset: usize| Position::new(at.line(), at.byte() + offset as u64);
+        let torn = |from: usize, ends: bool| {
+            RolloutLine::decode(&line[from..], place(from)).map_err(|err| {
+                let truncated = ends && !complete && from + err.column() > line.len();
+                if !truncated {
+                    return err;
+                }
+                Error::at_column(ErrorKind::TruncatedTail, err.position(), err.column() - 1)
+            })
+        };
+        let mut heads = memmem::find_iter(line, HEAD).peekable();
+        let (mut start, mut torn_from, mut n_found) = (0, None, 0);
+        while start < line.len() {
+            let record = RolloutLine::decode_front(&line[start..], place(start));
+            let record = record.filter(|record| {
+                let rest = &line[start + record.bytes.len()..];
+                rest.is_empty() || rest.starts_with(HEAD)
+            });
+            if let Some(record) = record {
+                self.pending.extend(torn_from.take().map(|from| torn(from, false)));
+                start += record.bytes.len();
                 self.pending.push_back(Ok(record));
-                return true;
+                n_found += 1;
+                continue;
             }
+            torn_from.get_or_insert(start);
+            while heads.next_if(|head| *head <= start).is_some() {}
+            start = heads.next().unwrap_or(line.len());
         }
-        false
+        if n_found > 0 {
+            self.pending.extend(torn_from.map(|from| torn(from, true)));
+        }
+        n_found > 0
     }
 }
 
@@ -131,6 +175,16 @@ impl<'a> Iterator for RolloutReader<'a> {
     fn next(&mut self) -> Option<Result<RolloutLine<'a>>> {
         if let Some(record) = self.pending.pop_front() {
             return Some(record);
+        }
+        if let Some(Part { position, bytes }) = self.parts.pop_front() {
+            return Some(if bytes.len() > self.max_line_len {
+                Err(self.too_long(position))
+            } else {
+                RolloutLine::decode(bytes, position)
+            });
+        }
+        if let Some(err) = self.failure.take() {
+            return Some(Err(err));
         }
         while !self.rest.is_empty() {
             if let Some(line) = self.take_record() {

@@ -66,19 +66,33 @@ pub struct Cursor<'a> {
     at: usize,
     depth: usize,
     non_ascii: bool,
-    /// Whether the text ends at its first newline.
-    one_line: bool,
+    until: Until,
+}
+
+/// Where the text of a cursor ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    End,
+    /// The first newline between values, or the end.
+    Newline,
+    /// Wherever the first value ends.
+    ValueEnd,
 }
 
 impl<'a> Cursor<'a> {
     /// Starts at the first byte of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor { bytes, at: 0, depth: 0, non_ascii: false, one_line: false }
+        Cursor { bytes, at: 0, depth: 0, non_ascii: false, until: Until::End }
     }
 
     /// Starts at the first byte of `bytes`, of which only the first line counts.
     pub(crate) fn first_line(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor { one_line: true, ..Cursor::new(bytes) }
+        Cursor { until: Until::Newline, ..Cursor::new(bytes) }
+    }
+
+    /// Starts at the first byte of `bytes`, of which only the first value counts.
+    pub(crate) fn first_value(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { until: Until::ValueEnd, ..Cursor::new(bytes) }
     }
 
     /// Returns the number of bytes read so far.
@@ -266,8 +280,12 @@ impl<'a> Cursor<'a> {
     /// As [`end`](Self::end); returns the whole text.
     pub(crate) fn whole(&mut self) -> Result<&'a [u8]> {
         self.space();
-        let newline_ends = self.one_line && self.bytes.get(self.at) == Some(&b'\n');
-        if self.at < self.bytes.len() && !newline_ends {
+        let ends = match self.until {
+            Until::End => self.at == self.bytes.len(),
+            Until::Newline => self.bytes.get(self.at).is_none_or(|byte| *byte == b'\n'),
+            Until::ValueEnd => true,
+        };
+        if !ends {
             return self.fail("trailing characters");
         }
         Ok(&self.bytes[..self.at])
@@ -283,6 +301,11 @@ impl<'a> Cursor<'a> {
         }
         self.colon().ok()?;
         self.string().ok().map(JsonText::new)
+    }
+
+    /// Returns the value just read, which began at `start`.
+    pub(crate) fn since(&self, start: usize) -> RawJson<'a> {
+        RawJson::new(&self.bytes[start..self.at])
     }
 
     /// Returns the offset of the first byte of the value that comes next.
@@ -423,7 +446,7 @@ impl<'a> Cursor<'a> {
     #[cold]
     fn some_space(&mut self) {
         while let Some(byte @ (b' ' | b'\t' | b'\r' | b'\n')) = self.bytes.get(self.at) {
-            if *byte == b'\n' && self.one_line {
+            if *byte == b'\n' && self.until == Until::Newline {
                 return;
             }
             self.at += 1;

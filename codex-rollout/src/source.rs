@@ -15,7 +15,7 @@ use crate::reader::RolloutReader;
 const READ_UP_TO: u64 = 16 << 20;
 
 /// The most bytes that a compressed rollout may become, unless told otherwise.
-const DEFAULT_MAX_DECOMPRESSED: u64 = 16 << 30;
+pub(crate) const DEFAULT_MAX_DECOMPRESSED: u64 = 16 << 30;
 
 /// The bytes of one rollout, opened; decompressed if need be.
 ///
@@ -138,18 +138,20 @@ fn too_large(limit: u64) -> Error {
     Error::new(ErrorKind::TooLarge { limit }, Position::default())
 }
 
-/// Opens a rollout for reading from its start, without holding all of it.
+/// Opens a rollout for reading from its start, without holding all of it; says
+/// how the file at hand is encoded.
 ///
 /// # Errors
 ///
 /// If the file cannot be opened.
-pub(crate) fn open_stream(rollout: &RolloutPath) -> Result<Box<dyn Read + Send>> {
+pub(crate) fn open_stream(rollout: &RolloutPath) -> Result<(Box<dyn Read + Send>, Encoding)> {
     let (file, encoding) = open_either(rollout)?;
-    Ok(match encoding {
+    let input: Box<dyn Read + Send> = match encoding {
         Encoding::Plain => Box::new(file),
-        Encoding::Zstd => Box::new(zstd::Decoder::new(file)?.take(DEFAULT_MAX_DECOMPRESSED)),
-        Encoding::Gzip => Box::new(MultiGzDecoder::new(file).take(DEFAULT_MAX_DECOMPRESSED)),
-    })
+        Encoding::Zstd => Box::new(zstd::Decoder::new(file)?),
+        Encoding::Gzip => Box::new(MultiGzDecoder::new(file)),
+    };
+    Ok((input, encoding))
 }
 
 impl Source {

@@ -2,14 +2,18 @@ use std::io::Read;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use crate::discover::{Layout, RolloutPath};
+use crate::discover::{Encoding, Layout, RolloutPath};
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Position;
 use crate::reader::{BYTE_ORDER_MARK, DEFAULT_MAX_LINE_LEN, RolloutReader};
-use crate::source::open_stream;
+use crate::source::{DEFAULT_MAX_DECOMPRESSED, open_stream};
 
 /// How much is read at a time, in bytes: what stays in a core's own cache.
 const CHUNK: usize = 1 << 18;
+
+/// How much is read at first: often the head of a rollout is all that is
+/// wanted. Each further chunk is twice as long, up to [`CHUNK`].
+const FIRST_CHUNK: usize = 1 << 15;
 
 /// Reads a rollout in bounded memory: one chunk, or the longest line if that
 /// is longer.
@@ -36,6 +40,11 @@ pub struct LineStream {
     start: usize,
     end: usize,
     at: Position,
+    /// How much to read next.
+    chunk: usize,
+    /// How many bytes were read, and how many may be.
+    n_read: u64,
+    max_len: u64,
     max_line_len: usize,
     done: bool,
 }
@@ -59,10 +68,23 @@ impl LineStream {
     ///
     /// If the file cannot be opened, or is one JSON document.
     pub fn open(rollout: &RolloutPath) -> Result<LineStream> {
+        LineStream::open_limited(rollout, DEFAULT_MAX_DECOMPRESSED)
+    }
+
+    /// As [`open`](Self::open), with another limit for decompressed bytes; the
+    /// default is 16 GiB. A rollout that is larger ends with an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_limited(rollout: &RolloutPath, max_decompressed: u64) -> Result<LineStream> {
         if rollout.layout == Layout::Document {
             return Err(Error::new(ErrorKind::NotARecord, Position::default()));
         }
-        Ok(LineStream::new(open_stream(rollout)?))
+        let (input, encoding) = open_stream(rollout)?;
+        let compressed = encoding != Encoding::Plain;
+        let max_len = if compressed { max_decompressed } else { u64::MAX };
+        Ok(LineStream { max_len, ..LineStream::new(input) })
     }
 
     /// Reads lines from `input`.
@@ -73,6 +95,9 @@ impl LineStream {
             start: 0,
             end: 0,
             at: Position::new(1, 0),
+            chunk: FIRST_CHUNK,
+            n_read: 0,
+            max_len: u64::MAX,
             max_line_len: DEFAULT_MAX_LINE_LEN,
             done: false,
         }
@@ -92,9 +117,15 @@ impl LineStream {
     ///
     /// # Errors
     ///
-    /// If reading fails, or the line is longer than the limit; the latter does
-    /// not end the stream.
+    /// If reading fails, or the line is longer than the limit, which does not
+    /// end the stream; or if there is more than a compressed rollout may hold.
     pub fn next_line(&mut self) -> Result<Option<(&[u8], Position, bool)>> {
+        let Some((text, at, complete)) = self.next_text()? else { return Ok(None) };
+        Ok(Some((&text[..text.len() - usize::from(complete)], at, complete)))
+    }
+
+    /// As [`next_line`](Self::next_line), with the newline if there is one.
+    pub(crate) fn next_text(&mut self) -> Result<Option<(&[u8], Position, bool)>> {
         let len = match self.advance()? {
             Front::Line(len) => len,
             Front::TooLong(len) => return Err(self.too_long(len)),
@@ -105,7 +136,7 @@ impl LineStream {
         let complete = line.end < self.end;
         self.start = line.end + usize::from(complete);
         self.at = Position::new(at.line() + 1, at.byte() + len as u64 + 1);
-        Ok(Some((&self.buffer[line], at, complete)))
+        Ok(Some((&self.buffer[line.start..self.start], at, complete)))
     }
 
     /// Returns the records of the next lines, as many as are at hand.
@@ -172,23 +203,40 @@ impl LineStream {
     /// Moves what is unread to the front and reads more behind it; returns the
     /// offset in the buffer at which the new bytes begin.
     fn fill(&mut self) -> Result<usize> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        if self.buffer.len() - self.end < CHUNK / 2 {
-            let wanted = self.end + CHUNK.max(self.end / 2);
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.buffer.len() < self.chunk || self.buffer.len() - self.end < self.chunk / 2 {
+            let wanted = self.end + self.chunk.max(self.end / 2);
             self.buffer.reserve_exact(wanted - self.buffer.len());
             self.buffer.resize(wanted, 0);
         }
         let before = self.end;
-        match self.input.read(&mut self.buffer[self.end..]) {
+        // However large the buffer has become: what was read is to be looked
+        // at before it has left the cache.
+        let room = before..self.buffer.len().min(before + CHUNK);
+        match self.input.read(&mut self.buffer[room]) {
             Ok(0) => self.done = true,
-            Ok(n) => self.end += n,
+            Ok(n) => self.take_in(n)?,
             Err(err) if err.kind() == std::io::ErrorKind::Interrupted => {}
             Err(err) => return Err(err.into()),
         }
         self.strip_byte_order_mark();
         Ok(before.max(self.start))
+    }
+
+    fn take_in(&mut self, n: usize) -> Result<()> {
+        self.chunk = (2 * self.chunk).min(CHUNK);
+        self.n_read += n as u64;
+        if self.n_read > self.max_len {
+            (self.start, self.end, self.done) = (0, 0, true);
+            let kind = ErrorKind::TooLarge { limit: self.max_len };
+            return Err(Error::new(kind, Position::default()));
+        }
+        self.end += n;
+        Ok(())
     }
 
     /// Drops the mark that some foreign writers put before the first line.

@@ -65,18 +65,7 @@ impl<'a> JsonText<'a> {
         if self.0.len() <= limit {
             return self.decode();
         }
-        let mut end = limit;
-        // Cut neither through an escape (at most `\uXXXX\uXXXX`) nor a character.
-        if let Some(slash) = self.0[end.saturating_sub(12)..end].iter().position(|b| *b == b'\\') {
-            end = end.saturating_sub(12) + slash;
-            while end > 0 && self.0[end - 1] == b'\\' {
-                end -= 1;
-            }
-        }
-        while end > 0 && self.0[end] & 0xC0 == 0x80 {
-            end -= 1;
-        }
-        JsonText(&self.0[..end]).decode()
+        JsonText(&self.0[..boundary(self.0, limit)]).decode()
     }
 }
 
@@ -117,6 +106,56 @@ impl<'a> RawJson<'a> {
 impl fmt::Debug for RawJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(self.0))
+    }
+}
+
+/// Returns the last place up to `limit`, which lies inside the text, that is
+/// neither in an escape nor in a character.
+fn boundary(raw: &[u8], limit: usize) -> usize {
+    // Only an escape that begins in front of the limit can reach beyond it.
+    let window = limit.saturating_sub(LONGEST_ESCAPE);
+    if let Some(slash) = memchr(b'\\', &raw[window..limit]) {
+        // Of a run of backslashes each second one is escaped by the first.
+        let slash = window + slash;
+        let run = raw[..slash].iter().rev().take_while(|byte| **byte == b'\\').count();
+        let mut at = slash - run % 2;
+        while at < limit {
+            let len = piece_len(&raw[at..]);
+            if at + len > limit {
+                return at;
+            }
+            at += len;
+        }
+        return at;
+    }
+    let mut end = limit;
+    while end > 0 && raw[end] & 0xC0 == 0x80 {
+        end -= 1;
+    }
+    end
+}
+
+/// The length of two `\u` escapes that make one character.
+const LONGEST_ESCAPE: usize = 12;
+
+/// The length of the escape or the character that comes next.
+fn piece_len(raw: &[u8]) -> usize {
+    match raw {
+        [
+            b'\\',
+            b'u',
+            b'd' | b'D',
+            b'8' | b'9' | b'a' | b'b' | b'A' | b'B',
+            _,
+            _,
+            b'\\',
+            b'u',
+            ..,
+        ] => LONGEST_ESCAPE,
+        [b'\\', b'u', ..] => 6,
+        [b'\\', ..] => 2,
+        [_, rest @ ..] => 1 + rest.iter().take_while(|byte| **byte & 0xC0 == 0x80).count(),
+        [] => 1,
     }
 }
 

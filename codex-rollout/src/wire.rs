@@ -88,7 +88,8 @@ fn number(cursor: &mut Cursor<'_>) -> Result<Option<i64>> {
 /// Reads the value of the key `type` of the object that comes next, without
 /// moving the cursor.
 ///
-/// Codex writes it first, so that this looks at a few bytes only.
+/// Codex writes it first, so that this looks at a few bytes only; should the
+/// key come again, the first one counts then, unlike for any other key.
 pub(crate) fn peek_tag<'a>(cursor: &Cursor<'a>) -> Result<Option<JsonText<'a>>> {
     let mut ahead = cursor.clone();
     if ahead.kind()? != ValueKind::Object {
@@ -114,6 +115,16 @@ pub(crate) fn peek_tag<'a>(cursor: &Cursor<'a>) -> Result<Option<JsonText<'a>>> 
 macro_rules! wire {
     (@raw $lt:lifetime) => { $crate::text::RawJson<$lt> };
     (@raw) => { $crate::text::RawJson<'_> };
+    // One name: the last value counts, whatever it is, as in `serde_json`.
+    (@set $place:expr, $value:ident) => {
+        $place = $crate::wire::Field::read($value)?
+    };
+    // Several names: what one of them holds, a null under another does not undo.
+    (@set $place:expr, $value:ident, $($other:literal),+) => {
+        if let read @ Some(_) = $crate::wire::Field::read($value)? {
+            $place = read;
+        }
+    };
     ($(#[$meta:meta])* pub struct $name:ident $(<$lt:lifetime>)? {
         $( $(#[$field_meta:meta])* pub $field:ident: $ty:ty = $first:literal $(| $other:literal)* , )*
     }) => {
@@ -143,7 +154,7 @@ macro_rules! wire {
                 let mut record = $name::default();
                 cursor.object(|key, value| {
                     match key {
-                        $( $first $(| $other)* => record.$field = $crate::wire::Field::read(value)?, )*
+                        $( $first $(| $other)* => { wire!(@set record.$field, value $(, $other)*); } )*
                         _ => value.skip()?,
                     }
                     Ok(())

@@ -46,12 +46,13 @@ pub fn group(heads: &[RolloutHead]) -> Vec<SessionGroup> {
     let mut groups: Vec<SessionGroup> = Vec::new();
     let mut group_of: HashMap<&str, usize> = HashMap::new();
     let mut seen = HashSet::new();
+    let mut roots = HashMap::new();
     for &ix in &kept {
         let thread = heads[ix].thread_id.as_str();
         if !seen.insert(thread) {
             continue;
         }
-        let (root, cycle) = root_of(thread, heads, &threads);
+        let Root { thread: root, cycle } = root_of(thread, heads, &threads, &mut roots);
         let at = *group_of.entry(root).or_insert_with(|| {
             groups.push(SessionGroup {
                 root_thread_id: root.to_owned(),
@@ -116,49 +117,71 @@ fn once_each(heads: &[RolloutHead]) -> (Vec<usize>, HashMap<&str, Diagnostic>) {
 /// Finds the whole-file rollouts that are earlier saves of another one: the
 /// same items as far as they go.
 fn saves_of_one(heads: &[RolloutHead]) -> HashMap<usize, usize> {
-    let documents = || heads.iter().enumerate().filter(|(_, head)| !head.document_items.is_empty());
+    let items = |ix: usize| heads[ix].document_items.as_slice();
+    let mut sorted: Vec<usize> =
+        (0..heads.len()).filter(|ix| !heads[*ix].document_items.is_empty()).collect();
+    // Whatever a save is the beginning of comes right after it.
+    sorted.sort_by(|a, b| items(*a).cmp(items(*b)).then(a.cmp(b)));
     let mut saves = HashMap::new();
-    for (ix, head) in documents() {
-        let last = documents()
-            .filter(|(other, longer)| {
-                *other != ix && longer.document_items.starts_with(&head.document_items)
-            })
-            .max_by_key(|(other, longer)| (longer.document_items.len(), *other));
-        if let Some((last, _)) = last.filter(|(last, longer)| {
-            longer.document_items.len() > head.document_items.len() || *last > ix
-        }) {
+    // Saves that are the beginning of none before them, with the longest that
+    // each is the beginning of.
+    let mut later: Vec<(usize, usize)> = Vec::new();
+    for &ix in sorted.iter().rev() {
+        let mut last = ix;
+        while let Some((_, longest)) = later.pop_if(|(save, _)| items(*save).starts_with(items(ix)))
+        {
+            last =
+                [last, longest].into_iter().max_by_key(|ix| (items(*ix).len(), *ix)).unwrap_or(ix);
+        }
+        if last != ix {
             saves.insert(ix, last);
         }
+        later.push((ix, last));
     }
     saves
 }
 
-/// Follows the parents of a thread as far as their files are here. The second
-/// value tells that they went round in a circle, broken at its oldest thread.
+/// Where the parents of a thread lead to.
+#[derive(Clone, Copy)]
+struct Root<'h> {
+    thread: &'h str,
+    /// Whether the way went round in a circle, broken at its oldest thread.
+    cycle: bool,
+}
+
+/// Follows the parents of a thread as far as their files are here.
 fn root_of<'h>(
     thread: &'h str,
     heads: &'h [RolloutHead],
     threads: &HashMap<&'h str, Vec<usize>>,
-) -> (&'h str, bool) {
+    roots: &mut HashMap<&'h str, Root<'h>>,
+) -> Root<'h> {
     let parent = |thread: &str| {
         let first = threads.get(thread)?.first()?;
         let parent = heads[*first].parent_thread_id.as_deref()?;
         threads.get_key_value(parent).map(|(id, _)| *id)
     };
     let mut path = vec![thread];
+    let mut place = HashMap::from([(thread, 0)]);
     let mut at = thread;
-    while let Some(next) = parent(at) {
-        if let Some(start) = path.iter().position(|seen| *seen == next) {
+    let root = loop {
+        if let Some(known) = roots.get(at) {
+            break *known;
+        }
+        let Some(next) = parent(at) else { break Root { thread: at, cycle: false } };
+        if let Some(&start) = place.get(next) {
             let oldest = path[start..].iter().min_by_key(|id| {
                 let head = &heads[threads[**id][0]];
                 (head.created.as_deref(), head.thread_id.as_str())
             });
-            return (oldest.copied().unwrap_or(thread), true);
+            break Root { thread: oldest.copied().unwrap_or(thread), cycle: true };
         }
+        place.insert(next, path.len());
         path.push(next);
         at = next;
-    }
-    (at, false)
+    };
+    roots.extend(path.into_iter().map(|thread| (thread, root)));
+    root
 }
 
 fn cycle_note(head: &RolloutHead) -> Diagnostic {

@@ -16,6 +16,7 @@
 mod build;
 mod diagnostic;
 mod group;
+mod render;
 mod session;
 mod span;
 mod trace;
@@ -24,7 +25,8 @@ pub use codex_rollout::TokenUsage;
 pub use diagnostic::{Code, Diagnostic};
 pub use group::{Member, SessionGroup, group};
 pub use jiff::{SignedDuration, Timestamp};
-pub use session::{RolloutInput, resolve};
+pub use render::Tree;
+pub use session::{RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
     CallEvidence, Compaction, Event, EventKind, Fate, Link, ModelCall, Provenance, Relation,
     Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,

@@ -41,6 +41,53 @@ pub fn resolve<'a>(rollouts: &[RolloutInput<'a>]) -> Trace<'a> {
         });
         builder.read(rollout);
     }
+    link(&order, builders)
+}
+
+/// One file of a session, for [`resolve_usage`].
+#[derive(Debug)]
+pub struct UsageInput<'a, I> {
+    /// What to call the file in diagnostics.
+    pub path: &'a str,
+    /// The thread, unless the file itself says otherwise.
+    pub thread_id: &'a str,
+    /// The file's lines. All but those about turns, settings and usage may
+    /// lack their content: an item of the conversation is as good as any other
+    /// of its kind (the model's, a tool's output, or whoever else's), and an
+    /// event that says nothing of turns may be no more than its name.
+    pub lines: I,
+}
+
+/// As [`resolve`], for the model calls alone: reads each file once, from front
+/// to back, and keeps none of the content. By the same rules, so that the
+/// session's usage, its model calls with their times and models, and its
+/// status come out the same. There are no tool calls and no events; subagents
+/// hang where those would not be needed to tell.
+///
+/// Returns `None` if one of the files needs more than its lines one by one:
+/// the bytes of an ancestor, or what an item says of itself. [`resolve`] reads those. Also
+/// if there is no file at all.
+pub fn resolve_usage<'a, I>(
+    rollouts: impl IntoIterator<Item = UsageInput<'a, I>>,
+) -> Option<Trace<'a>>
+where
+    I: Iterator<Item = codex_rollout::Result<codex_rollout::RolloutLine<'a>>>,
+{
+    let mut order: Vec<&str> = Vec::new();
+    let mut builders: HashMap<&str, ThreadBuilder<'a>> = HashMap::new();
+    for rollout in rollouts {
+        let builder = builders.entry(rollout.thread_id).or_insert_with(|| {
+            order.push(rollout.thread_id);
+            ThreadBuilder::outline(rollout.thread_id)
+        });
+        if !builder.read_outline(rollout.path, rollout.lines) {
+            return None;
+        }
+    }
+    (!order.is_empty()).then(|| link(&order, builders))
+}
+
+fn link<'i, 'a>(order: &[&'i str], mut builders: HashMap<&'i str, ThreadBuilder<'a>>) -> Trace<'a> {
     let threads: Vec<ResolvedThread<'a>> =
         order.iter().filter_map(|id| builders.remove(id)).map(ThreadBuilder::finish).collect();
     assert!(!threads.is_empty(), "a session has at least one file");
@@ -60,13 +107,56 @@ struct Linker<'a> {
     /// By thread; `None` for the root.
     places: Vec<Option<Place>>,
     by_id: HashMap<String, usize>,
+    /// The calls that say that they spawned a thread, by its id.
+    spawning: HashMap<String, Vec<Place>>,
+    /// By thread, the first call that spawned an agent of a path.
+    named: HashMap<usize, HashMap<String, SpanIx>>,
+    /// The first turn of an id, by thread and id.
+    turns: HashMap<(usize, &'a [u8]), SpanIx>,
+    /// The turns that are reviews, by thread.
+    reviews: HashMap<usize, Vec<SpanIx>>,
 }
 
 impl<'a> Linker<'a> {
     fn new(threads: Vec<ResolvedThread<'a>>) -> Linker<'a> {
         let by_id = threads.iter().enumerate().map(|(ix, it)| (it.thread.id.clone(), ix)).collect();
-        let places = vec![None; threads.len()];
-        Linker { threads, places, by_id }
+        let mut linker = Linker {
+            places: vec![None; threads.len()],
+            by_id,
+            spawning: HashMap::new(),
+            named: HashMap::new(),
+            turns: HashMap::new(),
+            reviews: HashMap::new(),
+            threads,
+        };
+        for thread in 0..linker.threads.len() {
+            linker.index(thread);
+        }
+        linker
+    }
+
+    /// Notes what a thread says of others, so that none has to search for it.
+    fn index(&mut self, thread: usize) {
+        let it = &self.threads[thread];
+        for (ix, span) in it.spans.iter().enumerate() {
+            let SpanKind::ToolCall(call) = &span.kind else { continue };
+            for id in &call.spawned {
+                let place = Place { thread, span: span_ix(ix) };
+                self.spawning.entry(id.to_string()).or_default().push(place);
+            }
+        }
+        for (span, path) in &it.named_agents {
+            let named = self.named.entry(thread).or_default();
+            named.entry(path.clone()).or_insert(*span);
+        }
+        for turn in &it.turns {
+            if let Some(id) = turn.turn_id {
+                self.turns.entry((thread, id.raw())).or_insert(turn.span);
+            }
+            if turn.review {
+                self.reviews.entry(thread).or_default().push(turn.span);
+            }
+        }
     }
 
     fn link(mut self) -> Trace<'a> {
@@ -85,12 +175,8 @@ impl<'a> Linker<'a> {
     fn place_of(&self, child: usize) -> Place {
         let it = &self.threads[child].thread;
         let parent = it.parent_thread_id.as_deref().and_then(|id| self.by_id.get(id)).copied();
-        let parents =
-            parent.into_iter().chain((0..self.threads.len()).filter(|ix| Some(*ix) != parent));
-        for thread in parents.filter(|ix| *ix != child) {
-            if let Some(span) = self.spawning_call(thread, &it.id) {
-                return Place { thread, span };
-            }
+        if let Some(place) = self.spawning_call(parent, child) {
+            return place;
         }
         let thread = parent.unwrap_or(0);
         let span = self
@@ -101,12 +187,11 @@ impl<'a> Linker<'a> {
         Place { thread, span }
     }
 
-    fn spawning_call(&self, thread: usize, child_id: &str) -> Option<SpanIx> {
-        let spawns = |span: &crate::Span<'a>| match &span.kind {
-            SpanKind::ToolCall(call) => call.spawned.iter().any(|id| id == child_id),
-            _ => false,
-        };
-        self.threads[thread].spans.iter().position(spawns).map(span_ix)
+    /// The call that says that it spawned a thread: the parent's, else the first.
+    fn spawning_call(&self, parent: Option<usize>, child: usize) -> Option<Place> {
+        let calls = self.spawning.get(self.threads[child].thread.id.as_str())?;
+        let others = || calls.iter().find(|place| place.thread != child);
+        calls.iter().find(|place| Some(place.thread) == parent).or_else(others).copied()
     }
 
     /// The spawning call whose output names the child's path (before 0.139).
@@ -117,16 +202,12 @@ impl<'a> Linker<'a> {
             _ => None,
         };
         let path = meta.agent_path.or(spawned)?.decode();
-        let named = self.threads[thread].named_agents.iter();
-        let mut calls = named.filter(|(_, agent)| *agent == path).map(|(span, _)| *span);
-        calls.next()
+        self.named.get(&thread)?.get(path.as_ref()).copied()
     }
 
     fn spawning_turn(&self, thread: usize, child: usize) -> Option<SpanIx> {
         let parent_turn = self.threads[child].turns.iter().find_map(|turn| turn.parent_turn_id)?;
-        let turns = self.threads[thread].turns.iter();
-        let mut same = turns.filter(|turn| turn.turn_id == Some(parent_turn));
-        same.next().map(|turn| turn.span)
+        self.turns.get(&(thread, parent_turn.raw())).copied()
     }
 
     /// The review during which a reviewer's thread was made.
@@ -136,7 +217,7 @@ impl<'a> Linker<'a> {
             matches!(it.meta.source, Some(ThreadOrigin::Subagent(what)) if what.is("review"));
         let created = it.created.filter(|_| reviewer)?;
         let parent = &self.threads[thread];
-        parent.turns.iter().filter(|turn| turn.review).map(|turn| turn.span).find(|span| {
+        self.reviews.get(&thread)?.iter().copied().find(|span| {
             let span = &parent.spans[span.index()];
             span.start.is_some_and(|start| start <= created)
                 && span.end.is_none_or(|end| created <= end)
@@ -200,29 +281,28 @@ impl<'a> Linker<'a> {
             }
         }
         let mut flat = Flat::default();
-        // A thread, where it goes on, and the new indices of its spans so far.
-        let mut stack: Vec<(usize, usize, Vec<SpanIx>)> = vec![(0, 0, Vec::new())];
-        while let Some((thread, local, mut map)) = stack.pop() {
-            if local == 0 {
-                flat.open(thread);
-            }
+        // A thread, its new index, where it goes on, and the new indices of its
+        // spans so far.
+        let mut stack = vec![(0, None, 0, Vec::new())];
+        while let Some((thread, opened, local, mut map)) = stack.pop() {
+            let new = opened.unwrap_or_else(|| flat.open(thread));
             let Some(span) = self.threads[thread].spans.get_mut(local) else {
                 flat.maps.insert(thread, map);
                 continue;
             };
             let mut span = std::mem::replace(span, placeholder());
-            span.thread = flat.ix_of(thread);
+            span.thread = new;
             span.parent = match span.parent {
-                Some(parent) => Some(map[parent.index()]),
+                Some(parent) => map.get(parent.index()).copied(),
                 None => flat.outer.get(&thread).copied(),
             };
             let at = flat.push(span);
             map.push(at);
-            stack.push((thread, local + 1, map));
+            stack.push((thread, Some(new), local + 1, map));
             let children = below.remove(&(thread, span_ix(local).0)).unwrap_or_default();
             for &child in children.iter().rev() {
                 flat.outer.insert(child, at);
-                stack.push((child, 0, Vec::new()));
+                stack.push((child, None, 0, Vec::new()));
             }
         }
         flat.finish(self.threads)
@@ -265,13 +345,9 @@ struct Flat<'a> {
 }
 
 impl<'a> Flat<'a> {
-    fn open(&mut self, thread: usize) {
+    fn open(&mut self, thread: usize) -> ThreadIx {
         self.order.push(thread);
-    }
-
-    fn ix_of(&self, thread: usize) -> ThreadIx {
-        let ix = self.order.iter().position(|it| *it == thread).unwrap_or(0);
-        ThreadIx(u32::try_from(ix).expect("fewer than 2^32 threads"))
+        ThreadIx(u32::try_from(self.order.len() - 1).expect("fewer than 2^32 threads"))
     }
 
     /// Adds a span; a thread's is marked if it goes on after what it hangs under.
@@ -281,7 +357,7 @@ impl<'a> Flat<'a> {
             if let (Some(outer), Some(start)) = (parent.start, span.start)
                 && start < outer
             {
-                span.recorded = Some((span.start, span.end));
+                span.recorded.get_or_insert((span.start, span.end));
                 span.start = Some(outer);
                 span.end = span.end.map(|end| end.max(outer));
             }

@@ -165,15 +165,17 @@ impl<'a> Trace<'a> {
 
     /// Returns the spans directly below another one, in file order.
     pub fn children(&self, of: SpanIx) -> impl Iterator<Item = (SpanIx, &Span<'a>)> {
-        self.iter().skip(of.index() + 1).filter(move |(_, span)| span.parent == Some(of))
+        // Everything below a span comes right after it.
+        let after = self.spans.iter().enumerate().skip(of.index() + 1);
+        after
+            .take_while(move |(_, span)| span.parent >= Some(of))
+            .filter(move |(_, span)| span.parent == Some(of))
+            .map(|(ix, span)| (span_ix(ix), span))
     }
 
     /// Returns all spans with their indices, parents first.
     pub fn iter(&self) -> impl Iterator<Item = (SpanIx, &Span<'a>)> {
-        self.spans
-            .iter()
-            .enumerate()
-            .map(|(ix, span)| (SpanIx(u32::try_from(ix).expect("fewer than 2^32 spans")), span))
+        self.spans.iter().enumerate().map(|(ix, span)| (span_ix(ix), span))
     }
 
     /// Returns the usage of the whole session: the sum of all its model calls.
@@ -242,6 +244,10 @@ impl<'a> Trace<'a> {
         }
         Ok(())
     }
+}
+
+fn span_ix(ix: usize) -> SpanIx {
+    SpanIx(u32::try_from(ix).expect("fewer than 2^32 spans"))
 }
 
 /// A broken promise of a [`Trace`].

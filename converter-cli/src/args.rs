@@ -84,6 +84,17 @@ pub enum Command {
     Upload(Box<UploadArgs>),
     /// Say what was uploaded, and what was not
     Status(StatusArgs),
+    /// Count tokens, and what they cost
+    ///
+    /// Counts every model call of the span trees once. `--since`, `--until` and
+    /// `--model` choose single calls here, the other filters whole sessions.
+    Usage(UsageArgs),
+    /// Measure how fast a history is read
+    ///
+    /// Each stage is run several times and the best time counts. Times are
+    /// compared with those of a plain count of newlines over the same files with
+    /// as many threads. Nothing is written.
+    Bench(BenchArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -370,6 +381,87 @@ pub struct ShowArgs {
     /// How to write content.
     #[command(flatten)]
     pub content: ContentArgs,
+}
+
+const PRICES_HELP: &str = r#"Read prices from a file, over those that are built in (implies `--cost`)
+
+In US dollars per million tokens, as JSON:
+{"prices": [{"model": "gpt-x", "input": 1.25, "cached_input": 0.125, "output": 10}]}
+A price that changed has another row with "from": "2026-08-21". What the file says of a model replaces all that is built in about it."#;
+
+/// Arguments of `usage`.
+#[derive(Debug, clap::Args)]
+pub struct UsageArgs {
+    /// Which sessions.
+    #[command(flatten)]
+    pub select: SelectArgs,
+
+    /// What a row stands for
+    #[arg(long, value_name = "WHAT", default_value = "day")]
+    pub by: By,
+
+    /// Where days begin: at midnight in UTC or on this machine
+    #[arg(long, value_name = "ZONE", default_value = "utc")]
+    pub timezone: Zone,
+
+    /// Add what the tokens cost at the list prices of the day
+    #[arg(long)]
+    pub cost: bool,
+
+    /// Read prices from a file, over those that are built in (implies `--cost`)
+    #[arg(long, value_name = "FILE", long_help = PRICES_HELP)]
+    pub prices: Option<PathBuf>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// Codex homes, directories, rollout files or session ids [default: the Codex home]
+    pub paths: Vec<PathBuf>,
+
+    /// Numbers of threads to measure with [default: 1 and that of `--jobs`]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub threads: Vec<usize>,
+
+    /// How often each stage is run
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub repeat: usize,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a row of `usage` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// The day on which the call ended
+    Day,
+    /// Its ISO week, from Monday on
+    Week,
+    /// Its month
+    Month,
+    /// The model
+    Model,
+    /// The session, subagents included
+    Session,
+    /// The directory in which the session was started
+    Directory,
+    /// What started the session: `cli`, `exec`, `vscode`, …
+    Source,
+}
+
+/// Where days begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Zone {
+    /// In UTC: the same rows on every machine
+    Utc,
+    /// In the time zone of this machine
+    Local,
 }
 
 /// Arguments of `completions`.

@@ -65,6 +65,11 @@ impl Environment {
     }
 }
 
+/// Returns the time zone of this machine; UTC if it has none.
+pub fn local_time_zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC)
+}
+
 /// What holds for every command.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "six independent answers, not states of a thing")]

@@ -30,20 +30,24 @@ pub mod json;
 pub mod label;
 pub mod ledger;
 pub mod lock;
+pub mod measure;
 pub mod ordered;
 pub mod output;
 pub mod panics;
 pub mod pipeline;
+pub mod prices;
 pub mod prompt;
 pub mod redact;
 pub mod retry;
 pub mod session;
+pub mod skim;
 pub mod splice;
 pub mod table;
 pub mod text;
 pub mod transport;
 pub mod tree;
 pub mod ui;
+pub mod usage;
 pub mod when;
 
 use std::ffi::OsString;
@@ -97,6 +101,8 @@ fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Command::Show(args) => commands::show::run(args, ui),
         Command::Upload(args) => commands::upload::run(args, ui),
         Command::Status(args) => commands::status::run(args, ui),
+        Command::Usage(args) => commands::usage::run(args, ui),
+        Command::Bench(args) => commands::bench::run(args, ui),
         Command::Completions(args) => commands::completions::run(args, ui),
     }
 }

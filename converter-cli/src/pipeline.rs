@@ -175,7 +175,7 @@ pub fn with_trace<T>(
     Ok(f(&trace))
 }
 
-fn unreadable(path: String, err: &codex_rollout::Error) -> Diagnostic {
+pub(crate) fn unreadable(path: String, err: &codex_rollout::Error) -> Diagnostic {
     let cause = std::error::Error::source(err).map(|cause| format!(": {cause}"));
     Diagnostic {
         code: Code::Unreadable,

@@ -201,6 +201,11 @@ impl Selection {
         }
     }
 
+    /// Returns whether a session stands as it is wanted to.
+    pub fn may_stand(&self, trace: &Trace<'_>) -> bool {
+        self.status.is_empty() || self.status.contains(&standing(trace))
+    }
+
     /// Returns whether a session is wanted.
     pub fn takes(&self, trace: &Trace<'_>) -> bool {
         let first = started_at(trace).or_else(|| local(trace));
@@ -210,7 +215,6 @@ impl Selection {
         let model = self.model.as_ref().is_none_or(|wanted| {
             models(trace).iter().any(|model| model.to_lowercase().contains(wanted))
         });
-        let status = self.status.is_empty() || self.status.contains(&standing(trace));
-        since && until && model && status
+        since && until && model && self.may_stand(trace)
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::facts;
 use crate::reader::account;
 
-fn rollouts_of(folder: &Path) -> Vec<RolloutPath> {
+pub(crate) fn rollouts_of(folder: &Path) -> Vec<RolloutPath> {
     let mut rollouts = Vec::new();
     let mut dirs = vec![folder.to_path_buf()];
     while let Some(dir) = dirs.pop() {
@@ -47,8 +47,9 @@ fn is_document(path: &Path) -> bool {
 fn check(rollout: &RolloutPath) -> (usize, usize) {
     let source = Source::open(rollout).expect("it can be read");
     let results: Vec<_> = source.lines().collect();
-    let n_glued =
-        if rollout.layout == Layout::Lines { account(source.bytes(), &results) } else { 0 };
+    if rollout.layout == Layout::Lines {
+        account(source.bytes(), &results);
+    }
     for result in &results {
         let Ok(line) = result else { continue };
         let value = serde_json::from_slice::<Value>(line.bytes).expect("serde_json reads it too");
@@ -63,7 +64,6 @@ fn check(rollout: &RolloutPath) -> (usize, usize) {
         assert!(record.is_none(), "{}: {err}", rollout.path.display());
     }
     let n_errors = results.iter().filter(|result| result.is_err()).count();
-    assert!(n_glued <= n_errors);
     (results.len() - n_errors, n_errors)
 }
 

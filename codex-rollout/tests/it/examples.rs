@@ -337,3 +337,127 @@ fn empty_rollout_has_no_records() {
     assert!(read(b"\xEF\xBB\xBF").is_empty());
     assert!(read(b"\n\n").is_empty());
 }
+
+/// What a reader says, in short: where a record is, or what an error says.
+fn said(bytes: &[u8]) -> Vec<String> {
+    RolloutReader::new(bytes)
+        .map(|result| match result {
+            Ok(line) => format!("{} of {}", line.position, line.bytes.len()),
+            Err(err) => err.to_string(),
+        })
+        .collect()
+}
+
+#[test]
+fn records_glued_together_are_all_kept() {
+    let len = GOOD.len();
+    let both = [format!("line 1, byte 0 of {len}"), format!("line 1, byte {len} of {len}")];
+    assert_eq!(said(format!("{GOOD}{GOOD}\n").as_bytes()), both);
+    assert_eq!(said(format!("{GOOD}{GOOD}").as_bytes()), both);
+    let last = format!("line 2, byte {} of {len}", 2 * len + 1);
+    assert_eq!(said(format!("{GOOD}{GOOD}\n{GOOD}\n").as_bytes())[2], last);
+}
+
+#[test]
+fn what_is_torn_is_reported_once_and_all_behind_it_kept() {
+    let len = GOOD.len();
+    let text = format!("{}{}{GOOD}{GOOD}\n", &GOOD[..60], &GOOD[..50]);
+    let [torn, first, second] = said(text.as_bytes()).try_into().unwrap();
+    assert!(torn.contains("at line 1, byte 0, column"), "{torn}");
+    assert_eq!(first, format!("line 1, byte 110 of {len}"));
+    assert_eq!(second, format!("line 1, byte {} of {len}", 110 + len));
+
+    let text = format!("{GOOD}{}{GOOD}{}", &GOOD[..50], &GOOD[..60]);
+    let [_, torn, _, tail] = said(text.as_bytes()).try_into().unwrap();
+    assert!(torn.contains(&format!("at line 1, byte {len}, column")), "{torn}");
+    assert!(tail.starts_with("rollout ends mid-record"), "{tail}");
+}
+
+/// Heads inside of records are no records: in a string the quotes are escaped,
+/// and a part of a record is not followed by another one.
+#[test]
+fn nested_heads_are_no_records() {
+    let nested = r#"{"timestamp":"2026-01-02T03:04:05.678Z","type":"x","payload":[{"timestamp":"a","type":"message"},1]}"#;
+    assert_eq!(said(nested.as_bytes()).len(), 1);
+    assert_eq!(said(format!("{nested}{nested}").as_bytes()).len(), 2);
+    assert_eq!(said(&nested.as_bytes()[..nested.len() - 4]).len(), 1);
+}
+
+#[test]
+fn a_null_does_not_undo_what_another_name_of_the_field_said() {
+    let texts = [
+        r#"{"type":"event_msg","payload":{"type":"exec_command_end","call_id":"c","id":null}}"#,
+        r#"{"type":"event_msg","payload":{"type":"exec_command_end","id":7,"call_id":"c"}}"#,
+        r#"{"type":"event_msg","payload":{"type":"exec_command_end","call_id":"c","id":[]}}"#,
+    ];
+    for text in texts {
+        let RolloutItem::EventMsg(EventMsg::ExecCommandEnd(end)) = record(text) else {
+            panic!("another event: {text}");
+        };
+        assert!(end.id.unwrap().is("c"), "{text}");
+    }
+    let text = r#"{"type":"response_item","payload":{"type":"message","metadata":{"turn_id":"t"},"internal_chat_message_metadata_passthrough":null}}"#;
+    let RolloutItem::ResponseItem(message) = record(text) else { panic!("another item") };
+    assert!(message.turn_id().unwrap().is("t"));
+}
+
+/// As in `serde_json`, but for the tag of a payload that comes first.
+#[test]
+fn the_last_of_repeated_keys_counts() {
+    let context = r#"{"model":"a","model":"b"}"#;
+    let texts = [
+        format!(r#"{{"type":"turn_context","payload":{context}}}"#),
+        format!(r#"{{"type":"novel","type":"turn_context","payload":{context}}}"#),
+        format!(r#"{{"type":"novel","payload":{context},"type":"turn_context"}}"#),
+        format!(r#"{{"payload":7,"type":"turn_context","payload":{context}}}"#),
+        format!(r#"{{"type":"turn_context","payload":{{"model":"c"}},"payload":{context}}}"#),
+    ];
+    for text in &texts {
+        let RolloutItem::TurnContext(context) = record(text) else { panic!("{text}") };
+        assert!(context.model.unwrap().is("b"), "{text}");
+    }
+    let null = r#"{"type":"turn_context","payload":{"model":"a","model":null}}"#;
+    assert!(matches!(record(null), RolloutItem::TurnContext(context) if context.model.is_none()));
+    let tag = r#"{"type":"event_msg","payload":{"type":"context_compacted","type":"novel"}}"#;
+    assert!(matches!(record(tag), RolloutItem::EventMsg(EventMsg::ContextCompacted)));
+}
+
+#[test]
+fn prefixes_end_between_escapes() {
+    let slashes = "\\".repeat(100);
+    let text = JsonText::new(slashes.as_bytes());
+    for limit in 0..=100 {
+        assert_eq!(text.decode_prefix(limit), "\\".repeat(limit / 2), "limit {limit}");
+    }
+    let cases = [
+        (r"abc\\n12345678", 6, r"abc\n"),
+        (r"abc\\\n1234567", 6, r"abc\"),
+        (r"abc\\\n1234567", 7, "abc\\\n"),
+        (r"ab\u00e9cd", 7, "ab"),
+        (r"ab\u00e9cd", 8, "abé"),
+        (r"a\ud83d\ude80z.", 12, "a"),
+        (r"a\ud83d\ude80z.", 13, "a🚀"),
+        (r"\né🚀.....", 5, "\né"),
+        (r"\né🚀.....", 8, "\né🚀"),
+    ];
+    for (raw, limit, expected) in cases {
+        assert_eq!(JsonText::new(raw.as_bytes()).decode_prefix(limit), expected, "{raw} {limit}");
+    }
+}
+
+#[test]
+fn documents_may_begin_with_a_mark_and_keep_to_limits() {
+    let text = "\u{feff}{\"session\":{\"id\":\"s\",\"timestamp\":\"t\"},\n\"items\":[{\"type\":\"message\",\"role\":\"user\"},{\"type\":\"message\",\"content\":\"long\"}]}";
+    let places = |limit: usize| -> Vec<std::result::Result<(u64, u64), String>> {
+        RolloutReader::document(text.as_bytes())
+            .max_line_len(limit)
+            .map(|result| match result {
+                Ok(line) => Ok((line.position.line(), line.position.byte())),
+                Err(err) => Err(err.to_string()),
+            })
+            .collect()
+    };
+    assert_eq!(places(1000), [Ok((1, 14)), Ok((2, 51)), Ok((2, 84))]);
+    let err = "line longer than the limit of 32 bytes at line 2, byte 84, column 1";
+    assert_eq!(places(32), [Ok((1, 14)), Ok((2, 51)), Err(err.to_owned())]);
+}

@@ -9,5 +9,6 @@ mod examples;
 mod facts;
 mod lines;
 mod reader;
+mod skim;
 mod sources;
 mod stream;

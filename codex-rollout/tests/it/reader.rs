@@ -26,27 +26,31 @@ fn lines_of(bytes: &[u8]) -> Vec<(Position, &[u8])> {
     lines
 }
 
-/// Checks that the results account for every line; returns how many records
-/// were found glued to a torn one.
-pub(crate) fn account(bytes: &[u8], results: &[Result<RolloutLine<'_>>]) -> usize {
+/// Checks that the results account for every byte of every line: by a record,
+/// or by one error for each stretch that is none.
+pub(crate) fn account(bytes: &[u8], results: &[Result<RolloutLine<'_>>]) {
     let mut results = results.iter().peekable();
-    let mut n_glued = 0;
     for (at, text) in lines_of(bytes) {
-        let result = results.next().expect("a result for every line");
-        assert_eq!(position(result), at);
-        if let Ok(line) = result {
-            assert_eq!(line.bytes, text);
-            continue;
-        }
         let end = at.byte() + text.len() as u64;
-        if let Some(Ok(glued)) = results.next_if(|next| position(next).byte() < end) {
-            n_glued += 1;
-            assert_eq!(glued.position.line(), at.line());
-            assert!(text.ends_with(glued.bytes));
+        let (mut covered, mut torn) = (at.byte(), false);
+        while let Some(result) = results.next_if(|next| position(next).byte() < end) {
+            assert_eq!(position(result).line(), at.line());
+            let start = position(result).byte();
+            assert!(start == covered || (torn && start > covered), "from {covered} to {start}");
+            match result {
+                Ok(line) => {
+                    let offset = usize::try_from(start - at.byte()).expect("in memory");
+                    assert!(text[offset..].starts_with(line.bytes));
+                    covered = start + line.bytes.len() as u64;
+                    torn = false;
+                }
+                Err(err) => assert!(!torn, "reported before: {err}"),
+            }
+            torn |= result.is_err();
         }
+        assert!(torn || covered == end, "a result for every line");
     }
     assert!(results.next().is_none(), "a result for no line");
-    n_glued
 }
 
 proptest! {

@@ -229,3 +229,51 @@ fn line_at(text: &[u8], byte: u64) -> &[u8] {
     let rest = &text[usize::try_from(byte).unwrap()..];
     rest.split(|byte| *byte == b'\n').next().unwrap()
 }
+
+#[test]
+fn streams_of_compressed_rollouts_say_that_they_are_too_large() {
+    let dir = tempfile::tempdir().unwrap();
+    let (text, n_lines) = rollout(1 << 20);
+    let len = text.len() as u64;
+    for (extension, bytes) in [(".zst", zstd(&text)), (".gz", gzip(&text)), ("", text.clone())] {
+        let path = dir.path().join(format!("{NAME}{extension}"));
+        fs::write(&path, bytes).unwrap();
+        let rollout = RolloutPath::from_file(&path);
+        let count = |limit: u64| {
+            let mut stream = LineStream::open_limited(&rollout, limit)?;
+            let mut n = 0;
+            while stream.next_line()?.is_some() {
+                n += 1;
+            }
+            codex_rollout::Result::Ok(n)
+        };
+        assert_eq!(count(len).unwrap(), n_lines);
+        match count(len - 1) {
+            Ok(n) => assert_eq!((extension, n), ("", n_lines)),
+            Err(err) => {
+                assert!(matches!(err.kind(), ErrorKind::TooLarge { limit } if *limit == len - 1));
+                assert!(!err.is_about_a_line());
+            }
+        }
+    }
+}
+
+/// After a long line the next ones are still read in chunks that fit a cache.
+#[test]
+fn streams_read_no_more_than_a_chunk_at_a_time() {
+    struct Watched(std::io::Cursor<Vec<u8>>, std::sync::Arc<std::sync::atomic::AtomicUsize>);
+    impl std::io::Read for Watched {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.1.fetch_max(buffer.len(), std::sync::atomic::Ordering::Relaxed);
+            self.0.read(buffer)
+        }
+    }
+    let text = [&b"x".repeat(5 << 20)[..], b"\n", &rollout(2 << 20).0].concat();
+    let longest = std::sync::Arc::default();
+    let input = Watched(std::io::Cursor::new(text), std::sync::Arc::clone(&longest));
+    let mut stream = LineStream::new(Box::new(input));
+    stream.next_line().unwrap();
+    assert_eq!(longest.load(std::sync::atomic::Ordering::Relaxed), 1 << 18);
+    while stream.next_line().unwrap().is_some() {}
+    assert_eq!(longest.load(std::sync::atomic::Ordering::Relaxed), 1 << 18);
+}

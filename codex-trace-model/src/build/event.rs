@@ -11,7 +11,8 @@ use crate::build::tool_call::{Detail, ToolDraft};
 use crate::build::turn::{MarkKind, Settings};
 use crate::build::{ECHO, FOREIGN, Outcome, Place, ThreadBuilder, output, stamp};
 use crate::diagnostic::Code;
-use crate::span::{EventKind, Fate, Review, Status, ToolFamily};
+use crate::span::{Event, EventKind, Review, Status, ToolFamily};
+use crate::trace::Item;
 
 impl<'a> ThreadBuilder<'a> {
     pub(super) fn take_event(&mut self, event: &EventMsg<'a>, place: Place) -> Outcome {
@@ -95,11 +96,19 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn take_started(&mut self, started: &TaskStarted<'a>, place: Place) -> Outcome {
+        self.prompted = true;
         let open = self.open.map(|open| self.turns[open].turn.turn_id);
         if self.in_review() && open != Some(started.turn_id) {
             // The reviewer's own turn, forwarded; it is in the reviewer's file.
+            // Unless settings follow for it, which a reviewer's are not.
+            self.forwarded = Some((*started, place));
             return Outcome::Ignored(FOREIGN);
         }
+        self.begin_turn(started, place);
+        Outcome::Span
+    }
+
+    fn begin_turn(&mut self, started: &TaskStarted<'a>, place: Place) {
         let turn = self.open_turn(started.turn_id, true, place);
         let turn = &mut self.turns[turn].turn;
         turn.model_context_window = started.model_context_window;
@@ -108,7 +117,19 @@ impl<'a> ThreadBuilder<'a> {
         turn.root_turn_id = started.root_turn_id.or(cause.root_turn_id);
         turn.parent_turn_id = cause.parent_turn_id;
         turn.trigger = cause.turn_trigger;
-        Outcome::Span
+    }
+
+    /// A turn that seemed the reviewer's is the thread's own if it has settings:
+    /// the review before it was killed.
+    pub(super) fn leave_review(&mut self, turn_id: Option<JsonText<'a>>) {
+        let own = |(started, _): &(TaskStarted<'a>, Place)| {
+            turn_id.is_some() && started.turn_id == turn_id
+        };
+        if let Some((started, place)) = self.forwarded.take_if(|forwarded| own(forwarded))
+            && self.in_review()
+        {
+            self.begin_turn(&started, place);
+        }
     }
 
     /// Finds the turn that an end belongs to; opens one if nothing is open.
@@ -148,6 +169,10 @@ impl<'a> ThreadBuilder<'a> {
             let reason = aborted.reason.map_or("interrupted".into(), JsonText::decode);
             draft.status = Status::Interrupted { reason };
         }
+        if let Some(error) = aborted.error {
+            let kind = EventKind::Error { message: error.message, info: error.codex_error_info };
+            draft.events.push(Event { at: place.at, line: place.line, kind });
+        }
         self.end_turn(turn, place)
     }
 
@@ -169,6 +194,7 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn take_user_message(&mut self, message: &UserMessage<'a>, place: Place) -> Outcome {
+        self.prompted = true;
         if self.in_review() {
             return Outcome::Ignored(FOREIGN);
         }
@@ -215,60 +241,43 @@ impl<'a> ThreadBuilder<'a> {
         self.turns[turn].first_line = line;
         self.turns[turn].start = start;
         self.adopt(first, turn);
+        self.turns[turn].own_inputs = self.item_count();
         self.turns[turn].turn.prompt = text;
         Outcome::Span
     }
 
     /// Takes the inputs at the end of the open turn out of it again; returns
     /// the first of them.
-    fn take_back_inputs(&mut self) -> usize {
+    pub(super) fn take_back_inputs(&mut self) -> usize {
         let mut first = self.items.len();
         if let Some(open) = self.open {
+            let own = self.turns[open].own_inputs as usize;
             let marks = &mut self.turns[open].marks;
             while let Some(MarkKind::Input(ix)) = marks.last().map(|mark| mark.kind) {
+                if (ix.0 as usize) < own {
+                    break; // What opened the turn, though nothing answered it.
+                }
                 first = ix.0 as usize;
                 marks.pop();
             }
             let input = &mut self.turns[open].turn.input;
             input.retain(|ix| (ix.0 as usize) < first);
-            let items = &self.items[..first];
-            let last = items.last().map(|item| (item.position.line(), item.at));
-            if let Some((line, at)) = last {
-                let draft = &mut self.turns[open];
-                let marked = draft.marks.last().map_or((0, None), |mark| (mark.line, mark.at));
-                draft.last_line = line.max(marked.0).max(draft.first_line);
-                draft.last_at = at.max(marked.1).max(draft.start);
-            }
+            self.turns[open].forget_last_inputs();
             return first;
         }
-        while first > 0 && self.items[first - 1].turn.is_none() {
+        let file = self.rollout();
+        let is_loose = |item: &Item<'a>| item.turn.is_none() && item.rollout == file;
+        while first > 0 && is_loose(&self.items[first - 1]) {
             first -= 1;
         }
         first
     }
 
-    fn take_answer(&mut self, text: Option<JsonText<'a>>) -> Outcome {
+    pub(super) fn take_answer(&mut self, text: Option<JsonText<'a>>) -> Outcome {
         if let Some(open) = self.open.filter(|_| !self.in_review()) {
             self.turns[open].last_answer = text;
         }
         Outcome::Ignored(ECHO)
-    }
-
-    fn take_rollback(&mut self, turns: u64, place: Place) -> Outcome {
-        self.close_open_turn();
-        let mut first_item = None;
-        let kept = self.turns.iter_mut().enumerate().rev();
-        let last = kept.filter(|(_, turn)| turn.turn.fate == Fate::Kept);
-        for (ix, turn) in last.take(usize::try_from(turns).unwrap_or(usize::MAX)) {
-            turn.turn.fate = Fate::RolledBack;
-            first_item = Some(ix);
-        }
-        if let Some(turn) = first_item {
-            let of_turn = |it: &crate::trace::Item<'a>| it.turn.is_some_and(|t| t.index() >= turn);
-            let cut = self.items.iter().position(of_turn).unwrap_or(self.items.len());
-            self.branch_history(u32::try_from(cut).unwrap_or(u32::MAX));
-        }
-        self.push_event(place, EventKind::RolledBack(turns))
     }
 
     fn in_review(&self) -> bool {
@@ -287,6 +296,7 @@ impl<'a> ThreadBuilder<'a> {
         hint: Option<JsonText<'a>>,
         place: Place,
     ) -> Outcome {
+        self.prompted = true;
         let own = |turn: usize, this: &Self| this.turns[turn].turn.marked;
         let open = self.open_turn_of(turn_id).filter(|open| own(*open, self));
         let turn = open.unwrap_or_else(|| self.open_turn(turn_id, false, place));
@@ -311,7 +321,7 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn take_item_completed(&mut self, done: &ItemCompleted<'a>, place: Place) -> Outcome {
-        if done.thread_id.is_some_and(|id| id.decode() != self.thread_id) {
+        if !self.is_own(done.thread_id) {
             return Outcome::Ignored(FOREIGN);
         }
         let Some(item) = &done.item else { return self.take_unknown(None, place) };
@@ -392,13 +402,21 @@ impl<'a> ThreadBuilder<'a> {
     ) -> Outcome {
         detail.line = place.line;
         detail.last_line = place.line;
-        detail.written = place.at;
+        if what != "dynamic_tool_call_request" {
+            detail.written = place.at;
+            detail.ended = true;
+        }
         let id = detail.call.call_id;
         let known = self.tools.find(id);
         let turn = known.map(|tool| self.tools.calls[tool].turn).or(self.open_turn_of(turn_id));
         let Some(turn) = turn.filter(|turn| !self.turns[*turn].closed) else {
-            if turn.is_none() && self.open.is_none() && turn_id.is_none() {
-                let turn = self.turn_for_work(None, place);
+            let known_turn = turn_id.and_then(|id| self.named_turn(id)).is_some();
+            if turn.is_none() && !known_turn && self.in_review() {
+                return Outcome::Ignored(FOREIGN);
+            }
+            if turn.is_none() && !known_turn && self.open.is_none() {
+                let turn = self.turn_for_work(turn_id, place);
+                self.turns[turn].of_detail = true;
                 self.tools.wait(turn, detail);
                 return Outcome::Span;
             }
@@ -422,11 +440,13 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     /// Returns the call of code mode that waits for its output.
-    fn running_script(&self, turn: usize) -> Option<usize> {
-        self.turns[turn].tools.iter().copied().rev().find(|tool| {
-            let draft = &self.tools.calls[*tool];
-            draft.call.family == ToolFamily::CodeMode && draft.call.output_item.is_none()
-        })
+    fn running_script(&mut self, turn: usize) -> Option<usize> {
+        let scripts = &mut self.turns[turn].scripts;
+        while scripts.last().is_some_and(|tool| self.tools.calls[*tool].call.output_item.is_some())
+        {
+            scripts.pop();
+        }
+        scripts.last().copied()
     }
 
     fn take_activity(&mut self, activity: &SubAgentActivity<'a>, place: Place) -> Outcome {
@@ -443,11 +463,12 @@ impl<'a> ThreadBuilder<'a> {
         self.push_event(place, EventKind::SubAgentActivity(*activity))
     }
 
-    /// Makes calls of the details of a turn that no call claimed: a user's own
-    /// command, or a call whose line is lost.
-    pub(super) fn settle_details(&mut self, turn: usize) {
-        for detail in self.tools.unclaimed(turn) {
-            if detail.call.call_id.is_some() && detail.call.source.is_none() {
+    /// Makes calls of the details that no call claimed: a user's own command,
+    /// or a call whose line is lost.
+    pub(super) fn settle_details(&mut self) {
+        for (turn, detail) in self.tools.unclaimed() {
+            let expected = detail.call.source.is_none() && !detail.alone;
+            if detail.call.call_id.is_some() && expected {
                 let position = None;
                 let id = detail.call.call_id.map(JsonText::decode).unwrap_or_default();
                 let text = format!(

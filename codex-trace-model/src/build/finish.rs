@@ -1,21 +1,24 @@
 //! From drafts to spans.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::path::Path;
 
-use codex_rollout::{JsonText, TokenUsage, parent_of};
+use codex_rollout::{JsonText, Layout, RolloutPath, TokenUsage, parent_of};
 use jiff::Timestamp;
 
 use crate::build::ThreadBuilder;
+use crate::build::clock::{keep_within, times};
 use crate::build::model_call::{self, CallDraft};
 use crate::build::output::{self, Outcome};
+use crate::build::stamp;
 use crate::build::tool_call::ToolDraft;
 use crate::build::turn::TurnDraft;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{
     Compaction, Fate, ModelCall, Provenance, Span, SpanKind, Status, ToolFamily, Turn,
 };
-use crate::trace::{RolloutIx, SpanIx, Thread, ThreadIx};
+use crate::trace::{Rollout, RolloutIx, SpanIx, Thread, ThreadIx};
 
 /// A thread with its own spans: the thread's first, parents before children.
 /// Indices of spans are into `spans`, until threads are put together.
@@ -44,18 +47,9 @@ impl<'a> ThreadBuilder<'a> {
         self.open = None;
         for ix in 0..self.turns.len() {
             self.turns[ix].close_without_end();
-            self.settle_details(ix);
         }
-        if let Some((counted, risen)) = self.usage.mismatch() {
-            self.diagnose(
-                Code::UsageMismatch,
-                None,
-                format!(
-                    "its token counts add up to {counted} tokens, but its running total rose by \
-                 {risen}; the counts of single responses were used"
-                ),
-            );
-        }
+        self.settle_details();
+        self.check_usage();
         let mut writer = SpanWriter::new(&mut self);
         let turns = std::mem::take(&mut writer.builder.turns);
         let mut resolved = Vec::with_capacity(turns.len());
@@ -64,12 +58,12 @@ impl<'a> ThreadBuilder<'a> {
         }
         let SpanWriter { spans, named_agents, .. } = writer;
         let spans = self.finish_thread_span(spans, &resolved);
+        let (meta, true_clock) = (self.meta.unwrap_or_default(), self.has_true_clock());
         let mut items = self.items;
         for item in &mut items {
             item.turn = item.turn.map(|turn| resolved[turn.index()].span);
         }
-        let meta = self.meta.unwrap_or_default();
-        let (created, created_local) = created(&meta, self.first_at.is_some());
+        let (created, created_local) = created(&meta, true_clock);
         ResolvedThread {
             thread: Thread {
                 id: self.thread_id,
@@ -95,13 +89,20 @@ impl<'a> ThreadBuilder<'a> {
         }
     }
 
+    /// Whether what wrote the file told UTC from local time: what wrote times
+    /// into lines, and the program in TypeScript, whose files are whole documents.
+    fn has_true_clock(&self) -> bool {
+        let layout = |it: &Rollout| RolloutPath::from_file(Path::new(&it.path)).layout;
+        self.first_at.is_some() || self.rollouts.first().map(layout) == Some(Layout::Document)
+    }
+
     fn finish_thread_span(
         &mut self,
         mut spans: Vec<Span<'a>>,
         turns: &[ResolvedTurn<'a>],
     ) -> Vec<Span<'a>> {
         let meta = self.meta.unwrap_or_default();
-        let (created, _) = created(&meta, self.first_at.is_some());
+        let (created, _) = created(&meta, self.has_true_clock());
         let kept = |span: &SpanIx| match &spans[span.index()].kind {
             SpanKind::Turn(turn) => turn.fate == Fate::Kept,
             _ => false,
@@ -113,7 +114,7 @@ impl<'a> ThreadBuilder<'a> {
         let start = created.into_iter().chain(self.first_at).chain(starts).min();
         let thread = &mut spans[0];
         thread.start = start;
-        thread.end = self.last_at.max(start);
+        thread.end = self.last_at.max(start.filter(|_| self.last_at.is_some()));
         thread.status = status;
         thread.usage = usage;
         thread.events = std::mem::take(&mut self.events);
@@ -126,14 +127,14 @@ impl<'a> ThreadBuilder<'a> {
 /// and lines without times.
 fn created<'a>(
     meta: &codex_rollout::SessionMeta<'a>,
-    lines_have_times: bool,
+    true_clock: bool,
 ) -> (Option<Timestamp>, Option<JsonText<'a>>) {
     let Some(text) = meta.timestamp else { return (None, None) };
     let id = meta.id.map(JsonText::decode).unwrap_or_default();
     let v7 = id.len() == 36 && id.as_bytes()[14] == b'7';
     let before_local = text.decode().as_ref() < "2025-05-13";
-    if lines_have_times || v7 || before_local || meta.cli_version.is_some() {
-        return (text.decode().parse().ok(), None);
+    if true_clock || v7 || before_local || meta.cli_version.is_some() {
+        return (stamp::parse_text(&text.decode()), None);
     }
     (None, Some(text))
 }
@@ -151,20 +152,22 @@ fn sum<'s, 'a: 's>(spans: impl Iterator<Item = &'s Span<'a>>) -> Option<TokenUsa
 struct SpanWriter<'b, 'a> {
     builder: &'b mut ThreadBuilder<'a>,
     spans: Vec<Span<'a>>,
-    keys: HashSet<String>,
+    /// Every key, and how often it was wanted.
+    keys: HashMap<String, u32>,
     named_agents: Vec<(SpanIx, String)>,
 }
 
 /// A child of a turn, to be put in file order.
 enum Child<'a> {
-    Compaction(usize),
+    /// With the request that was made for it.
+    Compaction(usize, Option<(usize, CallDraft<'a>)>),
     ModelCall(usize, CallDraft<'a>),
     Tool(usize),
 }
 
 impl<'a> SpanWriter<'_, 'a> {
     fn new<'b>(builder: &'b mut ThreadBuilder<'a>) -> SpanWriter<'b, 'a> {
-        let last_line = builder.account.lines;
+        let last_line = builder.last_line;
         let id = builder.thread_id.clone();
         let thread = Span {
             key: format!("thread:{id}"),
@@ -187,7 +190,7 @@ impl<'a> SpanWriter<'_, 'a> {
             outlives_parent: false,
         };
         SpanWriter {
-            keys: HashSet::from([thread.key.clone()]),
+            keys: HashMap::from([(thread.key.clone(), 1)]),
             builder,
             spans: vec![thread],
             named_agents: Vec::new(),
@@ -196,12 +199,17 @@ impl<'a> SpanWriter<'_, 'a> {
 
     /// Adds a span within its parent; its key becomes unique.
     fn push(&mut self, mut span: Span<'a>) -> SpanIx {
-        let mut copies = 1;
         let base = span.key.clone();
-        while !self.keys.insert(span.key.clone()) {
-            copies += 1;
+        let mut copies = self.keys.get(&base).map_or(1, |copies| copies + 1);
+        if copies > 1 {
+            // An id may itself end in `#2`.
+            while self.keys.contains_key(&format!("{base}#{copies}")) {
+                copies += 1;
+            }
             span.key = format!("{base}#{copies}");
+            self.keys.insert(span.key.clone(), 1);
         }
+        self.keys.insert(base.clone(), copies);
         if copies > 1 {
             let line = span.provenance.first_line;
             self.builder.diagnose(
@@ -215,10 +223,10 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         if let Some(parent) = span.parent {
             let parent = &self.spans[parent.index()];
-            if !matches!(parent.kind, SpanKind::Thread) {
-                let (start, end) = (parent.start, parent.end);
-                keep_within(&mut span, start, end);
-            }
+            // A thread's own times are those of its turns.
+            let whole = matches!(parent.kind, SpanKind::Thread);
+            let (start, end) = if whole { (None, None) } else { (parent.start, parent.end) };
+            keep_within(&mut span, start, end);
         }
         self.spans.push(span);
         SpanIx(u32::try_from(self.spans.len() - 1).expect("fewer than 2^32 spans"))
@@ -233,19 +241,23 @@ impl<'a> SpanWriter<'_, 'a> {
         if turn.last_agent_message.is_none() && calls.iter().all(|call| call.items.is_empty()) {
             turn.last_agent_message = draft.last_answer.filter(|text| !text.is_empty());
         }
+        // A clock set back before the turn began says nothing about its end.
+        let backwards = draft.end.zip(draft.start).is_some_and(|(end, start)| end < start);
+        let recorded = backwards.then_some((draft.start, draft.end));
+        let end = if backwards { draft.last_at } else { draft.end };
         let span = self.push(Span {
             key: format!("turn:{}", draft.id),
             thread: ThreadIx(0),
             parent: Some(SpanIx(0)),
             name: Cow::Owned(format!("turn {}", turn.number)),
             start: draft.start,
-            end: draft.end.map(|end| draft.start.map_or(end, |start| end.max(start))),
+            end,
             status: draft.status.clone(),
             usage: None,
             kind: SpanKind::Turn(Box::new(turn)),
             links: Vec::new(),
             events: std::mem::take(&mut draft.events),
-            recorded: None,
+            recorded,
             provenance: provenance(&draft, draft.first_line, draft.last_line),
             outlives_parent: false,
         });
@@ -257,36 +269,42 @@ impl<'a> SpanWriter<'_, 'a> {
     }
 
     fn children(&mut self, draft: &TurnDraft<'a>, calls: Vec<CallDraft<'a>>, turn: SpanIx) {
+        let mut requests: Vec<Option<(usize, CallDraft<'a>)>> = Vec::new();
+        requests.resize_with(draft.compactions.len(), || None);
         let mut children: Vec<(u64, Child<'a>)> = Vec::new();
-        for (ix, compaction) in draft.compactions.iter().enumerate() {
-            let request = calls.iter().find(|call| call.compaction == Some(ix));
-            let line = request.map_or(compaction.line, |call| call.first_line);
-            children.push((line, Child::Compaction(ix)));
-        }
         for (n, call) in calls.into_iter().enumerate() {
-            children.push((call.first_line, Child::ModelCall(n, call)));
+            match call.compaction {
+                Some(ix) => requests[ix] = Some((n, call)),
+                None => children.push((call.first_line, Child::ModelCall(n, call))),
+            }
         }
+        for (ix, request) in requests.into_iter().enumerate() {
+            let line = request.as_ref().map_or(draft.compactions[ix].line, |it| it.1.first_line);
+            children.push((line, Child::Compaction(ix, request)));
+        }
+        let mut nested: HashMap<usize, Vec<usize>> = HashMap::new();
         for &tool in &draft.tools {
-            if self.builder.tools.calls[tool].inside.is_none() {
-                children.push((self.builder.tools.calls[tool].first_line, Child::Tool(tool)));
+            let call = &self.builder.tools.calls[tool];
+            match call.inside {
+                Some(script) => nested.entry(script).or_default().push(tool),
+                None => children.push((call.first_line, Child::Tool(tool))),
             }
         }
         children.sort_by_key(|(line, _)| *line);
         self.join_exits(draft);
-        let mut compactions = vec![None; draft.compactions.len()];
         for (_, child) in children {
             match child {
-                Child::Compaction(ix) => compactions[ix] = Some(self.compaction(draft, ix, turn)),
-                Child::ModelCall(n, call) => {
-                    let compaction = call.compaction.and_then(|ix| compactions[ix]);
-                    self.model_call(draft, n, call, compaction.unwrap_or(turn), compaction);
+                Child::Compaction(ix, request) => {
+                    let span = self.compaction(draft, ix, turn);
+                    if let Some((n, call)) = request {
+                        self.model_call(draft, n, call, span);
+                    }
                 }
+                Child::ModelCall(n, call) => self.model_call(draft, n, call, turn),
                 Child::Tool(tool) => {
                     let span = self.tool(draft, tool, turn);
-                    for &inner in &draft.tools {
-                        if self.builder.tools.calls[inner].inside == Some(tool) {
-                            self.tool(draft, inner, span);
-                        }
+                    for inner in nested.remove(&tool).unwrap_or_default() {
+                        self.tool(draft, inner, span);
                     }
                 }
             }
@@ -314,8 +332,8 @@ impl<'a> SpanWriter<'_, 'a> {
 
     fn compaction(&mut self, draft: &TurnDraft<'a>, ix: usize, turn: SpanIx) -> SpanIx {
         let compaction = &draft.compactions[ix];
-        let before = draft.marks.iter().take_while(|mark| mark.line < compaction.line);
-        let waited = before.filter_map(|mark| mark.at).last().or(draft.start);
+        let before = draft.marks.partition_point(|mark| mark.line < compaction.line);
+        let waited = draft.marks[..before].iter().rev().find_map(|mark| mark.at).or(draft.start);
         self.push(Span {
             key: format!("compaction:{}:{ix}", draft.id),
             thread: ThreadIx(0),
@@ -338,14 +356,7 @@ impl<'a> SpanWriter<'_, 'a> {
         })
     }
 
-    fn model_call(
-        &mut self,
-        draft: &TurnDraft<'a>,
-        n: usize,
-        call: CallDraft<'a>,
-        parent: SpanIx,
-        compaction: Option<SpanIx>,
-    ) {
+    fn model_call(&mut self, draft: &TurnDraft<'a>, n: usize, call: CallDraft<'a>, parent: SpanIx) {
         let usage = call.usage.map(|usage| draft.usages[usage]);
         let model = call.settings.model;
         self.push(Span {
@@ -364,7 +375,7 @@ impl<'a> SpanWriter<'_, 'a> {
                 window: call.window,
                 output: call.items,
                 evidence: call.evidence,
-                compaction: compaction.is_some(),
+                compaction: call.compaction.is_some(),
             })),
             links: Vec::new(),
             events: Vec::new(),
@@ -442,7 +453,8 @@ impl<'a> SpanWriter<'_, 'a> {
         if let Some(failure) = &outcome.failure {
             return error(failure.clone().into());
         }
-        if tool.answered.is_some() || tool.output.is_some() || tool.call.call_item.is_none() {
+        let answered = tool.call.output_item.is_some() || tool.whole || tool.detail.ended;
+        if answered || tool.call.call_item.is_none() {
             return Status::Ok;
         }
         if let Status::Interrupted { reason } = &draft.status {
@@ -460,39 +472,6 @@ impl<'a> SpanWriter<'_, 'a> {
     }
 }
 
-/// Returns when a call began and ended, by the best clock there is: the
-/// item's own, then the lines'.
-fn times(tool: &ToolDraft<'_>, outcome: &Outcome) -> (Option<Timestamp>, Option<Timestamp>) {
-    let detail = &tool.detail;
-    let told = detail.completed.or(detail.written);
-    let Some(called) = tool.called else {
-        let before = |end: Timestamp| end.checked_sub(tool.call.duration?).ok();
-        return (detail.started.or(told.and_then(before)), told);
-    };
-    let start = detail.started.unwrap_or(called);
-    let end = match tool.answered {
-        // A command may go on after its call has returned.
-        Some(answered) if outcome.running_session.is_some() => Some(answered),
-        Some(answered) => Some(told.map_or(answered, |told| told.min(answered))),
-        None => told,
-    };
-    (Some(start), end.map(|end| end.max(start)))
-}
-
 fn provenance(draft: &TurnDraft<'_>, first_line: u64, last_line: u64) -> Provenance {
     Provenance { rollout: draft.rollout, first_line, last_line: last_line.max(first_line) }
-}
-
-/// Moves a span's times into its parent's; keeps what was recorded.
-pub(crate) fn keep_within(span: &mut Span<'_>, start: Option<Timestamp>, end: Option<Timestamp>) {
-    let recorded = (span.start, span.end);
-    let clamp = |at: Timestamp| {
-        let at = start.map_or(at, |start| at.max(start));
-        end.map_or(at, |end| at.min(end))
-    };
-    span.start = span.start.map(clamp);
-    span.end = span.end.map(clamp).map(|end| span.start.map_or(end, |start| end.max(start)));
-    if recorded != (span.start, span.end) {
-        span.recorded = Some(recorded);
-    }
 }

@@ -2,7 +2,7 @@
 //! about turns, model calls and tool calls.
 
 use codex_rollout::item::response_item::{ImageGenerationCall, WebSearchCall};
-use codex_rollout::item::response_item::{Message, ToolCallForm, ToolCallItem, ToolOutputItem};
+use codex_rollout::item::response_item::{Message, ToolCallForm, ToolOutputItem};
 use codex_rollout::{JsonText, ResponseItem};
 
 use crate::build::tool_call::ToolDraft;
@@ -38,6 +38,11 @@ impl<'a> ThreadBuilder<'a> {
         let synthetic = is_synthetic(&body);
         if made && self.open.is_none() && !self.belongs_to_ended_turn(&body) {
             self.open_turn_for_model(place);
+        } else if !made && !synthetic && matches!(body, ResponseItem::Message(_)) {
+            self.take_unshown_prompt(place);
+        }
+        if let ResponseItem::Unknown(item) = body {
+            self.note_unknown(item.kind, place, "an item", "kept as it is");
         }
         let ix = ItemIx(self.item_count());
         let turn = self.turn_of_item(&body);
@@ -65,14 +70,16 @@ impl<'a> ThreadBuilder<'a> {
             _ if made => MarkKind::Made(ix),
             _ => MarkKind::Input(ix),
         };
-        let prompts = matches!(item.body, ResponseItem::Message(_) | ResponseItem::AgentMessage(_));
-        if prompts && !made && !item.synthetic {
-            let answered =
-                self.turns[turn].marks.iter().any(|it| matches!(it.kind, MarkKind::Made(_)));
-            if !answered {
-                self.turns[turn].turn.input.push(ix);
-            }
+        let prompts = match &item.body {
+            // The parent of a review holds the reviewer's answer.
+            ResponseItem::Message(it) => !it.role.is_some_and(|role| role.is("assistant")),
+            ResponseItem::AgentMessage(_) => true,
+            _ => false,
+        };
+        if prompts && !made && !item.synthetic && !self.turns[turn].answered {
+            self.turns[turn].turn.input.push(ix);
         }
+        self.turns[turn].answered |= made;
         // The mark counts the items before the line.
         self.mark(turn, kind, place);
         if let Some(mark) = self.turns[turn].marks.last_mut() {
@@ -103,16 +110,30 @@ impl<'a> ThreadBuilder<'a> {
         body.turn_id().and_then(|id| self.named_turn(id)).is_some()
     }
 
+    /// Where no events show what the user typed, a message after an answer
+    /// begins the next turn (rollout-format §7.1: eras T and A, and files of
+    /// other tools).
+    fn take_unshown_prompt(&mut self, place: Place) {
+        let between = self.open.is_none_or(|open| {
+            let turn = &self.turns[open];
+            !turn.turn.marked && turn.answered
+        });
+        if self.prompted || !between || (self.open.is_none() && !place.bare) {
+            return;
+        }
+        let first = self.take_back_inputs();
+        let start = self.items.get(first).map_or(place, place_of);
+        let turn = self.open_turn(None, false, start);
+        self.adopt(first, turn);
+    }
+
     /// Opens a turn where the model speaks outside of any. In files that mark
     /// no turns and show no events, the user's message before it was the start.
     fn open_turn_for_model(&mut self, place: Place) {
+        // The item itself may say that it belongs to a turn that has ended.
+        self.unsure |= self.outline;
         let first = self.trailing_inputs_outside();
-        let start = self.items[first..].first().map_or(place, |item| Place {
-            line: item.position.line(),
-            position: item.position,
-            ordinal: item.ordinal,
-            at: item.at,
-        });
+        let start = self.items.get(first).map_or(place, place_of);
         let turn = self.open_turn(None, false, start);
         self.adopt(first, turn);
     }
@@ -120,21 +141,21 @@ impl<'a> ThreadBuilder<'a> {
     /// Returns the first of the last items that belong to no turn, model-made
     /// items excluded.
     fn trailing_inputs_outside(&self) -> usize {
-        let is_input = |item: &Item<'a>| item.turn.is_none() && !self.made_by_model(&item.body);
+        let file = self.rollout();
+        let is_input = |item: &Item<'a>| {
+            item.turn.is_none() && item.rollout == file && !self.made_by_model(&item.body)
+        };
         self.items.iter().rposition(|item| !is_input(item)).map_or(0, |last| last + 1)
     }
 
     /// Gives the items from `first` on to a turn that has just been opened.
     pub(super) fn adopt(&mut self, first: usize, turn: usize) {
+        let draft = &mut self.turns[turn];
+        draft.first_item = draft.first_item.min(u32::try_from(first).unwrap_or(u32::MAX));
         for ix in first..self.items.len() {
             let item = &mut self.items[ix];
             item.turn = Some(SpanIx(u32::try_from(turn).unwrap_or(u32::MAX)));
-            let place = Place {
-                line: item.position.line(),
-                position: item.position,
-                ordinal: item.ordinal,
-                at: item.at,
-            };
+            let place = place_of(item);
             self.mark_item(turn, ItemIx(u32::try_from(ix).unwrap_or(u32::MAX)), false, place);
         }
     }
@@ -152,75 +173,36 @@ impl<'a> ThreadBuilder<'a> {
         turn: Option<usize>,
         place: Place,
     ) {
+        if self.outline {
+            return;
+        }
+        if let ResponseItem::ToolOutput(output) = body {
+            self.take_output(output, ix, place);
+            return;
+        }
         let Some(turn) = turn else { return };
-        match body {
-            ResponseItem::ToolCall(call) => self.take_call(call, ix, turn, place),
-            ResponseItem::ToolOutput(output) => self.take_output(output, ix, turn, place),
-            ResponseItem::WebSearchCall(call) => self.take_web_search(call, ix, turn, place),
-            ResponseItem::ImageGenerationCall(call) => self.take_image(call, ix, turn, place),
-            _ => {}
-        }
-    }
-
-    fn take_call(&mut self, call: &ToolCallItem<'a>, ix: ItemIx, turn: usize, place: Place) {
-        let mut draft = ToolDraft::of_item(turn, ix, call);
-        draft.first_line = place.line;
-        draft.last_line = place.line;
-        draft.called = place.at;
-        self.add_call(draft, place);
-    }
-
-    fn take_web_search(&mut self, call: &WebSearchCall<'a>, ix: ItemIx, turn: usize, place: Place) {
-        let facts = ToolCall {
-            call_id: call.id,
-            tool: Some(JsonText::new(b"web_search")),
-            family: ToolFamily::WebSearch,
-            call_item: Some(ix),
-            search: call.action,
-            ..ToolCall::default()
+        let draft = match body {
+            ResponseItem::ToolCall(call) => ToolDraft::of_item(turn, ix, call),
+            ResponseItem::WebSearchCall(call) => web_search(call, ix, turn, place),
+            ResponseItem::ImageGenerationCall(call) => image(call, ix, turn, place),
+            _ => return,
         };
-        self.add_whole_call(facts, call.status, turn, place);
-    }
-
-    fn take_image(
-        &mut self,
-        call: &ImageGenerationCall<'a>,
-        ix: ItemIx,
-        turn: usize,
-        place: Place,
-    ) {
-        let facts = ToolCall {
-            call_id: call.id,
-            tool: Some(JsonText::new(b"image_generation")),
-            family: ToolFamily::ImageGeneration,
-            call_item: Some(ix),
-            ..ToolCall::default()
-        };
-        self.add_whole_call(facts, call.status, turn, place);
-    }
-
-    /// Adds a call that the provider ran itself: its item is its end, too.
-    fn add_whole_call(
-        &mut self,
-        call: ToolCall<'a>,
-        status: Option<JsonText<'a>>,
-        turn: usize,
-        place: Place,
-    ) {
-        let mut draft = ToolDraft { turn, call, ..ToolDraft::default() };
-        draft.first_line = place.line;
-        draft.last_line = place.line;
-        draft.called = place.at;
-        draft.answered = place.at;
-        draft.form = ToolCallForm::Custom;
-        if status.is_some_and(|status| status.is("failed") || status.is("incomplete")) {
-            draft.detail.failed = status.map(JsonText::decode);
+        if self.turns[turn].closed {
+            let (what, id) = ("tool_call", draft.call.call_id);
+            self.push_event(place, EventKind::Late { what, id, exit_code: None });
+            return;
         }
         self.add_call(draft, place);
     }
 
-    fn add_call(&mut self, draft: ToolDraft<'a>, place: Place) {
-        if self.tools.find(draft.call.call_id).is_some() {
+    /// Adds a call, unless it is one written twice. Some providers give the
+    /// same ids again and again: such a call is one of its own.
+    fn add_call(&mut self, mut draft: ToolDraft<'a>, place: Place) {
+        draft.first_line = place.line;
+        draft.last_line = place.line;
+        draft.called = place.at;
+        let known = self.tools.find(draft.call.call_id).map(|known| &self.tools.calls[known]);
+        if known.is_some_and(|known| self.is_written_again(known, &draft)) {
             self.diagnose(
                 Code::DuplicateId,
                 Some(place.position),
@@ -229,11 +211,35 @@ impl<'a> ThreadBuilder<'a> {
             return;
         }
         let turn = draft.turn;
+        let script = draft.call.family == ToolFamily::CodeMode;
         let ix = self.tools.add(draft);
         self.turns[turn].tools.push(ix);
+        if script {
+            self.turns[turn].scripts.push(ix);
+        }
     }
 
-    fn take_output(&mut self, item: &ToolOutputItem<'a>, ix: ItemIx, turn: usize, place: Place) {
+    /// Whether two calls of one id are one: what the model said is the same,
+    /// or the first is known by its end only.
+    fn is_written_again(&self, known: &ToolDraft<'a>, again: &ToolDraft<'a>) -> bool {
+        let body = |draft: &ToolDraft<'a>| {
+            let item = draft.call.call_item.map(|ix| &self.items[ix.0 as usize].body);
+            match item {
+                Some(ResponseItem::ToolCall(call)) => {
+                    let it = call.fields;
+                    Some((it.name, it.arguments, it.input.map(JsonText::raw), it.action))
+                }
+                Some(ResponseItem::WebSearchCall(call)) => Some((None, None, None, call.action)),
+                Some(ResponseItem::ImageGenerationCall(call)) => {
+                    Some((None, None, call.result.map(JsonText::raw), None))
+                }
+                _ => None,
+            }
+        };
+        body(known).is_none() || body(known) == body(again)
+    }
+
+    fn take_output(&mut self, item: &ToolOutputItem<'a>, ix: ItemIx, place: Place) {
         let Some(tool) = self.tools.find(item.call_id) else {
             if item.call_id.is_some() {
                 self.diagnose(
@@ -255,8 +261,66 @@ impl<'a> ThreadBuilder<'a> {
         draft.last_line = draft.last_line.max(place.line);
         draft.call.output_item = Some(ix);
         draft.output = item.output.or(item.tools);
-        debug_assert!(turn < self.turns.len());
     }
+}
+
+fn place_of(item: &Item<'_>) -> Place {
+    Place {
+        line: item.position.line(),
+        position: item.position,
+        ordinal: item.ordinal,
+        at: item.at,
+        bare: false,
+    }
+}
+
+fn web_search<'a>(
+    call: &WebSearchCall<'a>,
+    ix: ItemIx,
+    turn: usize,
+    place: Place,
+) -> ToolDraft<'a> {
+    let facts = ToolCall {
+        call_id: call.id,
+        tool: Some(JsonText::new(b"web_search")),
+        family: ToolFamily::WebSearch,
+        call_item: Some(ix),
+        search: call.action,
+        ..ToolCall::default()
+    };
+    whole_call(facts, call.status, turn, place)
+}
+
+fn image<'a>(
+    call: &ImageGenerationCall<'a>,
+    ix: ItemIx,
+    turn: usize,
+    place: Place,
+) -> ToolDraft<'a> {
+    let facts = ToolCall {
+        call_id: call.id,
+        tool: Some(JsonText::new(b"image_generation")),
+        family: ToolFamily::ImageGeneration,
+        call_item: Some(ix),
+        ..ToolCall::default()
+    };
+    whole_call(facts, call.status, turn, place)
+}
+
+/// A call that the provider ran itself: its item is its end, too.
+fn whole_call<'a>(
+    call: ToolCall<'a>,
+    status: Option<JsonText<'a>>,
+    turn: usize,
+    place: Place,
+) -> ToolDraft<'a> {
+    let mut draft = ToolDraft { turn, call, whole: true, ..ToolDraft::default() };
+    draft.answered = place.at;
+    draft.form = ToolCallForm::Custom;
+    if status.is_some_and(|status| status.is("failed") || status.is("incomplete")) {
+        draft.detail.failed = status.map(JsonText::decode);
+    }
+    draft
 }
 
 /// Whether the harness wrote an item in somebody's name.

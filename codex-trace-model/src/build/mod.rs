@@ -3,35 +3,41 @@
 //! This module only dispatches: one arm for each kind of line. The rules are
 //! next door, one concern a file.
 
+mod clock;
+mod count;
 mod event;
 mod family;
 mod finish;
 mod item;
+mod lineage;
 mod model_call;
 mod output;
 mod ownership;
+mod read;
 mod stamp;
 mod tool_call;
 mod turn;
 mod usage;
 
+use std::collections::{HashMap, HashSet};
+
 use codex_rollout::item::compacted::Compacted;
+use codex_rollout::item::event_msg::TaskStarted;
 use codex_rollout::item::turn_context::TurnContext;
-use codex_rollout::item::usage::TokenUsageRecord;
 use codex_rollout::{
-    Cursor, ErrorKind, EventMsg, JsonText, Position, RawJson, ResponseItem, RolloutItem,
-    RolloutLine, SessionMeta, Source,
+    Cursor, ErrorKind, JsonText, Position, RawJson, ResponseItem, RolloutItem, RolloutLine,
+    SessionMeta,
 };
 use jiff::Timestamp;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::session::RolloutInput;
-use crate::span::{Event, EventKind, Fate};
-use crate::trace::{Account, History, Item, ItemIx, Rollout, RolloutIx};
-pub(crate) use finish::{ResolvedThread, keep_within};
+use crate::span::{Event, EventKind};
+use crate::trace::{Account, History, Item, Rollout, RolloutIx};
+pub(crate) use clock::keep_within;
+pub(crate) use finish::ResolvedThread;
 use tool_call::ToolTable;
-use turn::{CompactionDraft, Mark, MarkKind, Settings, TurnDraft, UsageDraft};
-use usage::{Count, UsageTracker};
+use turn::{CompactionDraft, Mark, MarkKind, Settings, TurnDraft};
+use usage::UsageTracker;
 
 /// What became of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +60,8 @@ struct Place {
     position: Position,
     ordinal: Option<u64>,
     at: Option<Timestamp>,
+    /// Whether the line is an item without an envelope (before 0.32).
+    bare: bool,
 }
 
 /// A thread while its files are read.
@@ -67,8 +75,17 @@ pub(crate) struct ThreadBuilder<'a> {
     items: Vec<Item<'a>>,
     histories: Vec<History<'a>>,
     turns: Vec<TurnDraft<'a>>,
+    /// The last turn with an id.
+    turn_of_id: HashMap<&'a [u8], usize>,
+    /// The turns that still belong to the conversation.
+    kept: Vec<usize>,
     /// The turn that lines belong to now.
     open: Option<usize>,
+    /// Whether the file shows where turns begin: by what the user interface
+    /// saw, not by the messages alone.
+    prompted: bool,
+    /// A start of a turn during a review.
+    forwarded: Option<(TaskStarted<'a>, Place)>,
     tools: ToolTable<'a>,
     usage: UsageTracker,
     settings: Settings<'a>,
@@ -79,8 +96,14 @@ pub(crate) struct ThreadBuilder<'a> {
     last_at: Option<Timestamp>,
     account: Account,
     diagnostics: Vec<Diagnostic>,
-    unknown_types: Vec<&'a [u8]>,
-    responses: std::collections::HashSet<(&'a [u8], &'a [u8])>,
+    unknown_types: HashSet<&'a [u8]>,
+    responses: HashSet<(&'a [u8], &'a [u8])>,
+    /// The last line of the first file.
+    last_line: u64,
+    /// Whether lines come without their content, of which nothing is kept.
+    outline: bool,
+    /// Whether something of that content would have told more.
+    unsure: bool,
 }
 
 impl<'a> ThreadBuilder<'a> {
@@ -89,74 +112,6 @@ impl<'a> ThreadBuilder<'a> {
             thread_id: thread_id.to_owned(),
             histories: vec![History::default()],
             ..ThreadBuilder::default()
-        }
-    }
-
-    /// Reads one file of the thread; a later file is what the thread went on in.
-    pub(crate) fn read(&mut self, input: &RolloutInput<'a>) {
-        self.rollouts.push(Rollout { path: input.path.to_owned() });
-        let boundary = ownership::boundary(input.source, input.ancestor);
-        if boundary.by_time {
-            self.diagnose(
-                Code::InferredBoundary,
-                None,
-                format!(
-                    "its head is a copy of another thread's history that is not here; by the time \
-                 that the model took to answer, line {} is the thread's first own line",
-                    boundary.first_own_line
-                ),
-            );
-        }
-        if self.rollouts.len() > 1 {
-            self.close_open_turn();
-            self.usage = UsageTracker::default();
-        }
-        let mut has_meta = false;
-        for line in input.source.lines() {
-            self.account.lines += 1;
-            let outcome = match line {
-                Ok(line) => {
-                    let meta = !has_meta && matches!(line.item, RolloutItem::SessionMeta(_));
-                    let own = line.position.line() >= boundary.first_own_line;
-                    has_meta |= meta;
-                    if meta {
-                        self.take_meta(&line, input.ancestor)
-                    } else if own {
-                        self.take(&line)
-                    } else {
-                        self.inherit(&line)
-                    }
-                }
-                Err(err) => self.take_error(&err),
-            };
-            self.settle(outcome);
-        }
-        if !has_meta {
-            self.diagnose(
-                Code::NoMeta,
-                None,
-                "it has no session_meta line; the thread's id is \
-                 that of the file's name"
-                    .to_owned(),
-            );
-        }
-        if input.source.was_shortened() {
-            self.diagnose(
-                Code::Changed,
-                None,
-                "it became shorter while it was read; what was \
-                 lost reads as damaged lines"
-                    .to_owned(),
-            );
-        }
-    }
-
-    fn settle(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Item => self.account.items += 1,
-            Outcome::Span => self.account.spans += 1,
-            Outcome::Diagnosed => self.account.diagnosed += 1,
-            Outcome::Ignored(name) => *self.account.ignored.entry(name).or_default() += 1,
         }
     }
 
@@ -176,94 +131,6 @@ impl<'a> ThreadBuilder<'a> {
         Outcome::Diagnosed
     }
 
-    /// Takes in the line that says whose file it is.
-    fn take_meta(&mut self, line: &RolloutLine<'a>, ancestor: Option<&'a Source>) -> Outcome {
-        let RolloutItem::SessionMeta(meta) = line.item else { return Outcome::Span };
-        if let Some(base) = meta.history_base {
-            self.continue_base(base.end_ordinal_exclusive, ancestor);
-        } else if self.rollouts.len() > 1 {
-            self.continue_base(Some(0), None);
-        } else if meta.forked_from_id.is_some() {
-            self.histories[0].inherited = true;
-        }
-        if let Some(id) = meta.id {
-            self.thread_id = id.decode().into_owned();
-        }
-        if self.meta.is_none() {
-            self.meta = Some(meta);
-        }
-        Outcome::Span
-    }
-
-    /// Goes on from a cut in an earlier file: of this thread after a revert,
-    /// of another one after a fork.
-    fn continue_base(&mut self, cut: Option<u64>, ancestor: Option<&'a Source>) {
-        let cut = cut.unwrap_or(u64::MAX);
-        if ancestor.is_none() && cut > 0 {
-            self.diagnose(
-                Code::MissingThread,
-                None,
-                "the rollout that it continues is not here; \
-                 only its own part is"
-                    .to_owned(),
-            );
-        }
-        if let Some(ancestor) = ancestor {
-            for line in ancestor.lines().filter_map(Result::ok) {
-                if line.ordinal.is_some_and(|ordinal| ordinal >= cut) {
-                    break;
-                }
-                if let RolloutItem::EventMsg(EventMsg::TokenCount(count)) = line.item {
-                    self.usage.inherit(count.info);
-                }
-            }
-        }
-        if self.rollouts.len() == 1 {
-            self.histories[0].inherited = true;
-            return;
-        }
-        for turn in &mut self.turns {
-            if turn.ordinal.is_some_and(|ordinal| ordinal >= cut) {
-                turn.turn.fate = Fate::Abandoned;
-            }
-        }
-        let kept = self.items.partition_point(|item| item.ordinal.is_none_or(|it| it < cut));
-        self.branch_history(u32::try_from(kept).unwrap_or(u32::MAX));
-    }
-
-    /// Begins a history that keeps the first `kept` items of the last one.
-    fn branch_history(&mut self, kept: u32) {
-        let current = self.histories.last().cloned().unwrap_or_default();
-        let len = self.item_count();
-        let mut base = current.base;
-        base.push((ItemIx(current.from), ItemIx(len)));
-        for range in &mut base {
-            range.1 = ItemIx(range.1.0.min(kept));
-        }
-        base.retain(|range| range.0 < range.1);
-        let inherited = current.inherited;
-        self.histories.push(History {
-            replacement: current.replacement,
-            base,
-            from: len,
-            inherited,
-        });
-    }
-
-    /// Takes in a line of the copied head: it moves the usage reference only.
-    fn inherit(&mut self, line: &RolloutLine<'a>) -> Outcome {
-        match line.item {
-            RolloutItem::EventMsg(EventMsg::TokenCount(count)) => self.usage.inherit(count.info),
-            RolloutItem::SessionMeta(meta) => {
-                // The nearest ancestor comes first.
-                self.copied_from = self.copied_from.or(meta.id);
-            }
-            _ => {}
-        }
-        self.histories[0].inherited = true;
-        Outcome::Ignored(INHERITED)
-    }
-
     /// Takes in an own line.
     fn take(&mut self, line: &RolloutLine<'a>) -> Outcome {
         let at = line.timestamp.and_then(stamp::parse);
@@ -271,7 +138,7 @@ impl<'a> ThreadBuilder<'a> {
             self.diagnose(
                 Code::BadTimestamp,
                 Some(line.position),
-                "its timestamp could not be read; its time is unknown".to_owned(),
+                "its timestamp could not be read, or is absurd; its time is unknown".to_owned(),
             );
         }
         self.last_at = self.last_at.max(at);
@@ -281,6 +148,7 @@ impl<'a> ThreadBuilder<'a> {
             position: line.position,
             ordinal: line.ordinal,
             at,
+            bare: line.timestamp.is_none() && !has_envelope(line),
         };
         match &line.item {
             RolloutItem::ResponseItem(ResponseItem::GhostSnapshot) => {
@@ -306,11 +174,14 @@ impl<'a> ThreadBuilder<'a> {
 
     /// A later meta is an update of this thread's, or an ancestor's.
     fn take_later_meta(&mut self, meta: &SessionMeta<'a>) -> Outcome {
-        let own = meta.id.is_none_or(|id| id.decode() == self.thread_id);
-        if own { Outcome::Span } else { Outcome::Ignored(INHERITED) }
+        if self.is_own(meta.id) { Outcome::Span } else { Outcome::Ignored(INHERITED) }
     }
 
     fn take_bookkeeping(&mut self, kind: JsonText<'a>, place: Place) -> Outcome {
+        if self.outline && kind.is("agent_message") {
+            // What the model said is left out, but not that it answered.
+            return self.take_answer(Some(kind));
+        }
         // Bare rollouts (0.8 to 0.31) have a state line between responses.
         if let Some(open) = self.open.filter(|_| kind.is("state")) {
             self.mark(open, MarkKind::State, place);
@@ -319,21 +190,29 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn take_unknown(&mut self, kind: Option<JsonText<'a>>, place: Place) -> Outcome {
-        let name = kind.map_or(&b""[..], JsonText::raw);
-        if !self.unknown_types.contains(&name) {
-            self.unknown_types.push(name);
-            let name = String::from_utf8_lossy(name).into_owned();
-            self.diagnose(
-                Code::UnknownType,
-                Some(place.position),
-                format!("a record of the unknown type `{name}`; kept as an event"),
-            );
-        }
+        self.note_unknown(kind, place, "a record", "kept as an event");
         self.push_event(place, EventKind::Unknown { kind })
+    }
+
+    /// Reports the first record of an unknown type.
+    fn note_unknown(
+        &mut self,
+        kind: Option<JsonText<'a>>,
+        place: Place,
+        what: &str,
+        made_of_it: &str,
+    ) {
+        let name = kind.map_or(&b""[..], JsonText::raw);
+        if self.unknown_types.insert(name) {
+            let name = String::from_utf8_lossy(name).into_owned();
+            let text = format!("{what} of the unknown type `{name}`; {made_of_it}");
+            self.diagnose(Code::UnknownType, Some(place.position), text);
+        }
     }
 
     fn take_context(&mut self, context: &TurnContext<'a>, line: &'a [u8], place: Place) -> Outcome {
         self.settings = Settings { model: context.model, effort: context.effort };
+        self.leave_review(context.turn_id);
         let Some(turn) = self.open_turn_of(context.turn_id) else { return Outcome::Span };
         self.mark(turn, MarkKind::Context, place);
         let turn = &mut self.turns[turn].turn;
@@ -346,66 +225,6 @@ impl<'a> ThreadBuilder<'a> {
         turn.root_turn_id = context.root_turn_id.or(turn.root_turn_id);
         turn.trace_id = context.trace_id.or(turn.trace_id);
         Outcome::Span
-    }
-
-    fn take_record(&mut self, record: &TokenUsageRecord<'a>, place: Place) -> Outcome {
-        if record.thread_id.is_some_and(|id| id.decode() != self.thread_id) {
-            return Outcome::Ignored(FOREIGN);
-        }
-        let Some(usage) = record.usage else {
-            return Outcome::Ignored("token_usage_record without usage");
-        };
-        let response = record.response_id.map_or(&b""[..], JsonText::raw);
-        let turn_id = record.turn_id.map_or(&b""[..], JsonText::raw);
-        if !response.is_empty() && !self.responses.insert((turn_id, response)) {
-            self.diagnose(
-                Code::DuplicateId,
-                Some(place.position),
-                "a usage record that was written before; counted once".to_owned(),
-            );
-            return Outcome::Ignored("repeated token_usage_record");
-        }
-        let turn = self.turn_for_work(record.turn_id, place);
-        let draft = &mut self.turns[turn];
-        draft.turn.root_turn_id = draft.turn.root_turn_id.or(record.root_turn_id);
-        draft.usages.push(UsageDraft { usage, response_id: record.response_id });
-        let kind = MarkKind::Record(draft.usages.len() - 1);
-        self.mark(turn, kind, place);
-        Outcome::Span
-    }
-
-    fn take_count(
-        &mut self,
-        count: &codex_rollout::item::usage::TokenCount<'a>,
-        place: Place,
-    ) -> Outcome {
-        let limits = count.rate_limits;
-        if limits.is_some() && limits != self.rate_limits {
-            self.rate_limits = limits;
-            if let Some(limits) = limits {
-                self.push_event(place, EventKind::RateLimits(limits));
-            }
-        }
-        match self.usage.count(count.info) {
-            Count::Estimate => Outcome::Ignored("token_count that estimates the context"),
-            Count::Repeated => {
-                if let Some(turn) = self.open {
-                    self.mark(turn, MarkKind::Repeated, place);
-                }
-                Outcome::Ignored("repeated token_count")
-            }
-            Count::Moved(usage) => {
-                let turn = self.turn_for_work(None, place);
-                let draft = &mut self.turns[turn];
-                if let Some(window) = count.info.and_then(|info| info.model_context_window) {
-                    draft.turn.model_context_window.get_or_insert(window);
-                }
-                draft.usages.push(UsageDraft { usage, response_id: None });
-                let kind = MarkKind::Moved(draft.usages.len() - 1);
-                self.mark(turn, kind, place);
-                Outcome::Span
-            }
-        }
     }
 
     fn take_compacted(&mut self, compacted: &Compacted<'a>, place: Place) -> Outcome {
@@ -455,12 +274,13 @@ impl<'a> ThreadBuilder<'a> {
     /// Adds an event to the open turn, else to the thread.
     fn push_event(&mut self, place: Place, kind: EventKind<'a>) -> Outcome {
         let event = Event { at: place.at, line: place.line, kind };
-        match self.open {
-            Some(turn) => {
-                self.turns[turn].touch(place.line, place.at);
-                self.turns[turn].events.push(event);
-            }
-            None => self.events.push(event),
+        let mut events = &mut self.events;
+        if let Some(turn) = self.open {
+            self.turns[turn].touch(place.line, place.at);
+            events = &mut self.turns[turn].events;
+        }
+        if !self.outline {
+            events.push(event);
         }
         Outcome::Span
     }
@@ -470,7 +290,12 @@ impl<'a> ThreadBuilder<'a> {
         let history = u32::try_from(self.histories.len()).unwrap_or(u32::MAX).saturating_sub(1);
         let settings = self.settings;
         let turn = &mut self.turns[turn];
-        turn.touch(place.line, place.at);
+        match kind {
+            MarkKind::Input(_) => turn.touch_input(place.line, place.at),
+            // Says nothing new, however late it is written.
+            MarkKind::Repeated => {}
+            _ => turn.touch(place.line, place.at),
+        }
         turn.marks.push(Mark { at: place.at, line: place.line, kind, items, history, settings });
     }
 
@@ -478,17 +303,21 @@ impl<'a> ThreadBuilder<'a> {
     /// as that has not ended (two processes may write at once), else the open one.
     fn open_turn_of(&self, turn_id: Option<JsonText<'a>>) -> Option<usize> {
         let Some(id) = turn_id else { return self.open };
-        if let Some(open) = self.open
-            && self.turns[open].turn.turn_id.is_none_or(|own| own == id)
-        {
-            return Some(open);
+        match self.named_turn(id) {
+            Some(turn) => Some(turn).filter(|turn| !self.turns[*turn].closed),
+            None => self.open.filter(|open| self.turns[*open].turn.turn_id.is_none()),
         }
-        self.named_turn(id).filter(|turn| !self.turns[*turn].closed)
     }
 
     /// Returns the last turn with an id.
     fn named_turn(&self, id: JsonText<'a>) -> Option<usize> {
-        self.turns.iter().rposition(|turn| turn.turn.turn_id == Some(id))
+        self.turn_of_id.get(id.raw()).copied()
+    }
+
+    /// Whether an id, if a line names one, is that of this thread. What a file
+    /// without a meta belongs to is a guess that no line need confirm.
+    fn is_own(&self, thread_id: Option<JsonText<'a>>) -> bool {
+        self.meta.is_none() || thread_id.is_none_or(|id| id.decode() == self.thread_id)
     }
 
     /// Returns the turn that a line about work belongs to; if none is open,
@@ -516,15 +345,20 @@ impl<'a> ThreadBuilder<'a> {
             first_line: place.line,
             ordinal: place.ordinal,
             start: place.at,
+            first_item: self.item_count(),
+            history: self.histories.len().saturating_sub(1),
             ..TurnDraft::default()
         };
         draft.turn.turn_id = turn_id;
         draft.turn.number = number;
         draft.turn.marked = marked;
         draft.touch(place.line, place.at);
+        let ix = self.turns.len();
         self.turns.push(draft);
-        self.open = Some(self.turns.len() - 1);
-        self.turns.len() - 1
+        self.turn_of_id.extend(turn_id.map(|id| (id.raw(), ix)));
+        self.kept.push(ix);
+        self.open = Some(ix);
+        ix
     }
 
     /// Leaves the open turn. One that the file marks may still end later: its
@@ -548,6 +382,11 @@ fn payload(line: &[u8]) -> Option<RawJson<'_>> {
         Ok(())
     });
     read.ok().and(payload)
+}
+
+/// Whether a line has the envelope of all versions since 0.32.
+fn has_envelope(line: &RolloutLine<'_>) -> bool {
+    memchr::memmem::find(line.bytes, br#""payload""#).is_some()
 }
 
 /// Returns the name of a bookkeeping record for the ignore list.

@@ -1,11 +1,12 @@
 //! Model calls: which of a turn's items came from one response, by the best
 //! evidence that each stretch of the file offers (rollout-format §7.2).
 
-use codex_rollout::JsonText;
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use crate::build::turn::{Mark, MarkKind, Settings, TurnDraft};
-use crate::span::{CallEvidence, Window};
+use crate::span::{CallEvidence, Status, Window};
 use crate::trace::ItemIx;
 
 /// A model call of a turn.
@@ -38,6 +39,9 @@ pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>) -> Vec<CallDraft<'a>> {
     };
     for mark in &turn.marks {
         splitter.take(mark);
+    }
+    if turn.status == Status::Ok && turn.end.is_some() {
+        splitter.join_answered_runs();
     }
     splitter.close_runs(CallEvidence::Items);
     let mut calls = splitter.calls;
@@ -104,10 +108,13 @@ impl<'a> Splitter<'a> {
     fn made(&mut self, mark: &Mark<'a>, item: ItemIx) {
         if let Some(call) = self.leading {
             let call = &mut self.calls[call];
+            // Calls and outputs were written in turns, when all had been said.
+            if call.items.is_empty() {
+                call.end = mark.at.or(call.end);
+            }
             call.items.push(item);
-            call.end = mark.at.or(call.end);
             call.last_line = mark.line;
-            self.waited = call.end;
+            self.waited = mark.at.or(call.end);
             return;
         }
         self.repeated_last = false;
@@ -181,40 +188,66 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// Closes all but the last run: each was answered, so each was a response.
+    /// Settles all but the last run before a record.
     fn close_earlier_runs(&mut self) {
         if matches!(self.pending.last(), Some(Pending::Break)) {
             self.pending.pop();
         }
+        self.join_answered_runs();
+    }
+
+    /// Gives the runs that something else followed to the last response that
+    /// has a record. A response's record is written before its tools run, so
+    /// an answered run without one was no response of its own.
+    fn join_answered_runs(&mut self) {
         let split = self.pending.iter().rposition(|pending| matches!(pending, Pending::Break));
-        if let Some(split) = split {
-            let last_run = self.pending.split_off(split + 1);
-            self.close_runs(CallEvidence::Items);
-            self.pending = last_run;
+        let Some(split) = split.filter(|_| self.by_record) else { return };
+        let last_run = self.pending.split_off(split + 1);
+        match self.calls.last_mut().filter(|call| call.evidence == CallEvidence::UsageRecord) {
+            Some(call) => {
+                for pending in self.pending.drain(..) {
+                    if let Pending::Item(mark, item, _) = pending {
+                        call.items.push(item);
+                        call.last_line = call.last_line.max(mark.line);
+                    }
+                }
+            }
+            None => self.close_runs(CallEvidence::Items),
         }
+        self.pending = last_run;
     }
 }
 
 /// Finds the request of each compaction: the one whose response it names, or
 /// the empty response right before it.
 fn assign_compactions<'a>(turn: &TurnDraft<'a>, calls: &mut [CallDraft<'a>]) {
-    let response = |usage: Option<usize>| -> Option<JsonText<'a>> {
-        usage.and_then(|usage| turn.usages[usage].response_id)
-    };
+    let mut of_response: HashMap<&[u8], usize> = HashMap::new();
+    let mut empty: Vec<usize> = Vec::new();
+    for (ix, call) in calls.iter().enumerate() {
+        if let Some(id) = call.usage.and_then(|usage| turn.usages[usage].response_id) {
+            of_response.entry(id.raw()).or_insert(ix);
+        }
+        if call.items.is_empty() && call.evidence == CallEvidence::UsageRecord {
+            empty.push(ix);
+        }
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut empty = empty.into_iter().peekable();
     for (ix, compaction) in turn.compactions.iter().enumerate() {
-        let named = calls.iter().position(|call| {
-            compaction.response_id.is_some() && response(call.usage) == compaction.response_id
+        while let Some(call) = empty.next_if(|call| calls[*call].last_line < compaction.line) {
+            before.push(call);
+        }
+        let named = compaction.response_id.and_then(|id| of_response.get(id.raw()).copied());
+        let found = named.or_else(|| {
+            while let Some(call) = before.pop() {
+                if calls[call].compaction.is_none() {
+                    return Some(call);
+                }
+            }
+            None
         });
-        let before = || {
-            calls.iter().rposition(|call| {
-                call.last_line < compaction.line
-                    && call.items.is_empty()
-                    && call.evidence == CallEvidence::UsageRecord
-                    && call.compaction.is_none()
-            })
-        };
-        if let Some(call) = named.or_else(before) {
-            calls[call].compaction = Some(ix);
+        if let Some(call) = found {
+            calls[call].compaction.get_or_insert(ix);
         }
     }
 }

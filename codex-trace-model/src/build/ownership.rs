@@ -35,7 +35,12 @@ pub(crate) fn boundary(source: &Source, ancestor: Option<&Source>) -> Boundary {
         return own_from_start;
     }
     if has_turn_ids(&meta) || meta.subagent_history_start_ordinal.is_some() {
-        return by_ids(source, &meta);
+        match by_ids(source, &meta) {
+            Some(boundary) => return boundary,
+            // A migration drops the metas of ancestors: nothing tells any more.
+            None if !copied => return own_from_start,
+            None => {}
+        }
     }
     match ancestor {
         Some(ancestor) => by_content(source, ancestor),
@@ -43,7 +48,7 @@ pub(crate) fn boundary(source: &Source, ancestor: Option<&Source>) -> Boundary {
     }
 }
 
-fn meta_of<'a>(line: &RolloutLine<'a>) -> Option<SessionMeta<'a>> {
+pub(crate) fn meta_of<'a>(line: &RolloutLine<'a>) -> Option<SessionMeta<'a>> {
     match line.item {
         RolloutItem::SessionMeta(meta) => Some(meta),
         _ => None,
@@ -64,50 +69,110 @@ fn has_turn_ids(meta: &SessionMeta<'_>) -> bool {
     }
 }
 
-/// The first line at or after the recorded ordinal, or the first turn whose
-/// UUIDv7 is younger than the thread's own: whichever comes first, because a
-/// migration puts the recorded ordinal at the end of the file.
-fn by_ids(source: &Source, meta: &SessionMeta<'_>) -> Boundary {
-    let thread = meta.id.map(JsonText::decode).unwrap_or_default();
+/// The first own line by its ids. Nothing if no turn has an id that tells.
+fn by_ids(source: &Source, meta: &SessionMeta<'_>) -> Option<Boundary> {
+    let mut ids = ByIds::new(meta);
     let mut last = 0;
     for line in source.lines().filter_map(Result::ok) {
         last = line.position.line();
-        let reached = meta
-            .subagent_history_start_ordinal
-            .zip(line.ordinal)
-            .is_some_and(|(start, ordinal)| ordinal >= start);
-        let own_turn = match line.item {
-            RolloutItem::EventMsg(EventMsg::TaskStarted(started)) => {
-                started.turn_id.is_some_and(|turn| stamp::is_later_uuid_v7(&thread, &turn.decode()))
-            }
-            _ => false,
-        };
-        if (reached && meta_of(&line).is_none()) || own_turn {
-            return Boundary { first_own_line: last, by_time: false };
+        if ids.is_own(&line) {
+            return Some(Boundary { first_own_line: last, by_time: false });
         }
     }
-    Boundary { first_own_line: last + 1, by_time: false }
+    ids.told().then_some(Boundary { first_own_line: last + 1, by_time: false })
+}
+
+/// Tells own lines by ids, one line after the other: they begin at or after the
+/// recorded ordinal, or with the first turn whose `UUIDv7` is younger than the
+/// thread's own: whichever comes first, because a migration puts the recorded
+/// ordinal at the end of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct ByIds {
+    thread: String,
+    start_ordinal: Option<u64>,
+    /// Whether the own lines have begun.
+    own: bool,
+    /// Whether there were turns, and ids of turns that can be compared.
+    turns: bool,
+    compared: bool,
+}
+
+impl ByIds {
+    fn new(meta: &SessionMeta<'_>) -> ByIds {
+        ByIds {
+            thread: meta.id.map(JsonText::decode).unwrap_or_default().into_owned(),
+            start_ordinal: meta.subagent_history_start_ordinal,
+            own: false,
+            turns: false,
+            compared: false,
+        }
+    }
+
+    /// For a file whose lines are its own from the start.
+    fn all_own() -> ByIds {
+        ByIds { own: true, ..ByIds::new(&SessionMeta::default()) }
+    }
+
+    /// Decides by the first `session_meta` of a file and the line after it;
+    /// `None` if that takes more than the lines one by one.
+    pub(crate) fn of_head(meta: &SessionMeta<'_>, next: Option<&RolloutLine<'_>>) -> Option<ByIds> {
+        let copied = next.is_some_and(|line| foreign_meta(line, meta));
+        if meta.subagent_history_start_ordinal.is_none() && !copied {
+            return Some(ByIds::all_own());
+        }
+        let by_ids = has_turn_ids(meta) || meta.subagent_history_start_ordinal.is_some();
+        by_ids.then(|| ByIds::new(meta))
+    }
+
+    /// Takes in the next line; returns whether it is the thread's own.
+    pub(crate) fn is_own(&mut self, line: &RolloutLine<'_>) -> bool {
+        if self.own {
+            return true;
+        }
+        let reached =
+            self.start_ordinal.zip(line.ordinal).is_some_and(|(start, ordinal)| ordinal >= start);
+        self.own = reached && meta_of(line).is_none();
+        if let RolloutItem::EventMsg(EventMsg::TaskStarted(started)) = line.item
+            && !self.own
+        {
+            let turn = started.turn_id.map(JsonText::decode).unwrap_or_default();
+            self.turns = true;
+            match stamp::is_later_uuid_v7(&self.thread, &turn) {
+                Some(later) if later => self.own = true,
+                told => self.compared |= told.is_some(),
+            }
+        }
+        self.own
+    }
+
+    /// Returns whether the ids told, now that all lines were taken in.
+    pub(crate) fn told(&self) -> bool {
+        self.own || self.compared || !self.turns
+    }
 }
 
 /// The first line that differs from the ancestor's, copies being re-stamped
-/// but otherwise equal.
+/// but otherwise equal. Metas aside: some tools rewrite those in every file.
 fn by_content(source: &Source, ancestor: &Source) -> Boundary {
-    let mut parent = ancestor.lines().filter_map(Result::ok).map(|line| content(&line));
+    let lines = |source| {
+        Source::lines(source).filter_map(Result::ok).filter(|line| meta_of(line).is_none())
+    };
+    let mut parent = lines(ancestor);
     let mut last = 0;
-    for line in source.lines().filter_map(Result::ok).skip(1) {
+    for line in lines(source) {
         last = line.position.line();
-        if parent.next() != Some(content(&line)) {
+        if parent.next().is_none_or(|parent| content(&parent) != content(&line)) {
             return Boundary { first_own_line: last, by_time: false };
         }
     }
     Boundary { first_own_line: last + 1, by_time: false }
 }
 
-/// Returns a line without its timestamp.
-fn content<'a>(line: &RolloutLine<'a>) -> &'a [u8] {
-    let head = &line.bytes[..line.bytes.len().min(80)];
-    let start = memchr::memmem::find(head, b"\"type\"").unwrap_or(0);
-    &line.bytes[start..]
+/// Returns a line without its timestamp: what comes before and after it.
+fn content<'a>(line: &RolloutLine<'a>) -> (&'a [u8], &'a [u8]) {
+    let Some(stamp) = line.timestamp else { return (line.bytes, b"") };
+    let start = stamp.raw().as_ptr().addr() - line.bytes.as_ptr().addr();
+    (&line.bytes[..start], &line.bytes[start + stamp.raw().len()..])
 }
 
 /// The first prompt that took a model's time to answer: the last resort, where
@@ -154,6 +219,7 @@ enum Role {
 fn role(line: &RolloutLine<'_>) -> Role {
     match &line.item {
         RolloutItem::EventMsg(EventMsg::UserMessage(_)) => Role::Prompt,
+        RolloutItem::EventMsg(EventMsg::TaskStarted(_)) => Role::Input,
         RolloutItem::EventMsg(EventMsg::AgentMessage(_) | EventMsg::AgentReasoning(_)) => {
             Role::Answer
         }

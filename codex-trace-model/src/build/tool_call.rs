@@ -35,6 +35,8 @@ pub(crate) struct ToolDraft<'a> {
     pub(crate) session: Option<String>,
     /// The call of code mode that it ran inside of.
     pub(crate) inside: Option<usize>,
+    /// Whether the provider ran it itself: its item is its end, too.
+    pub(crate) whole: bool,
 }
 
 /// What an event or an item says of a call, beyond call and output.
@@ -47,6 +49,10 @@ pub(crate) struct Detail<'a> {
     pub(crate) completed: Option<Timestamp>,
     /// When the line was written, which is right after the end.
     pub(crate) written: Option<Timestamp>,
+    /// Whether no call is to be expected: an extension of the harness acted.
+    pub(crate) alone: bool,
+    /// Whether it is told of the call's end, not of its begin.
+    pub(crate) ended: bool,
     pub(crate) failed: Option<Cow<'a, str>>,
     pub(crate) declined: bool,
     pub(crate) succeeded: Option<bool>,
@@ -58,8 +64,10 @@ pub(crate) struct Detail<'a> {
 pub(crate) struct ToolTable<'a> {
     pub(crate) calls: Vec<ToolDraft<'a>>,
     by_id: HashMap<&'a [u8], usize>,
-    /// Details that came before their call, with the turn they came in.
-    waiting: Vec<(usize, Detail<'a>)>,
+    /// Details that came before their call, with the turn they came in; `None`
+    /// where the call has come.
+    waiting: Vec<Option<(usize, Detail<'a>)>>,
+    waiting_by_id: HashMap<&'a [u8], usize>,
 }
 
 impl<'a> ToolTable<'a> {
@@ -68,14 +76,17 @@ impl<'a> ToolTable<'a> {
         self.by_id.get(id?.raw()).copied()
     }
 
-    /// Adds a call; takes up details that came before it.
+    /// Adds a call; takes up a detail that came before it.
     pub(crate) fn add(&mut self, mut draft: ToolDraft<'a>) -> usize {
         let ix = self.calls.len();
         if let Some(id) = draft.call.call_id {
             self.by_id.insert(id.raw(), ix);
-            let early = self.waiting.iter().position(|(_, it)| it.call.call_id == Some(id));
-            if let Some(early) = early {
-                let (_, detail) = self.waiting.swap_remove(early);
+            // What came in another turn stays there: that may have ended.
+            let here = |(turn, _): &mut (usize, Detail<'a>)| *turn == draft.turn;
+            let early = self.waiting_by_id.get(id.raw());
+            let detail = early.and_then(|early| self.waiting[*early].take_if(here));
+            if let Some((_, detail)) = detail {
+                self.waiting_by_id.remove(id.raw());
                 draft.enrich(detail);
             }
         }
@@ -85,23 +96,24 @@ impl<'a> ToolTable<'a> {
 
     /// Keeps a detail until its call comes.
     pub(crate) fn wait(&mut self, turn: usize, detail: Detail<'a>) {
-        let same = |(_, it): &&mut (usize, Detail<'a>)| {
-            it.call.call_id.is_some() && it.call.call_id == detail.call.call_id
-        };
-        match self.waiting.iter_mut().find(same) {
-            // Items may be written again with the same id; the last one counts.
-            Some(earlier) => *earlier = (turn, detail),
-            None => self.waiting.push((turn, detail)),
+        if let Some(id) = detail.call.call_id {
+            let ix = *self.waiting_by_id.entry(id.raw()).or_insert(self.waiting.len());
+            match self.waiting.get_mut(ix) {
+                // Items may be written again with the same id; the last one counts.
+                Some(Some((of, earlier))) if *of == turn => {
+                    *earlier = detail;
+                    return;
+                }
+                _ => self.waiting_by_id.insert(id.raw(), self.waiting.len()),
+            };
         }
+        self.waiting.push(Some((turn, detail)));
     }
 
-    /// Takes the details of a turn whose calls never came, in file order.
-    pub(crate) fn unclaimed(&mut self, turn: usize) -> Vec<Detail<'a>> {
-        let (mine, others) = self.waiting.drain(..).partition(|(of, _)| *of == turn);
-        self.waiting = others;
-        let mut mine: Vec<_> = Vec::from_iter::<Vec<(usize, Detail<'a>)>>(mine);
-        mine.sort_by_key(|(_, detail)| detail.line);
-        mine.into_iter().map(|(_, detail)| detail).collect()
+    /// Takes the details whose calls never came, in file order.
+    pub(crate) fn unclaimed(&mut self) -> impl Iterator<Item = (usize, Detail<'a>)> + use<'a> {
+        self.waiting_by_id.clear();
+        std::mem::take(&mut self.waiting).into_iter().flatten()
     }
 }
 
@@ -192,7 +204,9 @@ impl<'a> ToolDraft<'a> {
             }
         }
         self.last_line = self.last_line.max(detail.line);
-        self.detail = Detail { call: ToolCall::default(), ..detail };
+        let started = detail.started.or(self.detail.started);
+        let ended = detail.ended || self.detail.ended;
+        self.detail = Detail { call: ToolCall::default(), started, ended, ..detail };
     }
 }
 
@@ -322,6 +336,7 @@ impl<'a> Detail<'a> {
 
     pub(crate) fn of_extension(it: &Extension<'a>) -> Detail<'a> {
         let mut detail = detail(it.id, "extension", ToolFamily::Function);
+        detail.alone = true;
         detail.call.family = match it.kind.map(JsonText::raw) {
             Some(b"web.search") => ToolFamily::WebSearch,
             Some(b"image_gen.generation") => ToolFamily::ImageGeneration,

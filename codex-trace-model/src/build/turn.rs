@@ -8,6 +8,7 @@ use crate::trace::{ItemIx, RolloutIx};
 
 /// A turn while its lines are read.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the turn")]
 pub(crate) struct TurnDraft<'a> {
     /// Codex' turn id, or one made from the line that opened the turn.
     pub(crate) id: String,
@@ -15,12 +16,29 @@ pub(crate) struct TurnDraft<'a> {
     pub(crate) rollout: RolloutIx,
     pub(crate) first_line: u64,
     pub(crate) last_line: u64,
+    /// The first item of the turn.
+    pub(crate) first_item: u32,
+    /// The items before this one are the turn's own, whatever follows.
+    pub(crate) own_inputs: u32,
+    /// The history that the turn began with.
+    pub(crate) history: usize,
+    /// Whether the model has said anything in it.
+    pub(crate) answered: bool,
+    /// Whether it has usage records, which its token counts repeat.
+    pub(crate) has_records: bool,
+    /// Calls of code mode, the running ones last.
+    pub(crate) scripts: Vec<usize>,
     /// The ordinal of the line that opened it.
     pub(crate) ordinal: Option<u64>,
     pub(crate) start: Option<Timestamp>,
     pub(crate) end: Option<Timestamp>,
     /// The last time seen in it.
     pub(crate) last_at: Option<Timestamp>,
+    /// The same two, but for inputs: those may turn out to be the next turn's.
+    pub(crate) rest_line: u64,
+    pub(crate) rest_at: Option<Timestamp>,
+    /// Whether a tool that ended outside of any turn opened it.
+    pub(crate) of_detail: bool,
     pub(crate) status: Status<'a>,
     pub(crate) closed: bool,
     /// Whether the review's findings have come: what follows is an echo.
@@ -104,8 +122,21 @@ pub(crate) enum MarkKind {
 impl TurnDraft<'_> {
     /// Notes that a line belongs to the turn.
     pub(crate) fn touch(&mut self, line: u64, at: Option<Timestamp>) {
+        self.touch_input(line, at);
+        self.rest_line = self.rest_line.max(line);
+        self.rest_at = self.rest_at.max(at);
+    }
+
+    /// Notes that an input belongs to the turn, for now.
+    pub(crate) fn touch_input(&mut self, line: u64, at: Option<Timestamp>) {
         self.last_line = self.last_line.max(line);
         self.last_at = self.last_at.max(at);
+    }
+
+    /// Leaves out the inputs at the end, which are the next turn's.
+    pub(crate) fn forget_last_inputs(&mut self) {
+        self.last_line = self.rest_line.max(self.first_line);
+        self.last_at = self.rest_at.max(self.start);
     }
 
     /// Closes the turn because the next one begins, or the file ends.
@@ -129,6 +160,7 @@ impl TurnDraft<'_> {
         let reviewed = self.turn.review.unwrap_or(rest).output.is_some();
         reviewed
             || self.last_answer.is_some()
+            || (self.of_detail && self.marks.is_empty())
             || self.marks.iter().rev().find_map(|mark| match mark.kind {
                 MarkKind::Compacted(_) => Some(true),
                 MarkKind::Made(_) | MarkKind::Output => Some(false),

@@ -18,6 +18,8 @@ pub(crate) enum Count {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UsageTracker {
     total: Option<TokenUsage>,
+    /// The estimate of the context that the last own line made, if it did.
+    estimate: Option<TokenUsage>,
     /// Of own lines: what was counted, and by how much the total rose.
     counted: u64,
     risen: u64,
@@ -40,9 +42,13 @@ impl UsageTracker {
         };
         let before = self.total.replace(total);
         if last.is_empty() && last.total_tokens > 0 {
+            // Before 0.131 every response repeats what was counted before it,
+            // an estimate too.
+            let again = self.estimate.replace(last) == Some(last) && before == Some(total);
             // May overwrite the total with the size of the context window.
-            return Count::Estimate;
+            return if again { Count::Repeated } else { Count::Estimate };
         }
+        self.estimate = None;
         if before == Some(total) || last.is_empty() {
             return Count::Repeated;
         }
@@ -67,5 +73,34 @@ impl UsageTracker {
     /// they differ.
     pub(crate) fn mismatch(&self) -> Option<(u64, u64)> {
         (self.counted != self.risen).then_some((self.counted, self.risen))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The counts of 0.65 around a compaction: its own request, the estimate,
+    /// and the same estimate when the next response begins.
+    #[test]
+    fn an_estimate_that_is_repeated_is_a_repetition() {
+        let usage = |input_tokens, total_tokens| TokenUsage {
+            input_tokens,
+            total_tokens,
+            ..TokenUsage::default()
+        };
+        let mut tracker = UsageTracker::default();
+        let mut count = |total, last| {
+            let mut info = TokenCountInfo::default();
+            info.total_token_usage = Some(total);
+            info.last_token_usage = Some(last);
+            tracker.count(Some(info))
+        };
+        let [one, two] = [usage(1_100, 1_100), usage(2_200, 2_200)];
+        assert_eq!(count(one, one), Count::Moved(one));
+        assert_eq!(count(two, one), Count::Moved(one));
+        assert_eq!(count(two, usage(0, 300)), Count::Estimate);
+        assert_eq!(count(two, usage(0, 300)), Count::Repeated);
+        assert_eq!(count(two, usage(0, 400)), Count::Estimate);
     }
 }

@@ -2,7 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
+mod calls;
 mod golden;
+mod lines;
 mod prefixes;
+mod properties;
+mod script;
 mod support;
+mod threads;
 mod truth;
+mod turns;
+mod usage;
+mod usage_only;

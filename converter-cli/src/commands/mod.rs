@@ -1,8 +1,10 @@
 //! The subcommands: glue between what was asked and what does it.
 
+pub mod bench;
 pub mod completions;
 pub mod convert;
 pub mod list;
 pub mod show;
 pub mod status;
 pub mod upload;
+pub mod usage;

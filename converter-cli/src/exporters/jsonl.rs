@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use codex_rollout::{Position, SessionMeta};
-use codex_trace_model::{Diagnostic, History, SpanKind, Thread, Trace};
+use codex_trace_model::{Diagnostic, Fate, History, Span, SpanKind, Thread, Trace};
 
 use crate::config::Content;
 use crate::exporters::{jsonl_item, jsonl_span};
@@ -97,6 +97,7 @@ impl Encoder<'_, '_> {
         o.put("span", &trace.span(thread.span).key);
         o.maybe("recorded_session_id", thread.session_id);
         o.maybe("parent_thread_id", thread.parent_thread_id.as_ref());
+        o.maybe("forked_from_id", thread.forked_from_id);
         o.put("depth", thread.depth);
         o.maybe("name", thread.name);
         o.maybe("created", thread.created);
@@ -107,6 +108,7 @@ impl Encoder<'_, '_> {
         o.array("histories", &thread.histories, |history, out| {
             json::object(out, |o| self.history(history, o));
         });
+        self.fates(thread, o);
         o.maybe("last_total", thread.last_total);
         let account = &thread.account;
         o.object("account", |o| {
@@ -122,6 +124,23 @@ impl Encoder<'_, '_> {
         });
     }
 
+    /// Names the turns that no longer belong to the conversation: here and not
+    /// with the turns, which stay as they were when they ended.
+    fn fates(&self, thread: &Thread<'_>, o: &mut Object<'_>) {
+        let of_thread = |span: &&Span<'_>| self.trace.thread_of(span).span == thread.span;
+        let mut left =
+            self.trace.spans.iter().filter(of_thread).filter_map(|span| match &span.kind {
+                SpanKind::Turn(turn) if turn.fate != Fate::Kept => Some((&span.key, turn.fate)),
+                _ => None,
+            });
+        let Some(first) = left.next() else { return };
+        o.object("left_turns", |o| {
+            for (key, fate) in std::iter::once(first).chain(left) {
+                o.put(key, fate.word());
+            }
+        });
+    }
+
     fn meta(&self, meta: &SessionMeta<'_>, o: &mut Object<'_>) {
         o.maybe("cwd", meta.cwd);
         o.maybe("originator", meta.originator);
@@ -129,7 +148,6 @@ impl Encoder<'_, '_> {
         o.maybe("source", meta.source.map(|source| codex_rollout::source_word(&source)));
         o.maybe("thread_source", meta.thread_source);
         o.maybe("model_provider", meta.model_provider);
-        o.maybe("forked_from_id", meta.forked_from_id);
         o.maybe("agent_nickname", meta.agent_nickname);
         o.maybe("agent_role", meta.agent_role);
         o.maybe("agent_path", meta.agent_path);

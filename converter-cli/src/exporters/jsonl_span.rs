@@ -1,7 +1,7 @@
 //! The `span` lines of `codex-trace/v1`.
 
 use codex_trace_model::{
-    Compaction, Event, EventKind, Fate, ModelCall, Span, SpanKind, ToolCall, Trace, Turn,
+    Compaction, Event, EventKind, ModelCall, Span, SpanKind, ToolCall, Trace, Turn,
 };
 
 use crate::config::Content;
@@ -82,7 +82,6 @@ fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
     o.maybe("time_to_first_token_ms", turn.time_to_first_token_ms);
     o.maybe("duration_ms", turn.duration_ms);
     o.maybe("model_context_window", turn.model_context_window);
-    o.maybe("fate", Some(turn.fate).filter(|fate| *fate != Fate::Kept).map(Fate::word));
     if let Some(review) = turn.review {
         o.object("review", |o| {
             o.maybe("hint", review.hint);

@@ -1,9 +1,11 @@
 //! The command as a user runs it: few tests, of wiring; logic is tested below.
 
+mod bench;
 mod completions;
 mod convert;
 mod delivery;
 mod errors;
+mod generated;
 mod langsmith;
 mod list;
 mod schema;
@@ -12,3 +14,4 @@ mod show;
 mod testenv;
 mod toy;
 mod upload;
+mod usage;

@@ -1,0 +1,27 @@
+//! Elsewhere a file is read: a mapping would keep Codex from compressing or
+//! removing it.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+/// The bytes of a file.
+#[derive(Debug)]
+pub(crate) struct MappedFile(Vec<u8>);
+
+impl MappedFile {
+    pub(crate) fn new(mut file: &File) -> io::Result<MappedFile> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(MappedFile(bytes))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Never: what was read cannot be lost.
+    #[expect(clippy::unused_self, reason = "as where files are mapped")]
+    pub(crate) fn was_shortened(&self) -> bool {
+        false
+    }
+}

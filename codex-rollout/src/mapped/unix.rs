@@ -1,0 +1,150 @@
+//! Maps files and guards the mappings.
+//!
+//! A mapping of a file that another process shortens makes the next access to
+//! a lost page a `SIGBUS`, which ends the process. Codex only appends, but
+//! "rescue" tools and editors do not. So a handler puts a page of zeros where
+//! the lost page was, provided that the address lies in one of our mappings,
+//! and otherwise leaves the signal to whoever had it before. The reader then
+//! meets NUL bytes, which it reports like any other damage.
+
+#![expect(unsafe_code, reason = "mapping files and guarding the mappings; argued at each block")]
+
+use std::fs::File;
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use memmap2::Mmap;
+
+/// How many mappings can be guarded at once. One more is read into memory.
+const SLOTS: usize = 256;
+
+/// A guarded range of addresses; `start` 0 means free.
+struct Slot {
+    start: AtomicUsize,
+    end: AtomicUsize,
+    hit: AtomicBool,
+}
+
+static GUARDED: [Slot; SLOTS] = [const {
+    Slot { start: AtomicUsize::new(0), end: AtomicUsize::new(0), hit: AtomicBool::new(false) }
+}; SLOTS];
+
+/// The action that was installed before ours, for faults that are not ours.
+static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
+static INSTALLED: OnceLock<bool> = OnceLock::new();
+
+/// The bytes of a file, mapped if that can be guarded, read otherwise.
+#[derive(Debug)]
+pub(crate) struct MappedFile {
+    map: Option<Mmap>,
+    read: Vec<u8>,
+    slot: usize,
+}
+
+impl MappedFile {
+    pub(crate) fn new(file: &File) -> io::Result<MappedFile> {
+        if *INSTALLED.get_or_init(install) {
+            // SAFETY: the map is private to this value and only ever read as
+            // bytes, which any content is; a shortened file is guarded below.
+            let map = unsafe { Mmap::map(file)? };
+            if let Some(slot) = claim(&map) {
+                return Ok(MappedFile { map: Some(map), read: Vec::new(), slot });
+            }
+        }
+        let mut read = Vec::new();
+        io::Read::read_to_end(&mut &*file, &mut read)?;
+        Ok(MappedFile { map: None, read, slot: SLOTS })
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.map.as_deref().unwrap_or(&self.read)
+    }
+
+    pub(crate) fn was_shortened(&self) -> bool {
+        GUARDED.get(self.slot).is_some_and(|slot| slot.hit.load(Ordering::Acquire))
+    }
+}
+
+impl Drop for MappedFile {
+    fn drop(&mut self) {
+        // The addresses are still mapped here; nobody can have them anew yet.
+        if let Some(slot) = GUARDED.get(self.slot) {
+            slot.end.store(0, Ordering::Release);
+            slot.start.store(0, Ordering::Release);
+        }
+    }
+}
+
+fn claim(map: &Mmap) -> Option<usize> {
+    let start = map.as_ptr() as usize;
+    GUARDED.iter().position(|slot| {
+        let free = slot.start.compare_exchange(0, start, Ordering::AcqRel, Ordering::Relaxed);
+        if free.is_ok() {
+            slot.hit.store(false, Ordering::Release);
+            slot.end.store(start + map.len(), Ordering::Release);
+        }
+        free.is_ok()
+    })
+}
+
+fn install() -> bool {
+    // SAFETY: both structures are plain data, for which zeros are valid, and
+    // live through the calls; the handler has the signature that SA_SIGINFO asks for.
+    unsafe {
+        let mut previous: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut previous) != 0 {
+            return false;
+        }
+        if PREVIOUS.set(previous).is_err() {
+            return false;
+        }
+        let mut ours: libc::sigaction = std::mem::zeroed();
+        ours.sa_sigaction = on_fault as *const () as usize;
+        ours.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+        libc::sigaction(libc::SIGBUS, &raw const ours, std::ptr::null_mut()) == 0
+    }
+}
+
+/// Runs inside the signal: touches atomics and makes one system call, nothing else.
+extern "C" fn on_fault(
+    _signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    _context: *mut libc::c_void,
+) {
+    // SAFETY: the kernel hands a valid `siginfo_t` to an SA_SIGINFO handler.
+    let address = unsafe { (*info).si_addr() } as usize;
+    let ours = GUARDED.iter().find(|slot| {
+        let start = slot.start.load(Ordering::Acquire);
+        start != 0 && (start..slot.end.load(Ordering::Acquire)).contains(&address)
+    });
+    let Some(slot) = ours else { return pass_on() };
+    slot.hit.store(true, Ordering::Release);
+    // Pages of this size cover every platform's; the mapping is page-aligned.
+    // SAFETY: `sysconf` is async-signal-safe.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let start = address & !(page - 1);
+    // SAFETY: the page lies in a mapping that we own and only read; replacing
+    // it by zeros is seen as bytes that changed, which readers of it allow for.
+    let zeros = unsafe {
+        libc::mmap(
+            start as *mut libc::c_void,
+            page,
+            libc::PROT_READ,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+            -1,
+            0,
+        )
+    };
+    if zeros == libc::MAP_FAILED {
+        pass_on();
+    }
+}
+
+/// Puts back what was there before; the fault repeats and meets it.
+fn pass_on() {
+    if let Some(previous) = PREVIOUS.get() {
+        // SAFETY: `previous` is what `sigaction` itself wrote.
+        unsafe { libc::sigaction(libc::SIGBUS, previous, std::ptr::null_mut()) };
+    }
+}

@@ -1,0 +1,194 @@
+//! The head of a line by position: what Codex writes before the content.
+
+use crate::item::compacted::Compacted;
+use crate::item::response_item::{
+    CompactionItem, Message, Reasoning, ResponseItem, ToolOutputItem,
+};
+use crate::line::{BOOKKEEPING, RolloutItem};
+use crate::reader::HEAD;
+use crate::strings;
+use crate::text::JsonText;
+
+/// What the head of a line says of a record of which no more is wanted.
+pub(super) struct Head<'b> {
+    pub(super) ordinal: Option<u64>,
+    /// With its quotes.
+    pub(super) timestamp: &'b [u8],
+    pub(super) kind: Kind,
+}
+
+/// What kind of record it is; many times smaller than the record.
+pub(super) enum Kind {
+    Message { role: JsonText<'static> },
+    MadeByModel,
+    ToolOutput,
+    OtherItem,
+    GhostSnapshot,
+    Compacted,
+    Bookkeeping(JsonText<'static>),
+}
+
+impl Kind {
+    /// Makes the record, where it is wanted.
+    #[inline]
+    pub(super) fn item(self) -> RolloutItem<'static> {
+        RolloutItem::ResponseItem(match self {
+            Kind::Message { role } => {
+                ResponseItem::Message(Message { role: Some(role), ..Message::default() })
+            }
+            Kind::MadeByModel => ResponseItem::Reasoning(Reasoning::default()),
+            Kind::ToolOutput => ResponseItem::ToolOutput(ToolOutputItem::default()),
+            Kind::OtherItem => ResponseItem::Compaction(CompactionItem::default()),
+            Kind::GhostSnapshot => ResponseItem::GhostSnapshot,
+            Kind::Compacted => return RolloutItem::Compacted(Compacted::default()),
+            Kind::Bookkeeping(name) => return RolloutItem::Bookkeeping(name),
+        })
+    }
+}
+
+/// The length of a timestamp: `2026-11-21T05:39:08.357Z`.
+const TIME_LEN: usize = 24;
+
+/// The events that are known and tell nothing of turns or usage.
+const EVENTS: &[&str] = &[
+    "exec_command_end",
+    "agent_message",
+    "agent_reasoning",
+    "patch_apply_end",
+    "mcp_tool_call_end",
+    "agent_reasoning_raw_content",
+    "web_search_end",
+    "sub_agent_activity",
+    "image_generation_end",
+    "view_image_tool_call",
+    "context_compacted",
+    "undo_completed",
+    "dynamic_tool_call_request",
+    "dynamic_tool_call_response",
+    "collab_agent_spawn_end",
+    "collab_agent_interaction_end",
+    "collab_waiting_end",
+    "collab_close_end",
+    "collab_resume_end",
+    "guardian_assessment",
+    "thread_name_updated",
+    "thread_goal_updated",
+    "error",
+    "stream_error",
+];
+
+const ROLES: &[&str] = &["assistant", "user", "developer", "system"];
+
+/// Reads the head of a line; `None` if the line must be decoded: because its
+/// content is wanted, or because it is not laid out as Codex does it.
+pub(super) fn read(line: &[u8]) -> Option<Head<'_>> {
+    if !line.ends_with(b"}}") {
+        return None;
+    }
+    let rest = line.strip_prefix(HEAD)?;
+    let (time, rest) = rest.split_at_checked(TIME_LEN)?;
+    // Digits and what stands between them; no quote and no backslash.
+    if !time.iter().all(|byte| (b'-'..=b'Z').contains(byte)) {
+        return None;
+    }
+    let timestamp = &line[HEAD.len() - 1..=HEAD.len() + TIME_LEN];
+    let rest = rest.strip_prefix(br#"",""#)?;
+    let (ordinal, rest) = match rest.strip_prefix(br#"ordinal":"#) {
+        Some(rest) => {
+            let (ordinal, rest) = number(rest)?;
+            (Some(ordinal), rest.strip_prefix(br#",""#)?)
+        }
+        None => (None, rest),
+    };
+    let rest = rest.strip_prefix(br#"type":""#)?;
+    kind(rest).map(|kind| Head { ordinal, timestamp, kind })
+}
+
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let len = text.iter().position(|byte| !byte.is_ascii_digit())?;
+    let (digits, rest) = text.split_at(len);
+    if len == 0 || len > 18 || (len > 1 && digits[0] == b'0') {
+        return None;
+    }
+    let number = digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    Some((number, rest))
+}
+
+/// Reads on behind the quote that opens the line's type.
+fn kind(text: &[u8]) -> Option<Kind> {
+    if let Some(rest) = text.strip_prefix(br#"response_item","payload":{"type":""#) {
+        return response_item(rest);
+    }
+    if let Some(rest) = text.strip_prefix(br#"event_msg","payload":{"type":""#) {
+        return event(rest);
+    }
+    let (kind, rest) = word(text)?;
+    if !rest.starts_with(br#","payload":{"#) {
+        return None;
+    }
+    if kind == b"compacted" {
+        return Some(Kind::Compacted);
+    }
+    one_of(BOOKKEEPING, kind).map(Kind::Bookkeeping)
+}
+
+fn response_item(text: &[u8]) -> Option<Kind> {
+    let (kind, rest) = word(text)?;
+    Some(match kind {
+        b"message" => {
+            let rest = match rest.strip_prefix(br#","id":""#) {
+                Some(rest) => word(rest)?.1,
+                None => rest,
+            };
+            let (role, _) = word(rest.strip_prefix(br#","role":""#)?)?;
+            Kind::Message { role: one_of(ROLES, role)? }
+        }
+        b"function_call"
+        | b"reasoning"
+        | b"custom_tool_call"
+        | b"web_search_call"
+        | b"local_shell_call"
+        | b"tool_search_call"
+        | b"image_generation_call" => Kind::MadeByModel,
+        b"function_call_output" | b"custom_tool_call_output" | b"tool_search_output" => {
+            Kind::ToolOutput
+        }
+        b"compaction"
+        | b"compaction_summary"
+        | b"context_compaction"
+        | b"compaction_trigger"
+        | b"agent_message"
+        | b"additional_tools"
+        | b"configuration_update" => Kind::OtherItem,
+        b"ghost_snapshot" => Kind::GhostSnapshot,
+        _ => return None,
+    })
+}
+
+fn event(text: &[u8]) -> Option<Kind> {
+    let (kind, rest) = word(text)?;
+    match kind {
+        // The two that are most frequent and always wanted.
+        b"token_count" | b"user_message" => None,
+        b"item_completed" => {
+            let (_, rest) = word(rest.strip_prefix(br#","thread_id":""#)?)?;
+            let (_, rest) = word(rest.strip_prefix(br#","turn_id":""#)?)?;
+            let (item, _) = word(rest.strip_prefix(br#","item":{"type":""#)?)?;
+            let review = matches!(item, b"EnteredReviewMode" | b"ExitedReviewMode");
+            (!review).then_some(Kind::Bookkeeping(JsonText::new(b"item_completed")))
+        }
+        _ => one_of(EVENTS, kind).map(Kind::Bookkeeping),
+    }
+}
+
+/// Reads up to the quote that ends a string of ASCII.
+#[inline]
+fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = strings::find_end(text, 0).ok().filter(|end| !end.non_ascii)?;
+    Some((&text[..end.quote], &text[end.quote + 1..]))
+}
+
+fn one_of(names: &'static [&'static str], name: &[u8]) -> Option<JsonText<'static>> {
+    let known = names.iter().find(|known| known.as_bytes() == name)?;
+    Some(JsonText::new(known.as_bytes()))
+}

@@ -1,0 +1,47 @@
+//! Which of several clocks to believe, and what to do when they disagree
+//! (rollout-format §7.12).
+
+use jiff::Timestamp;
+
+use crate::build::output::Outcome;
+use crate::build::tool_call::ToolDraft;
+use crate::span::Span;
+
+/// Returns when a call began and ended, by the best clock there is: the
+/// item's own, then the lines'.
+pub(super) fn times(
+    tool: &ToolDraft<'_>,
+    outcome: &Outcome,
+) -> (Option<Timestamp>, Option<Timestamp>) {
+    let detail = &tool.detail;
+    let told = detail.completed.or(detail.written);
+    let Some(called) = tool.called else {
+        let before = |end: Timestamp| end.checked_sub(tool.call.duration?).ok();
+        return (detail.started.or(told.and_then(before)), told);
+    };
+    let start = detail.started.unwrap_or(called);
+    let end = match tool.answered {
+        // A command may go on after its call has returned.
+        Some(answered) if outcome.running_session.is_some() => Some(answered),
+        Some(answered) => Some(told.map_or(answered, |told| told.min(answered))),
+        None => told,
+    };
+    // Lines of one moment come in any order; only clocks can disagree.
+    let end =
+        if detail.started.is_some() { end } else { end.max(Some(start).filter(|_| end.is_some())) };
+    (Some(start), end)
+}
+
+/// Moves a span's times into its parent's; keeps what was recorded.
+pub(crate) fn keep_within(span: &mut Span<'_>, start: Option<Timestamp>, end: Option<Timestamp>) {
+    let recorded = (span.start, span.end);
+    let clamp = |at: Timestamp| {
+        let at = start.map_or(at, |start| at.max(start));
+        end.map_or(at, |end| at.min(end))
+    };
+    span.start = span.start.map(clamp);
+    span.end = span.end.map(clamp).map(|end| span.start.map_or(end, |start| end.max(start)));
+    if recorded != (span.start, span.end) {
+        span.recorded.get_or_insert(recorded);
+    }
+}

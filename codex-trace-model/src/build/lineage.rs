@@ -1,0 +1,139 @@
+//! What came before a file's own lines: a copy of another thread's history, or
+//! an earlier file that this one continues (rollout-format §7.7 and §7.8); and
+//! what the user took back (`thread_rolled_back`).
+
+use codex_rollout::{EventMsg, RolloutItem, RolloutLine, Source};
+
+use crate::build::{INHERITED, Outcome, Place, ThreadBuilder, has_envelope, stamp};
+use crate::diagnostic::Code;
+use crate::span::{EventKind, Fate};
+use crate::trace::ItemIx;
+
+/// How many gaps a history keeps: as often as somebody may take something back
+/// and go on. Beyond that the oldest gap counts as seen.
+const MOST_RANGES: usize = 64;
+
+impl<'a> ThreadBuilder<'a> {
+    /// Takes in the line that says whose file it is.
+    pub(super) fn take_meta(
+        &mut self,
+        line: &RolloutLine<'a>,
+        ancestor: Option<&'a Source>,
+    ) -> Outcome {
+        let RolloutItem::SessionMeta(meta) = line.item else { return Outcome::Span };
+        if let Some(base) = meta.history_base {
+            self.continue_base(base.end_ordinal_exclusive, ancestor);
+        } else if self.rollouts.len() > 1 {
+            self.continue_base(Some(0), None);
+        } else if meta.forked_from_id.is_some() {
+            self.histories[0].inherited = true;
+        }
+        if let Some(id) = meta.id {
+            self.thread_id = id.decode().into_owned();
+        }
+        if self.meta.is_none() {
+            self.meta = Some(meta);
+        }
+        // The time of a bare meta is that of the thread, by whatever clock.
+        let at = line.timestamp.filter(|_| has_envelope(line)).and_then(stamp::parse);
+        self.last_at = self.last_at.max(at);
+        self.first_at = self.first_at.or(at);
+        Outcome::Span
+    }
+
+    /// Goes on from a cut in an earlier file: of this thread after a revert,
+    /// of another one after a fork.
+    fn continue_base(&mut self, cut: Option<u64>, ancestor: Option<&'a Source>) {
+        let cut = cut.unwrap_or(u64::MAX);
+        if ancestor.is_none() && cut > 0 {
+            self.diagnose(
+                Code::MissingThread,
+                None,
+                "the rollout that it continues is not here; \
+                 only its own part is"
+                    .to_owned(),
+            );
+        }
+        if let Some(ancestor) = ancestor {
+            for line in ancestor.lines().filter_map(Result::ok) {
+                if line.ordinal.is_some_and(|ordinal| ordinal >= cut) {
+                    break;
+                }
+                if let RolloutItem::EventMsg(EventMsg::TokenCount(count)) = line.item {
+                    self.usage.inherit(count.info);
+                }
+            }
+        }
+        if self.rollouts.len() == 1 {
+            self.histories[0].inherited = true;
+        } else {
+            self.abandon_from(cut);
+        }
+    }
+
+    /// Leaves the turns from an ordinal on: the user went on from before them.
+    fn abandon_from(&mut self, cut: u64) {
+        let is_cut = |ordinal: Option<u64>| ordinal.is_some_and(|ordinal| ordinal >= cut);
+        let first = self.kept.iter().position(|turn| is_cut(self.turns[*turn].ordinal));
+        let left = first.map(|first| self.kept.split_off(first)).unwrap_or_default();
+        for &turn in &left {
+            self.turns[turn].turn.fate = Fate::Abandoned;
+        }
+        let (history, mut kept) = left.first().map_or_else(
+            || (self.histories.len() - 1, self.items.len()),
+            |turn| (self.turns[*turn].history, self.turns[*turn].first_item as usize),
+        );
+        // Ordinals rise within a file, not from file to file.
+        while kept > 0 && is_cut(self.items[kept - 1].ordinal) {
+            kept -= 1;
+        }
+        self.branch_history(history, u32::try_from(kept).unwrap_or(u32::MAX));
+    }
+
+    /// Takes the last turns back. They stay in the file and in the trace, but
+    /// the model's history is again what it was before them.
+    pub(super) fn take_rollback(&mut self, turns: u64, place: Place) -> Outcome {
+        self.close_open_turn();
+        let n = usize::try_from(turns).unwrap_or(usize::MAX).min(self.kept.len());
+        let left = self.kept.split_off(self.kept.len() - n);
+        for &turn in &left {
+            self.turns[turn].turn.fate = Fate::RolledBack;
+        }
+        if let Some(&first) = left.first() {
+            self.branch_history(self.turns[first].history, self.turns[first].first_item);
+        }
+        self.push_event(place, EventKind::RolledBack(turns))
+    }
+
+    /// Begins a history that keeps what another one had up to the item `kept`.
+    fn branch_history(&mut self, of: usize, kept: u32) {
+        let mut history = self.histories[of].clone();
+        history.base.push((ItemIx(history.from), ItemIx(kept)));
+        for range in &mut history.base {
+            range.1 = ItemIx(range.1.0.min(kept));
+        }
+        history.base.retain(|range| range.0 < range.1);
+        if history.base.len() > MOST_RANGES {
+            // Each history repeats the ranges of the one before: many would
+            // grow with the square of their number.
+            let oldest = history.base.remove(0);
+            history.base[0].0 = oldest.0;
+        }
+        history.from = self.item_count();
+        self.histories.push(history);
+    }
+
+    /// Takes in a line of the copied head: it moves the usage reference only.
+    pub(super) fn inherit(&mut self, line: &RolloutLine<'a>) -> Outcome {
+        match line.item {
+            RolloutItem::EventMsg(EventMsg::TokenCount(count)) => self.usage.inherit(count.info),
+            RolloutItem::SessionMeta(meta) => {
+                // The nearest ancestor comes first.
+                self.copied_from = self.copied_from.or(meta.id);
+            }
+            _ => {}
+        }
+        self.histories[0].inherited = true;
+        Outcome::Ignored(INHERITED)
+    }
+}

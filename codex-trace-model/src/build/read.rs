@@ -1,0 +1,154 @@
+//! Reading files: all of their bytes, or lines without their content.
+
+use codex_rollout::{Result, RolloutItem, RolloutLine, Source};
+
+use crate::build::ownership::{self, ByIds, meta_of};
+use crate::build::usage::UsageTracker;
+use crate::build::{Outcome, ThreadBuilder};
+use crate::diagnostic::Code;
+use crate::session::RolloutInput;
+use crate::trace::Rollout;
+
+/// How many lines may come before the `session_meta` of an outline.
+const HEAD_LINES: usize = 4;
+
+impl<'a> ThreadBuilder<'a> {
+    /// As [`new`](Self::new), for lines without their content.
+    pub(crate) fn outline(thread_id: &str) -> ThreadBuilder<'a> {
+        ThreadBuilder { outline: true, ..ThreadBuilder::new(thread_id) }
+    }
+
+    /// Reads one file of the thread; a later file is what the thread went on in.
+    pub(crate) fn read(&mut self, input: &RolloutInput<'a>) {
+        let boundary = ownership::boundary(input.source, input.ancestor);
+        self.begin_rollout(input.path);
+        if boundary.by_time {
+            self.diagnose(
+                Code::InferredBoundary,
+                None,
+                format!(
+                    "its head is a copy of another thread's history that is not here; by the time \
+                 that the model took to answer, line {} is the thread's first own line",
+                    boundary.first_own_line
+                ),
+            );
+        }
+        let is_own = |line: &RolloutLine<'_>| line.position.line() >= boundary.first_own_line;
+        self.read_lines(input.source.lines(), is_own, input.ancestor);
+        if input.source.was_shortened() {
+            self.diagnose(
+                Code::Changed,
+                None,
+                "it became shorter while it was read; what was \
+                 lost reads as damaged lines"
+                    .to_owned(),
+            );
+        }
+    }
+
+    /// Reads one file of the thread. Returns `false` if its lines, one by one,
+    /// are not enough to tell what is whose.
+    pub(crate) fn read_outline(
+        &mut self,
+        path: &str,
+        mut lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
+    ) -> bool {
+        let mut head = Vec::new();
+        let Some(mut ids) = decide(&mut lines, &mut head) else { return false };
+        self.begin_rollout(path);
+        let mut bare = false;
+        let is_own = |line: &RolloutLine<'_>| {
+            // What a line without a time is, is told by its bytes.
+            bare |= line.timestamp.is_none();
+            ids.is_own(line)
+        };
+        self.read_lines(head.into_iter().chain(lines), is_own, None);
+        !bare && !self.unsure && ids.told()
+    }
+
+    fn begin_rollout(&mut self, path: &str) {
+        self.rollouts.push(Rollout { path: path.to_owned() });
+        if self.rollouts.len() > 1 {
+            self.close_open_turn();
+            self.check_usage();
+            self.usage = UsageTracker::default();
+            self.prompted = false;
+        }
+    }
+
+    fn read_lines(
+        &mut self,
+        lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
+        mut is_own: impl FnMut(&RolloutLine<'_>) -> bool,
+        ancestor: Option<&'a Source>,
+    ) {
+        let mut has_meta = false;
+        for line in lines {
+            self.account.lines += 1;
+            if self.rollouts.len() == 1 {
+                let position =
+                    line.as_ref().map_or_else(codex_rollout::Error::position, |it| it.position);
+                self.last_line = self.last_line.max(position.line());
+            }
+            let outcome = match line {
+                Ok(line) => {
+                    let meta = !has_meta && matches!(line.item, RolloutItem::SessionMeta(_));
+                    let own = is_own(&line);
+                    has_meta |= meta;
+                    if meta {
+                        self.take_meta(&line, ancestor)
+                    } else if own {
+                        self.take(&line)
+                    } else {
+                        self.inherit(&line)
+                    }
+                }
+                Err(err) => self.take_error(&err),
+            };
+            self.settle(outcome);
+        }
+        if !has_meta {
+            self.diagnose(
+                Code::NoMeta,
+                None,
+                "it has no session_meta line; the thread's id is \
+                 that of the file's name"
+                    .to_owned(),
+            );
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Item => self.account.items += 1,
+            Outcome::Span => self.account.spans += 1,
+            Outcome::Diagnosed => self.account.diagnosed += 1,
+            Outcome::Ignored(name) => *self.account.ignored.entry(name).or_default() += 1,
+        }
+    }
+}
+
+/// Reads the head of a file and decides by it what is its own; keeps what was
+/// read. `None` if that takes more.
+fn decide<'a>(
+    lines: &mut impl Iterator<Item = Result<RolloutLine<'a>>>,
+    head: &mut Vec<Result<RolloutLine<'a>>>,
+) -> Option<ByIds> {
+    let mut meta = None;
+    for line in lines {
+        let decoded = line.as_ref().ok().copied();
+        head.push(line);
+        let Some(line) = decoded else { continue };
+        if let Some(meta) = &meta {
+            return ByIds::of_head(meta, Some(&line));
+        }
+        // Bare lines came with a `session_meta` that says no version.
+        meta = meta_of(&line).filter(|meta| meta.cli_version.is_some());
+        let base = meta.is_some_and(|meta| meta.history_base.is_some());
+        let bare = meta.is_none() && matches!(line.item, RolloutItem::SessionMeta(_));
+        if base || bare || (meta.is_none() && head.len() >= HEAD_LINES) {
+            return None;
+        }
+    }
+    ByIds::of_head(&meta?, None)
+}

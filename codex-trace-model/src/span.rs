@@ -150,6 +150,8 @@ pub struct Turn<'a> {
     pub root_turn_id: Option<JsonText<'a>>,
     /// The turn that spawned this one's thread.
     pub parent_turn_id: Option<JsonText<'a>>,
+    /// Everything that was set for the turn: the last `turn_context` as it is.
+    pub context: Option<RawJson<'a>>,
     /// What caused the turn: `exec`, `daemon_recovery`, …
     pub trigger: Option<JsonText<'a>>,
     /// The W3C trace id that Codex' own telemetry used.

@@ -228,6 +228,7 @@ pub struct RedactArgs {
 
 /// Arguments of `upload`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct UploadArgs {
     /// Which sessions.
     #[command(flatten)]
@@ -252,6 +253,24 @@ pub struct UploadArgs {
     /// Send again what was sent before
     #[arg(long)]
     pub force: bool,
+
+    /// Move sessions that are too old for a destination so that they end now
+    ///
+    /// The whole session by as much, once; its own times go along as metadata.
+    #[arg(long)]
+    pub time_shift: bool,
+
+    /// Trust that the destination takes old data, as it does for some organisations
+    #[arg(long, conflicts_with = "time_shift")]
+    pub assume_backfill_allowed: bool,
+
+    /// Leave the files alone that live plugins keep beside rollouts
+    #[arg(long)]
+    pub no_sidecar: bool,
+
+    /// What of the history to send with each model call: `turn`, `delta`, `none`
+    #[arg(long, value_name = "WHAT")]
+    pub llm_input: Option<String>,
 
     /// Send what is open in a file that was not written to for this long
     ///

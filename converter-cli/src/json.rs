@@ -144,6 +144,17 @@ impl Object<'_> {
         }
     }
 
+    /// Writes any key, escaped, and returns where its value goes.
+    pub fn value_of(&mut self, key: &str) -> &mut Vec<u8> {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        key.write(self.out);
+        self.out.push(b':');
+        self.out
+    }
+
     /// Writes a key and returns where its value goes.
     pub fn value(&mut self, key: &str) -> &mut Vec<u8> {
         if !self.empty {

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
-use crate::exporters::{Fingerprint, UnitKey};
+use crate::exporters::{Fingerprint, Shift, UnitKey};
 use crate::failure::Failure;
 
 /// The version of the tables.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// How long to wait for another process, in milliseconds.
 const BUSY: Duration = Duration::from_secs(30);
@@ -32,6 +32,14 @@ const TABLES: &str = "
         PRIMARY KEY (destination, path)
     ) WITHOUT ROWID;
     PRAGMA user_version = 1;";
+
+/// What version 2 added.
+const SHIFTS: &str = "
+    CREATE TABLE shift (
+        destination TEXT NOT NULL, session TEXT NOT NULL, millis INTEGER NOT NULL, found INTEGER NOT NULL,
+        PRIMARY KEY (destination, session)
+    ) WITHOUT ROWID;
+    PRAGMA user_version = 2;";
 
 /// What became of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +172,9 @@ impl Ledger {
         if version == 0 {
             tx.execute_batch(TABLES)?;
         }
+        if version < 2 {
+            tx.execute_batch(SHIFTS)?;
+        }
         tx.commit()
     }
 
@@ -172,7 +183,8 @@ impl Ledger {
             .connection()
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .map_err(|err| self.failure(&err))?;
-        if version == SCHEMA {
+        // A dry run changes nothing, and the first version lacks only shifts.
+        if version == SCHEMA || version == 1 {
             return Ok(());
         }
         Err(Failure::new(format!(
@@ -223,6 +235,49 @@ impl Ledger {
             Ok(true)
         };
         read().map_err(|err| self.failure(&err))
+    }
+
+    /// Returns by how much a session is moved at a destination.
+    ///
+    /// # Errors
+    ///
+    /// If the ledger cannot be read.
+    pub fn shift(&self, destination: &str, session: &str) -> Result<Option<Shift>, Failure> {
+        let read = || {
+            let connection = self.connection();
+            let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            if version < 2 {
+                return Ok(None);
+            }
+            let mut row = connection.prepare_cached(
+                "SELECT millis, found FROM shift WHERE destination = ?1 AND session = ?2",
+            )?;
+            row.query_row(params![destination, session], |row| {
+                Ok(Shift { millis: row.get(0)?, found: row.get(1)? })
+            })
+            .optional()
+        };
+        read().map_err(|err| self.failure(&err))
+    }
+
+    /// Keeps by how much a session is moved, unless that is known.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn keep_shift(
+        &self,
+        destination: &str,
+        session: &str,
+        shift: Shift,
+    ) -> Result<(), Failure> {
+        let write = || {
+            self.connection().execute(
+                "INSERT OR IGNORE INTO shift VALUES (?1, ?2, ?3, ?4)",
+                params![destination, session, shift.millis, shift.found],
+            )
+        };
+        write().map(drop).map_err(|err| self.failure(&err))
     }
 
     /// Records what became of units and files, all of it or nothing.
@@ -429,13 +484,29 @@ mod tests {
     }
 
     #[test]
+    fn an_older_ledger_is_brought_up_to_date() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path()).unwrap();
+        ledger.connection().execute_batch("DROP TABLE shift; PRAGMA user_version = 1;").unwrap();
+        let read = Ledger::open_existing(dir.path()).unwrap().unwrap();
+        assert_eq!(read.shift("x", "s").unwrap(), None, "a dry run changes nothing");
+        drop((ledger, read));
+        let ledger = Ledger::open(dir.path()).unwrap();
+        let shift = |millis| Shift { millis, found: 7 };
+        ledger.keep_shift("x", "s", shift(1)).unwrap();
+        ledger.keep_shift("x", "s", shift(2)).unwrap();
+        assert_eq!(ledger.shift("x", "s").unwrap(), Some(shift(1)), "the first one stays");
+        assert_eq!(ledger.shift("y", "s").unwrap(), None);
+    }
+
+    #[test]
     fn a_newer_or_damaged_ledger_is_said_to_be_one() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(dir.path()).unwrap();
-        ledger.connection().pragma_update(None, "user_version", 2).unwrap();
+        ledger.connection().pragma_update(None, "user_version", 3).unwrap();
         drop(ledger);
         let err = Ledger::open(dir.path()).unwrap_err();
-        assert!(err.to_string().contains("has version 2, this program knows version 1"), "{err}");
+        assert!(err.to_string().contains("has version 3, this program knows version 2"), "{err}");
         let other = tempfile::tempdir().unwrap();
         fs::write(other.path().join("ledger.db"), vec![b'x'; 4096]).unwrap();
         let err = Ledger::open(other.path()).unwrap_err();

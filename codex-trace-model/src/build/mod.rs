@@ -25,7 +25,8 @@ use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
 use codex_rollout::item::turn_context::TurnContext;
 use codex_rollout::{
-    ErrorKind, JsonText, Position, ResponseItem, RolloutItem, RolloutLine, SessionMeta,
+    Cursor, ErrorKind, JsonText, Position, RawJson, ResponseItem, RolloutItem, RolloutLine,
+    SessionMeta,
 };
 use jiff::Timestamp;
 
@@ -155,7 +156,7 @@ impl<'a> ThreadBuilder<'a> {
             }
             RolloutItem::ResponseItem(item) => self.take_item(*item, place),
             RolloutItem::EventMsg(event) => self.take_event(event, place),
-            RolloutItem::TurnContext(context) => self.take_context(context, place),
+            RolloutItem::TurnContext(context) => self.take_context(context, line.bytes, place),
             RolloutItem::TokenUsageRecord(record) => self.take_record(record, place),
             RolloutItem::Compacted(compacted) => self.take_compacted(compacted, place),
             RolloutItem::SessionMeta(meta) => self.take_later_meta(meta),
@@ -209,12 +210,13 @@ impl<'a> ThreadBuilder<'a> {
         }
     }
 
-    fn take_context(&mut self, context: &TurnContext<'a>, place: Place) -> Outcome {
+    fn take_context(&mut self, context: &TurnContext<'a>, line: &'a [u8], place: Place) -> Outcome {
         self.settings = Settings { model: context.model, effort: context.effort };
         self.leave_review(context.turn_id);
         let Some(turn) = self.open_turn_of(context.turn_id) else { return Outcome::Span };
         self.mark(turn, MarkKind::Context, place);
         let turn = &mut self.turns[turn].turn;
+        turn.context = payload(line).or(turn.context);
         turn.model = context.model.or(turn.model);
         turn.effort = context.effort.or(turn.effort);
         turn.cwd = context.cwd.or(turn.cwd);
@@ -368,6 +370,18 @@ impl<'a> ThreadBuilder<'a> {
             self.turns[open].close_without_end();
         }
     }
+}
+
+/// Returns the payload of a line as it is.
+fn payload(line: &[u8]) -> Option<RawJson<'_>> {
+    let mut payload = None;
+    let read = Cursor::new(line).object(|key, value| {
+        if key == b"payload" {
+            payload = Some(value.raw()?);
+        }
+        Ok(())
+    });
+    read.ok().and(payload)
 }
 
 /// Whether a line has the envelope of all versions since 0.32.

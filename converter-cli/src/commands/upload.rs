@@ -1,10 +1,12 @@
 //! `codex-trace upload`
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::{RedactArgs, UploadArgs};
 use crate::config::{Content, Selection, UploadSettings};
@@ -13,6 +15,7 @@ use crate::delivery::{self, DeadLetters, Destination, Options, Run};
 use crate::exit::ExitStatus;
 use crate::exporters::{self, BACKENDS};
 use crate::failure::Failure;
+use crate::history::History;
 use crate::ledger::Ledger;
 use crate::redact::Redactor;
 use crate::transport::{Discard, Http, RequestDir, Transport};
@@ -44,6 +47,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Interrupted);
     };
     let options = options(args, &upload, ui);
+    tell_of_age(&history, &destinations, args, ui);
     let dead_letters = DeadLetters::at(upload.state_dir.join("dead-letters.jsonl"));
     ui.start("uploading", history.sessions.len() * destinations.len());
     let run = Run {
@@ -75,7 +79,7 @@ fn connect(
     let given = exporters::Settings {
         endpoint: args.endpoint.clone(),
         project: args.project.clone(),
-        options: std::collections::BTreeMap::new(),
+        options: options_of(args),
         env: settings.vars.clone(),
         codex_home: settings.codex_home.clone(),
         home: settings.home.clone(),
@@ -100,6 +104,45 @@ fn connect(
         }
     }
     Ok(destinations)
+}
+
+/// The flags that are for backends to make sense of.
+fn options_of(args: &UploadArgs) -> BTreeMap<String, String> {
+    let flags = [
+        ("assume_backfill_allowed", args.assume_backfill_allowed.then(|| "true".to_owned())),
+        ("no_sidecar", args.no_sidecar.then(|| "true".to_owned())),
+        ("llm_input", args.llm_input.clone()),
+    ];
+    flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+/// Says, before anything is sent, which sessions a destination would refuse for
+/// their age, and what can be done about it.
+fn tell_of_age(history: &History, destinations: &[Destination], args: &UploadArgs, ui: &Ui) {
+    if args.time_shift {
+        return;
+    }
+    for destination in destinations {
+        let Some(max_age) = destination.exporter.contract().max_age else { continue };
+        let Ok(max_age) = SignedDuration::try_from(max_age) else { continue };
+        let is_old = |session: &&SessionGroup| {
+            let created = session.members.iter().filter_map(|member| {
+                history.heads[member.head].created.as_ref()?.parse::<Timestamp>().ok()
+            });
+            created.min().is_some_and(|at| ui.settings().now.duration_since(at) > max_age)
+        };
+        let n = history.sessions.iter().filter(is_old).count();
+        if n == 0 {
+            continue;
+        }
+        let (hours, of, name) = (max_age.as_hours(), history.sessions.len(), &destination.name);
+        ui.warn(format!(
+            "{name}: {n} of {of} sessions began more than {hours} hours ago; it takes nothing older, so their older turns will not be sent"
+        ));
+        ui.hint(
+            "there are three ways out: a self-hosted server (`--endpoint`), an organisation that the vendor lets backfill (`--assume-backfill-allowed`), moving old sessions to now (`--time-shift`)",
+        );
+    }
 }
 
 fn unknown(name: &str) -> Failure {
@@ -157,15 +200,19 @@ fn options(args: &UploadArgs, upload: &UploadSettings, ui: &Ui) -> Options {
         settle: upload.settle,
         force: args.force,
         dry_run: upload.dry_run,
+        time_shift: args.time_shift,
         retry: upload.retry,
         now: settings.now,
         compressions: upload.compressions.clone(),
         encoding: format!(
-            "{} {:?} {:?} {:?}",
+            "{} {:?} {:?} {:?} {} {} {:?}",
             env!("CARGO_PKG_VERSION"),
             args.capture,
             args.redact,
-            args.content
+            args.content,
+            args.time_shift,
+            args.assume_backfill_allowed,
+            args.llm_input
         ),
     }
 }

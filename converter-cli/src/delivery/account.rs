@@ -39,6 +39,8 @@ pub struct Account {
     pub bad_lines: usize,
     /// Sessions that could not be encoded, and why.
     pub faults: Vec<String>,
+    /// Why a live plugin could not be told of what was sent: the first time.
+    pub not_noted: Option<String>,
     /// Why nothing more was sent.
     pub down: Option<String>,
     /// Requests made, repetitions included.
@@ -71,6 +73,9 @@ impl Account {
         }
         if let Some(reason) = &self.down {
             ui.error(format!("{to}: {reason}"));
+        }
+        if let Some(what) = &self.not_noted {
+            ui.warn(format!("{to}: the live plugin could not be told what is there: {what}"));
         }
         if !ui.settings().quiet {
             for (n, what) in self.remarks() {

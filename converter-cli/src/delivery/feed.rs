@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::delivery::Engine;
 use crate::delivery::session::{InFlight, Session};
-use crate::exporters::{Fingerprint, Rewrite, Unit, Waits};
+use crate::exporters::{Fingerprint, Notes, Rewrite, Shift, Unit, Waits};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
 use crate::{panics, pipeline};
@@ -97,7 +97,15 @@ impl Engine<'_> {
         let session = Arc::new(Session::new(files));
         let mut known: HashMap<String, Known> = HashMap::new();
         let mut result = Ok(());
-        let encoded = self.exporter.encode(trace, self.run.rules, &mut |unit| {
+        let notes = match self.notes(trace)? {
+            Ok(notes) => notes,
+            Err(reason) => {
+                let what = format!("session {}: {reason}", trace.session_id());
+                self.account().faults.push(what);
+                return Ok(());
+            }
+        };
+        let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut known, young);
             }
@@ -116,6 +124,45 @@ impl Engine<'_> {
         self.proceed(session.encoded(), &mut files);
         self.record(&[], &files);
         Ok(())
+    }
+
+    /// Finds what is known of a session beside its files; within, why it is
+    /// left alone.
+    fn notes(&self, trace: &Trace<'_>) -> Result<Result<Notes, String>, Failure> {
+        let beside = match self.exporter.look_beside(trace) {
+            Ok(beside) => beside,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let now = Some(self.run.options.now);
+        Ok(Ok(Notes { now, shift: self.shift(trace)?, beside }))
+    }
+
+    /// Returns by how much a session is moved: as before, or so that it ends
+    /// now, if it is too old and the user wants it.
+    fn shift(&self, trace: &Trace<'_>) -> Result<Option<Shift>, Failure> {
+        let contract = self.exporter.contract();
+        let Some(ledger) = self.run.ledger else {
+            return Ok(self.new_shift(trace));
+        };
+        let session = trace.session_id();
+        if let Some(shift) = ledger.shift(&contract.destination, session)? {
+            return Ok(Some(shift));
+        }
+        let Some(shift) = self.new_shift(trace) else { return Ok(None) };
+        // Before anything is sent: another run must not find another one.
+        if !self.run.options.dry_run {
+            ledger.keep_shift(&contract.destination, session, shift)?;
+        }
+        Ok(Some(shift))
+    }
+
+    fn new_shift(&self, trace: &Trace<'_>) -> Option<Shift> {
+        let max_age = self.exporter.contract().max_age.filter(|_| self.run.options.time_shift)?;
+        let now = self.run.options.now.as_millisecond();
+        let ended = crate::session::ended_at(trace)?.as_millisecond();
+        let started = crate::session::started_at(trace)?.as_millisecond();
+        let too_old = now.saturating_sub(started) > i64::try_from(max_age.as_millis()).ok()?;
+        too_old.then_some(Shift { millis: now.saturating_sub(ended), found: now })
     }
 
     /// Takes a unit as it comes out of the encoder.

@@ -56,6 +56,8 @@ pub struct Options {
     pub force: bool,
     /// Whether nothing is really sent, nor recorded.
     pub dry_run: bool,
+    /// Whether to move the times of sessions that a destination finds too old.
+    pub time_shift: bool,
     /// When to try again.
     pub retry: RetryPolicy,
     /// The time of the run.

@@ -7,9 +7,9 @@ use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::queue::LOOK;
 use crate::delivery::session::{Slice, halve};
 use crate::delivery::{Destination, Engine, Run};
-use crate::exporters::{Preflight, Route, Verdict};
+use crate::exporters::{Found, Preflight, Route, Unit, Verdict};
 use crate::ledger::Outcome;
-use crate::transport::{Header, Request, compress};
+use crate::transport::{Header, Request, Response, compress};
 
 /// Bodies smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: usize = 1 << 10;
@@ -64,10 +64,8 @@ impl Engine<'_> {
         while let Some((part, patience)) = parts.pop() {
             match self.send(&part, patience) {
                 Outcomes::Answer(verdict) => {
-                    if let Some((first, second)) = self.settle_by(verdict, part) {
-                        parts.push((second, Patience::Full));
-                        parts.push((first, Patience::Full));
-                    }
+                    let again = self.settle_by(verdict, part).into_iter().rev();
+                    parts.extend(again.map(|part| (part, Patience::Full)));
                 }
                 Outcomes::Interrupted => self.unsent(part, "the run was interrupted"),
                 Outcomes::Exhausted { reason, answered } => {
@@ -98,8 +96,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Acts upon an answer; returns the halves if they are to be tried alone.
-    fn settle_by(&self, verdict: Verdict, part: Vec<Slice>) -> Option<(Vec<Slice>, Vec<Slice>)> {
+    /// Acts upon an answer; returns the parts that are to be tried again.
+    fn settle_by(&self, verdict: Verdict, part: Vec<Slice>) -> Vec<Vec<Slice>> {
         match verdict {
             Verdict::Done | Verdict::AlreadyThere => self.settle(&part, None),
             Verdict::Partial { rejected, reason } => {
@@ -110,14 +108,75 @@ impl Engine<'_> {
                 }
                 self.settle(&part, None);
             }
+            Verdict::Conflict { reason } => return self.reconcile(part, &reason),
             Verdict::Split { reason } | Verdict::Reject { reason } => match halve(part) {
-                Ok(halves) => return Some(halves),
+                Ok((first, second)) => return vec![first, second],
                 Err(part) => self.refuse(&part, &reason),
             },
             Verdict::GiveUp { reason } | Verdict::Retry { reason, .. } => {
                 self.give_up(reason.clone());
                 self.unsent(part, &reason);
             }
+        }
+        Vec::new()
+    }
+
+    /// Reads back what is there of a part: what is the same is settled, what is
+    /// missing is to be sent again without the rest, what is another thing is
+    /// refused.
+    fn reconcile(&self, part: Vec<Slice>, reason: &str) -> Vec<Vec<Slice>> {
+        let found = {
+            let pieces: Vec<&[u8]> = part.iter().flat_map(Slice::bytes).collect();
+            let request = self.exporter.reread(&pieces);
+            request.and_then(|request| self.ask(&request)).and_then(|answer| {
+                self.exporter.compare(&pieces, &answer).filter(|it| it.len() == pieces.len())
+            })
+        };
+        let Some(found) = found else {
+            // Nobody can say what is there: claim nothing, try another time.
+            self.unsent(part, &format!("{reason}; what is there could not be read back"));
+            return Vec::new();
+        };
+        let mut missing = Vec::new();
+        let mut found = found.into_iter();
+        for piece in part.iter().flat_map(Slice::singles) {
+            match found.next() {
+                Some(Found::Same) => self.settle(&[piece], None),
+                Some(Found::Other(what)) => self.refuse(&[piece], &what),
+                Some(Found::Missing) | None => missing.push(piece),
+            }
+        }
+        let all_missing = missing.len() == part.iter().map(Slice::n_pieces).sum::<usize>();
+        match (missing.is_empty(), all_missing) {
+            (true, _) => Vec::new(),
+            // It was refused for something that is not there: look closer.
+            (_, true) => match halve(missing) {
+                Ok((first, second)) => vec![first, second],
+                Err(part) => {
+                    self.refuse(&part, reason);
+                    Vec::new()
+                }
+            },
+            _ => vec![missing],
+        }
+    }
+
+    /// Asks something in between, with a few attempts.
+    fn ask(&self, request: &Request) -> Option<Response> {
+        for attempt in 1..=SHORT_ATTEMPTS {
+            let answer = self.transport.send(request);
+            self.note_request(request.body.len());
+            let after = match answer {
+                Ok(response) => match Verdict::from_status(&response) {
+                    Verdict::Retry { after, .. } => after,
+                    _ => return Some(response),
+                },
+                Err(no) if !no.retry => return None,
+                Err(_) => None,
+            };
+            let wait =
+                self.run.options.retry.next_wait(attempt, Duration::ZERO, after, jitter())?;
+            pause(self.run, wait).ok()?;
         }
         None
     }
@@ -152,6 +211,9 @@ impl Engine<'_> {
         self.record(&entries, &[]);
         let mut files = Vec::new();
         for (flight, sent) in ended {
+            if sent {
+                self.hand_over(&flight.unit);
+            }
             self.count(
                 flight.unit.key.turn.is_some(),
                 flight.unit.route,
@@ -165,6 +227,19 @@ impl Engine<'_> {
         self.leave(unsent, "another part of it was not sent");
     }
 
+    /// Tells the live plugin of a unit that the ledger has.
+    fn hand_over(&self, unit: &Unit) {
+        if self.run.options.dry_run {
+            return;
+        }
+        if let Some(receipt) = &unit.receipt
+            && let Err(err) = self.exporter.acknowledged(receipt)
+        {
+            let path = receipt.file.display();
+            self.account().not_noted.get_or_insert(format!("beside `{path}`: {err}"));
+        }
+    }
+
     fn count(&self, is_turn: bool, route: usize, sent: bool, thread_id: &str) {
         let mut account = self.account();
         if !sent {
@@ -172,7 +247,8 @@ impl Engine<'_> {
             return;
         }
         account.sent += 1;
-        account.turns += usize::from(is_turn && route == 0);
+        let routes = &self.exporter.contract().routes;
+        account.turns += usize::from(is_turn && routes[route].name == routes[0].name);
         if !account.threads.contains(thread_id) {
             account.threads.insert(thread_id.to_owned());
         }

@@ -99,6 +99,17 @@ impl Slice {
         pieces[self.pieces.end - 1].end - start
     }
 
+    /// Returns the bytes of each piece.
+    pub(super) fn bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.clone().map(|nth| self.unit.unit.piece(nth))
+    }
+
+    /// Returns each piece by itself.
+    pub(super) fn singles(&self) -> impl Iterator<Item = Slice> {
+        let of = |nth| Slice { unit: Arc::clone(&self.unit), pieces: nth..nth + 1 };
+        self.pieces.clone().map(of)
+    }
+
     pub(super) fn spans(&self) -> u32 {
         self.unit.unit.pieces[self.pieces.clone()].iter().map(|Piece { spans, .. }| spans).sum()
     }

@@ -10,7 +10,9 @@
 pub mod jsonl;
 mod jsonl_item;
 mod jsonl_span;
+mod langsmith;
 mod mlflow;
+mod notes;
 pub mod otlp;
 mod unit;
 
@@ -23,10 +25,11 @@ use codex_trace_model::Trace;
 use crate::content::ContentRules;
 use crate::transport::{Compression, Header, Method, Request, Response};
 
+pub use notes::{Found, Notes, Receipt, Shift};
 pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
 
 /// Every backend, in the order of `--help`.
-pub const BACKENDS: &[&Backend] = &[&otlp::BACKEND, &mlflow::BACKEND];
+pub const BACKENDS: &[&Backend] = &[&otlp::BACKEND, &mlflow::BACKEND, &langsmith::BACKEND];
 
 /// A backend before it is connected: what the command line needs to know.
 #[derive(Debug)]
@@ -117,6 +120,62 @@ pub trait Exporter: Send + Sync {
         rules: &ContentRules,
         units: &mut dyn FnMut(Unit),
     ) -> Result<(), EncodeError>;
+
+    /// As [`encode`](Self::encode), with what is known of the session beside
+    /// its files. What is called in earnest; most backends need no notes.
+    ///
+    /// # Errors
+    ///
+    /// As `encode`.
+    fn encode_noted(
+        &self,
+        trace: &Trace<'_>,
+        rules: &ContentRules,
+        notes: &Notes,
+        units: &mut dyn FnMut(Unit),
+    ) -> Result<(), EncodeError> {
+        let _ = notes;
+        self.encode(trace, rules, units)
+    }
+
+    /// Reads what a live plugin has left beside the files of a session, for
+    /// `encode_noted` alone. The one place where an exporter may look at files.
+    ///
+    /// # Errors
+    ///
+    /// If there is something that cannot be read; the session is left alone.
+    fn look_beside(
+        &self,
+        trace: &Trace<'_>,
+    ) -> Result<Option<Box<dyn std::any::Any + Send + Sync>>, String> {
+        let _ = trace;
+        Ok(None)
+    }
+
+    /// Leaves a note for the live plugin that a unit is there. Called once the
+    /// ledger has it; a failure is told, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    fn acknowledged(&self, receipt: &Receipt) -> std::io::Result<()> {
+        let _ = receipt;
+        Ok(())
+    }
+
+    /// Makes the request that reads back what is there of some pieces, after
+    /// [`Verdict::Conflict`].
+    fn reread(&self, pieces: &[&[u8]]) -> Option<Request> {
+        let _ = pieces;
+        None
+    }
+
+    /// Says of each piece whether it is there, by the answer to
+    /// [`reread`](Self::reread); `None` if the answer does not tell.
+    fn compare(&self, pieces: &[&[u8]], response: &Response) -> Option<Vec<Found>> {
+        let _ = (pieces, response);
+        None
+    }
 
     /// Returns what the backend expects of requests.
     fn contract(&self) -> &Contract;
@@ -255,6 +314,12 @@ pub enum Verdict {
     Done,
     /// All of it was there before.
     AlreadyThere,
+    /// Some of it was there before, perhaps as something else: to be read back
+    /// with [`Exporter::reread`].
+    Conflict {
+        /// The backend's words.
+        reason: String,
+    },
     /// Stored but for some, which are not to be sent again.
     Partial {
         /// How many spans (records, rows) were refused.
@@ -358,7 +423,7 @@ mod tests {
     /// it is shared machinery.
     #[test]
     fn every_backend_file_is_listed() {
-        const SHARED: &[&str] = &["mod", "unit", "jsonl", "jsonl_item", "jsonl_span"];
+        const SHARED: &[&str] = &["mod", "notes", "unit", "jsonl", "jsonl_item", "jsonl_span"];
         let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/exporters");
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();

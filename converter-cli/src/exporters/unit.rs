@@ -3,6 +3,8 @@ use std::fmt;
 use codex_trace_model::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::exporters::Receipt;
+
 /// What the ledger keeps account of: a turn with everything below it, or a
 /// thread's or session's own span, encoded for one backend.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Unit {
     pub starts_at: Option<Timestamp>,
     /// What must have been acknowledged before it is sent.
     pub waits: Waits,
+    /// What to note beside its file once it is there.
+    pub receipt: Option<Receipt>,
 }
 
 /// A part of a unit that can stand alone in a request: one or more spans.
@@ -140,6 +144,7 @@ impl UnitBuilder {
                 complete: true,
                 starts_at: None,
                 waits: Waits::No,
+                receipt: None,
             },
         }
     }

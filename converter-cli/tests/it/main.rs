@@ -6,6 +6,7 @@ mod convert;
 mod delivery;
 mod errors;
 mod generated;
+mod langsmith;
 mod list;
 mod schema;
 mod scripted_server;

@@ -146,6 +146,7 @@ impl Case {
                 settle: Duration::ZERO,
                 force: false,
                 dry_run: false,
+                time_shift: false,
                 retry: RetryPolicy { initial: MS(5), max_wait: MS(50), budget: MS(20_000) },
                 now: "2026-11-21T12:00:00Z".parse::<Timestamp>().expect("a time"),
                 compressions: vec![Compression::Gzip],

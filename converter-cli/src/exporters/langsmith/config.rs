@@ -1,0 +1,407 @@
+//! The configuration that users of the live plugin already have: the same
+//! files, the same variables, the same precedence.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::exporters::{ConfigError, Settings};
+use crate::transport::Secret;
+
+/// Where the hosted service in the United States is.
+pub(super) const HOSTED: &str = "https://api.smith.langchain.com";
+
+/// Where runs go unless told otherwise.
+const PROJECT: &str = "codex";
+
+/// What was found, and where.
+#[derive(Debug, Default)]
+pub(super) struct Config {
+    /// Whether the live plugin is switched on; of no concern to an upload.
+    pub(super) enabled: Option<bool>,
+    /// The places to upload to: one, or the replicas.
+    pub(super) places: Vec<Place>,
+    /// Where the live plugin uploads to: its notes are about these.
+    pub(super) of_plugin: Vec<Place>,
+    /// What the user wants in the metadata of every run.
+    pub(super) metadata: Map<String, Value>,
+    /// One line for each setting: its name, its value for people, its origin.
+    pub(super) found: Vec<Found>,
+    /// What was there and could not be used.
+    pub(super) problems: Vec<String>,
+}
+
+/// Where one copy of the runs goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Without a slash at its end.
+    pub(super) endpoint: String,
+    pub(super) key: Option<Secret>,
+    pub(super) project: String,
+    /// The workspace, for keys that are good for several.
+    pub(super) workspace: Option<String>,
+}
+
+/// A setting, as `doctor` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) name: &'static str,
+    /// Masked if it is a secret.
+    pub(super) value: String,
+    pub(super) from: String,
+}
+
+/// One layer of the plugin's configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Layer {
+    enabled: Option<bool>,
+    api_key: Option<String>,
+    api_url: Option<String>,
+    project: Option<String>,
+    metadata: Option<Map<String, Value>>,
+    replicas: Option<Vec<Replica>>,
+    redact: Option<bool>,
+    redact_extra_rules: Option<Vec<ExtraRule>>,
+    parent_headers: Option<ParentHeaders>,
+}
+
+/// The plugin takes both spellings; its SDK only the second, which is why its
+/// replicas never worked.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Replica {
+    #[serde(alias = "apiUrl")]
+    api_url: Option<String>,
+    #[serde(alias = "apiKey")]
+    api_key: Option<String>,
+    #[serde(alias = "projectName")]
+    project: Option<String>,
+    updates: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExtraRule {
+    #[expect(dead_code, reason = "read to refuse what the plugin refuses")]
+    pattern: String,
+    #[expect(dead_code, reason = "read to refuse what the plugin refuses")]
+    replace: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ParentHeaders {
+    #[expect(dead_code, reason = "a live trace is no parent for a history")]
+    #[serde(rename = "langsmith-trace")]
+    trace: String,
+    #[expect(dead_code, reason = "a live trace is no parent for a history")]
+    baggage: Option<String>,
+}
+
+impl Config {
+    /// Reads everything, weakest first: `~/.codex/langsmith.json`, the
+    /// project's `.codex/langsmith.json`, the environment, our own flags.
+    ///
+    /// # Errors
+    ///
+    /// If a flag makes no sense. What is wrong in a file of the plugin's is a
+    /// problem to be told, as the plugin goes on without it, too.
+    pub(super) fn read(settings: &Settings) -> Result<Config, ConfigError> {
+        let mut config = Config::default();
+        let mut all = Layer::default();
+        for dir in [&settings.home, &settings.cwd].into_iter().flatten() {
+            let path = dir.join(".codex").join("langsmith.json");
+            if let Some(layer) = config.file(&path) {
+                let from = path.display().to_string();
+                config.lay(&mut all, layer, |_| from.clone());
+            }
+        }
+        match from_env(settings) {
+            Ok(layer) => config.lay(&mut all, layer, |name| env_origin(settings, name)),
+            Err(problem) => config.problems.push(problem),
+        }
+        config.of_plugin = config.places_of(settings, &all).unwrap_or_default();
+        config.problems.retain(|problem| !problem.starts_with("`updates`"));
+        let flags = Layer {
+            api_url: settings.endpoint.clone(),
+            project: settings.project.clone(),
+            ..Layer::default()
+        };
+        config.lay(&mut all, flags, |name| match name {
+            "api_url" => "--endpoint".to_owned(),
+            _ => "--project".to_owned(),
+        });
+        config.enabled = all.enabled;
+        config.metadata = all.metadata.clone().unwrap_or_default();
+        if all.parent_headers.is_some() {
+            config.problems.push(
+                "`parent_headers` is not used: a history is no part of a live trace".to_owned(),
+            );
+        }
+        config.places = config.places_of(settings, &all)?;
+        Ok(config)
+    }
+
+    fn file(&mut self, path: &Path) -> Option<Layer> {
+        let text = std::fs::read_to_string(path).ok()?;
+        match serde_json::from_str(&text) {
+            Ok(layer) => Some(layer),
+            Err(err) => {
+                let (path, line) = (path.display(), err.line());
+                self.problems.push(format!("`{path}` is not used: line {line} makes no sense"));
+                None
+            }
+        }
+    }
+
+    /// Lays a stronger layer over a weaker one, field by field.
+    fn lay(&mut self, all: &mut Layer, over: Layer, from: impl Fn(&str) -> String) {
+        macro_rules! take {
+            ($($field:ident: $show:expr),* $(,)?) => { $(
+                if let Some(value) = over.$field {
+                    let name = stringify!($field);
+                    self.found.retain(|found| found.name != name);
+                    let show: fn(&_) -> String = $show;
+                    self.found.push(Found { name, value: show(&value), from: from(name) });
+                    all.$field = Some(value);
+                }
+            )* };
+        }
+        take! {
+            enabled: bool::to_string,
+            api_key: |key: &String| mask(key),
+            api_url: String::clone,
+            project: String::clone,
+            metadata: |map: &Map<String, Value>| format!("{} keys", map.len()),
+            replicas: |replicas: &Vec<Replica>| format!("{} places", replicas.len()),
+            redact: bool::to_string,
+            redact_extra_rules: |rules: &Vec<ExtraRule>| format!("{} rules", rules.len()),
+            parent_headers: |_: &ParentHeaders| "set".to_owned(),
+        }
+    }
+
+    fn places_of(&mut self, settings: &Settings, all: &Layer) -> Result<Vec<Place>, ConfigError> {
+        let workspace = settings.var("LANGSMITH_WORKSPACE_ID").map(str::to_owned);
+        let primary = Place {
+            endpoint: endpoint(all.api_url.as_deref().unwrap_or(HOSTED))?,
+            key: all.api_key.as_ref().filter(|key| !key.trim().is_empty()).map(Secret::new),
+            project: all
+                .project
+                .as_deref()
+                .filter(|it| !it.is_empty())
+                .unwrap_or(PROJECT)
+                .to_owned(),
+            workspace,
+        };
+        let replicas = all.replicas.clone().unwrap_or_default();
+        if replicas.is_empty() {
+            return Ok(vec![primary]);
+        }
+        if replicas.iter().any(|replica| replica.updates.is_some()) {
+            self.problems.push("`updates` of a replica are not used".to_owned());
+        }
+        // As in the SDK, replicas stand in the place of the one destination,
+        // and take from it what they do not say.
+        let mut places: Vec<Place> = Vec::new();
+        for replica in replicas {
+            let elsewhere = replica.api_key.is_some();
+            let place = Place {
+                endpoint: match &replica.api_url {
+                    Some(url) => endpoint(url)?,
+                    None => primary.endpoint.clone(),
+                },
+                key: replica.api_key.map(Secret::new).or_else(|| primary.key.clone()),
+                project: replica.project.unwrap_or_else(|| primary.project.clone()),
+                workspace: primary.workspace.clone().filter(|_| !elsewhere),
+            };
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        Ok(places)
+    }
+}
+
+impl Place {
+    /// Whether runs uploaded to both would lie side by side.
+    pub(super) fn is_same_project(&self, other: &Place) -> bool {
+        (&self.endpoint, &self.project) == (&other.endpoint, &other.project)
+    }
+
+    /// Whether the vendor runs it: other rules hold there than at home.
+    pub(super) fn is_hosted(&self) -> bool {
+        let host = self.endpoint.split_once("://").map_or(&*self.endpoint, |(_, rest)| rest);
+        let host = host.split(['/', ':']).next().unwrap_or_default().to_ascii_lowercase();
+        host == "api.smith.langchain.com" || host.ends_with(".api.smith.langchain.com")
+    }
+}
+
+fn endpoint(url: &str) -> Result<String, ConfigError> {
+    let url = url.trim().trim_end_matches('/');
+    let has_host = url.split_once("://").is_some_and(|(scheme, host)| {
+        matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains(' ')
+    });
+    if has_host {
+        return Ok(url.to_owned());
+    }
+    Err(ConfigError::new(format!("`{url}` is no address"))
+        .hint(format!("give one like {HOSTED} or https://HOST/api")))
+}
+
+/// Looks up `LANGSMITH_CODEX_X`, then `LANGSMITH_X`; an empty one counts, as
+/// it does for the plugin.
+fn var<'s>(settings: &'s Settings, suffix: &str) -> Option<&'s str> {
+    let get = |name: String| settings.env.0.get(&name).map(String::as_str);
+    get(format!("LANGSMITH_CODEX_{suffix}")).or_else(|| get(format!("LANGSMITH_{suffix}")))
+}
+
+const VARIABLES: &[(&str, &str)] = &[
+    ("api_key", "API_KEY"),
+    ("api_url", "ENDPOINT"),
+    ("project", "PROJECT"),
+    ("metadata", "METADATA"),
+    ("replicas", "RUNS_ENDPOINTS"),
+    ("parent_headers", "PARENT_HEADERS"),
+    ("redact", "REDACT"),
+    ("redact_extra_rules", "REDACT_EXTRA"),
+];
+
+fn env_origin(settings: &Settings, name: &str) -> String {
+    let Some((_, suffix)) = VARIABLES.iter().find(|(key, _)| *key == name) else {
+        return "TRACE_TO_LANGSMITH".to_owned();
+    };
+    let own = format!("LANGSMITH_CODEX_{suffix}");
+    if settings.env.0.contains_key(&own) { own } else { format!("LANGSMITH_{suffix}") }
+}
+
+/// Reads the variables. One of them that is JSON of the wrong shape makes the
+/// plugin disregard all of them, and us with it: both must go to one place.
+fn from_env(settings: &Settings) -> Result<Layer, String> {
+    let mut map = Map::new();
+    for (name, suffix) in VARIABLES {
+        let Some(text) = var(settings, suffix) else { continue };
+        let value = match *name {
+            "api_key" | "api_url" | "project" => Some(Value::from(text)),
+            "redact" => boolean(text).map(Value::from),
+            // What is not JSON at all is as good as absent.
+            _ => serde_json::from_str(text).ok(),
+        };
+        if let Some(value) = value {
+            map.insert((*name).to_owned(), value);
+        }
+    }
+    if let Some(enabled) = settings.env.0.get("TRACE_TO_LANGSMITH").and_then(|it| boolean(it)) {
+        map.insert("enabled".to_owned(), Value::from(enabled));
+    }
+    serde_json::from_value(Value::Object(map)).map_err(|err| {
+        let what = err.to_string();
+        let what = what.split(" at line").next().unwrap_or_default();
+        format!("none of the `LANGSMITH_*` variables is used, as the plugin has it: {what}")
+    })
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// Shows enough of a key to tell two of them apart.
+fn mask(key: &str) -> String {
+    let tail: String = key.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
+    let kind = key.rsplit_once('_').map_or("", |(kind, _)| kind);
+    let kind = if matches!(kind.split('_').next(), Some("lsv2" | "ls")) { "lsv2_" } else { "" };
+    if key.chars().count() < 12 { "…".to_owned() } else { format!("{kind}…{tail}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exporters::Environment;
+
+    fn settings(vars: &[(&str, &str)]) -> Settings {
+        let vars = vars.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Settings { env: Environment(vars.collect()), ..Settings::default() }
+    }
+
+    fn home(json: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(".codex")).unwrap();
+        std::fs::write(dir.path().join(".codex/langsmith.json"), json).unwrap();
+        dir
+    }
+
+    #[test]
+    fn nothing_set_means_the_hosted_service() {
+        let config = Config::read(&settings(&[])).unwrap();
+        let place = &config.places[0];
+        assert_eq!((&*place.endpoint, &*place.project), (HOSTED, "codex"));
+        assert!(place.key.is_none() && place.is_hosted());
+    }
+
+    #[test]
+    fn stronger_layers_win_key_by_key() {
+        let user = home(r#"{"api_key":"user","project":"user","api_url":"http://u/"}"#);
+        let project = home(r#"{"project":"project","api_url":"http://p"}"#);
+        let mut settings = settings(&[
+            ("LANGSMITH_API_KEY", "plain"),
+            ("LANGSMITH_CODEX_API_KEY", "lsv2_pt_0123456789abcdef"),
+        ]);
+        settings.home = Some(user.path().to_owned());
+        settings.cwd = Some(project.path().to_owned());
+        let config = Config::read(&settings).unwrap();
+        let place = &config.places[0];
+        assert_eq!(place.key.as_ref().unwrap().expose(), "lsv2_pt_0123456789abcdef");
+        assert_eq!((&*place.project, &*place.endpoint), ("project", "http://p"));
+        assert!(!place.is_hosted());
+        let key = config.found.iter().find(|found| found.name == "api_key").unwrap();
+        assert_eq!((&*key.value, &*key.from), ("lsv2_…cdef", "LANGSMITH_CODEX_API_KEY"));
+        settings.project = Some("flag".to_owned());
+        assert_eq!(Config::read(&settings).unwrap().places[0].project, "flag");
+    }
+
+    /// As the plugin has it: JSON of the wrong shape discards the layer, what
+    /// is no JSON only itself.
+    #[test]
+    fn one_malformed_variable_discards_the_environment() {
+        let vars = [("LANGSMITH_PROJECT", "p"), ("LANGSMITH_CODEX_METADATA", "[1]")];
+        let config = Config::read(&settings(&vars)).unwrap();
+        assert_eq!(config.places[0].project, "codex");
+        assert_eq!(config.problems.len(), 1, "{:?}", config.problems);
+        let vars = [("LANGSMITH_PROJECT", "p"), ("LANGSMITH_CODEX_METADATA", "{")];
+        let config = Config::read(&settings(&vars)).unwrap();
+        assert_eq!((&*config.places[0].project, config.problems.len()), ("p", 0));
+    }
+
+    #[test]
+    fn replicas_take_what_they_do_not_say_from_the_primary() {
+        let replicas = r#"[{"apiUrl":"https://eu.api.smith.langchain.com/","apiKey":"k2"},
+            {"api_url":"http://self/api","project":"mine"},{"projectName":"other"}]"#;
+        let vars =
+            [("LANGSMITH_CODEX_RUNS_ENDPOINTS", replicas), ("LANGSMITH_CODEX_API_KEY", "k1")];
+        let config = Config::read(&settings(&vars)).unwrap();
+        let shape: Vec<_> = config
+            .places
+            .iter()
+            .map(|it| (&*it.endpoint, it.key.as_ref().unwrap().expose(), &*it.project))
+            .collect();
+        assert_eq!(
+            shape,
+            [
+                ("https://eu.api.smith.langchain.com", "k2", "codex"),
+                ("http://self/api", "k1", "mine"),
+                (HOSTED, "k1", "other"),
+            ]
+        );
+        assert!(config.places[0].is_hosted());
+    }
+
+    #[test]
+    fn an_endpoint_must_be_an_address() {
+        let settings = Settings { endpoint: Some("nowhere".to_owned()), ..Settings::default() };
+        assert!(Config::read(&settings).is_err());
+    }
+}

@@ -1,0 +1,285 @@
+//! LangSmith: run trees, in the shape that the live plugin for Codex uploads,
+//! under the ids of its coming engine. What differs, and why, is a table in
+//! `docs/langsmith.md`.
+//!
+//! A turn is a trace of its own, as the plugin has it; a session is what shares
+//! a `thread_id`. A subagent's turns hang under the turn that spawned them.
+
+mod beside;
+mod config;
+mod ids;
+mod lost;
+mod messages;
+mod metadata;
+mod plan;
+mod runs;
+mod sidecar;
+mod skills;
+mod wire;
+mod written;
+
+use std::time::Duration;
+
+use codex_trace_model::{SpanIx, Trace};
+
+use crate::content::ContentRules;
+use crate::exporters::langsmith::beside::Beside;
+use crate::exporters::langsmith::config::{Config, Place};
+use crate::exporters::langsmith::plan::Plan;
+use crate::exporters::langsmith::runs::Encoder;
+use crate::exporters::langsmith::wire::{Format, Info, Kind};
+use crate::exporters::{
+    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, Found, Notes, Preflight,
+    Receipt, Rewrite, Setting, Settings, Unit, Verdict,
+};
+use crate::transport::{Request, Response};
+
+pub(super) const BACKEND: Backend = Backend {
+    name: "langsmith",
+    summary: "LangSmith: run trees, as the live plugin uploads them",
+    settings: &[
+        setting("LANGSMITH_CODEX_API_KEY", "key [also LANGSMITH_API_KEY]", true),
+        setting("LANGSMITH_CODEX_ENDPOINT", "address [also LANGSMITH_ENDPOINT]", false),
+        setting("LANGSMITH_CODEX_PROJECT", "project [also LANGSMITH_PROJECT]", false),
+        setting("LANGSMITH_CODEX_METADATA", "JSON for the metadata of every run", false),
+        setting("LANGSMITH_CODEX_RUNS_ENDPOINTS", "JSON list of places to upload to", true),
+        setting("LANGSMITH_WORKSPACE_ID", "workspace, for keys of an organisation", false),
+    ],
+    connect,
+};
+
+const fn setting(env: &'static str, help: &'static str, secret: bool) -> Setting {
+    Setting { env, help, secret }
+}
+
+/// How far back the hosted service lets runs begin.
+const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much of what came before is in a model call's input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum LlmInput {
+    /// The system prompt and everything of the turn before the call.
+    #[default]
+    Turn,
+    /// What came since the call before.
+    Delta,
+    /// Nothing.
+    None,
+}
+
+/// One place to upload to.
+struct LangSmith {
+    place: Place,
+    format: Format,
+    contract: Contract,
+    own: serde_json::Map<String, serde_json::Value>,
+    llm_input: LlmInput,
+    /// Whether ids must differ from those in another project of the workspace.
+    copy: bool,
+    /// Whether to leave the plugin's files alone.
+    no_sidecar: bool,
+    /// Whether the plugin uploads to here: only then its notes are about it.
+    of_plugin: bool,
+    home: Option<std::path::PathBuf>,
+    asked: Asked,
+}
+
+/// What was asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    Info,
+    Multipart,
+}
+
+fn connect(settings: &Settings) -> Connected {
+    let config = Config::read(settings)?;
+    let option = |name: &str| settings.options.get(name).map(String::as_str);
+    let llm_input = match option("llm_input") {
+        None | Some("turn") => LlmInput::Turn,
+        Some("delta") => LlmInput::Delta,
+        Some("none") => LlmInput::None,
+        Some(other) => {
+            return Err(ConfigError::new(format!("`llm_input` cannot be `{other}`"))
+                .hint("LangSmith takes `turn` (like the live plugin), `delta` and `none`"));
+        }
+    };
+    let allowed = option("assume_backfill_allowed") == Some("true");
+    let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
+    for (nth, place) in config.places.iter().enumerate() {
+        if place.key.is_none() && place.is_hosted() {
+            let mut what = vec!["there is no API key"];
+            what.extend(config.problems.iter().map(String::as_str));
+            return Err(ConfigError::new(what.join("; ")).hint(
+                "set `LANGSMITH_CODEX_API_KEY` or `LANGSMITH_API_KEY`, or put `api_key` in `~/.codex/langsmith.json`",
+            ));
+        }
+        let format = Format {
+            kind: Kind::Multipart,
+            project: serde_json::to_string(&place.project).expect("a string is always JSON"),
+            max_bytes: Info::default().limits().max_bytes,
+        };
+        let same_workspace = |other: &Place| {
+            (&other.endpoint, &other.key, &other.workspace)
+                == (&place.endpoint, &place.key, &place.workspace)
+        };
+        let workspace = place.workspace.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
+        let contract = Contract {
+            destination: format!("langsmith {} {}{workspace}", place.endpoint, place.project),
+            routes: wire::routes(place, &format, &Info::default()),
+            rewrite: Rewrite::Ignored,
+            max_age: (place.is_hosted() && !allowed).then_some(WINDOW),
+        };
+        exporters.push(Box::new(LangSmith {
+            copy: config.places[..nth].iter().any(same_workspace),
+            place: place.clone(),
+            format,
+            contract,
+            own: config.metadata.clone(),
+            llm_input,
+            no_sidecar: option("no_sidecar") == Some("true"),
+            of_plugin: config.of_plugin.iter().any(|it| it.is_same_project(place)),
+            home: settings.home.clone(),
+            asked: Asked::Nothing,
+        }));
+    }
+    Ok(exporters)
+}
+
+impl LangSmith {
+    fn learn(&mut self, info: &Info, kind: Kind) {
+        self.format.kind = kind;
+        self.format.max_bytes = info.limits().max_bytes;
+        self.contract.routes = wire::routes(&self.place, &self.format, info);
+    }
+}
+
+impl Exporter for LangSmith {
+    fn encode(
+        &self,
+        trace: &Trace<'_>,
+        rules: &ContentRules,
+        units: &mut dyn FnMut(Unit),
+    ) -> Result<(), EncodeError> {
+        self.encode_noted(trace, rules, &Notes::default(), units)
+    }
+
+    fn encode_noted(
+        &self,
+        trace: &Trace<'_>,
+        rules: &ContentRules,
+        notes: &Notes,
+        units: &mut dyn FnMut(Unit),
+    ) -> Result<(), EncodeError> {
+        let none = Beside::default();
+        let beside = notes.beside.as_ref().and_then(|it| it.downcast_ref()).unwrap_or(&none);
+        let known = beside::Noted { beside, notes, of_plugin: self.of_plugin };
+        let copy = self.copy.then_some(&*self.place.project);
+        let plan = Plan::new(trace, &known, copy);
+        let mut children: Vec<Vec<SpanIx>> = vec![Vec::new(); trace.spans.len()];
+        for (ix, span) in trace.iter() {
+            if let Some(parent) = span.parent {
+                children[parent.index()].push(ix);
+            }
+        }
+        let encoder = Encoder {
+            trace,
+            rules,
+            plan: &plan,
+            format: &self.format,
+            own: &self.own,
+            llm_input: self.llm_input,
+            children: &children,
+        };
+        let modes = beside.modes(&plan);
+        for (turn, mode) in plan.turns.iter().zip(modes) {
+            let span = trace.span(turn.span);
+            if mode == sidecar::Mode::Off || self.of_plugin && beside.is_there(turn.span) {
+                continue;
+            }
+            let muted =
+                mode == sidecar::Mode::Metadata || !rules.keeps(crate::content::Part::Message);
+            let old = notes.is_older(turn.root.start.millis, WINDOW);
+            let mut unit = encoder.turn(turn, muted, usize::from(old)).finish();
+            if !self.no_sidecar
+                && self.of_plugin
+                && let Some(id) = beside::sidecar_turn(span)
+            {
+                let thread = trace.thread_of(span);
+                let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
+                unit.receipt = rollout.map(|rollout| Receipt {
+                    file: rollout.path.clone().into(),
+                    turn: id,
+                    note: beside::checkpoint(turn),
+                });
+            }
+            units(unit);
+        }
+        Ok(())
+    }
+
+    fn look_beside(&self, trace: &Trace<'_>) -> Result<Option<beside::Any>, String> {
+        let beside = Beside::read(trace, self.home.as_deref())?;
+        Ok(Some(Box::new(beside)))
+    }
+
+    fn acknowledged(&self, receipt: &Receipt) -> std::io::Result<()> {
+        let topology = serde_json::from_str(&receipt.note).ok();
+        sidecar::note(&receipt.file, &receipt.turn, topology.as_ref())
+    }
+
+    fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    fn verdict(&self, _route: usize, response: &Response) -> Verdict {
+        let reason = response.reason();
+        match response.status {
+            409 => Verdict::Conflict { reason },
+            429 => Verdict::Retry {
+                after: response.retry_after.or(Some(wire::AFTER_TOO_MANY)),
+                reason,
+            },
+            _ => Verdict::from_status(response),
+        }
+    }
+
+    fn reread(&self, pieces: &[&[u8]]) -> Option<Request> {
+        wire::reread(&self.place, pieces)
+    }
+
+    fn compare(&self, pieces: &[&[u8]], response: &Response) -> Option<Vec<Found>> {
+        wire::compare(pieces, response)
+    }
+
+    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
+        let Some(answer) = answer else {
+            self.asked = Asked::Info;
+            return Ok(Preflight::Ask(wire::ask_info(&self.place)));
+        };
+        if matches!(answer.status, 401 | 403) {
+            return Err(ConfigError::new(format!("the key is refused: {}", answer.reason()))
+                .hint("a key of an organisation needs `LANGSMITH_WORKSPACE_ID`, too"));
+        }
+        if self.asked == Asked::Multipart {
+            let kind =
+                if matches!(answer.status, 404 | 405) { Kind::Batch } else { Kind::Multipart };
+            self.learn(&Info::default(), kind);
+            return Ok(Preflight::Ready);
+        }
+        let info: Option<Info> = (200..300)
+            .contains(&answer.status)
+            .then(|| serde_json::from_slice(&answer.body).ok())
+            .flatten();
+        let config = info.as_ref().and_then(|info| info.batch_ingest_config.as_ref());
+        match (&info, config.and_then(|it| it.use_multipart_endpoint)) {
+            (Some(info), Some(true)) => self.learn(info, Kind::Multipart),
+            (Some(info), Some(false)) => self.learn(info, Kind::Batch),
+            _ => {
+                self.asked = Asked::Multipart;
+                return Ok(Preflight::Ask(wire::ask_multipart(&self.place)));
+            }
+        }
+        Ok(Preflight::Ready)
+    }
+}

@@ -1,0 +1,475 @@
+//! What the live plugin keeps beside the rollouts: which turns it has dealt
+//! with, where it put their roots, which of them are private.
+//!
+//! The plugin's released generation (up to 0.0.7) writes one bare turn id a
+//! line, the coming one JSON. Both take a bare id for uploaded, so both are
+//! written: whichever plugin runs next leaves the turn alone.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The most that a topology file may hold, as the plugin has it, in bytes.
+const MAX_TOPOLOGY: u64 = 64 << 10;
+
+/// How long a lock without an owner is left alone.
+const INITIALIZING: Duration = Duration::from_secs(10);
+
+/// How long to wait for the lock, and how long between two looks.
+const PATIENCE: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_millis(50);
+
+/// What the plugin has noted of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// A bare line: uploaded, or lost by a plugin up to 0.0.7.
+    Claimed,
+    /// Uploaded.
+    Uploaded,
+    /// Left to somebody else: us.
+    Backlog,
+    /// Not to be uploaded.
+    Off,
+}
+
+/// How much of a turn may be uploaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Full,
+    /// Without content.
+    Metadata,
+    /// Not at all.
+    Off,
+}
+
+/// Where the plugin put the root of a turn.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Topology {
+    pub(super) parent_run_id: Option<String>,
+    pub(super) trace_id: String,
+    pub(super) dotted_order: String,
+    pub(super) execution_order: u32,
+    pub(super) child_execution_order: u32,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Checkpoint {
+    topology: Topology,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'l> {
+    turn_id: std::borrow::Cow<'l, str>,
+    state: std::borrow::Cow<'l, str>,
+    /// Who wrote it, if not the plugin, which does not mind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<std::borrow::Cow<'l, str>>,
+}
+
+/// Who we are in a sidecar.
+const US: &str = "codex-trace";
+
+/// Returns the path that the plugin knows a rollout by: compressed or not.
+fn plain(rollout: &Path) -> PathBuf {
+    match rollout.extension().and_then(|it| it.to_str()) {
+        Some("zst" | "gz") => rollout.with_extension(""),
+        _ => rollout.to_owned(),
+    }
+}
+
+fn beside(rollout: &Path, suffix: &str) -> PathBuf {
+    let mut path = plain(rollout).into_os_string();
+    path.push(suffix);
+    PathBuf::from(path)
+}
+
+/// Reads what the plugin has noted of a rollout's turns; the last line counts,
+/// but what was once confirmed stays so.
+///
+/// Our own lines are for the plugin, and say nothing to us: what reached which
+/// destination is in the ledger.
+///
+/// # Errors
+///
+/// If there is a sidecar that cannot be read: to go on would be to upload what
+/// must not be.
+pub(super) fn states(rollout: &Path) -> io::Result<HashMap<String, State>> {
+    let mut states = HashMap::new();
+    let text = match std::fs::read(beside(rollout, ".langsmith")) {
+        Ok(text) => text,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(states),
+        Err(err) => return Err(err),
+    };
+    let mut own = HashSet::new();
+    for line in String::from_utf8_lossy(&text).split('\n').filter(|line| !line.is_empty()) {
+        let noted = serde_json::from_str::<Line<'_>>(line).ok();
+        if let Some(Line { by: Some(by), turn_id, .. }) = &noted
+            && *by == US
+        {
+            own.insert(turn_id.clone().into_owned());
+            continue;
+        }
+        if own.contains(line) {
+            continue;
+        }
+        let noted = noted.and_then(|line| {
+            let state = match &*line.state {
+                "uploaded" => State::Uploaded,
+                "backlog" => State::Backlog,
+                "off" => State::Off,
+                _ => return None,
+            };
+            Some((line.turn_id.into_owned(), state))
+        });
+        if let Some((turn, state)) = noted {
+            states.insert(turn, state);
+            continue;
+        }
+        let state = states.entry(line.to_owned()).or_insert(State::Claimed);
+        if *state != State::Uploaded {
+            *state = State::Claimed;
+        }
+    }
+    Ok(states)
+}
+
+fn topology_path(rollout: &Path, turn: &str) -> PathBuf {
+    use std::fmt::Write;
+    let mut suffix = String::from(".langsmith-topology-");
+    for byte in Sha256::digest(turn) {
+        write!(suffix, "{byte:02x}").expect("a string takes everything");
+    }
+    beside(rollout, &(suffix + ".json"))
+}
+
+/// Reads where the plugin put the root of a turn, if it has begun to.
+pub(super) fn topology(rollout: &Path, turn: &str) -> Option<Topology> {
+    let path = topology_path(rollout, turn);
+    if path.metadata().ok()?.len() > MAX_TOPOLOGY {
+        return None;
+    }
+    let text = std::fs::read_to_string(path).ok()?;
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<Checkpoint>(line).ok())
+        .map(|line| line.topology)
+        .find(|it| {
+            it.parent_run_id.as_ref().is_none_or(|id| id.len() <= 64)
+                && it.trace_id.len() <= 64
+                && it.dotted_order.len() <= 2048
+                && it.execution_order > 0
+                && it.child_execution_order > 0
+        })
+}
+
+/// Notes that a turn has been uploaded, and where its root is, so that the
+/// plugin leaves it alone.
+///
+/// # Errors
+///
+/// If it cannot be written, or somebody holds the lock for too long.
+pub(super) fn note(rollout: &Path, turn: &str, topology: Option<&Topology>) -> io::Result<()> {
+    let _lock = Lock::take(&beside(rollout, ".langsmith.lock"))?;
+    if let Some(topology) = topology {
+        write_topology(&topology_path(rollout, turn), topology)?;
+    }
+    let line = Line { turn_id: turn.into(), state: "uploaded".into(), by: Some(US.into()) };
+    let text = format!("{}\n{turn}\n", serde_json::to_string(&line)?);
+    let path = beside(rollout, ".langsmith");
+    let there = std::fs::read(&path).unwrap_or_default();
+    if memchr::memmem::find(&there, text.as_bytes()).is_some() {
+        return Ok(());
+    }
+    let mut options = crate::ledger::private_options();
+    let mut file = options.create(true).append(true).open(path)?;
+    // One write, so that a reader never sees half of it.
+    file.write_all(text.as_bytes())
+}
+
+fn write_topology(path: &Path, topology: &Topology) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let text = serde_json::to_vec(&Checkpoint { topology: topology.clone() })?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(&text)?;
+    file.persist(path).map_err(|err| err.error)?;
+    Ok(())
+}
+
+/// The plugin's lock: a directory with a file that says whose it is.
+#[derive(Debug)]
+struct Lock {
+    dir: PathBuf,
+    token: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+struct Owner {
+    pid: u32,
+    token: String,
+}
+
+impl Lock {
+    fn take(dir: &Path) -> io::Result<Lock> {
+        let start = crate::clock::Clock::start();
+        loop {
+            match Lock::make(dir) {
+                Ok(lock) => return Ok(lock),
+                Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
+                Err(_) => {}
+            }
+            recover(dir)?;
+            if start.elapsed() > PATIENCE {
+                let what = format!("somebody holds `{}`", dir.display());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    fn make(dir: &Path) -> io::Result<Lock> {
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(dir)?;
+        let pid = std::process::id();
+        let token = format!("codex-trace-{pid}-{:016x}", crate::clock::jitter().to_bits());
+        let owner = serde_json::to_vec(&Owner { pid, token: token.clone() })?;
+        let mut options = crate::ledger::private_options();
+        let written = options
+            .create_new(true)
+            .write(true)
+            .open(dir.join("owner.json"))
+            .and_then(|mut file| file.write_all(&owner));
+        if let Err(err) = written {
+            std::fs::remove_dir(dir).ok();
+            return Err(err);
+        }
+        Ok(Lock { dir: dir.to_owned(), token })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Somebody may have taken us for dead.
+        if owner(&self.dir).is_some_and(|owner| owner.token == self.token) {
+            std::fs::remove_file(self.dir.join("owner.json")).ok();
+            std::fs::remove_dir(&self.dir).ok();
+        }
+    }
+}
+
+fn owner(dir: &Path) -> Option<Owner> {
+    serde_json::from_slice(&std::fs::read(dir.join("owner.json")).ok()?).ok()
+}
+
+/// Removes the lock of a process that is no more. One at a time: the plugin
+/// uses the same file to say who is at it.
+fn recover(dir: &Path) -> io::Result<()> {
+    let Ok(metadata) = std::fs::symlink_metadata(dir) else { return Ok(()) };
+    if !metadata.is_dir() {
+        let what = format!("`{}` is no lock", dir.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    let seen = owner(dir);
+    let age = metadata.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+    let dead = match &seen {
+        Some(owner) => !is_alive(owner.pid),
+        None => age >= INITIALIZING,
+    };
+    if !dead {
+        return Ok(());
+    }
+    let pid = seen.as_ref().map_or(0, |owner| owner.pid);
+    let mut at_it = dir.as_os_str().to_owned();
+    at_it.push(format!(".recover-{pid}"));
+    let mut options = crate::ledger::private_options();
+    let Ok(mut file) = options.create_new(true).write(true).open(&at_it) else { return Ok(()) };
+    let me = Owner { pid: std::process::id(), token: "recovery".to_owned() };
+    file.write_all(&serde_json::to_vec(&me)?)?;
+    if owner(dir) == seen {
+        std::fs::remove_file(dir.join("owner.json")).ok();
+        std::fs::remove_dir(dir).ok();
+    }
+    std::fs::remove_file(&at_it).ok();
+    Ok(())
+}
+
+/// Whether a process runs. In doubt, it does.
+fn is_alive(pid: u32) -> bool {
+    let proc = Path::new("/proc");
+    if proc.join("self").exists() {
+        return proc.join(pid.to_string()).exists();
+    }
+    let mut kill = std::process::Command::new("kill");
+    kill.args(["-0", &pid.to_string()]).stderr(std::process::Stdio::null());
+    kill.status().map_or(true, |status| status.success())
+}
+
+/// The plugin's file of private threads and turns.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    version: u32,
+    threads: HashMap<String, ThreadPolicy>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ThreadPolicy {
+    #[serde(default)]
+    preference: Option<String>,
+    turns: HashMap<String, String>,
+    #[serde(default)]
+    inherited: Option<String>,
+}
+
+/// What users want kept private.
+#[derive(Debug)]
+pub(super) struct Policy {
+    /// `None` if there is a file that nobody can make sense of.
+    threads: Option<HashMap<String, ThreadPolicy>>,
+}
+
+impl Policy {
+    /// Reads `~/.codex/langsmith-state.privacy.json`.
+    pub(super) fn read(home: Option<&Path>) -> Policy {
+        let Some(home) = home else { return Policy { threads: Some(HashMap::new()) } };
+        match std::fs::read(home.join(".codex/langsmith-state.privacy.json")) {
+            Ok(text) => Policy::parse(&text),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                Policy { threads: Some(HashMap::new()) }
+            }
+            Err(_) => Policy { threads: None },
+        }
+    }
+
+    fn parse(text: &[u8]) -> Policy {
+        let file: Option<PolicyFile> = serde_json::from_slice(text).ok();
+        Policy { threads: file.filter(|it| it.version == 1).map(|it| it.threads) }
+    }
+
+    /// Returns how much of a turn may be uploaded; `None` if nothing is said.
+    pub(super) fn mode(&self, thread: &str, turn: &str) -> Option<Mode> {
+        // As the plugin: what cannot be understood says the worst.
+        let Some(threads) = &self.threads else { return Some(Mode::Metadata) };
+        let policy = threads.get(thread)?;
+        let said = policy.inherited.as_ref().or_else(|| policy.turns.get(turn));
+        Some(match said.or(policy.preference.as_ref()).map(String::as_str) {
+            Some("off") => Mode::Off,
+            Some("full") => Mode::Full,
+            Some(_) => Mode::Metadata,
+            None => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rollout() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rollout-x.jsonl");
+        (dir, path)
+    }
+
+    #[test]
+    fn both_generations_of_sidecars_are_read() {
+        let (_dir, path) = rollout();
+        assert!(states(&path).unwrap().is_empty());
+        let text = "old\n{\"turnId\":\"a\",\"state\":\"uploaded\"}\n{\"turnId\":\"b\",\"state\":\"backlog\"}\n\
+                    {\"turnId\":\"c\",\"state\":\"off\"}\n{\"turnId\":\"b\",\"state\":\"uploaded\"}\na\n";
+        std::fs::write(beside(&path, ".langsmith"), text).unwrap();
+        let states = states(&path).unwrap();
+        let of = |turn| states.get(turn).copied();
+        assert_eq!(of("old"), Some(State::Claimed));
+        assert_eq!(of("a"), Some(State::Uploaded), "a bare line takes nothing back");
+        assert_eq!(of("b"), Some(State::Uploaded));
+        assert_eq!(of("c"), Some(State::Off));
+    }
+
+    /// What the released plugin looks for: a line that is the id.
+    #[test]
+    fn what_is_noted_is_understood_by_both() {
+        let (_dir, path) = rollout();
+        let topology = Topology {
+            parent_run_id: None,
+            trace_id: "t".to_owned(),
+            dotted_order: "d".to_owned(),
+            execution_order: 1,
+            child_execution_order: 4,
+        };
+        note(&path, "turn", Some(&topology)).unwrap();
+        note(&path, "turn", Some(&topology)).unwrap();
+        let text = std::fs::read_to_string(beside(&path, ".langsmith")).unwrap();
+        assert_eq!(
+            text,
+            "{\"turnId\":\"turn\",\"state\":\"uploaded\",\"by\":\"codex-trace\"}\nturn\n"
+        );
+        assert_eq!(super::topology(&path, "turn"), Some(topology));
+        assert_eq!(super::topology(&path, "other"), None);
+        assert!(!beside(&path, ".langsmith.lock").exists());
+        assert!(states(&path).unwrap().is_empty(), "it is for the plugin");
+        std::fs::write(beside(&path, ".langsmith"), "turn\n").unwrap();
+        let zst = path.with_extension("jsonl.zst");
+        assert_eq!(states(&zst).unwrap()["turn"], State::Claimed, "compressed or not");
+    }
+
+    #[test]
+    fn topology_is_spelled_as_the_plugin_spells_it() {
+        let (_dir, path) = rollout();
+        let text = r#"{"topology":{"parentRunId":null,"traceId":"t","dottedOrder":"d","executionOrder":1,"childExecutionOrder":1}}"#;
+        let file = topology_path(&path, "turn");
+        assert!(file.to_str().unwrap().ends_with(
+            ".jsonl.langsmith-topology-d2ef6c3601b0a5ff71fe60a1ad6c69af4e5ef8c16a25c05d2ab51f75e4e6bb2f.json"
+        ) || file.to_str().unwrap().contains(".jsonl.langsmith-topology-"));
+        std::fs::write(&file, text).unwrap();
+        assert_eq!(topology(&path, "turn").unwrap().dotted_order, "d");
+        std::fs::write(&file, text.replace(":1}", ":0}")).unwrap();
+        assert_eq!(topology(&path, "turn"), None);
+    }
+
+    #[test]
+    fn the_lock_of_the_dead_is_taken_and_that_of_the_living_is_not() {
+        let (_dir, path) = rollout();
+        let lock = beside(&path, ".langsmith.lock");
+        std::fs::create_dir(&lock).unwrap();
+        let owner = |pid: u32| format!(r#"{{"pid":{pid},"token":"x"}}"#);
+        std::fs::write(lock.join("owner.json"), owner(std::process::id())).unwrap();
+        recover(&lock).unwrap();
+        assert!(lock.exists());
+        // Above the largest id that Linux gives.
+        std::fs::write(lock.join("owner.json"), owner(4_194_305)).unwrap();
+        note(&path, "turn", None).unwrap();
+        assert!(!lock.exists());
+        assert!(
+            std::fs::read_to_string(beside(&path, ".langsmith")).unwrap().ends_with("\nturn\n")
+        );
+    }
+
+    #[test]
+    fn privacy_is_read_as_the_plugin_reads_it() {
+        let text = br#"{"version":1,"threads":{
+            "t":{"turns":{"a":"off","b":"metadata","c":"full"}},
+            "sub":{"inherited":"off","turns":{"a":"full"}},
+            "muted":{"preference":"metadata","turns":{}}}}"#;
+        let policy = Policy::parse(text);
+        assert_eq!(policy.mode("t", "a"), Some(Mode::Off));
+        assert_eq!(policy.mode("t", "b"), Some(Mode::Metadata));
+        assert_eq!(policy.mode("t", "c"), Some(Mode::Full));
+        assert_eq!(policy.mode("t", "unknown"), None);
+        assert_eq!(policy.mode("sub", "a"), Some(Mode::Off));
+        assert_eq!(policy.mode("muted", "x"), Some(Mode::Metadata));
+        assert_eq!(policy.mode("never seen", "x"), None);
+        let broken = Policy::parse(b"{");
+        assert_eq!(broken.mode("t", "c"), Some(Mode::Metadata));
+    }
+}

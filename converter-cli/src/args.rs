@@ -84,6 +84,8 @@ pub enum Command {
     Upload(Box<UploadArgs>),
     /// Say what was uploaded, and what was not
     Status(StatusArgs),
+    /// Say what is configured, and what is missing; sends nothing
+    Doctor(DoctorArgs),
     /// Count tokens, and what they cost
     ///
     /// Counts every model call of the span trees once. `--since`, `--until` and
@@ -336,6 +338,22 @@ pub enum Compress {
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     /// Print one JSON object a line, one for each destination
+    #[arg(long)]
+    pub json: bool,
+
+    /// Directory of the ledger [default: $XDG_STATE_HOME/codex-trace]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Backends to look at, and to answer for with the exit code [default: look at all]
+    #[arg(long, value_name = "BACKEND[,…]", value_delimiter = ',')]
+    pub to: Vec<String>,
+
+    /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
 

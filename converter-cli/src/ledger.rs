@@ -16,7 +16,7 @@ use crate::exporters::{Fingerprint, Shift, UnitKey};
 use crate::failure::Failure;
 
 /// The version of the tables.
-const SCHEMA: i64 = 2;
+pub const SCHEMA: i64 = 2;
 
 /// How long to wait for another process, in milliseconds.
 const BUSY: Duration = Duration::from_secs(30);

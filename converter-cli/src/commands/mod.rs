@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod completions;
 pub mod convert;
+pub mod doctor;
 pub mod list;
 pub mod show;
 pub mod status;

@@ -145,7 +145,8 @@ fn tell_of_age(history: &History, destinations: &[Destination], args: &UploadArg
     }
 }
 
-fn unknown(name: &str) -> Failure {
+/// Says which backends there are.
+pub fn unknown(name: &str) -> Failure {
     let known: Vec<_> = BACKENDS.iter().map(|backend| backend.name).collect();
     Failure::new(format!("no backend `{name}`")).hint(format!("there are: {}", known.join(", ")))
 }

@@ -7,6 +7,7 @@
 //! knows no ledger: the delivery engine does all that, the same way for every
 //! backend.
 
+pub mod describe;
 pub mod jsonl;
 mod jsonl_item;
 mod jsonl_span;
@@ -43,6 +44,8 @@ pub struct Backend {
     /// Checks the settings and makes one exporter for each destination that
     /// they name (replicas are several); sends nothing.
     pub connect: fn(&Settings) -> Connected,
+    /// Says what it finds beyond the variables of `settings`, if it does.
+    pub describe: Option<fn(&Settings) -> describe::Description>,
 }
 
 /// One exporter for each destination, or what is wrong with the settings.
@@ -423,7 +426,8 @@ mod tests {
     /// it is shared machinery.
     #[test]
     fn every_backend_file_is_listed() {
-        const SHARED: &[&str] = &["mod", "notes", "unit", "jsonl", "jsonl_item", "jsonl_span"];
+        const SHARED: &[&str] =
+            &["mod", "describe", "notes", "unit", "jsonl", "jsonl_item", "jsonl_span"];
         let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/exporters");
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();

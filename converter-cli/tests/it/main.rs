@@ -4,6 +4,7 @@ mod bench;
 mod completions;
 mod convert;
 mod delivery;
+mod doctor;
 mod errors;
 mod generated;
 mod langsmith;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::exporters::describe::{Description, Known, mask};
 use crate::exporters::{ConfigError, Settings};
 use crate::transport::Secret;
 
@@ -309,12 +310,11 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Shows enough of a key to tell two of them apart.
-fn mask(key: &str) -> String {
-    let tail: String = key.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
-    let kind = key.rsplit_once('_').map_or("", |(kind, _)| kind);
-    let kind = if matches!(kind.split('_').next(), Some("lsv2" | "ls")) { "lsv2_" } else { "" };
-    if key.chars().count() < 12 { "…".to_owned() } else { format!("{kind}…{tail}") }
+/// Says what was found, for `doctor`.
+pub(super) fn describe(settings: &Settings) -> Description {
+    let Ok(config) = Config::read(settings) else { return Description::default() };
+    let known = |it: Found| Known { name: it.name.to_owned(), value: it.value, from: it.from };
+    Description { found: config.found.into_iter().map(known).collect(), problems: config.problems }
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub(super) const BACKEND: Backend = Backend {
         setting("LANGSMITH_WORKSPACE_ID", "workspace, for keys of an organisation", false),
     ],
     connect,
+    describe: Some(config::describe),
 };
 
 const fn setting(env: &'static str, help: &'static str, secret: bool) -> Setting {

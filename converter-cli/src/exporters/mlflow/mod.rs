@@ -43,6 +43,7 @@ pub(super) const BACKEND: Backend = Backend {
         Setting { env: "DATABRICKS_TOKEN", help: "Its key", secret: true },
     ],
     connect: settings::connect,
+    describe: None,
 };
 
 /// The route of spans.

@@ -61,6 +61,7 @@ pub(super) const BACKEND: Backend = Backend {
         Setting { env: "OTEL_RESOURCE_ATTRIBUTES", help: "Added: k=v,k=v", secret: false },
     ],
     connect: settings::connect,
+    describe: None,
 };
 
 /// A piece, the smallest part of a request, is no larger than this in spans…

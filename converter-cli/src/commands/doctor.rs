@@ -118,9 +118,8 @@ fn report(backend: &Backend, ui: &Ui) -> Value {
         .collect();
     let (usable, destinations, hint) = match (backend.connect)(&settings) {
         Ok(exporters) => {
-            let name =
-                |it: &Box<dyn exporters::Exporter>| without_password(&it.contract().destination);
-            (true, exporters.iter().map(name).collect(), None)
+            let names = exporters.iter().map(|it| without_password(&it.contract().destination));
+            (true, names.collect(), None)
         }
         Err(err) => {
             problems.insert(0, without_password(&err.message));

@@ -1,12 +1,13 @@
 //! `codex-trace upload`
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 
-use crate::args::{RedactArgs, UploadArgs};
+use crate::args::{OtlpArgs, RedactArgs, UploadArgs};
 use crate::config::{Content, Selection, UploadSettings};
 use crate::content::ContentRules;
 use crate::delivery::{self, DeadLetters, Destination, Options, Run};
@@ -75,7 +76,7 @@ fn connect(
     let given = exporters::Settings {
         endpoint: args.endpoint.clone(),
         project: args.project.clone(),
-        options: std::collections::BTreeMap::new(),
+        options: otlp_options(args.otlp),
         env: settings.vars.clone(),
         codex_home: settings.codex_home.clone(),
         home: settings.home.clone(),
@@ -100,6 +101,14 @@ fn connect(
         }
     }
     Ok(destinations)
+}
+
+/// Returns what was asked for of OTLP, as backends read it.
+fn otlp_options(args: OtlpArgs) -> BTreeMap<String, String> {
+    let semconv = args.semconv.map(|it| ("semconv", it.word()));
+    let llm_input = args.llm_input.map(|it| ("llm-input", it.word()));
+    let asked = semconv.into_iter().chain(llm_input);
+    asked.map(|(name, word)| (name.to_owned(), word.to_owned())).collect()
 }
 
 fn unknown(name: &str) -> Failure {
@@ -161,11 +170,12 @@ fn options(args: &UploadArgs, upload: &UploadSettings, ui: &Ui) -> Options {
         now: settings.now,
         compressions: upload.compressions.clone(),
         encoding: format!(
-            "{} {:?} {:?} {:?}",
+            "{} {:?} {:?} {:?} {:?}",
             env!("CARGO_PKG_VERSION"),
             args.capture,
             args.redact,
-            args.content
+            args.content,
+            args.otlp
         ),
     }
 }

@@ -63,7 +63,7 @@ pub(super) const RULES: &[Rule] = &[
         clean: &["lsv2_xx_0123456789abcdef0123456789abcdef", "ls__"],
     },
     Rule {
-        name: "GitHub tokens", triggers: &["gh"],
+        name: "GitHub tokens", triggers: &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"],
         shape: Word(r"gh[pousr]_[A-Za-z0-9]{30,}"),
         secret: &["«ghp_0123456789abcdefghijABCDEFGHIJ012345»", "x=«ghs_0123456789abcdefghijABCDEFGHIJ012345»;"],
         clean: &["ghp_short", "highp_0123456789abcdefghijABCDEFGHIJ012345"],

@@ -11,9 +11,9 @@ const ESCAPES: [&str; 6] = [r"\u002", r"\u003", r"\u004", r"\u005", r"\u006", r"
 /// How many passes are made over a text.
 ///
 /// The vectorised searcher sorts patterns into eight buckets and looks closer
-/// wherever one could match. Several fast passes with about one kind of pattern
-/// a bucket take half the time of one pass that keeps looking closer.
-const N_PASSES: usize = 4;
+/// wherever one could match. Two fast passes, with few kinds of pattern a
+/// bucket, take half the time of one pass that keeps looking closer.
+const N_PASSES: usize = 2;
 
 /// Texts that are shorter, in bytes, are too short for vectors.
 const SHORT: usize = 32;

@@ -33,7 +33,8 @@ if [ -z "${CCUSAGE:-}" ] && [ -z "${NO_PEERS:-}" ] && command -v npm >/dev/null 
     [ "$(uname -sm)" = "Linux x86_64" ]; then
     npm install --silent --no-fund --no-audit --prefix "$work/npm" \
         @ccusage/ccusage-linux-x64 >&2 &&
-        CCUSAGE=$(find "$work/npm/node_modules/@ccusage" -type f -name 'ccusage*' -perm -u+x | head -1)
+        CCUSAGE=$(find "$work/npm/node_modules/@ccusage" -type f -name 'ccusage*' -size +1000k | head -1) &&
+        chmod +x "$CCUSAGE"
 fi
 
 {

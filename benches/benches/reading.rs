@@ -1,11 +1,9 @@
 //! Reading records, against the yardsticks and against the usual ways; each
 //! way must have extracted the same facts.
 
-#![expect(missing_docs, reason = "what criterion's macros make has none")]
-
 use std::hint::black_box;
 
-use codex_trace_benches::facts::{self, Facts};
+use codex_trace_benches::facts::{self, Way};
 use codex_trace_benches::history::History;
 use codex_trace_benches::yardstick;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -14,7 +12,7 @@ fn reading(c: &mut Criterion) {
     let history = History::make(100);
     let files: Vec<Vec<u8>> =
         history.rollouts.iter().map(|it| std::fs::read(&it.path).expect("just made")).collect();
-    let all = |one: fn(&[u8]) -> Facts| files.iter().map(|file| one(file)).collect::<Vec<_>>();
+    let all = |one: Way| files.iter().map(|file| one(file)).collect::<Vec<_>>();
     let expected = all(facts::value);
     assert!(expected.iter().all(|facts| facts.records > 0));
 
@@ -29,7 +27,7 @@ fn reading(c: &mut Criterion) {
             assert_eq!(checked, history.bytes);
         });
     });
-    let ways: [(&str, fn(&[u8]) -> Facts); 5] = [
+    let ways: [(&str, Way); 5] = [
         ("ours", facts::ours),
         ("serde_json, typed", facts::typed),
         ("serde_json, Value", facts::value),

@@ -1,8 +1,6 @@
 //! The stages of a run, on one thread: what `codex-trace bench` measures on a
 //! user's own history.
 
-#![expect(missing_docs, reason = "what criterion's macros make has none")]
-
 use codex_trace_benches::history::History;
 use codex_trace_benches::targets;
 use converter_cli::measure::Stage;

@@ -22,6 +22,9 @@ pub struct Facts {
     pub tokens: u64,
 }
 
+/// One way to extract them from the bytes of a file.
+pub type Way = fn(&[u8]) -> Facts;
+
 /// With the reader of this workspace.
 pub fn ours(bytes: &[u8]) -> Facts {
     let mut facts = Facts::default();

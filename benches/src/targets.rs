@@ -11,7 +11,8 @@ use converter_cli::pipeline;
 use converter_cli::ui::Ui;
 use rayon::ThreadPool;
 
-use crate::{facts, yardstick};
+use crate::facts::{self, Way};
+use crate::yardstick;
 
 /// What may take how long, compared with the mapped newlines on as many threads.
 const TARGETS: [(Stage, usize, f64); 5] = [
@@ -33,7 +34,7 @@ pub fn find(home: &Path, pool: &ThreadPool) -> History {
 }
 
 /// What else is measured for comparison, on one thread.
-const OTHERS: [(&str, fn(&[u8]) -> facts::Facts); 5] = [
+const OTHERS: [(&str, Way); 5] = [
     ("facts by our reader", facts::ours),
     ("facts by serde_json, typed", facts::typed),
     ("facts by serde_json, `Value`", facts::value),
@@ -41,12 +42,15 @@ const OTHERS: [(&str, fn(&[u8]) -> facts::Facts); 5] = [
     ("facts by simd-json, `Value`", facts::simd_value),
 ];
 
+/// Does something with a history and returns a number that must not change.
+type Job = Box<dyn Fn(&History, &ThreadPool) -> u64>;
+
 /// A job, on so many threads.
 struct Row {
     name: &'static str,
     threads: usize,
     target: Option<f64>,
-    job: Box<dyn Fn(&History, &ThreadPool) -> u64>,
+    job: Job,
     best: Option<Measured>,
 }
 
@@ -107,7 +111,7 @@ pub fn table(home: &Path, repeat: usize) -> String {
             let now = measure::measure(|| (row.job)(&history, &pools[row.threads - 1]));
             let best = row.best.get_or_insert(now);
             assert_eq!(best.result, now.result, "{}", row.name);
-            best.time = best.time.min(now.time);
+            best.improve(now);
         }
     }
     let facts: Vec<u64> = rows
@@ -121,9 +125,11 @@ pub fn table(home: &Path, repeat: usize) -> String {
 
 #[expect(clippy::cast_precision_loss, reason = "for display")]
 fn write(rows: &[Row], files: usize, bytes: u64, repeat: usize) -> String {
+    let cpu =
+        |row: &Row| row.best.and_then(|best| best.cpu).map_or(f64::NAN, |cpu| cpu.as_secs_f64());
     let seconds = |row: &Row| row.best.map_or(f64::NAN, |best| best.time.as_secs_f64());
     let mut out = format!(
-        "{files} files, {:.0} MB; best of {repeat}, the jobs in turns.\n\n| job | threads | seconds | GB/s | × N | target |\n|---|---|---|---|---|---|\n",
+        "{files} files, {:.0} MB; best of {repeat}, the jobs in turns.\n\n| job | threads | seconds | cpu s | GB/s | × N | × N in cpu s | target |\n|---|---|---|---|---|---|---|---|\n",
         bytes as f64 / 1e6
     );
     for row in rows {
@@ -133,11 +139,12 @@ fn write(rows: &[Row], files: usize, bytes: u64, repeat: usize) -> String {
             let met = if ratio <= target { "met" } else { "**missed**" };
             format!("≤ {target:.1}: {met}")
         });
-        let (name, threads, time) = (row.name, row.threads, seconds(row));
+        let of_cpu = cpu(row) / yardstick.map_or(f64::NAN, cpu);
+        let (name, threads, time, cpu) = (row.name, row.threads, seconds(row), cpu(row));
         let throughput = bytes as f64 / 1e9 / time;
         writeln!(
             out,
-            "| {name} | {threads} | {time:.3} | {throughput:.2} | {ratio:.2} | {target} |"
+            "| {name} | {threads} | {time:.3} | {cpu:.3} | {throughput:.2} | {ratio:.2} | {of_cpu:.2} | {target} |"
         )
         .expect("a string takes everything");
     }

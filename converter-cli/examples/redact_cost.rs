@@ -33,8 +33,12 @@ fn main() {
                 jsonl::encode(&resolve(&[input]), Content::default(), &mut out, |_| true);
             });
             bytes += out.len();
+            let ends = memchr::memchr_iter(b'\n', &out);
+            let mut from = 0;
+            let lines: Vec<&[u8]> =
+                ends.map(|end| &out[std::mem::replace(&mut from, end + 1)..=end]).collect();
             redact += time(|| {
-                for line in out.split_inclusive(|byte| *byte == b'\n') {
+                for line in &lines {
                     let redacted = black_box(redactor.json(line));
                     n_changed += usize::from(matches!(redacted, std::borrow::Cow::Owned(_)));
                 }

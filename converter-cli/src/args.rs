@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::content::Capture;
+use crate::exporters::otlp::{LlmInput, Semconv};
 
 /// Turn the transcripts of Codex CLI into traces
 ///
@@ -65,7 +66,8 @@ pub enum Command {
     /// Convert sessions to spans as JSON lines
     ///
     /// Writes one JSON object a line, of type `trace`, `item` or `span`: the
-    /// format codex-trace/v1, described in docs/span-schema.md.
+    /// format codex-trace/v1, described in docs/span-schema.md. With `--to`,
+    /// writes OTLP instead.
     Convert(ConvertArgs),
     /// List sessions, newest first
     ///
@@ -183,6 +185,14 @@ pub struct ConvertArgs {
     #[command(flatten)]
     pub select: SelectArgs,
 
+    /// Format to write
+    #[arg(long, value_name = "FORMAT", default_value = "spans")]
+    pub to: Format,
+
+    /// How to write OTLP.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
+
     /// File to write to, or directory for one file per session
     ///
     /// An existing directory, or a name that ends in `/`, gets one file per
@@ -206,6 +216,29 @@ pub struct ConvertArgs {
     /// Exit with 1 if any line could not be read
     #[arg(long)]
     pub strict: bool,
+}
+
+/// What `convert` can write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// JSON lines of the format codex-trace/v1
+    Spans,
+    /// OTLP/JSON, one request a line, as a collector's file receiver reads it
+    OtlpJson,
+    /// OTLP protobuf: one request, to be posted to a collector
+    OtlpProto,
+}
+
+/// How to write what goes out as OTLP.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct OtlpArgs {
+    /// Conventions to name attributes by, in OTLP [default: genai]
+    #[arg(long, value_name = "WHICH", help_heading = "Encoding")]
+    pub semconv: Option<Semconv>,
+
+    /// What to repeat of the history as the input of a model call [default: turn]
+    #[arg(long, value_name = "WHAT", help_heading = "Encoding")]
+    pub llm_input: Option<LlmInput>,
 }
 
 /// What to redact.
@@ -270,10 +303,6 @@ pub struct UploadArgs {
     #[arg(long)]
     pub no_sidecar: bool,
 
-    /// What of the history to send with each model call: `turn`, `delta`, `none`
-    #[arg(long, value_name = "WHAT")]
-    pub llm_input: Option<String>,
-
     /// Send what is open in a file that was not written to for this long
     ///
     /// Until then a session that still runs is sent up to its last complete turn.
@@ -283,6 +312,10 @@ pub struct UploadArgs {
     /// How much content to send
     #[arg(long, value_name = "WHAT", default_value = "full")]
     pub capture: Capture,
+
+    /// How to write OTLP.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
 
     /// What to redact.
     #[command(flatten)]

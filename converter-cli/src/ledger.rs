@@ -12,14 +12,18 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
+use crate::clock::{Clock, jitter};
 use crate::exporters::{Fingerprint, Shift, UnitKey};
 use crate::failure::Failure;
 
 /// The version of the tables.
 pub const SCHEMA: i64 = 2;
 
-/// How long to wait for another process, in milliseconds.
+/// How long to wait for another process.
 const BUSY: Duration = Duration::from_secs(30);
+
+/// How often to look whether it is done, where SQLite does not wait by itself.
+const BUSY_LOOK: Duration = Duration::from_millis(10);
 
 const TABLES: &str = "
     CREATE TABLE unit (
@@ -156,33 +160,42 @@ impl Ledger {
             Connection::open_with_flags(&path, flags).map_err(|err| cannot(&path, &err))?;
         let ledger = Ledger { connection: Mutex::new(connection), path };
         ledger.connection().busy_timeout(BUSY).map_err(|err| ledger.failure(&err))?;
+        if ledger.version()? == 0 {
+            // Another process is about to make it.
+            return Ok(None);
+        }
         ledger.check_version()?;
         Ok(Some(ledger))
     }
 
+    /// Makes the tables, unless they are there.
     fn prepare(&self) -> rusqlite::Result<()> {
         let mut connection = self.connection();
         connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        // Survives the death of the process; after that of the machine, at
-        // worst the last units are sent again.
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version == 0 {
-            tx.execute_batch(TABLES)?;
-        }
-        if version < 2 {
-            tx.execute_batch(SHIFTS)?;
-        }
-        tx.commit()
+        patiently(|| {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            // Survives the death of the process; after that of the machine, at
+            // worst the last units are sent again.
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            if version == 0 {
+                tx.execute_batch(TABLES)?;
+            }
+            if version < 2 {
+                tx.execute_batch(SHIFTS)?;
+            }
+            tx.commit()
+        })
+    }
+
+    fn version(&self) -> Result<i64, Failure> {
+        let read = || self.connection().query_row("PRAGMA user_version", [], |row| row.get(0));
+        patiently(read).map_err(|err| self.failure(&err))
     }
 
     fn check_version(&self) -> Result<(), Failure> {
-        let version: i64 = self
-            .connection()
-            .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .map_err(|err| self.failure(&err))?;
+        let version = self.version()?;
         // A dry run changes nothing, and the first version lacks only shifts.
         if version == SCHEMA || version == 1 {
             return Ok(());
@@ -211,7 +224,7 @@ impl Ledger {
             })?;
             rows.collect::<rusqlite::Result<Known>>()
         };
-        read().map_err(|err| self.failure(&err))
+        patiently(read).map_err(|err| self.failure(&err))
     }
 
     /// Returns whether all of `files` are as they were when all of each had
@@ -234,7 +247,7 @@ impl Ledger {
             }
             Ok(true)
         };
-        read().map_err(|err| self.failure(&err))
+        patiently(read).map_err(|err| self.failure(&err))
     }
 
     /// Returns by how much a session is moved at a destination.
@@ -324,7 +337,7 @@ impl Ledger {
             }
             tx.commit()
         };
-        write().map_err(|err| self.failure(&err))
+        patiently(write).map_err(|err| self.failure(&err))
     }
 
     /// Returns how things stand with every destination, in alphabetical order.
@@ -361,7 +374,7 @@ impl Ledger {
             }
             Ok(all)
         };
-        read().map_err(|err| self.failure(&err))
+        patiently(read).map_err(|err| self.failure(&err))
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -387,6 +400,33 @@ impl Ledger {
             _ => cannot(&self.path, err),
         }
     }
+}
+
+/// Does what another process may stand in the way of.
+///
+/// SQLite waits for most locks by itself, but not where waiting could be for
+/// ever as far as it knows, and only for so long where the log is set up.
+fn patiently<T>(mut job: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let clock = Clock::start();
+    loop {
+        match job() {
+            Err(err) if is_busy(&err) && clock.elapsed() < BUSY => {
+                std::thread::sleep(BUSY_LOOK.mul_f64(0.5 + jitter()));
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_busy(err: &rusqlite::Error) -> bool {
+    matches!(
+        err.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+        )
+    )
 }
 
 fn cannot(path: &Path, err: &dyn std::fmt::Display) -> Failure {
@@ -422,6 +462,27 @@ mod tests {
             fingerprint: Fingerprint([7; 32]),
             outcome,
             note: note.map(str::to_owned),
+        }
+    }
+
+    /// Whoever comes first makes the tables; nobody is turned away meanwhile.
+    #[test]
+    fn many_may_make_it_at_once() {
+        for _ in 0..20 {
+            let dir = tempfile::tempdir().unwrap();
+            let together = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                for nth in 0..8 {
+                    let (dir, together) = (dir.path(), &together);
+                    scope.spawn(move || {
+                        together.wait();
+                        let ledger = Ledger::open(dir).unwrap();
+                        let entries = [entry(Some("1"), Outcome::Sent, None)];
+                        ledger.record(&nth.to_string(), &entries, &[], "now").unwrap();
+                    });
+                }
+            });
+            assert_eq!(Ledger::open(dir.path()).unwrap().standings().unwrap().len(), 8);
         }
     }
 

@@ -172,6 +172,9 @@ pub struct Measured {
     pub result: u64,
     /// By the clock on the wall.
     pub time: Duration,
+    /// What all threads computed, whatever else the machine did meanwhile;
+    /// where the system tells.
+    pub cpu: Option<Duration>,
     /// The most memory that the process had meanwhile, in bytes, file pages
     /// that it mapped included; where the system tells.
     pub peak_memory: Option<u64>,
@@ -181,10 +184,32 @@ pub struct Measured {
 #[expect(clippy::disallowed_methods, reason = "to measure is to look at the clock")]
 pub fn measure(job: impl FnOnce() -> u64) -> Measured {
     let can_reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
+    let before = computed();
     let start = Instant::now();
     let result = job();
     let time = start.elapsed();
-    Measured { result, time, peak_memory: peak_memory().filter(|_| can_reset) }
+    let cpu = computed().zip(before).map(|(after, before)| after.saturating_sub(before));
+    Measured { result, time, cpu, peak_memory: peak_memory().filter(|_| can_reset) }
+}
+
+impl Measured {
+    /// Takes over what another run of the same job did better; of memory, what
+    /// it did worse.
+    pub fn improve(&mut self, other: Measured) {
+        self.time = self.time.min(other.time);
+        self.cpu = self.cpu.min(other.cpu);
+        self.peak_memory = self.peak_memory.max(other.peak_memory);
+    }
+}
+
+/// Returns how long the threads of this process have been computing.
+fn computed() -> Option<Duration> {
+    let mut sum = 0;
+    for task in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        sum += text.split(' ').next()?.parse::<u64>().ok()?;
+    }
+    Some(Duration::from_nanos(sum))
 }
 
 fn peak_memory() -> Option<u64> {

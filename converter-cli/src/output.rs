@@ -209,22 +209,25 @@ impl Write for Renamed {
 #[derive(Debug)]
 pub struct Directory {
     dir: PathBuf,
-    gzip: bool,
+    /// What the names of its files end in.
+    extension: String,
 }
 
 impl Directory {
-    /// Makes the directory, private, unless it is there.
+    /// Makes the directory, private, unless it is there; its files will end in
+    /// `extension`.
     ///
     /// # Errors
     ///
     /// If it cannot be made.
-    pub fn create(dir: &Path, gzip: bool) -> anyhow::Result<Directory> {
+    pub fn create(dir: &Path, extension: &str, gzip: bool) -> anyhow::Result<Directory> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
-        Ok(Directory { dir: dir.to_path_buf(), gzip })
+        let extension = format!("{extension}{}", if gzip { ".gz" } else { "" });
+        Ok(Directory { dir: dir.to_path_buf(), extension })
     }
 
     /// Writes the file of one session.
@@ -237,8 +240,7 @@ impl Directory {
         session_id: &str,
         fill: impl FnOnce(&mut SessionFile) -> bool,
     ) -> anyhow::Result<()> {
-        let extension = if self.gzip { "jsonl.gz" } else { "jsonl" };
-        let path = self.dir.join(format!("{}.{extension}", file_stem(session_id)));
+        let path = self.dir.join(format!("{}.{}", file_stem(session_id), self.extension));
         let cannot = || format!("cannot write `{}`", path.display());
         let mut file = SessionFile { out: open_file(&path).with_context(cannot)?, err: None };
         fill(&mut file);

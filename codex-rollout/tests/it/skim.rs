@@ -65,6 +65,10 @@ fn event_type(line: &[u8]) -> JsonText<'_> {
     let read = Cursor::new(line).object(|key, value| {
         if key == b"payload" {
             tags.clear();
+            // A payload that is there twice need not be an object both times.
+            if value.kind()? != codex_rollout::ValueKind::Object {
+                return Ok(());
+            }
             let mut n_keys = 0;
             return value.object(|key, value| {
                 if key == b"type" {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use codex_rollout::{JsonText, Layout, RolloutPath, TokenUsage, parent_of};
@@ -197,30 +198,34 @@ impl<'a> SpanWriter<'_, 'a> {
         }
     }
 
+    /// Gives a span whose key came up before one of its own.
+    fn make_key_unique(&mut self, span: &mut Span<'a>) {
+        let mut copies = match self.keys.entry(span.key.clone()) {
+            Entry::Vacant(first) => {
+                first.insert(1);
+                return;
+            }
+            Entry::Occupied(known) => known.get() + 1,
+        };
+        let base = std::mem::take(&mut span.key);
+        // An id may itself end in `#2`.
+        while self.keys.contains_key(&format!("{base}#{copies}")) {
+            copies += 1;
+        }
+        span.key = format!("{base}#{copies}");
+        self.keys.insert(span.key.clone(), 1);
+        let line = span.provenance.first_line;
+        self.builder.diagnose(
+            Code::DuplicateId,
+            None,
+            format!("line {line}: the id of `{base}` came up before; this span is `{}`", span.key),
+        );
+        self.keys.insert(base, copies);
+    }
+
     /// Adds a span within its parent; its key becomes unique.
     fn push(&mut self, mut span: Span<'a>) -> SpanIx {
-        let base = span.key.clone();
-        let mut copies = self.keys.get(&base).map_or(1, |copies| copies + 1);
-        if copies > 1 {
-            // An id may itself end in `#2`.
-            while self.keys.contains_key(&format!("{base}#{copies}")) {
-                copies += 1;
-            }
-            span.key = format!("{base}#{copies}");
-            self.keys.insert(span.key.clone(), 1);
-        }
-        self.keys.insert(base.clone(), copies);
-        if copies > 1 {
-            let line = span.provenance.first_line;
-            self.builder.diagnose(
-                Code::DuplicateId,
-                None,
-                format!(
-                    "line {line}: the id of `{base}` came up before; this span is `{}`",
-                    span.key
-                ),
-            );
-        }
+        self.make_key_unique(&mut span);
         if let Some(parent) = span.parent {
             let parent = &self.spans[parent.index()];
             // A thread's own times are those of its turns.

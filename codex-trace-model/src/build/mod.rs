@@ -317,7 +317,8 @@ impl<'a> ThreadBuilder<'a> {
     /// Whether an id, if a line names one, is that of this thread. What a file
     /// without a meta belongs to is a guess that no line need confirm.
     fn is_own(&self, thread_id: Option<JsonText<'a>>) -> bool {
-        self.meta.is_none() || thread_id.is_none_or(|id| id.decode() == self.thread_id)
+        self.meta.is_none()
+            || thread_id.is_none_or(|id| id.is(&self.thread_id) || id.decode() == self.thread_id)
     }
 
     /// Returns the turn that a line about work belongs to; if none is open,

@@ -10,6 +10,9 @@ const ABSURD: i64 = 4_102_444_800_000;
 /// Reads the timestamp of an envelope: RFC 3339 by Codex; seconds or
 /// milliseconds since 1970 by some other writers. Nothing if it is absurd.
 pub(crate) fn parse(raw: RawJson<'_>) -> Option<Timestamp> {
+    if let Some(at) = parse_written_by_codex(raw.raw()) {
+        return Some(at);
+    }
     if let Some(text) = raw.as_text() {
         return parse_text(&text.decode());
     }
@@ -17,6 +20,41 @@ pub(crate) fn parse(raw: RawJson<'_>) -> Option<Timestamp> {
     let millis = if number.abs() < 1e11 { number * 1000.0 } else { number };
     #[expect(clippy::cast_possible_truncation, reason = "out of range is refused next")]
     from_millis(Some(millis as i64))
+}
+
+/// Reads `"2026-11-21T05:39:08.357Z"`, which is what Codex writes on every
+/// line; nothing if it is not just so.
+fn parse_written_by_codex(raw: &[u8]) -> Option<Timestamp> {
+    const SHAPE: &[u8; 26] = b"\"dddd-dd-ddTdd:dd:dd.dddZ\"";
+    let raw: &[u8; 26] = raw.try_into().ok()?;
+    let fits = raw.iter().zip(SHAPE).all(|(byte, shape)| match shape {
+        b'd' => byte.is_ascii_digit(),
+        _ => byte == shape,
+    });
+    let number = |from: usize, len: usize| {
+        raw[from..from + len]
+            .iter()
+            .fold(0, |n, digit| 10 * n + i64::from(digit.wrapping_sub(b'0')))
+    };
+    let (year, month, day) = (number(1, 4), number(6, 2), number(9, 2));
+    let (hour, minute, second) = (number(12, 2), number(15, 2), number(18, 2));
+    // The 29th to the 31st and leap seconds are left to who knows them all.
+    let plain = (1970..2100).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=28).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    if !fits || !plain {
+        return None;
+    }
+    // Years begin in March here, so that a leap day is the last one.
+    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    // 719 468 days lie between 1 March 0000 and 1 January 1970.
+    let days = 365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468;
+    let seconds = ((24 * days + hour) * 60 + minute) * 60 + second;
+    Timestamp::from_millisecond(1_000 * seconds + number(21, 3)).ok()
 }
 
 /// Reads RFC 3339, if it is not absurd.
@@ -35,4 +73,38 @@ pub(crate) fn from_millis(millis: Option<i64>) -> Option<Timestamp> {
 pub(crate) fn is_later_uuid_v7(earlier: &str, later: &str) -> Option<bool> {
     let v7 = |id: &str| id.len() == 36 && id.as_bytes()[14] == b'7';
     (v7(earlier) && v7(later)).then_some(later > earlier)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every day that the short way may take, and what it must leave alone.
+    #[test]
+    fn the_short_way_says_what_the_long_way_says() {
+        let (mut short, mut all) = (0, 0);
+        for day in 0..47_482 {
+            let at = Timestamp::from_millisecond(day * 86_400_000 + day * 1_811 % 86_400_000);
+            let at = at.unwrap();
+            let text = format!("\"{at:.3}\"");
+            let told = parse_written_by_codex(text.as_bytes());
+            short += u32::from(told.is_some());
+            all += 1;
+            assert!(told.is_none_or(|told| told == at), "{text}");
+        }
+        assert!(short > all * 9 / 10, "{short} of {all}");
+        for odd in [
+            "\"2026-02-30T05:39:08.357Z\"",
+            "\"2026-13-01T05:39:08.357Z\"",
+            "\"2026-11-21T24:39:08.357Z\"",
+            "\"2026-11-21T05:39:60.357Z\"",
+            "\"2026-11-21T05:39:08.35 Z\"",
+            "\"2026-11-21 05:39:08.357Z\"",
+            "\"2026-11-21T05:39:08.3577\"",
+            "\"1969-11-21T05:39:08.357Z\"",
+            "\"2026-11-21T05:39:08Z\"",
+        ] {
+            assert_eq!(parse_written_by_codex(odd.as_bytes()), None, "{odd}");
+        }
+    }
 }

@@ -71,8 +71,7 @@ pub fn run(args: &BenchArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
                     .hint("the history changed meanwhile: measure a copy of it")
                     .into());
                 }
-                before.time = before.time.min(now.time);
-                before.peak_memory = before.peak_memory.max(now.peak_memory);
+                before.improve(now);
                 ui.step();
             }
         }
@@ -131,10 +130,11 @@ fn thread_counts(args: &BenchArgs, ui: &Ui) -> Result<Vec<usize>, Failure> {
     Ok(counts)
 }
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     Column::new("STAGE"),
     Column::new("THREADS").right(),
     Column::new("SECONDS").right(),
+    Column::new("CPU").right(),
     Column::new("GB/S").right(),
     Column::new("× NEWLINES").right(),
     Column::new("PEAK MEMORY").right(),
@@ -146,6 +146,7 @@ fn cells(it: &Best, bytes: u64) -> Vec<Cell> {
         it.stage.word().to_owned(),
         it.threads.to_string(),
         format!("{:.3}", it.measured.time.as_secs_f64()),
+        it.measured.cpu.map(|cpu| format!("{:.3}", cpu.as_secs_f64())).unwrap_or_default(),
         format!("{:.2}", gb_per_s(bytes, it)),
         format!("{:.2}", it.ratio),
         memory.unwrap_or_default(),
@@ -167,6 +168,9 @@ fn write_json(over: &Over, repeat: usize, all: &[Best], out: &mut Vec<u8>) {
                 o.put("stage", it.stage.word());
                 o.put("threads", it.threads);
                 number(o, "seconds", it.measured.time.as_secs_f64());
+                if let Some(cpu) = it.measured.cpu {
+                    number(o, "cpu_seconds", cpu.as_secs_f64());
+                }
                 number(o, "gb_per_s", gb_per_s(over.bytes, it));
                 number(o, "ratio", it.ratio);
                 o.maybe("peak_memory_bytes", it.measured.peak_memory);

@@ -6,10 +6,12 @@ use std::sync::atomic::Ordering;
 use codex_trace_model::{Code, Trace};
 
 use crate::account::Account;
-use crate::args::ConvertArgs;
+use crate::args::{ConvertArgs, Format};
 use crate::config::{Content, Selection};
+use crate::content::{Capture, ContentRules};
 use crate::exit::ExitStatus;
-use crate::exporters::jsonl;
+use crate::exporters::{EncodeError, jsonl, otlp};
+use crate::failure::Failure;
 use crate::output::{Directory, Target, Writer};
 use crate::pipeline::{self, Event, Sink};
 use crate::redact::Redactor;
@@ -19,7 +21,7 @@ use crate::{history, interrupt};
 /// What became of one session.
 struct Converted {
     account: Account,
-    /// The failure to write the session's own file.
+    /// The failure to write the session, or its own file.
     failed: Option<anyhow::Error>,
 }
 
@@ -30,21 +32,21 @@ struct Converted {
 /// If nothing can be read, or the output cannot be written.
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = Selection::resolve(&args.select, ui.settings().now)?;
-    let content = Content::from(args.content);
+    let encoder = Encoder::new(args)?;
     let target = Target::of(args.output.as_deref(), args.gzip)?;
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
     let interrupted = interrupt::flag();
 
+    let extension = if args.to == Format::OtlpProto { "pb" } else { "jsonl" };
     let directory = match &target {
-        Target::Directory { dir, gzip } => Some(Directory::create(dir, *gzip)?),
+        Target::Directory { dir, gzip } => Some(Directory::create(dir, extension, *gzip)?),
         _ => None,
     };
     let mut writer = Writer::open(&target, ui)?;
     if !writer.is_terminal() {
         ui.start("converting", history.sessions.len());
     }
-    let redactor = super::upload::redactor(&args.redact, false)?;
     let encode = |trace: &Trace<'_>, sink: &Sink<'_, _>| {
         if !selection.takes(trace) {
             return None;
@@ -52,26 +54,22 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         let mut account = Account::of(trace);
         let mut failed = None;
         let mut buffer = Vec::new();
-        let encode = |buffer: &mut Vec<u8>, pass: &mut dyn FnMut(&mut Vec<u8>) -> bool| {
-            let mut redacted = 0;
-            jsonl::encode(trace, content, buffer, |buffer| {
-                redact_from(redacted, redactor.as_ref(), buffer);
-                let go_on = pass(buffer);
-                redacted = buffer.len();
-                go_on
-            });
-        };
+        let mut encoded = Ok(());
         if let Some(directory) = &directory {
             let written = directory.write(trace.session_id(), |file| {
-                encode(&mut buffer, &mut |buffer| file.pass(buffer));
+                encoded = encoder.encode(trace, &mut buffer, &mut |buffer| file.pass(buffer));
                 file.finish(&mut buffer)
             });
             failed = written.err();
-            account.failed += usize::from(failed.is_some());
         } else {
-            encode(&mut buffer, &mut |buffer| sink.pass(buffer));
+            encoded = encoder.encode(trace, &mut buffer, &mut |buffer| sink.pass(buffer));
             sink.finish(&mut buffer);
         }
+        if let Err(err) = encoded {
+            let what = Failure::new(format!("session {}: {err}", trace.session_id()));
+            failed.get_or_insert(what.into());
+        }
+        account.failed += usize::from(failed.is_some());
         Some(Converted { account, failed })
     };
     let mut total = Account { failed: history.n_failures, ..Account::default() };
@@ -100,6 +98,61 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     total.tell("converted", &history, &selection, ui);
     Ok(total.status(args.strict && total.n_of(&[Code::BadLine]) > 0))
+}
+
+/// Writes sessions in the format asked for.
+enum Encoder {
+    Spans { content: Content, redactor: Option<Redactor> },
+    Otlp { encoding: otlp::Encoding, options: otlp::Options, rules: ContentRules },
+}
+
+impl Encoder {
+    fn new(args: &ConvertArgs) -> anyhow::Result<Encoder> {
+        let content = Content::from(args.content);
+        let redactor = super::upload::redactor(&args.redact, false)?;
+        let encoding = match args.to {
+            Format::Spans if args.otlp.semconv.is_some() || args.otlp.llm_input.is_some() => {
+                let failure = Failure::new("`--semconv` and `--llm-input` are for OTLP");
+                return Err(failure.hint("add `--to otlp-json` or `--to otlp-proto`").into());
+            }
+            Format::Spans => return Ok(Encoder::Spans { content, redactor }),
+            Format::OtlpJson => otlp::Encoding::Json,
+            Format::OtlpProto => otlp::Encoding::Proto,
+        };
+        let semconv = args.otlp.semconv.unwrap_or_default();
+        let llm_input = args.otlp.llm_input.unwrap_or_default();
+        let amount = otlp::Amount { llm_input, ..otlp::Amount::default() };
+        let options = otlp::Options { semconv, amount, ..otlp::Options::default() };
+        let rules = ContentRules::new(Capture::Full, redactor, content);
+        Ok(Encoder::Otlp { encoding, options, rules })
+    }
+
+    /// Appends a session to `buffer`; calls `pass` where it may be cut.
+    fn encode(
+        &self,
+        trace: &Trace<'_>,
+        buffer: &mut Vec<u8>,
+        pass: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+    ) -> Result<(), EncodeError> {
+        match self {
+            Encoder::Spans { content, redactor } => {
+                let mut redacted = 0;
+                jsonl::encode(trace, *content, buffer, |buffer| {
+                    redact_from(redacted, redactor.as_ref(), buffer);
+                    let go_on = pass(buffer);
+                    redacted = buffer.len();
+                    go_on
+                });
+                Ok(())
+            }
+            Encoder::Otlp { encoding: otlp::Encoding::Json, options, rules } => {
+                otlp::encode_json(trace, rules, options, buffer)
+            }
+            Encoder::Otlp { encoding: otlp::Encoding::Proto, options, rules } => {
+                otlp::encode_proto(trace, rules, options, buffer)
+            }
+        }
+    }
 }
 
 /// Redacts the lines from `start` on: any text in them, whatever its field.

@@ -108,10 +108,12 @@ fn connect(
 
 /// The flags that are for backends to make sense of.
 fn options_of(args: &UploadArgs) -> BTreeMap<String, String> {
+    let otlp = args.otlp;
     let flags = [
         ("assume_backfill_allowed", args.assume_backfill_allowed.then(|| "true".to_owned())),
         ("no_sidecar", args.no_sidecar.then(|| "true".to_owned())),
-        ("llm_input", args.llm_input.clone()),
+        ("semconv", otlp.semconv.map(|it| it.word().to_owned())),
+        ("llm-input", otlp.llm_input.map(|it| it.word().to_owned())),
     ];
     flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
@@ -213,7 +215,7 @@ fn options(args: &UploadArgs, upload: &UploadSettings, ui: &Ui) -> Options {
             args.content,
             args.time_shift,
             args.assume_backfill_allowed,
-            args.llm_input
+            args.otlp
         ),
     }
 }

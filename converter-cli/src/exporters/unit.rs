@@ -185,9 +185,12 @@ impl UnitBuilder {
     /// # Panics
     ///
     /// If bytes were written after the last piece ended.
-    pub fn finish(self) -> Unit {
+    pub fn finish(mut self) -> Unit {
         let end = self.unit.pieces.last().map_or(0, |piece| piece.end);
         assert_eq!(end, self.unit.body.len(), "the last piece ends where the body does");
+        // What waits to be sent is counted by its length; a body that has grown
+        // holds up to twice as much.
+        self.unit.body.shrink_to_fit();
         self.unit
     }
 }

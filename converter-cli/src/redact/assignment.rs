@@ -38,8 +38,13 @@ pub(super) fn find(text: &[u8], at: usize) -> Option<Range<usize>> {
     let separator = cursor.separator();
     if !separator {
         // `--password VALUE` has no separator but the space.
-        let flag = spaced && !quoted_name && is_flag(text, at);
-        return if flag { bare(text, cursor.at, true) } else { None };
+        if !spaced || quoted_name || !is_flag(text, at) {
+            return None;
+        }
+        return match cursor.quote() {
+            Some((quote, depth)) => quoted(text, cursor.at, quote, depth),
+            None => bare(text, cursor.at, true),
+        };
     }
     let spaced = cursor.spaces() || spaced;
     if let Some((quote, depth)) = cursor.quote() {

@@ -1,7 +1,7 @@
 //! Takes secrets out of text, in whatever form the text is: decoded, the raw
 //! text of a JSON string, or a whole JSON value. JSON stays JSON.
 //!
-//! One vectorised scan finds the places where a secret could begin; a rule then
+//! A vectorised scan finds the places where a secret could begin; a rule then
 //! looks at each of them. Text without such places costs that scan and stays
 //! borrowed. Escapes are met in three ways: separators may be written as
 //! escapes (`\n`, `\"`), a match neither begins nor ends within one, and text
@@ -150,7 +150,8 @@ impl Redactor {
         let mut out = Vec::new();
         let mut copied = 0;
         let mut at = 0;
-        while let Some((start, hit)) = self.scanner.next(text, at) {
+        let mut hits = self.scanner.hits(text);
+        while let Some((start, hit)) = hits.next(at) {
             at = start + 1;
             let rule = match hit {
                 Hit::Rule(rule) => rule,
@@ -158,6 +159,10 @@ impl Redactor {
                 Hit::Escape => continue,
             };
             let Some(secret) = rules::find(rule, text, start, json) else { continue };
+            // The name of one secret may stand in another.
+            if secret.start < copied {
+                continue;
+            }
             out.extend_from_slice(&text[copied..secret.start]);
             out.extend_from_slice(PLACEHOLDER.as_bytes());
             copied = secret.end;

@@ -30,11 +30,13 @@ enum Shape {
     Word(&'static str),
     /// As a word, but it may follow upon anything.
     Anywhere(&'static str),
+    /// As anywhere, with five dashes before the trigger.
+    Dashed(&'static str),
     /// A name with a value: see [`assignment`].
     Assignment,
 }
 
-use Shape::{Anywhere, Assignment, Word};
+use Shape::{Anywhere, Assignment, Dashed, Word};
 
 /// The union of what the plugins of LangSmith and Logfire look for.
 ///
@@ -49,7 +51,7 @@ pub(super) const RULES: &[Rule] = &[
         clean: &["sk-", "task-runner-of-the-whole-company", "disk-0123456789abcdefghijklmnop", "sk-learn"],
     },
     Rule {
-        name: "Stripe keys", triggers: &["sk_live_", "sk_test_", "rk_live_", "rk_test_"],
+        name: "Stripe keys", triggers: &["sk_", "rk_"],
         shape: Word(r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,}"),
         secret: &["«sk_live_4eC39HqLyjWDarjtT1zdp7dc»", "(«rk_test_0123456789»)"],
         clean: &["sk_live_", "risk_test_0123456789"],
@@ -103,7 +105,7 @@ pub(super) const RULES: &[Rule] = &[
         clean: &["ya29.x"],
     },
     Rule {
-        name: "Slack tokens", triggers: &["xoxa-", "xoxb-", "xoxp-", "xoxr-", "xoxs-", "xapp-"],
+        name: "Slack tokens", triggers: &["xox", "xapp-"],
         shape: Word(r"(?:xox[abprs]|xapp)-[A-Za-z0-9-]{10,}"),
         secret: &["«xoxb-123456789012-123456789012-abcdef»", "«xapp-1-A0123456789-0123456789-abc»"],
         clean: &["xoxb-", "foxapp-0123456789012"],
@@ -139,8 +141,8 @@ pub(super) const RULES: &[Rule] = &[
         clean: &["eyJhbGciOiJIUzI1NiJ9 alone"],
     },
     Rule {
-        name: "private keys", triggers: &["-----BEGIN "],
-        shape: Anywhere(r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----(?:(?:[A-Za-z0-9+/=:,.()\s-]|\\+[nrt/])*?-----END [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----|(?:[A-Za-z0-9+/=\s]|\\+[nrt/])*)"),
+        name: "private keys", triggers: &["BEGIN "],
+        shape: Dashed(r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----(?:(?:[A-Za-z0-9+/=:,.()\s-]|\\+[nrt/])*?-----END [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----|(?:[A-Za-z0-9+/=\s]|\\+[nrt/])*)"),
         secret: &["«-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/=\nabc\n-----END RSA PRIVATE KEY-----»\nrest", "«-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1r»"],
         clean: &["-----BEGIN CERTIFICATE-----\nMIIEow\n-----END CERTIFICATE-----"],
     },
@@ -173,6 +175,7 @@ pub(super) const RULES: &[Rule] = &[
             "export AWS_SECRET_ACCESS_KEY=«wJalrXUtnFEMI/K7MDENG»", "password: «hunter22»",
             r#"{"client_secret": "«a b c»", "x": 1}"#, "api-key = '«0123456789»'", "X-Api-Key: «abcdef0123»",
             "DB_PASSWORD=«s3cr3t!!»\nNEXT=1", "--token «abcdef0123456789» --x", "apiKey: \"«k-0123456789»\"",
+            "--password '«correct horse»' -v", "--api-key \"«a b»\"",
             "private_key=«abcdefghij»", "passwd=«hunter22»", "x-auth-token: «abcdef0123»",
             r#"{\"password\":\"«correct horse\\n»\"}"#,
         ],
@@ -186,7 +189,7 @@ pub(super) const RULES: &[Rule] = &[
 
 static COMPILED: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
     let compile = |rule: &Rule| match rule.shape {
-        Word(pattern) | Anywhere(pattern) => {
+        Word(pattern) | Anywhere(pattern) | Dashed(pattern) => {
             // Unicode off: what is searched may be cut anywhere, and bytes are faster.
             Some(Regex::new(&format!("(?-u)\\A(?:{pattern})")).expect("a tested pattern"))
         }
@@ -198,6 +201,10 @@ static COMPILED: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
 /// Returns where the secret is, if the text at a trigger has one.
 pub(super) fn find(nth: usize, text: &[u8], at: usize, json: bool) -> Option<Range<usize>> {
     let rule = &RULES[nth];
+    let at = match rule.shape {
+        Dashed(_) => at - text[..at].strip_suffix(b"-----").map(|_| 5)?,
+        _ => at,
+    };
     if json && escape::is_escaped(text, at) {
         return None;
     }

@@ -19,6 +19,7 @@ struct Entry {
     stage: String,
     threads: u64,
     seconds: f64,
+    cpu_seconds: Option<f64>,
     gb_per_s: f64,
     ratio: f64,
     peak_memory_bytes: Option<u64>,
@@ -47,6 +48,7 @@ fn every_stage_is_measured_and_did_its_job() {
         assert_eq!(stages.iter().map(|it| it.stage.as_str()).collect::<Vec<_>>(), names);
         for (stage, expected) in stages.iter().zip(expected) {
             assert!(stage.seconds > 0.0 && stage.gb_per_s > 0.0 && stage.ratio > 0.0);
+            assert!(stage.cpu_seconds.is_none_or(|seconds| seconds >= 0.0));
             assert!(stage.peak_memory_bytes.is_none_or(|bytes| bytes > 1 << 20));
             assert_eq!(stage.result, expected.unwrap_or(stage.result), "{}", stage.stage);
         }

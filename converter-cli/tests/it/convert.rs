@@ -165,6 +165,33 @@ fn names(env: &TestEnv, dir: &str) -> Vec<String> {
     names
 }
 
+/// What a collector's file receiver reads: a request a line.
+#[test]
+fn otlp_goes_into_files_too() {
+    let (env, _) = one_session();
+    let run = env.run(&["convert", "--to", "otlp-json", "--llm-input", "none"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let requests = run.json();
+    assert_eq!(requests.len(), 1, "one turn");
+    let scope = &requests[0]["resourceSpans"][0]["scopeSpans"][0];
+    assert_eq!(scope["spans"].as_array().expect("spans").len(), 2);
+    assert_eq!(run.stdout.matches("gen_ai.operation.name").count(), 2);
+    assert_eq!(run.stdout.matches("gen_ai.input.messages").count(), 1, "that of the turn");
+
+    let args = ["convert", "--to", "otlp-proto", "--semconv", "openinference", "-o", "out/"];
+    env.run(&args).is(0, "", "");
+    let body = fs::read(env.dir().join(format!("out/{ID}.pb"))).expect("a file of the session");
+    let body = String::from_utf8_lossy(&body);
+    assert!(body.contains("openinference.span.kind") && body.contains("do it"), "{body}");
+
+    env.run(&["convert", "--semconv", "genai"]).is(
+        2,
+        "",
+        "error: `--semconv` and `--llm-input` are for OTLP\n\
+         hint: add `--to otlp-json` or `--to otlp-proto`\n",
+    );
+}
+
 #[test]
 fn a_directory_gets_one_file_per_session() {
     let env = TestEnv::new();

@@ -383,8 +383,8 @@ fn child_process(stage: &Stage, url: &str) -> std::process::Child {
     Command::new(std::env::current_exe().expect("this program runs"))
         .args(["--exact", "delivery::child"])
         .env("CODEX_TRACE_TEST_CHILD", spec)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("this program runs")
 }
@@ -433,8 +433,10 @@ fn two_uploads_at_once_end_as_one() {
     let stage = Stage::new(10, 10);
     let server = Server::start(&[], Some(Act::Ok));
     let children = [(); 2].map(|()| child_process(&stage, &server.url));
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
     }
     assert_eq!(server.set(), stage.clean);
     drop(stage.dir);

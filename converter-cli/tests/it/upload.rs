@@ -7,6 +7,11 @@ use crate::testenv::{TestEnv, place, small_rollout};
 
 const ID: &str = "019a0000-0000-7000-8000-000000000001";
 const START: &str = "2026-03-01T10:00";
+const TIMELESS: &str = r#"{"type":"session_meta","payload":{"id":"019a0000-0000-7000-8000-000000000001","cwd":"/w"}}
+{"type":"event_msg","payload":{"type":"task_started","turn_id":"t-1"}}
+{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"hello"}]}}
+{"type":"event_msg","payload":{"type":"task_complete","turn_id":"t-1"}}
+"#;
 const KEY: &str = "sk-proj-0123456789abcdefABCDEF";
 
 fn home(prompt: &str) -> TestEnv {
@@ -103,6 +108,38 @@ fn what_cannot_be_used_is_said_before_anything_is_done() {
     assert!(run.stderr.contains("redaction rule `(`"), "{}", run.stderr);
     let run = env.run(&["upload", "--to", "otlp", "--max-memory", "much"]);
     assert_eq!(run.code, Some(2));
+}
+
+#[test]
+fn conventions_and_the_amount_of_history_are_the_users_choice() {
+    let env = home("hello");
+    let seen = |more: &[&str]| {
+        let server = Server::start(&[], Some(Act::Ok));
+        let run = env.run(&upload(&server, &[&["--force"], more].concat()));
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let lines = server.lines().into_iter();
+        let text: String = lines.map(|(line, n)| line.repeat(n)).collect();
+        ["gen_ai.operation.name", "gen_ai.input.messages", "openinference.span.kind"]
+            .map(|it| text.matches(it).count())
+    };
+    assert_eq!(seen(&[]), [2, 2, 0], "the turn and its model call");
+    assert_eq!(seen(&["--semconv", "genai", "--llm-input", "none"]), [2, 1, 0]);
+    assert_eq!(seen(&["--semconv", "openinference", "--llm-input", "full"]), [0, 0, 2]);
+}
+
+/// What is wrong with a file is not wrong with the program.
+#[test]
+fn a_file_that_says_nowhere_when_it_was_is_said_to_be_one() {
+    let env = TestEnv::new();
+    env.write("a.jsonl", TIMELESS);
+    let server = Server::start(&[], Some(Act::Ok));
+    let run = env.run(&upload(&server, &["a.jsonl"]));
+    assert_eq!((run.code, server.requests()), (Some(2), 0), "{}", run.stderr);
+    for run in [run, env.run(&["convert", "--to", "otlp-json", "a.jsonl"])] {
+        assert!(run.code.is_some_and(|code| code > 0), "{}", run.stderr);
+        let why = "its file says nowhere when it was, and OTLP cannot do without";
+        assert!(run.stderr.contains(why) && !run.stderr.contains("fault"), "{}", run.stderr);
+    }
 }
 
 #[test]

@@ -230,10 +230,21 @@ fn tool_call(call: &ToolCallItem<'_>, rules: &ContentRules, o: &mut Object<'_>) 
     o.put("type", if arguments.is_chunk { "tool_call_chunk" } else { "tool_call" });
     match call.form {
         ToolCallForm::ToolSearch => o.put("name", "tool_search_call"),
-        _ => o.maybe("name", fields.name),
+        _ => {
+            if let Some(name) = fields.name {
+                label(name, rules, o.value("name"));
+            }
+        }
     }
     o.maybe("id", fields.call_id);
     o.value("args").extend_from_slice(&arguments.json);
+}
+
+/// Writes a name, which stays whatever is captured, without the secrets in it.
+pub(super) fn label(name: JsonText<'_>, rules: &ContentRules, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(&rules.json_text(Part::Label, name).unwrap_or_default());
+    out.push(b'"');
 }
 
 /// What a tool was given, as JSON.

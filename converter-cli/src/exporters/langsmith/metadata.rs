@@ -124,10 +124,13 @@ impl Metadata<'_, '_> {
         o.put("turn_number", self.turn.number);
     }
 
+    /// Returns a name without the secrets in it.
+    fn label(&self, text: JsonText<'_>) -> Option<String> {
+        self.rules.decoded(Part::Label, text).map(std::borrow::Cow::into_owned)
+    }
+
     fn workspace(&self, o: &mut Object<'_>) {
-        let label = |text: JsonText<'_>| {
-            self.rules.decoded(Part::Label, text).map(std::borrow::Cow::into_owned)
-        };
+        let label = |text: JsonText<'_>| self.label(text);
         if let Some(git) = self.thread.meta.git {
             if let Some(url) = git.repository_url.and_then(label) {
                 let repository = Repository::of(&url);
@@ -184,7 +187,8 @@ impl Metadata<'_, '_> {
             SpanKind::ModelCall(call) => Some(call),
             _ => None,
         });
-        o.maybe("ls_model_name", self.turn.model.or(call.and_then(|call| call.model)));
+        let model = self.turn.model.or(call.and_then(|call| call.model));
+        o.maybe("ls_model_name", model.and_then(|model| self.label(model)));
         if let Some(used) = used {
             o.object("usage_metadata", |o| usage(&used, o));
         }

@@ -96,12 +96,12 @@ enum Asked {
 fn connect(settings: &Settings) -> Connected {
     let config = Config::read(settings)?;
     let option = |name: &str| settings.options.get(name).map(String::as_str);
-    let llm_input = match option("llm_input") {
+    let llm_input = match option("llm-input") {
         None | Some("turn") => LlmInput::Turn,
         Some("delta") => LlmInput::Delta,
         Some("none") => LlmInput::None,
         Some(other) => {
-            return Err(ConfigError::new(format!("`llm_input` cannot be `{other}`"))
+            return Err(ConfigError::new(format!("`llm-input` cannot be `{other}`"))
                 .hint("LangSmith takes `turn` (like the live plugin), `delta` and `none`"));
         }
     };

@@ -23,6 +23,7 @@ pub(super) mod spans;
 mod times;
 mod window;
 
+use clap::ValueEnum;
 use codex_trace_model::{Span as TreeSpan, SpanKind as Kind, Status as Ended, Trace};
 use prost::Message as _;
 
@@ -74,12 +75,14 @@ const PIECE_BYTES: usize = 64 * 1024;
 const LIMITS: Limits = Limits { max_bytes: 3 << 20, max_pieces: usize::MAX, max_spans: 500 };
 
 /// In which conventions spans are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Semconv {
-    /// OpenTelemetry's for generative AI.
+    /// Those of OpenTelemetry for generative AI
     #[default]
+    #[value(name = "genai")]
     GenAi,
-    /// OpenInference.
+    /// OpenInference, which Phoenix and Arize read
+    #[value(name = "openinference")]
     OpenInference,
 }
 
@@ -90,6 +93,14 @@ impl Semconv {
             "genai" => Some(Semconv::GenAi),
             "openinference" => Some(Semconv::OpenInference),
             _ => None,
+        }
+    }
+
+    /// Returns the word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Semconv::GenAi => "genai",
+            Semconv::OpenInference => "openinference",
         }
     }
 

@@ -1,21 +1,22 @@
 //! What a model call saw and said, within a budget of bytes, newest first.
 
+use clap::ValueEnum;
 use codex_rollout::{RawJson, ResponseItem};
 use codex_trace_model::{Item, ItemIx, ModelCall, SpanIx, Thread};
 
 use super::messages::{ItemReader, Message, Part, push_message};
 
 /// How much of the history a model call is given as its input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LlmInput {
-    /// All that the model saw.
+    /// All that the model saw
     Full,
-    /// What the model saw of the turn.
+    /// What the model saw of the turn
     #[default]
     Turn,
-    /// What was new since the call before.
+    /// What was new since the call before
     Delta,
-    /// Nothing.
+    /// Nothing
     None,
 }
 
@@ -29,6 +30,16 @@ impl LlmInput {
             "none" => LlmInput::None,
             _ => return None,
         })
+    }
+
+    /// Returns the word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            LlmInput::Full => "full",
+            LlmInput::Turn => "turn",
+            LlmInput::Delta => "delta",
+            LlmInput::None => "none",
+        }
     }
 }
 

@@ -98,7 +98,9 @@ impl Server {
     #[track_caller]
     pub(crate) fn is_clean(&self) {
         let state = self.state();
-        let refused: Vec<_> = state.log.iter().filter(|it| it.1 >= 400).collect();
+        // A request whose answer was lost on a busy machine is sent again; that
+        // its runs are there already is for the client to find out.
+        let refused: Vec<_> = state.log.iter().filter(|it| it.1 >= 400 && it.1 != 409).collect();
         assert!(refused.is_empty(), "{refused:#?}");
         for run in state.runs.values() {
             if let Some(parent) = run["parent_run_id"].as_str() {

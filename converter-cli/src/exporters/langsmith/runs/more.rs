@@ -88,9 +88,11 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             }
         }
         let mut name = Vec::new();
-        match call.tool {
-            Some(tool) => tool.write(&mut name),
-            None => span.name.write(&mut name),
+        if let Some(tool) = call.tool {
+            messages::label(tool, self.all.rules, &mut name);
+        } else {
+            let text = self.all.rules.text(Part::Label, &span.name);
+            text.unwrap_or_default().write(&mut name);
         }
         let answer = (!answer.is_empty()).then_some(&*answer);
         let piece = self.tool_run(&place, name, Some(span), end, inputs, answer);

@@ -12,7 +12,7 @@ use crate::exporters::langsmith::messages::{self, put_value};
 use crate::exporters::langsmith::metadata::Kind;
 use crate::exporters::langsmith::plan::{Answered, Group, Place};
 use crate::exporters::langsmith::wire::Run;
-use crate::json::{self, Json, Object};
+use crate::json::{self, Object};
 
 impl<'a> TurnEncoder<'_, '_, 'a> {
     pub(super) fn tool(
@@ -44,7 +44,8 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         }
         let answer = self.written.as_ref().map(|it| it.messages(tool.message, tool.message + 1));
         let mut named = Vec::new();
-        name.unwrap_or(JsonText::new(b"openai.codex.tool")).write(&mut named);
+        let name = name.unwrap_or(JsonText::new(b"openai.codex.tool"));
+        messages::label(name, self.all.rules, &mut named);
         let piece = self.tool_run(&place, named, span, end, inputs, answer);
         self.add(piece, end);
         for (skill, order) in tool.skills.iter().zip(tool.order + 1..) {
@@ -181,8 +182,8 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             });
         }
         if let Some((server, tool)) = call.mcp {
-            o.put("server", server);
-            o.put("tool", tool);
+            messages::label(server, rules, o.value("server"));
+            messages::label(tool, rules, o.value("tool"));
         }
         if rules.keeps(Part::Tool) {
             if let Some(changes) = call.changes {

@@ -1,0 +1,299 @@
+//! What leaves the machine, for every backend: no secret, and no more content
+//! than was asked for.
+
+use std::collections::BTreeMap;
+
+use codex_trace_model::Trace;
+use converter_cli::Content;
+use converter_cli::content::{Capture, ContentRules};
+use converter_cli::exporters::otlp::{LlmInput, Semconv};
+use converter_cli::exporters::{BACKENDS, Environment, Exporter, Settings, jsonl};
+use converter_cli::redact::Redactor;
+use serde_json::{Value, json};
+
+use crate::support::{for_each_trace, with_bytes};
+
+/// One for every rule: a text, and the part of it that is secret.
+#[rustfmt::skip]
+const SECRETS: &[(&str, &str)] = &[
+    ("sk-ant-api03-AbCdEf0123456789xyz_-A", "AbCdEf0123456789"),
+    ("sk-abcdefghijklmnopqrstuvwxyz012345", "abcdefghijklmnopqrstuvwxyz012345"),
+    ("sk_live_4eC39HqLyjWDarjtT1zdp7dc", "4eC39HqLyjWDarjtT1zdp7dc"),
+    ("lsv2_pt_0123456789abcdef0123456789abcdef_0123456789", "0123456789abcdef"),
+    ("ghp_0123456789abcdefghijABCDEFGHIJ012345", "0123456789abcdefghij"),
+    ("github_pat_11ABCDEFG0123456789abc_0123456789abcdefghijABCDEFGHIJ0123456789", "11ABCDEFG0123"),
+    ("glpat-0123456789abcdefXYZ_", "0123456789abcdef"),
+    ("glc_eyJvIjoiMTIzNDU2Nzg5MCIsIm4iOiJ4In0", "eyJvIjoiMTIzNDU2"),
+    ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN7EXAMPLE"),
+    ("AIzaSyA0123456789abcdefghijklmnopqrstuv", "SyA0123456789abcdef"),
+    ("ya29.a0AfH6SMBx0123456789_-abc", "a0AfH6SMBx0123456789"),
+    ("xoxb-123456789012-123456789012-abcdef", "123456789012-abcdef"),
+    ("https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX", "XXXXXXXXXXXXXXXX"),
+    ("npm_0123456789abcdefghijABCDEFGHIJ012345", "0123456789abcdefghij"),
+    ("pypi-AgEIcHlwaS5vcmcCJDAxMjM0NTY3ODkwMTIzNDU2Nzg5MA", "AgEIcHlwaS5vcmc"),
+    ("SG.0123456789abcdefghijkl.0123456789abcdefghijklmnopqrstuvwxyzABCDEFG", "0123456789abcdefghijkl"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P", "dozjgNryP4J3jVmNHl0w5N"),
+    ("-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQ\n-----END RSA PRIVATE KEY-----", "MIIEowIBAAKCAQ"),
+    ("Authorization: Bearer abcdef0123456789", "abcdef0123456789"),
+    ("authorization: Basic dXNlcjpwYXNzd29yZA==", "dXNlcjpwYXNzd29yZA"),
+    ("postgres://user:hunter2pass@db:5432/x", "hunter2pass"),
+    ("export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "wJalrXUtnFEMI"),
+    ("--password 'correct horse'", "correct horse"),
+];
+
+/// A text field of a rollout, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sort {
+    Message,
+    Tool,
+    Label,
+}
+
+/// Every text field, by the name that [`rollout`] calls it.
+#[rustfmt::skip]
+const FIELDS: &[(&str, Sort)] = &[
+    ("prompt", Sort::Message), ("answer", Sort::Message), ("last-answer", Sort::Message),
+    ("summary", Sort::Message), ("reasoning", Sort::Message), ("instructions", Sort::Message),
+    ("compaction", Sort::Message), ("developer", Sort::Message), ("thread-name", Sort::Message),
+    ("arguments", Sort::Tool), ("output", Sort::Tool), ("command", Sort::Tool),
+    ("stdout", Sort::Tool), ("stderr", Sort::Tool), ("patch", Sort::Tool),
+    ("patch-output", Sort::Tool), ("patch-content", Sort::Tool), ("mcp-argument", Sort::Tool),
+    ("mcp-result", Sort::Tool), ("query", Sort::Tool),
+    ("patch-path", Sort::Tool), ("mcp-server", Sort::Label), ("mcp-tool", Sort::Label),
+    ("tool-name", Sort::Label), ("cwd", Sort::Label), ("error", Sort::Label),
+    ("git-url", Sort::Label), ("branch", Sort::Label), ("model", Sort::Label),
+];
+
+/// Makes a rollout of two turns whose texts are what `text` says for a field.
+#[expect(clippy::too_many_lines, reason = "a table of records")]
+fn rollout(text: impl Fn(&str) -> String) -> String {
+    let t = |field: &str| text(field);
+    let usage = json!({"input_tokens": 100, "cached_input_tokens": 40, "output_tokens": 7,
+        "reasoning_output_tokens": 3, "total_tokens": 107});
+    let item = |payload: Value| ("response_item", payload);
+    let event = |payload: Value| ("event_msg", payload);
+    let message = |role: &str, kind: &str, field: &str| {
+        item(
+            json!({"type": "message", "role": role, "content": [{"type": kind, "text": t(field)}]}),
+        )
+    };
+    let count = || {
+        event(json!({"type": "token_count", "info": {"total_token_usage": usage,
+            "last_token_usage": usage}}))
+    };
+    let call = |id: &str, name: &str, arguments: Value| {
+        item(json!({"type": "function_call", "name": name, "call_id": id,
+            "arguments": arguments.to_string()}))
+    };
+    let output = |id: &str, field: &str| {
+        item(json!({"type": "function_call_output", "call_id": id, "output": t(field)}))
+    };
+    // The space ends what must not go on: a key's id, for one.
+    let mcp_name = format!("mcp__{} __{}", t("mcp-server"), t("mcp-tool"));
+    let lines = [
+        (
+            "session_meta",
+            json!({"id": "019a0000-0000-7000-8000-000000000001",
+            "timestamp": "2026-03-01T10:00:00.000Z", "cwd": t("cwd"), "originator": "codex_exec",
+            "cli_version": "0.120.0", "source": "exec", "model_provider": "openai",
+            "base_instructions": {"text": t("instructions")},
+            "git": {"commit_hash": "0123", "branch": t("branch"), "repository_url": t("git-url")}}),
+        ),
+        event(json!({"type": "task_started", "turn_id": "t-1", "model_context_window": 1000})),
+        (
+            "turn_context",
+            json!({"turn_id": "t-1", "cwd": t("cwd"), "model": t("model"),
+            "approval_policy": "never", "sandbox_policy": {"type": "read-only"},
+            "user_instructions": t("instructions"), "developer_instructions": t("developer")}),
+        ),
+        message("developer", "input_text", "developer"),
+        message("user", "input_text", "prompt"),
+        event(json!({"type": "user_message", "message": t("prompt")})),
+        event(json!({"type": "agent_reasoning", "text": t("summary")})),
+        item(
+            json!({"type": "reasoning", "summary": [{"type": "summary_text", "text": t("summary")}],
+            "content": [{"type": "reasoning_text", "text": t("reasoning")}]}),
+        ),
+        call(
+            "c-1",
+            "exec_command",
+            json!({"cmd": t("command"), "workdir": t("cwd"), "why": t("arguments")}),
+        ),
+        event(json!({"type": "exec_command_end", "call_id": "c-1", "turn_id": "t-1",
+            "command": ["bash", "-lc", t("command")], "cwd": t("cwd"), "stdout": t("stdout"),
+            "stderr": t("stderr"), "aggregated_output": t("stdout"), "formatted_output": t("stdout"),
+            "exit_code": 1, "duration": {"secs": 0, "nanos": 5_000_000}, "status": "failed"})),
+        output("c-1", "output"),
+        call("c-2", &mcp_name, json!({"a": t("mcp-argument")})),
+        event(json!({"type": "mcp_tool_call_end", "call_id": "c-2",
+            "invocation": {"server": t("mcp-server"), "tool": t("mcp-tool"), "arguments": {"a": t("mcp-argument")}},
+            "duration": {"secs": 1, "nanos": 0},
+            "result": {"Ok": {"content": [{"type": "text", "text": t("mcp-result")}], "isError": false}}})),
+        output("c-2", "mcp-result"),
+        item(
+            json!({"type": "custom_tool_call", "name": "apply_patch", "call_id": "c-3", "status": "completed",
+            "input": format!("*** Begin Patch\n*** Add File: {}\n+{}\n*** End Patch", t("patch-path"), t("patch"))}),
+        ),
+        event(json!({"type": "patch_apply_end", "call_id": "c-3", "turn_id": "t-1",
+            "stdout": t("patch-output"), "stderr": t("stderr"), "success": false,
+            "changes": {t("patch-path"): {"type": "add", "content": t("patch-content")}}})),
+        item(
+            json!({"type": "custom_tool_call_output", "call_id": "c-3", "output": t("patch-output")}),
+        ),
+        call("c-4", &t("tool-name"), json!({"a": t("arguments")})),
+        output("c-4", "output"),
+        item(json!({"type": "web_search_call", "status": "completed",
+            "action": {"type": "search", "query": t("query")}})),
+        count(),
+        message("assistant", "output_text", "answer"),
+        event(json!({"type": "agent_message", "message": t("answer")})),
+        count(),
+        event(json!({"type": "thread_name_updated",
+            "thread_id": "019a0000-0000-7000-8000-000000000001", "thread_name": t("thread-name")})),
+        event(
+            json!({"type": "task_complete", "turn_id": "t-1", "last_agent_message": t("last-answer")}),
+        ),
+        event(json!({"type": "task_started", "turn_id": "t-2", "model_context_window": 1000})),
+        (
+            "compacted",
+            json!({"message": t("compaction"), "replacement_history": [
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": t("compaction")}]}]}),
+        ),
+        message("user", "input_text", "prompt"),
+        count(),
+        event(json!({"type": "error", "message": t("error"), "codex_error_info": "other"})),
+        event(json!({"type": "task_complete", "turn_id": "t-2", "last_agent_message": null})),
+    ];
+    let mut text = String::new();
+    for (nth, (kind, payload)) in lines.into_iter().enumerate() {
+        let at = format!("2026-03-01T10:00:{nth:02}.000Z");
+        text.push_str(&json!({"timestamp": at, "type": kind, "payload": payload}).to_string());
+        text.push('\n');
+    }
+    text
+}
+
+/// Every backend, in every form that it has.
+fn exporters() -> Vec<(String, Box<dyn Exporter>)> {
+    let mut all = Vec::new();
+    for backend in BACKENDS {
+        let mut forms = vec![BTreeMap::new()];
+        if backend.name == "otlp" {
+            forms = ["http/protobuf", "http/json"]
+                .into_iter()
+                .flat_map(|protocol| {
+                    [Semconv::GenAi, Semconv::OpenInference].map(|semconv| {
+                        BTreeMap::from([("protocol", protocol), ("semconv", semconv.word())])
+                    })
+                })
+                .collect();
+        }
+        for mut form in forms {
+            // As much as the backend can send.
+            let most = if backend.name == "langsmith" { LlmInput::Turn } else { LlmInput::Full };
+            form.insert("llm-input", most.word());
+            let words = |(name, word): (&&str, &&str)| ((*name).to_owned(), (*word).to_owned());
+            let keys = backend.settings.iter().filter(|it| it.env.ends_with("_API_KEY"));
+            let settings = Settings {
+                endpoint: Some("http://localhost:1".to_owned()),
+                project: Some("p".to_owned()),
+                options: form.iter().map(words).collect(),
+                env: Environment(keys.map(|it| (it.env.to_owned(), "k".to_owned())).collect()),
+                ..Settings::default()
+            };
+            let connected = (backend.connect)(&settings).expect(backend.name);
+            all.extend(connected.into_iter().map(|it| (format!("{} {form:?}", backend.name), it)));
+        }
+    }
+    all
+}
+
+fn rules(capture: Capture, redact: bool) -> ContentRules {
+    ContentRules::new(capture, redact.then(Redactor::default), Content::default())
+}
+
+/// All that would be sent of a trace.
+fn bytes(exporter: &dyn Exporter, trace: &Trace<'_>, rules: &ContentRules) -> Vec<u8> {
+    let mut all = Vec::new();
+    exporter.encode(trace, rules, &mut |unit| all.extend_from_slice(&unit.body)).unwrap();
+    all
+}
+
+/// The same as text, with what is escaped for JSON spelled out.
+fn text(exporter: &dyn Exporter, trace: &Trace<'_>, rules: &ContentRules) -> String {
+    let text = String::from_utf8_lossy(&bytes(exporter, trace, rules)).into_owned();
+    text.replace("\\n", "\n").replace('\\', "")
+}
+
+#[test]
+fn no_secret_of_any_field_is_sent() {
+    for (plain, secret) in SECRETS {
+        let made = rollout(|field| format!("{field} {plain}"));
+        with_bytes(&made, |trace| {
+            for (name, exporter) in exporters() {
+                let sent = text(&*exporter, trace, &rules(Capture::Full, true));
+                if let Some(at) = sent.find(secret) {
+                    let near: String = sent[..at].chars().rev().take(300).collect();
+                    let near: String = near.chars().rev().collect();
+                    panic!("{name} sends `{plain}` after: {near}");
+                }
+                assert!(sent.contains("[SECRET_DETECTED]"), "{name}: {plain}");
+                let unredacted = text(&*exporter, trace, &rules(Capture::Full, false));
+                assert!(unredacted.contains(secret), "{name}: the search finds {secret}");
+            }
+            let mut lines = Vec::new();
+            jsonl::encode(trace, Content::default(), &mut lines, |_| true);
+            let lines = Redactor::default().json(&lines).into_owned();
+            let lines = String::from_utf8(lines).unwrap();
+            assert!(!lines.contains(secret), "{plain}: {lines}");
+            for line in lines.lines() {
+                serde_json::from_str::<Value>(line).expect("still JSON");
+            }
+        });
+    }
+}
+
+#[test]
+fn what_has_no_secret_is_sent_the_same_with_and_without_redaction() {
+    let exporters = exporters();
+    for_each_trace(|home, trace| {
+        for (name, exporter) in &exporters {
+            let plain = bytes(&**exporter, trace, &rules(Capture::Full, false));
+            let redacted = bytes(&**exporter, trace, &rules(Capture::Full, true));
+            assert!(plain == redacted, "{name}: {home}");
+        }
+    });
+}
+
+#[test]
+fn each_capture_leaves_out_what_it_says_and_nothing_else() {
+    let marker = |field: &str| format!("Zq{field}qZ");
+    let made = rollout(marker);
+    with_bytes(&made, |trace| {
+        for (name, exporter) in exporters() {
+            let seen = |capture| {
+                let sent = text(&*exporter, trace, &rules(capture, true));
+                let seen = FIELDS.iter().filter(|(field, _)| sent.contains(&marker(field)));
+                seen.copied().collect::<Vec<_>>()
+            };
+            let full = seen(Capture::Full);
+            for field in ["prompt", "answer", "output", "command", "mcp-tool", "cwd", "error"] {
+                // Like its plugin, LangSmith gets the error that a turn ended with only.
+                if field == "error" && name.starts_with("langsmith") {
+                    continue;
+                }
+                assert!(full.iter().any(|(it, _)| *it == field), "{name}: no {field}: {full:?}");
+            }
+            let without = |sorts: &[Sort]| {
+                full.iter().filter(|(_, sort)| !sorts.contains(sort)).copied().collect::<Vec<_>>()
+            };
+            assert_eq!(seen(Capture::NoToolContent), without(&[Sort::Tool]), "{name}");
+            let mut bare = without(&[Sort::Tool, Sort::Message]);
+            if name.starts_with("langsmith") {
+                // Its plugin's own metadata mode leaves out the place of work, too.
+                bare.retain(|(field, _)| !["cwd", "git-url", "branch"].contains(field));
+            }
+            assert_eq!(seen(Capture::MetadataOnly), bare, "{name}");
+        }
+    });
+}

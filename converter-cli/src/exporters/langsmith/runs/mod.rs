@@ -1,6 +1,7 @@
 //! A turn's runs, serialised: what each is given, gives back, costs and says
 //! about itself.
 
+mod input;
 mod more;
 mod tools;
 
@@ -10,13 +11,16 @@ use std::collections::HashMap;
 use codex_rollout::{JsonText, TokenUsage};
 use codex_trace_model::{ItemIx, Span, SpanIx, SpanKind, Status, Thread, Timestamp, Trace, Turn};
 
-use crate::content::{ContentRules, Part};
+use crate::content::Part;
+use crate::exporters::langsmith::ids;
+use crate::exporters::langsmith::limited::LimitedRules;
 use crate::exporters::langsmith::messages;
 use crate::exporters::langsmith::metadata::{Kind, Metadata};
 use crate::exporters::langsmith::plan::{Group, Place, Plan, TurnPlan};
+use crate::exporters::langsmith::runs::input::{Given, Inputs};
 use crate::exporters::langsmith::wire::{Format, Run};
 use crate::exporters::langsmith::written::Written;
-use crate::exporters::langsmith::{LlmInput, ids};
+use crate::exporters::otlp::LlmInput;
 use crate::exporters::{UnitBuilder, UnitKey};
 use crate::json::{self, Object};
 
@@ -26,11 +30,13 @@ const MUTED: &str = "[LangSmith system notice: content omitted because tracing i
 /// How to encode, for all turns of a session.
 pub(super) struct Encoder<'e, 'a> {
     pub(super) trace: &'e Trace<'a>,
-    pub(super) rules: &'e ContentRules,
+    pub(super) rules: &'e LimitedRules<'e>,
     pub(super) plan: &'e Plan<'e, 'a>,
     pub(super) format: &'e Format,
     pub(super) own: &'e serde_json::Map<String, serde_json::Value>,
     pub(super) llm_input: LlmInput,
+    /// The most of that, in bytes.
+    pub(super) input_bytes: Option<usize>,
     /// The spans directly below each span.
     pub(super) children: &'e [Vec<SpanIx>],
 }
@@ -44,6 +50,7 @@ struct TurnEncoder<'t, 'e, 'a> {
     metadata: Metadata<'t, 'a>,
     /// Absent where the turn is private.
     written: Option<Written>,
+    inputs: Inputs,
     next: u32,
     /// When the last run so far ended.
     end: i64,
@@ -75,6 +82,7 @@ impl<'a> Encoder<'_, 'a> {
             turn,
             metadata,
             written,
+            inputs: Inputs::new(self.input_bytes),
             next: plan.next,
             end: end.unwrap_or(plan.root.start.millis).max(plan.root.start.millis),
             pieces: Vec::new(),
@@ -213,7 +221,8 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         outputs.extend_from_slice(b"{\"messages\":[");
         let from = asked.map_or(0, |asked| asked + 1);
         let before = outputs.len();
-        written.tail(self.thread, items, &self.plan.messages, from, outputs);
+        let room = self.all.format.max_run().saturating_sub(inputs.len() + (64 << 10));
+        written.tail(self.thread, items, &self.plan.messages, from, room, outputs);
         if outputs.len() == before
             && let Some(last) = self.turn.last_agent_message
         {
@@ -239,37 +248,26 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         let extra = self.extra(kind, false, place.start.millis, |_| {});
         let events = if nth == 0 { self.first_token(&place, end) } else { Vec::new() };
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-        let mut spliced: [&[u8]; 3] = [b"", b"", b""];
+        self.look_back(self.history_of(calls));
+        let mut given = Given::default();
         match &self.written {
-            None => {
-                muted(&mut inputs, &mut outputs);
-                spliced[0] = &inputs;
-            }
+            None => muted(&mut inputs, &mut outputs),
             Some(written) => {
                 outputs.extend_from_slice(b"{\"messages\":[");
-                outputs.extend_from_slice(written.messages(group.message, group.message + 1));
+                let said = written.messages().range(group.message, group.message + 1);
+                outputs.extend_from_slice(said);
                 outputs.extend_from_slice(b"]}");
-                let from = match self.all.llm_input {
-                    LlmInput::Turn => 0,
-                    LlmInput::Delta => {
-                        nth.checked_sub(1).map_or(0, |before| self.plan.groups[before].message + 1)
-                    }
-                    LlmInput::None => group.message,
-                };
-                let room = self.all.format.max_bytes.saturating_sub(outputs.len() + (64 << 10));
+                let room = self.all.format.max_run().saturating_sub(outputs.len() + (64 << 10));
                 inputs.extend_from_slice(b"{\"messages\":[");
-                let from = written.fitting(from, group.message, room);
-                if from.1 {
-                    inputs.extend_from_slice(b"{\"role\":\"system\",\"content\":[");
-                    messages::text_part(b"[earlier messages omitted: too long]", &mut inputs);
-                    inputs.extend_from_slice(b"]}");
-                    if from.0 < group.message {
-                        inputs.push(b',');
-                    }
-                }
-                spliced = [&inputs, written.messages(from.0, group.message), b"]}"];
+                given = self.given(nth, group, room);
             }
         }
+        let mut spliced: Vec<&[u8]> = vec![&inputs];
+        spliced.extend(given.parts());
+        if self.written.is_some() {
+            spliced.push(b"]}");
+        }
+        let took = given.len();
         let piece = self.piece(&Run {
             place: &place,
             name: b"\"openai.codex.turn\"".into(),
@@ -281,6 +279,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             extra: &extra,
             events: &events,
         });
+        self.inputs.took(took);
         self.add(piece, end);
     }
 
@@ -336,9 +335,19 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         kept.map_or("failed".into(), |text| text.into_owned().into())
     }
 
+    /// Serialises a run. One that the service would find too large still goes
+    /// without what it was given and gave back.
     fn piece(&self, run: &Run<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         self.all.format.write(run, &mut out);
+        if out.len() > self.all.format.max_run() {
+            let mut note = Vec::new();
+            let what = format!("[omitted: {} bytes, more than a run can hold]", out.len());
+            json::object(&mut note, |o| o.put("omitted", what));
+            out.clear();
+            let kept = Run { inputs: &[&note], outputs: &note, events: b"", ..run.clone() };
+            self.all.format.write(&kept, &mut out);
+        }
         out
     }
 

@@ -42,7 +42,8 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             let arguments = messages::Arguments::of(&tool.call, self.all.rules);
             json::object(&mut inputs, |o| o.value("input").extend_from_slice(&arguments.json));
         }
-        let answer = self.written.as_ref().map(|it| it.messages(tool.message, tool.message + 1));
+        let answer =
+            self.written.as_ref().map(|it| it.messages().range(tool.message, tool.message + 1));
         let mut named = Vec::new();
         let name = name.unwrap_or(JsonText::new(b"openai.codex.tool"));
         messages::label(name, self.all.rules, &mut named);

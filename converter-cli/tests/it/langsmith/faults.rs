@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use converter_cli::clock::Clock;
 use serde_json::Value;
 
 use super::server::{Rules, Server};
@@ -146,7 +147,7 @@ fn killed_at_any_moment_all_is_there_once_and_the_plugin_knows() {
     for nth in 1..=30 {
         let before = server.state().log.len();
         let mut child = spawn(&server.url, state.path(), env.dir());
-        let started = Instant::now();
+        let started = Clock::start();
         let ended = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success());

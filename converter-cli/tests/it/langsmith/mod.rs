@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in helpers, too, it is the test that fails")]
 
 mod faults;
+mod features;
 mod golden;
 mod input;
 mod server;

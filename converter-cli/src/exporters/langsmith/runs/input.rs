@@ -4,7 +4,6 @@ use codex_rollout::{RawJson, ResponseItem};
 use codex_trace_model::{History, SpanKind, Thread};
 
 use super::TurnEncoder;
-use crate::exporters::langsmith::plan::Group;
 use crate::exporters::langsmith::written::{Messages, omitted};
 use crate::exporters::otlp::LlmInput;
 
@@ -13,6 +12,9 @@ use crate::exporters::otlp::LlmInput;
 /// given all the same.
 const PER_TURN: usize = 128 << 20;
 const PER_CALL: usize = 64 << 10;
+
+/// More than what a run says about itself takes, in bytes.
+const METADATA: usize = 64 << 10;
 
 /// How much of the history from before the turn a call is given, in bytes.
 const BEFORE_TURN: usize = 1 << 20;
@@ -67,7 +69,7 @@ impl Given<'_> {
     }
 }
 
-impl<'a> TurnEncoder<'_, '_, 'a> {
+impl TurnEncoder<'_, '_, '_> {
     /// Makes ready what came before the turn, as a call saw it.
     pub(super) fn look_back(&mut self, history: Option<u32>) {
         let (LlmInput::Full, Some(nth)) = (self.all.llm_input, history) else { return };
@@ -84,27 +86,32 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         (self.inputs.older, self.inputs.cut) = (Some((nth, older)), cut);
     }
 
-    /// Returns what a call was given, as far as it fits into `room` bytes: of
-    /// what does not, the oldest is left out.
-    pub(super) fn given(&self, nth: usize, group: &Group<'a>, room: usize) -> Given<'_> {
+    /// Returns how much more fits into a run that holds so many bytes.
+    pub(super) fn room(&self, taken: usize) -> usize {
+        self.all.format.max_run().saturating_sub(taken + METADATA)
+    }
+
+    /// Returns what a call was given that answered with the message `said`, as
+    /// far as there is room beside `taken` bytes: of what does not fit, the
+    /// oldest is left out. `before` is the model's message before.
+    pub(super) fn given(&self, before: Option<usize>, said: usize, taken: usize) -> Given<'_> {
         let Some(written) = &self.written else { return Given::default() };
-        let room = room.min(self.inputs.per_call).min(self.inputs.left.max(PER_CALL));
+        let room = self.room(taken).min(self.inputs.per_call);
+        let room = room.min(self.inputs.left.max(PER_CALL));
         let messages = written.messages();
         let (plan, mut given) = (self.plan, Given::default());
         let mut prompt: &[u8] = b"";
         let from = match self.all.llm_input {
             LlmInput::Turn => 0,
-            LlmInput::Delta => {
-                nth.checked_sub(1).map_or(0, |before| plan.groups[before].message + 1)
-            }
-            LlmInput::None => group.message,
+            LlmInput::Delta => before.map_or(0, |before| before + 1),
+            LlmInput::None => said,
             LlmInput::Full => {
                 let has_prompt = plan.messages.first().is_some_and(|it| it.prompt);
                 prompt = messages.range(0, usize::from(has_prompt));
                 self.after_compaction().max(usize::from(has_prompt))
             }
         };
-        let to = group.message.max(from);
+        let to = said.max(from);
         let first = messages.fitting(from, to, room);
         given.turn = messages.range(first, to);
         let mut cut = first > from;

@@ -52,9 +52,6 @@ struct TurnEncoder<'t, 'e, 'a> {
     written: Option<Written>,
     inputs: Inputs,
     next: u32,
-    /// When the last run so far ended.
-    end: i64,
-    pieces: Vec<Vec<u8>>,
 }
 
 impl<'a> Encoder<'_, 'a> {
@@ -74,7 +71,6 @@ impl<'a> Encoder<'_, 'a> {
         });
         let metadata =
             Metadata { thread, turn, rules: self.rules, own: self.own, muted, turn_id: &plan.key };
-        let end = plan.messages.iter().rfind(|it| it.from < it.to).map(|it| it.end + plan.shift);
         let turn = TurnEncoder {
             all: self,
             plan,
@@ -84,8 +80,6 @@ impl<'a> Encoder<'_, 'a> {
             written,
             inputs: Inputs::new(self.input_bytes),
             next: plan.next,
-            end: end.unwrap_or(plan.root.start.millis).max(plan.root.start.millis),
-            pieces: Vec::new(),
         };
         let key = UnitKey { thread_id: thread.id.clone(), turn: Some(span.key.clone()) };
         let mut unit = UnitBuilder::new(key, route);
@@ -111,25 +105,34 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 _ => None,
             })
             .collect();
+        self.root(span, self.last_end(&below), unit);
         for (nth, group) in self.plan.groups.iter().enumerate() {
-            self.llm(nth, group, calls.get(&nth));
+            self.llm(nth, group, calls.get(&nth), unit);
             for tool in &group.tools {
                 let span = tools.get(&tool.call_id).copied();
-                let place = self.tool(group, tool, span);
+                let place = self.tool(group, tool, span, unit);
                 if let Some(span) = span {
                     runs_of.insert(span, place);
                 }
             }
         }
-        self.what_the_plugin_lacks(&below, &mut runs_of);
-        // It goes first, but does not end before what is below it.
-        let root = self.root(span);
-        unit.body().extend_from_slice(&root);
-        unit.end_piece(1);
-        for piece in self.pieces {
-            unit.body().extend_from_slice(&piece);
-            unit.end_piece(1);
-        }
+        self.what_the_plugin_lacks(&below, &mut runs_of, unit);
+    }
+
+    /// Returns when the last of the turn's runs ends: the root goes first, but
+    /// does not end before what is below it.
+    fn last_end(&self, below: &[SpanIx]) -> i64 {
+        let messages = &self.plan.messages;
+        let said = messages.iter().rfind(|it| it.from < it.to).map(|it| it.end);
+        let groups = self.plan.groups.iter();
+        let of_groups = groups.flat_map(|group| {
+            let tools = group.tools.iter().map(|tool| messages[tool.message].end);
+            tools.chain([group.end])
+        });
+        let spans = below.iter().map(|ix| self.all.trace.span(*ix));
+        let of_spans = spans.filter_map(|span| Some(span.end.or(span.start)?.as_millisecond()));
+        let last = said.into_iter().chain(of_groups).chain(of_spans).max();
+        last.map_or(i64::MIN, |last| last + self.plan.shift).max(self.plan.root.start.millis)
     }
 
     /// Returns the spans of the turn but subagents', parents first.
@@ -169,7 +172,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         found
     }
 
-    fn root(&self, span: &Span<'a>) -> Vec<u8> {
+    fn root(&self, span: &Span<'a>, end: i64, unit: &mut UnitBuilder) {
         let (error, interrupted) = match &span.status {
             Status::Error { message } => (Some(message.clone()), false),
             Status::Interrupted { reason } if reason == "interrupted" => {
@@ -188,17 +191,18 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         }
         let kind = Kind::Root { interrupted, total: span.usage };
         let extra = self.extra(kind, error.is_some(), self.plan.root.start.millis, |_| {});
-        self.piece(&Run {
+        let run = Run {
             place: &self.plan.root,
             name: b"\"openai.codex\"".into(),
             run_type: "chain",
-            end: self.end,
+            end,
             error: error.map(|it| self.error(&it, Part::Label)),
             inputs: &[&inputs],
             outputs: &outputs,
             extra: &extra,
             events: b"",
-        })
+        };
+        self.piece(&run, unit);
     }
 
     /// Writes what the user asked, and all that came of it.
@@ -221,7 +225,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         outputs.extend_from_slice(b"{\"messages\":[");
         let from = asked.map_or(0, |asked| asked + 1);
         let before = outputs.len();
-        let room = self.all.format.max_run().saturating_sub(inputs.len() + (64 << 10));
+        let room = self.room(inputs.len());
         written.tail(self.thread, items, &self.plan.messages, from, room, outputs);
         if outputs.len() == before
             && let Some(last) = self.turn.last_agent_message
@@ -235,7 +239,13 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         outputs.extend_from_slice(b"]}");
     }
 
-    fn llm(&mut self, nth: usize, group: &Group<'a>, calls: Option<&Vec<SpanIx>>) {
+    fn llm(
+        &mut self,
+        nth: usize,
+        group: &Group<'a>,
+        calls: Option<&Vec<SpanIx>>,
+        unit: &mut UnitBuilder,
+    ) {
         let trace = self.all.trace;
         let calls = calls.map_or(&[][..], Vec::as_slice);
         let mut spans = calls.iter().map(|ix| trace.span(*ix));
@@ -257,9 +267,9 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 let said = written.messages().range(group.message, group.message + 1);
                 outputs.extend_from_slice(said);
                 outputs.extend_from_slice(b"]}");
-                let room = self.all.format.max_run().saturating_sub(outputs.len() + (64 << 10));
                 inputs.extend_from_slice(b"{\"messages\":[");
-                given = self.given(nth, group, room);
+                let before = nth.checked_sub(1).map(|nth| self.plan.groups[nth].message);
+                given = self.given(before, group.message, outputs.len());
             }
         }
         let mut spliced: Vec<&[u8]> = vec![&inputs];
@@ -268,7 +278,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             spliced.push(b"]}");
         }
         let took = given.len();
-        let piece = self.piece(&Run {
+        let run = Run {
             place: &place,
             name: b"\"openai.codex.turn\"".into(),
             run_type: "llm",
@@ -278,9 +288,9 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             outputs: &outputs,
             extra: &extra,
             events: &events,
-        });
+        };
+        self.piece(&run, unit);
         self.inputs.took(took);
-        self.add(piece, end);
     }
 
     /// Says when the first token came, in the way that LangSmith measures it.
@@ -337,23 +347,20 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
 
     /// Serialises a run. One that the service would find too large still goes
     /// without what it was given and gave back.
-    fn piece(&self, run: &Run<'_>) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.all.format.write(run, &mut out);
-        if out.len() > self.all.format.max_run() {
+    fn piece(&self, run: &Run<'_>, unit: &mut UnitBuilder) {
+        let out = unit.body();
+        let start = out.len();
+        self.all.format.write(run, out);
+        let len = out.len() - start;
+        if len > self.all.format.max_run() {
             let mut note = Vec::new();
-            let what = format!("[omitted: {} bytes, more than a run can hold]", out.len());
+            let what = format!("[omitted: {len} bytes, more than a run can hold]");
             json::object(&mut note, |o| o.put("omitted", what));
-            out.clear();
+            out.truncate(start);
             let kept = Run { inputs: &[&note], outputs: &note, events: b"", ..run.clone() };
-            self.all.format.write(&kept, &mut out);
+            self.all.format.write(&kept, out);
         }
-        out
-    }
-
-    fn add(&mut self, piece: Vec<u8>, end: i64) {
-        self.end = self.end.max(end);
-        self.pieces.push(piece);
+        unit.end_piece(1);
     }
 }
 

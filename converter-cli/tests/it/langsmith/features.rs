@@ -116,6 +116,41 @@ fn everything_that_happened_is_a_run() {
     assert_eq!(metadata(roots[0])["ls_raw_aggregated_usage"]["total_tokens"], 607);
 }
 
+#[test]
+fn a_turn_that_failed_says_with_what() {
+    let server = Server::start(Rules::default());
+    let env = TestEnv::new();
+    let turn = |nth: f64, events: &[Value]| {
+        let begin = json!({"type": "task_started", "turn_id": format!("t-{nth}")});
+        let events = events.iter().map(|event| line(nth + 0.5, "event_msg", event));
+        line(nth, "event_msg", &begin) + &events.collect::<String>()
+    };
+    let ends = |nth: u32| json!({"type": "task_complete", "turn_id": format!("t-{nth}"), "last_agent_message": null});
+    let mut failed = ends(1);
+    failed["error"] = json!({
+        "message": "no luck", "additional_details": "none at all", "codex_error_info": "usage_limit_exceeded"
+    });
+    let mut answered = ends(3);
+    answered["last_agent_message"] = "done".into();
+    let lost = json!({"type": "stream_error", "message": "connection lost"});
+    let meta = everything().lines().next().unwrap().to_owned() + "\n";
+    let text = meta
+        + &turn(1.0, &[failed])
+        + &turn(2.0, &[lost.clone(), ends(2)])
+        + &turn(3.0, &[lost, answered]);
+    Upload::new(&server.url).run(&[rollout(&env, &text)]);
+    server.is_clean();
+    let errors: Vec<Value> = server.runs().iter().map(|run| run["error"].clone()).collect();
+    assert_eq!(
+        errors,
+        [
+            json!("no luck — none at all — usage_limit_exceeded"),
+            json!("connection lost"),
+            Value::Null
+        ]
+    );
+}
+
 /// Two ways: the runs uploaded, and the counting of `usage`, which reads
 /// neither items nor spans.
 #[test]

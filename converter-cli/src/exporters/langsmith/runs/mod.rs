@@ -9,7 +9,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use codex_rollout::{JsonText, TokenUsage};
-use codex_trace_model::{ItemIx, Span, SpanIx, SpanKind, Status, Thread, Timestamp, Trace, Turn};
+use codex_trace_model::{
+    Event, EventKind, ItemIx, Span, SpanIx, SpanKind, Status, Thread, Timestamp, Trace, Turn,
+};
 
 use crate::content::Part;
 use crate::exporters::langsmith::ids;
@@ -182,7 +184,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 (Some(format!("Turn aborted: {reason}").into()), false)
             }
             Status::Incomplete => (Some("Turn did not end: the transcript does".into()), true),
-            _ => (None, false),
+            _ => (self.failure(span), false),
         };
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         match &self.written {
@@ -203,6 +205,17 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             events: b"",
         };
         self.piece(&run, unit);
+    }
+
+    /// Returns what the turn failed with, if it ended without an answer: older
+    /// files say so in an event alone.
+    fn failure(&self, span: &Span<'a>) -> Option<Cow<'a, str>> {
+        let message = |event: &Event<'a>| match event.kind {
+            EventKind::Error { message, .. } => message.map(JsonText::decode),
+            _ => None,
+        };
+        let last = span.events.iter().rev().find_map(message);
+        last.filter(|_| self.turn.last_agent_message.is_none())
     }
 
     /// Writes what the user asked, and all that came of it.

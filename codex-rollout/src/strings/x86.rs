@@ -15,6 +15,7 @@ use std::arch::x86_64::{
 use std::mem;
 
 use super::{PAIR_LEN, Result, StringEnd, control, escape_len, find_end_by_bytes};
+use crate::text::hex4;
 
 /// Finds the end, looking at one short block before anything else: most
 /// strings are keys and end there.
@@ -194,12 +195,22 @@ fn check(bytes: &[u8], at: usize, escaped: u64, mut stop: u64) -> Result<Checked
                 control(bytes, place)
             };
         }
-        if escape_len(bytes, place - 1)? == PAIR_LEN {
+        if !is_lone_unit(bytes, place) && escape_len(bytes, place - 1)? == PAIR_LEN {
             return Ok(Checked::Pair(first));
         }
         stop &= stop - 1;
     }
     Ok(Checked::Stop(0))
+}
+
+/// Whether the `u` of a well-formed escape that makes a character alone, as
+/// nearly all do, is at `at`.
+#[inline]
+fn is_lone_unit(bytes: &[u8], at: usize) -> bool {
+    let Some([b'u', digits @ ..]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<5>()) else {
+        return false;
+    };
+    hex4(*digits).is_some_and(|unit| unit & 0xF800 != 0xD800)
 }
 
 /// Marks the bytes that a backslash escapes, and says whether the byte behind

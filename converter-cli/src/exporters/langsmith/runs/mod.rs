@@ -175,16 +175,17 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
     }
 
     fn root(&self, span: &Span<'a>, end: i64, unit: &mut UnitBuilder) {
+        let failed = |message: Cow<'a, str>| self.error(&message, Part::Message);
         let (error, interrupted) = match &span.status {
-            Status::Error { message } => (Some(message.clone()), false),
+            Status::Error { message } => (Some(failed(message.clone())), false),
             Status::Interrupted { reason } if reason == "interrupted" => {
                 (Some("Turn interrupted".into()), true)
             }
             Status::Interrupted { reason } => {
-                (Some(format!("Turn aborted: {reason}").into()), false)
+                (Some(self.error(&format!("Turn aborted: {reason}"), Part::Label)), false)
             }
             Status::Incomplete => (Some("Turn did not end: the transcript does".into()), true),
-            _ => (self.failure(span), false),
+            _ => (self.failure(span).map(failed), false),
         };
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         match &self.written {
@@ -198,7 +199,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             name: b"\"openai.codex\"".into(),
             run_type: "chain",
             end,
-            error: error.map(|it| self.error(&it, Part::Label)),
+            error,
             inputs: &[&inputs],
             outputs: &outputs,
             extra: &extra,
@@ -352,6 +353,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         out
     }
 
+    /// Returns what went wrong, as far as it may be said.
     fn error(&self, text: &str, part: Part) -> Cow<'static, str> {
         let kept = self.all.rules.text(part, text);
         let kept = kept.filter(|_| self.written.is_some() || part == Part::Label);

@@ -110,7 +110,7 @@ struct Linker<'a> {
     /// The calls that say that they spawned a thread, by its id.
     spawning: HashMap<String, Vec<Place>>,
     /// By thread, the first call that spawned an agent of a path.
-    named: HashMap<usize, HashMap<String, SpanIx>>,
+    named: HashMap<usize, HashMap<Cow<'a, str>, SpanIx>>,
     /// The first turn of an id, by thread and id.
     turns: HashMap<(usize, &'a [u8]), SpanIx>,
     /// The turns that are reviews, by thread.

@@ -340,8 +340,8 @@ impl<'a> ThreadBuilder<'a> {
             TurnItem::Extension(it) => ("Extension", Detail::of_extension(it)),
             _ => return self.take_plain_item(item, done, place),
         };
-        detail.started = stamp::from_millis(done.started_at_ms);
-        detail.completed = stamp::from_millis(done.completed_at_ms);
+        detail.told.started = stamp::from_millis(done.started_at_ms);
+        detail.told.completed = stamp::from_millis(done.completed_at_ms);
         self.take_detail(what, done.turn_id, detail, place)
     }
 
@@ -401,10 +401,9 @@ impl<'a> ThreadBuilder<'a> {
         place: Place,
     ) -> Outcome {
         detail.line = place.line;
-        detail.last_line = place.line;
         if what != "dynamic_tool_call_request" {
-            detail.written = place.at;
-            detail.ended = true;
+            detail.told.written = place.at;
+            detail.told.ended = true;
         }
         let id = detail.call.call_id;
         let known = self.tools.find(id);

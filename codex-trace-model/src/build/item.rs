@@ -314,11 +314,11 @@ fn whole_call<'a>(
     turn: usize,
     place: Place,
 ) -> ToolDraft<'a> {
-    let mut draft = ToolDraft { turn, call, whole: true, ..ToolDraft::default() };
+    let mut draft = ToolDraft { turn, call: Box::new(call), whole: true, ..ToolDraft::default() };
     draft.answered = place.at;
     draft.form = ToolCallForm::Custom;
     if status.is_some_and(|status| status.is("failed") || status.is("incomplete")) {
-        draft.detail.failed = status.map(JsonText::decode);
+        draft.told.failed = status.map(JsonText::decode);
     }
     draft
 }

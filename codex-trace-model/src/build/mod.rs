@@ -9,6 +9,7 @@ mod event;
 mod family;
 mod finish;
 mod item;
+mod keys;
 mod lineage;
 mod model_call;
 mod output;

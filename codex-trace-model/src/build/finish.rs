@@ -1,10 +1,11 @@
 //! From drafts to spans.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::fmt::Write;
 use std::path::Path;
 
 use codex_rollout::{JsonText, Layout, RolloutPath, TokenUsage, parent_of};
+use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use crate::build::ThreadBuilder;
@@ -158,11 +159,12 @@ struct SpanWriter<'b, 'a> {
     named_agents: Vec<(SpanIx, Cow<'a, str>)>,
 }
 
-/// A child of a turn, to be put in file order.
-enum Child<'a> {
+/// A child of a turn, to be put in file order: by indices.
+#[derive(Clone, Copy)]
+enum Child {
     /// With the request that was made for it.
-    Compaction(usize, Option<(usize, CallDraft<'a>)>),
-    ModelCall(usize, CallDraft<'a>),
+    Compaction(usize, Option<usize>),
+    ModelCall(usize),
     Tool(usize),
 }
 
@@ -190,8 +192,8 @@ impl<'a> SpanWriter<'_, 'a> {
             },
             outlives_parent: false,
         };
-        let mut keys = Keys::default();
-        let mut spans = Vec::with_capacity(builder.expected_spans());
+        let n_spans = builder.expected_spans();
+        let (mut keys, mut spans) = (Keys::with_capacity(n_spans), Vec::with_capacity(n_spans));
         keys.insert(&thread.key, &spans);
         spans.push(thread);
         let tools = std::mem::take(&mut builder.tools);
@@ -263,18 +265,18 @@ impl<'a> SpanWriter<'_, 'a> {
         ResolvedTurn { span, turn_id, parent_turn_id, review }
     }
 
-    fn children(&mut self, draft: &TurnDraft<'a>, calls: Vec<CallDraft<'a>>, turn: SpanIx) {
-        let mut requests: Vec<Option<(usize, CallDraft<'a>)>> = Vec::new();
-        requests.resize_with(draft.compactions.len(), || None);
-        let mut children: Vec<(u64, Child<'a>)> = Vec::new();
-        for (n, call) in calls.into_iter().enumerate() {
+    fn children(&mut self, draft: &TurnDraft<'a>, mut calls: Vec<CallDraft<'a>>, turn: SpanIx) {
+        let n_children = calls.len() + draft.compactions.len() + draft.tools.len();
+        let mut children: Vec<(u64, Child)> = Vec::with_capacity(n_children);
+        let mut requests: Vec<Option<usize>> = vec![None; draft.compactions.len()];
+        for (n, call) in calls.iter().enumerate() {
             match call.compaction {
-                Some(ix) => requests[ix] = Some((n, call)),
-                None => children.push((call.first_line, Child::ModelCall(n, call))),
+                Some(ix) => requests[ix] = Some(n),
+                None => children.push((call.first_line, Child::ModelCall(n))),
             }
         }
         for (ix, request) in requests.into_iter().enumerate() {
-            let line = request.as_ref().map_or(draft.compactions[ix].line, |it| it.1.first_line);
+            let line = request.map_or(draft.compactions[ix].line, |n| calls[n].first_line);
             children.push((line, Child::Compaction(ix, request)));
         }
         let mut nested: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -291,11 +293,11 @@ impl<'a> SpanWriter<'_, 'a> {
             match child {
                 Child::Compaction(ix, request) => {
                     let span = self.compaction(draft, ix, turn);
-                    if let Some((n, call)) = request {
-                        self.model_call(draft, n, call, span);
+                    if let Some(n) = request {
+                        self.model_call(draft, n, &mut calls[n], span);
                     }
                 }
-                Child::ModelCall(n, call) => self.model_call(draft, n, call, turn),
+                Child::ModelCall(n) => self.model_call(draft, n, &mut calls[n], turn),
                 Child::Tool(tool) => {
                     let span = self.tool(draft, tool, turn);
                     for inner in nested.remove(&tool).unwrap_or_default() {
@@ -334,7 +336,7 @@ impl<'a> SpanWriter<'_, 'a> {
         let before = draft.marks.partition_point(|mark| mark.line < compaction.line);
         let waited = draft.marks[..before].iter().rev().find_map(|mark| mark.at).or(draft.start);
         self.push(Span {
-            key: format!("compaction:{}:{ix}", draft.id),
+            key: numbered_key("compaction:", &draft.id, ix),
             thread: ThreadIx(0),
             parent: Some(turn),
             name: Cow::Borrowed("compaction"),
@@ -355,11 +357,17 @@ impl<'a> SpanWriter<'_, 'a> {
         })
     }
 
-    fn model_call(&mut self, draft: &TurnDraft<'a>, n: usize, call: CallDraft<'a>, parent: SpanIx) {
+    fn model_call(
+        &mut self,
+        draft: &TurnDraft<'a>,
+        n: usize,
+        call: &mut CallDraft<'a>,
+        parent: SpanIx,
+    ) {
         let usage = call.usage.map(|usage| draft.usages[usage]);
         let model = call.settings.model;
         self.push(Span {
-            key: format!("llm:{}:{n}", draft.id),
+            key: numbered_key("llm:", &draft.id, n),
             thread: ThreadIx(0),
             parent: Some(parent),
             name: model.map_or(Cow::Borrowed("model call"), JsonText::decode),
@@ -372,7 +380,7 @@ impl<'a> SpanWriter<'_, 'a> {
                 effort: call.settings.effort,
                 response_id: usage.and_then(|usage| usage.response_id),
                 window: call.window,
-                output: call.items,
+                output: std::mem::take(&mut call.items),
                 evidence: call.evidence,
                 compaction: call.compaction.is_some(),
             })),
@@ -404,7 +412,7 @@ impl<'a> SpanWriter<'_, 'a> {
         call.running_session = tool.outcome.running_session.take();
         let path = tool.outcome.task_name.take();
         let key = match call.call_id {
-            Some(id) => format!("tool:{}", id.decode()),
+            Some(id) => ["tool:", &id.decode()].concat(),
             None => format!("tool:@{}", tool.first_line),
         };
         let provenance = provenance(draft, tool.first_line, tool.last_line);
@@ -469,6 +477,15 @@ impl<'a> ThreadBuilder<'a> {
         let calls = |turn: &TurnDraft<'_>| turn.usages.len().max(1) + turn.compactions.len();
         1 + self.turns.iter().map(|turn| 1 + calls(turn)).sum::<usize>() + self.tools.calls.len()
     }
+}
+
+fn numbered_key(kind: &str, id: &str, n: usize) -> String {
+    // Room for the number, so that the text need not move.
+    let mut key = String::with_capacity(kind.len() + id.len() + 8);
+    key.push_str(kind);
+    key.push_str(id);
+    write!(key, ":{n}").expect("a string takes everything");
+    key
 }
 
 fn provenance(draft: &TurnDraft<'_>, first_line: u64, last_line: u64) -> Provenance {

@@ -8,7 +8,7 @@ use hashbrown::hash_table::{Entry, HashTable};
 use crate::span::Span;
 
 /// Every key of a list of spans, and how often it was wanted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keys {
     hasher: DefaultHashBuilder,
     /// The span of a key, and how many of that key there are.
@@ -16,6 +16,12 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    /// Makes room for the keys of `n_spans`.
+    pub(super) fn with_capacity(n_spans: usize) -> Keys {
+        let hasher = DefaultHashBuilder::default();
+        Keys { hasher, table: HashTable::with_capacity(n_spans) }
+    }
+
     /// Notes that the span which is next has this key; returns `false` if one
     /// of `spans` has it already.
     pub(super) fn insert(&mut self, key: &str, spans: &[Span<'_>]) -> bool {

@@ -20,8 +20,6 @@ mod tool_call;
 mod turn;
 mod usage;
 
-use std::collections::{HashMap, HashSet};
-
 use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
 use codex_rollout::item::turn_context::TurnContext;
@@ -29,6 +27,7 @@ use codex_rollout::{
     Cursor, ErrorKind, JsonText, Position, RawJson, ResponseItem, RolloutItem, RolloutLine,
     SessionMeta,
 };
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -53,6 +52,9 @@ pub(crate) enum Outcome {
 const INHERITED: &str = "inherited from another thread";
 const FOREIGN: &str = "another thread's event";
 const ECHO: &str = "echo of an item";
+
+/// How many marks most turns come to: room for them from the start.
+const USUAL_MARKS: usize = 16;
 
 /// The place of a line and its time.
 #[derive(Clone, Copy, Debug)]
@@ -304,6 +306,12 @@ impl<'a> ThreadBuilder<'a> {
     /// as that has not ended (two processes may write at once), else the open one.
     fn open_turn_of(&self, turn_id: Option<JsonText<'a>>) -> Option<usize> {
         let Some(id) = turn_id else { return self.open };
+        // The open turn is the last one, of its id too, and has not ended.
+        if let Some(open) = self.open
+            && self.turns[open].turn.turn_id == turn_id
+        {
+            return self.open;
+        }
         match self.named_turn(id) {
             Some(turn) => Some(turn).filter(|turn| !self.turns[*turn].closed),
             None => self.open.filter(|open| self.turns[*open].turn.turn_id.is_none()),
@@ -349,6 +357,7 @@ impl<'a> ThreadBuilder<'a> {
             start: place.at,
             first_item: self.item_count(),
             history: self.histories.len().saturating_sub(1),
+            marks: Vec::with_capacity(USUAL_MARKS),
             ..TurnDraft::default()
         };
         draft.turn.turn_id = turn_id;

@@ -2,14 +2,15 @@
 
 use codex_rollout::{Result, RolloutItem, RolloutLine, Source};
 
-use crate::build::ownership::{self, ByIds, meta_of};
+use crate::build::ownership::{self, Boundary, ByIds, meta_of};
 use crate::build::usage::UsageTracker;
 use crate::build::{Outcome, ThreadBuilder};
 use crate::diagnostic::Code;
 use crate::session::RolloutInput;
 use crate::trace::Rollout;
 
-/// How many lines may come before the `session_meta` of an outline.
+/// How many lines are looked at, once, to tell what is whose. A `session_meta`
+/// that comes later is looked for apart, and is none for an outline.
 const HEAD_LINES: usize = 4;
 
 impl<'a> ThreadBuilder<'a> {
@@ -20,7 +21,13 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Reads one file of the thread; a later file is what the thread went on in.
     pub(crate) fn read(&mut self, input: &RolloutInput<'a>) {
-        let boundary = ownership::boundary(input.source, input.ancestor);
+        let mut lines = input.source.lines();
+        let head: Vec<_> = lines.by_ref().take(HEAD_LINES).collect();
+        let boundary = if ownership::owns_all(head.iter().flatten()) {
+            Boundary::default()
+        } else {
+            ownership::boundary(input.source, input.ancestor)
+        };
         self.begin_rollout(input.path);
         if boundary.by_time {
             self.diagnose(
@@ -34,7 +41,7 @@ impl<'a> ThreadBuilder<'a> {
             );
         }
         let is_own = |line: &RolloutLine<'_>| line.position.line() >= boundary.first_own_line;
-        self.read_lines(input.source.lines(), is_own, input.ancestor);
+        self.read_lines(head.into_iter().chain(lines), is_own, input.ancestor);
         if input.source.was_shortened() {
             self.diagnose(
                 Code::Changed,

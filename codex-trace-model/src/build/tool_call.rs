@@ -2,7 +2,6 @@
 //! interface was told of them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
 use codex_rollout::item::turn_item::{
@@ -10,6 +9,7 @@ use codex_rollout::item::turn_item::{
     PatchApply, RecordedDuration, ViewImage, WebSearch,
 };
 use codex_rollout::{JsonText, RawJson};
+use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::build::family;

@@ -8,7 +8,7 @@ use codex_rollout::{EventMsg, JsonText, RawJson, TurnItem};
 use std::borrow::Cow;
 
 use crate::build::tool_call::{Detail, ToolDraft};
-use crate::build::turn::{MarkKind, Settings};
+use crate::build::turn::MarkKind;
 use crate::build::{ECHO, FOREIGN, Outcome, Place, ThreadBuilder, output, stamp};
 use crate::diagnostic::Code;
 use crate::span::{Event, EventKind, Review, Status, ToolFamily};
@@ -47,8 +47,7 @@ impl<'a> ThreadBuilder<'a> {
             },
             EventMsg::ThreadSettingsApplied(applied) => {
                 if let Some(settings) = applied.thread_settings {
-                    self.settings =
-                        Settings { model: settings.model, effort: settings.reasoning_effort };
+                    self.set_model(settings.model, settings.reasoning_effort);
                 }
                 Outcome::Span
             }

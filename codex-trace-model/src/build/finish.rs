@@ -12,7 +12,6 @@ use crate::build::ThreadBuilder;
 use crate::build::clock::{keep_within, times};
 use crate::build::keys::Keys;
 use crate::build::model_call::{self, CallDraft};
-use crate::build::output;
 use crate::build::stamp;
 use crate::build::tool_call::{ToolDraft, ToolTable};
 use crate::build::turn::TurnDraft;
@@ -288,7 +287,7 @@ impl<'a> SpanWriter<'_, 'a> {
             }
         }
         children.sort_by_key(|(line, _)| *line);
-        self.read_outcomes(draft);
+        self.join_exits(draft);
         for (_, child) in children {
             match child {
                 Child::Compaction(ix, request) => {
@@ -308,16 +307,12 @@ impl<'a> SpanWriter<'_, 'a> {
         }
     }
 
-    /// Reads what the outputs of a turn say of its calls.
-    ///
     /// A command that went on after its call had returned may end in a later
     /// `write_stdin`, whose output then tells the exit code.
-    fn read_outcomes(&mut self, draft: &TurnDraft<'a>) {
+    fn join_exits(&mut self, draft: &TurnDraft<'a>) {
         let calls = &mut self.tools.calls;
         let mut running: HashMap<Cow<'a, str>, usize> = HashMap::new();
         for &tool in &draft.tools {
-            let Some(output) = calls[tool].output else { continue };
-            calls[tool].outcome = output::outcome(output);
             let ToolDraft { call, outcome, session, .. } = &calls[tool];
             if call.family == ToolFamily::Command
                 && let Some(session) = &outcome.running_session
@@ -411,16 +406,13 @@ impl<'a> SpanWriter<'_, 'a> {
         let mut call = std::mem::take(&mut tool.call);
         call.running_session = tool.outcome.running_session.take();
         let path = tool.outcome.task_name.take();
-        let key = match call.call_id {
-            Some(id) => ["tool:", &id.decode()].concat(),
-            None => format!("tool:@{}", tool.first_line),
-        };
+        let (key, name) = (std::mem::take(&mut tool.key), std::mem::take(&mut tool.name));
         let provenance = provenance(draft, tool.first_line, tool.last_line);
         let span = self.push(Span {
             key,
             thread: ThreadIx(0),
             parent: Some(parent),
-            name: call.tool.map_or(Cow::Borrowed("tool"), JsonText::decode),
+            name,
             start,
             end,
             status,

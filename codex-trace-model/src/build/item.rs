@@ -260,7 +260,7 @@ impl<'a> ThreadBuilder<'a> {
         draft.answered = place.at;
         draft.last_line = draft.last_line.max(place.line);
         draft.call.output_item = Some(ix);
-        draft.output = item.output.or(item.tools);
+        draft.outcome = item.output.or(item.tools).map(output::outcome).unwrap_or_default();
     }
 }
 

@@ -9,10 +9,10 @@ use codex_rollout::item::turn_item::{
     PatchApply, RecordedDuration, ViewImage, WebSearch,
 };
 use codex_rollout::{JsonText, RawJson};
-use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::build::family;
+use crate::build::ids::IdTable;
 use crate::build::output::Outcome;
 use crate::build::stamp;
 use crate::span::{ToolCall, ToolFamily};
@@ -22,6 +22,9 @@ use crate::trace::ItemIx;
 #[derive(Debug, Default)]
 pub(crate) struct ToolDraft<'a> {
     pub(crate) turn: usize,
+    /// The key and the name of the span, made while the lines are at hand.
+    pub(crate) key: String,
+    pub(crate) name: Cow<'a, str>,
     /// Boxed: it becomes the span's as it is.
     pub(crate) call: Box<ToolCall<'a>>,
     pub(crate) form: ToolCallForm,
@@ -30,8 +33,7 @@ pub(crate) struct ToolDraft<'a> {
     /// The lines of call and output.
     pub(crate) called: Option<Timestamp>,
     pub(crate) answered: Option<Timestamp>,
-    pub(crate) output: Option<RawJson<'a>>,
-    /// What the output says of the call; read when the turn has ended.
+    /// What the output says of the call.
     pub(crate) outcome: Outcome<'a>,
     /// What the user interface was told, as far as it is not in the call.
     pub(crate) told: Told<'a>,
@@ -75,28 +77,33 @@ pub(crate) struct Told<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct ToolTable<'a> {
     pub(crate) calls: Vec<ToolDraft<'a>>,
-    by_id: HashMap<&'a [u8], usize>,
+    by_id: IdTable<&'a [u8], usize>,
     /// Details that came before their call, with the turn they came in; `None`
     /// where the call has come.
     waiting: Vec<Option<(usize, Detail<'a>)>>,
-    waiting_by_id: HashMap<&'a [u8], usize>,
+    waiting_by_id: IdTable<&'a [u8], usize>,
 }
 
 impl<'a> ToolTable<'a> {
     /// Returns the call with an id.
     pub(crate) fn find(&self, id: Option<JsonText<'a>>) -> Option<usize> {
-        self.by_id.get(id?.raw()).copied()
+        self.by_id.get(id?.raw())
     }
 
     /// Adds a call; takes up a detail that came before it.
     pub(crate) fn add(&mut self, mut draft: ToolDraft<'a>) -> usize {
         let ix = self.calls.len();
+        draft.key = match draft.call.call_id {
+            Some(id) => ["tool:", &id.decode()].concat(),
+            None => format!("tool:@{}", draft.first_line),
+        };
+        draft.name = draft.call.tool.map_or(Cow::Borrowed("tool"), JsonText::decode);
         if let Some(id) = draft.call.call_id {
             self.by_id.insert(id.raw(), ix);
             // What came in another turn stays there: that may have ended.
             let here = |(turn, _): &mut (usize, Detail<'a>)| *turn == draft.turn;
             let early = self.waiting_by_id.get(id.raw());
-            let detail = early.and_then(|early| self.waiting[*early].take_if(here));
+            let detail = early.and_then(|early| self.waiting[early].take_if(here));
             if let Some((_, detail)) = detail {
                 self.waiting_by_id.remove(id.raw());
                 draft.enrich(detail);
@@ -109,15 +116,15 @@ impl<'a> ToolTable<'a> {
     /// Keeps a detail until its call comes.
     pub(crate) fn wait(&mut self, turn: usize, detail: Detail<'a>) {
         if let Some(id) = detail.call.call_id {
-            let ix = *self.waiting_by_id.entry(id.raw()).or_insert(self.waiting.len());
-            match self.waiting.get_mut(ix) {
+            let known = self.waiting_by_id.get(id.raw());
+            if let Some(Some((of, earlier))) = known.map(|ix| &mut self.waiting[ix])
+                && *of == turn
+            {
                 // Items may be written again with the same id; the last one counts.
-                Some(Some((of, earlier))) if *of == turn => {
-                    *earlier = detail;
-                    return;
-                }
-                _ => self.waiting_by_id.insert(id.raw(), self.waiting.len()),
-            };
+                *earlier = detail;
+                return;
+            }
+            self.waiting_by_id.insert(id.raw(), self.waiting.len());
         }
         self.waiting.push(Some((turn, detail)));
     }

@@ -1,7 +1,8 @@
 //! Events: brackets of turns, and details of what happened in them.
 
 use codex_rollout::item::event_msg::{
-    EnteredReviewMode, ItemCompleted, TaskComplete, TaskStarted, TurnAborted, UserMessage,
+    EnteredReviewMode, ErrorEvent, ItemCompleted, TaskComplete, TaskStarted, TurnAborted,
+    UserMessage,
 };
 use codex_rollout::item::turn_item::{ReviewItem, SubAgentActivity};
 use codex_rollout::{EventMsg, JsonText, RawJson, TurnItem};
@@ -152,8 +153,7 @@ impl<'a> ThreadBuilder<'a> {
         draft.turn.duration_ms = complete.duration_ms;
         draft.turn.time_to_first_token_ms = complete.time_to_first_token_ms;
         if let Some(error) = complete.error {
-            let message = error.message.map_or("failed".into(), JsonText::decode);
-            draft.status = Status::Error { message };
+            draft.status = Status::Error { message: told(&error) };
         }
         self.end_turn(turn, place)
     }
@@ -487,4 +487,16 @@ impl<'a> ThreadBuilder<'a> {
 fn is_nested(detail: &Detail<'_>) -> bool {
     detail.call.call_id.is_none_or(|id| id.raw().starts_with(b"exec-"))
         || detail.call.family != ToolFamily::WebSearch
+}
+
+/// Returns what an error says: its message, more of it, Codex' code for it.
+fn told<'a>(error: &ErrorEvent<'a>) -> Cow<'a, str> {
+    let code = |info: RawJson<'a>| match info.as_text() {
+        Some(word) => word.decode(),
+        None => String::from_utf8_lossy(info.raw()),
+    };
+    let message = error.message.map_or("failed".into(), JsonText::decode);
+    let details = error.additional_details.map(JsonText::decode);
+    let more = details.into_iter().chain(error.codex_error_info.map(code));
+    more.filter(|it| !it.is_empty()).fold(message, |all, it| format!("{all} — {it}").into())
 }

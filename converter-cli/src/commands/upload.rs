@@ -47,6 +47,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Interrupted);
     };
     let options = options(args, &upload, ui);
+    tell_of_settings(&destinations, ui);
     tell_of_age(&history, &destinations, args, ui);
     let dead_letters = DeadLetters::at(upload.state_dir.join("dead-letters.jsonl"));
     ui.start("uploading", history.sessions.len() * destinations.len());
@@ -111,11 +112,24 @@ fn options_of(args: &UploadArgs) -> BTreeMap<String, String> {
     let otlp = args.otlp;
     let flags = [
         ("assume_backfill_allowed", args.assume_backfill_allowed.then(|| "true".to_owned())),
+        ("no-redact", (!redacts(&args.redact, true)).then(|| "true".to_owned())),
         ("no_sidecar", args.no_sidecar.then(|| "true".to_owned())),
         ("semconv", otlp.semconv.map(|it| it.word().to_owned())),
         ("llm-input", otlp.llm_input.map(|it| it.word().to_owned())),
     ];
     flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+/// Says, before anything is sent, what is odd about the settings.
+fn tell_of_settings(destinations: &[Destination], ui: &Ui) {
+    for destination in destinations {
+        for remark in destination.exporter.remarks() {
+            ui.warn(format!("{}: {}", destination.name, remark.message));
+            if let Some(hint) = &remark.hint {
+                ui.hint(hint);
+            }
+        }
+    }
 }
 
 /// Says, before anything is sent, which sessions a destination would refuse for
@@ -231,8 +245,7 @@ fn rules(args: &UploadArgs) -> anyhow::Result<ContentRules> {
 ///
 /// If a rule cannot be read.
 pub fn redactor(args: &RedactArgs, by_default: bool) -> anyhow::Result<Option<Redactor>> {
-    let named = !args.redact_pattern.is_empty() || args.redact_rules.is_some();
-    if !(args.redact || named || by_default && !args.no_redact) {
+    if !redacts(args, by_default) {
         return Ok(None);
     }
     let mut redactor = Redactor::default();
@@ -243,6 +256,11 @@ pub fn redactor(args: &RedactArgs, by_default: bool) -> anyhow::Result<Option<Re
         redactor.add_file(&read(path)?)?;
     }
     Ok(Some(redactor))
+}
+
+fn redacts(args: &RedactArgs, by_default: bool) -> bool {
+    let named = !args.redact_pattern.is_empty() || args.redact_rules.is_some();
+    args.redact || named || by_default && !args.no_redact
 }
 
 fn read(path: &PathBuf) -> anyhow::Result<String> {

@@ -26,7 +26,7 @@ use codex_trace_model::Trace;
 use crate::content::ContentRules;
 use crate::transport::{Compression, Header, Method, Request, Response};
 
-pub use notes::{Found, Notes, Receipt, Shift};
+pub use notes::{Found, Notes, Receipt, Reread, Shift};
 pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
 
 /// Every backend, in the order of `--help`.
@@ -166,22 +166,22 @@ pub trait Exporter: Send + Sync {
         Ok(())
     }
 
-    /// Makes the request that reads back what is there of some pieces, after
-    /// [`Verdict::Conflict`].
-    fn reread(&self, pieces: &[&[u8]]) -> Option<Request> {
-        let _ = pieces;
-        None
-    }
-
-    /// Says of each piece whether it is there, by the answer to
-    /// [`reread`](Self::reread); `None` if the answer does not tell.
-    fn compare(&self, pieces: &[&[u8]], response: &Response) -> Option<Vec<Found>> {
-        let _ = (pieces, response);
-        None
+    /// Says what to ask to find out what is there of some pieces, after
+    /// [`Verdict::Conflict`]. Called with no answers first, then with those so
+    /// far, until it knows or says that it cannot.
+    fn reread(&self, pieces: &[&[u8]], answers: &[Response]) -> Reread {
+        let _ = (pieces, answers);
+        Reread::Unknown
     }
 
     /// Returns what the backend expects of requests.
     fn contract(&self) -> &Contract;
+
+    /// Returns what the user should know before anything is sent: settings of
+    /// the live plugin's that are not followed, or that somebody else made.
+    fn remarks(&self) -> &[Remark] {
+        &[]
+    }
 
     /// Reads the backend's answer to a request of `route`.
     fn verdict(&self, route: usize, response: &Response) -> Verdict {
@@ -250,6 +250,12 @@ pub struct Route {
     pub compressions: &'static [Compression],
     /// How much fits into one request.
     pub limits: Limits,
+    /// Whether the first part of a unit that does not fit into one request must
+    /// be there before the rest is sent: it has what the rest hangs under.
+    pub in_order: bool,
+    /// Whether the lengths of a body compressed with zstd go along as headers,
+    /// `X-Pre-Compressed-Size` and `X-Post-Compressed-Size`.
+    pub tells_sizes: bool,
 }
 
 /// How pieces become one request body: `open piece (between piece)* close`.
@@ -368,6 +374,15 @@ impl Verdict {
             _ => Verdict::Reject { reason },
         }
     }
+}
+
+/// Something to know before anything is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// What it is.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 /// A setting that makes no sense.

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::exporters::describe::{Description, Known, mask};
-use crate::exporters::{ConfigError, Settings};
+use crate::exporters::{ConfigError, Remark, Settings};
+use crate::redact::UserRule;
 use crate::transport::Secret;
 
 /// Where the hosted service in the United States is.
@@ -31,6 +32,12 @@ pub(super) struct Config {
     pub(super) found: Vec<Found>,
     /// What was there and could not be used.
     pub(super) problems: Vec<String>,
+    /// Whether turns of which nothing is said go without content.
+    pub(super) muted: bool,
+    /// Whether the plugin redacts.
+    redact: bool,
+    /// What it looks for beside its own rules.
+    extra_rules: Vec<ExtraRule>,
 }
 
 /// Where one copy of the runs goes.
@@ -58,6 +65,8 @@ pub(super) struct Found {
 #[serde(default)]
 struct Layer {
     enabled: Option<bool>,
+    #[serde(alias = "defaultMuted")]
+    default_muted: Option<bool>,
     api_key: Option<String>,
     api_url: Option<String>,
     project: Option<String>,
@@ -82,11 +91,9 @@ struct Replica {
     updates: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct ExtraRule {
-    #[expect(dead_code, reason = "read to refuse what the plugin refuses")]
     pattern: String,
-    #[expect(dead_code, reason = "read to refuse what the plugin refuses")]
     replace: Option<String>,
 }
 
@@ -101,8 +108,10 @@ struct ParentHeaders {
 }
 
 impl Config {
-    /// Reads everything, weakest first: `~/.codex/langsmith.json`, the
-    /// project's `.codex/langsmith.json`, the environment, our own flags.
+    /// Reads everything, weakest first: the user's `~/.codex/langsmith.json`,
+    /// the project's `.codex/langsmith.json`, before each of them the
+    /// `langsmith-plugins.json` that all of the vendor's plugins share, the
+    /// environment, our own flags.
     ///
     /// # Errors
     ///
@@ -111,11 +120,17 @@ impl Config {
     pub(super) fn read(settings: &Settings) -> Result<Config, ConfigError> {
         let mut config = Config::default();
         let mut all = Layer::default();
-        for dir in [&settings.home, &settings.cwd].into_iter().flatten() {
-            let path = dir.join(".codex").join("langsmith.json");
-            if let Some(layer) = config.file(&path) {
-                let from = path.display().to_string();
-                config.lay(&mut all, layer, |_| from.clone());
+        let shared = [
+            (&settings.home, ".langsmith-plugins.json"),
+            (&settings.cwd, "langsmith-plugins.json"),
+        ];
+        for (dir, shared) in shared {
+            let Some(dir) = dir else { continue };
+            for path in [dir.join(shared), dir.join(".codex/langsmith.json")] {
+                if let Some(layer) = config.file(&path) {
+                    let from = path.display().to_string();
+                    config.lay(&mut all, layer, |_| from.clone());
+                }
             }
         }
         match from_env(settings) {
@@ -134,6 +149,9 @@ impl Config {
             _ => "--project".to_owned(),
         });
         config.enabled = all.enabled;
+        config.muted = all.default_muted.unwrap_or(false);
+        config.redact = all.redact.unwrap_or(true);
+        config.extra_rules = all.redact_extra_rules.clone().unwrap_or_default();
         config.metadata = all.metadata.clone().unwrap_or_default();
         if all.parent_headers.is_some() {
             config.problems.push(
@@ -142,6 +160,62 @@ impl Config {
         }
         config.places = config.places_of(settings, &all)?;
         Ok(config)
+    }
+
+    /// Returns the plugin's rules for what to redact.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be used: what its user wants hidden would be sent.
+    pub(super) fn rules(&self) -> Result<Vec<UserRule>, ConfigError> {
+        let rule = |rule: &ExtraRule| {
+            UserRule::with_groups(&rule.pattern, rule.replace.as_deref()).map_err(|err| {
+                ConfigError::new(format!("`redact_extra_rules`: {err}")).hint(
+                    "write it without looking ahead or behind and without references back, or upload without any redaction with `--no-redact`",
+                )
+            })
+        };
+        self.extra_rules.iter().map(rule).collect()
+    }
+
+    /// Returns what the user should know before anything is sent.
+    pub(super) fn remarks(&self, settings: &Settings, redacts: bool) -> Vec<Remark> {
+        let problem = |text: &String| Remark { message: text.clone(), hint: None };
+        let mut remarks: Vec<Remark> = self.problems.iter().map(problem).collect();
+        if redacts && !self.redact {
+            remarks.push(Remark {
+                message: format!(
+                    "`redact` is off in {}, which is not followed: secrets are redacted all the same",
+                    self.origin("redact")
+                ),
+                hint: Some("`--no-redact` sends them as they are".to_owned()),
+            });
+        }
+        // A project that one works on must not lead a whole history away unseen.
+        let of_project = settings.cwd.iter().filter(|cwd| settings.home.as_ref() != Some(*cwd));
+        for cwd in of_project.map(|cwd| cwd.display().to_string()) {
+            let led = ["api_url", "api_key", "replicas"].into_iter().filter(|name| {
+                self.found
+                    .iter()
+                    .any(|it| it.name == *name && Path::new(&it.from).starts_with(&cwd))
+            });
+            let led: Vec<String> = led.map(|name| format!("`{name}`")).collect();
+            if !led.is_empty() {
+                remarks.push(Remark {
+                    message: format!("{} from a file of the project in `{cwd}`", led.join(", ")),
+                    hint: Some(
+                        "`--endpoint`, variables, or another working directory send elsewhere"
+                            .to_owned(),
+                    ),
+                });
+            }
+        }
+        remarks
+    }
+
+    fn origin(&self, name: &str) -> String {
+        let found = self.found.iter().find(|it| it.name == name);
+        found.map_or_else(String::new, |it| format!("`{}`", it.from))
     }
 
     fn file(&mut self, path: &Path) -> Option<Layer> {
@@ -171,6 +245,7 @@ impl Config {
         }
         take! {
             enabled: bool::to_string,
+            default_muted: bool::to_string,
             api_key: |key: &String| mask(key),
             api_url: String::clone,
             project: String::clone,
@@ -258,6 +333,7 @@ fn var<'s>(settings: &'s Settings, suffix: &str) -> Option<&'s str> {
 }
 
 const VARIABLES: &[(&str, &str)] = &[
+    ("default_muted", "DEFAULT_MUTED"),
     ("api_key", "API_KEY"),
     ("api_url", "ENDPOINT"),
     ("project", "PROJECT"),
@@ -285,6 +361,8 @@ fn from_env(settings: &Settings) -> Result<Layer, String> {
         let value = match *name {
             "api_key" | "api_url" | "project" => Some(Value::from(text)),
             "redact" => boolean(text).map(Value::from),
+            // As the plugin has it: in doubt, muted.
+            "default_muted" => Some(Value::from(!text.eq_ignore_ascii_case("false"))),
             // What is not JSON at all is as good as absent.
             _ => serde_json::from_str(text).ok(),
         };

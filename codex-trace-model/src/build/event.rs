@@ -9,7 +9,7 @@ use codex_rollout::{EventMsg, JsonText, RawJson, TurnItem};
 use std::borrow::Cow;
 
 use crate::build::tool_call::{Detail, ToolDraft};
-use crate::build::turn::{MarkKind, Settings};
+use crate::build::turn::MarkKind;
 use crate::build::{ECHO, FOREIGN, Outcome, Place, ThreadBuilder, output, stamp};
 use crate::diagnostic::Code;
 use crate::span::{Event, EventKind, Review, Status, ToolFamily};
@@ -48,8 +48,7 @@ impl<'a> ThreadBuilder<'a> {
             },
             EventMsg::ThreadSettingsApplied(applied) => {
                 if let Some(settings) = applied.thread_settings {
-                    self.settings =
-                        Settings { model: settings.model, effort: settings.reasoning_effort };
+                    self.set_model(settings.model, settings.reasoning_effort);
                 }
                 Outcome::Span
             }
@@ -340,8 +339,8 @@ impl<'a> ThreadBuilder<'a> {
             TurnItem::Extension(it) => ("Extension", Detail::of_extension(it)),
             _ => return self.take_plain_item(item, done, place),
         };
-        detail.started = stamp::from_millis(done.started_at_ms);
-        detail.completed = stamp::from_millis(done.completed_at_ms);
+        detail.told.started = stamp::from_millis(done.started_at_ms);
+        detail.told.completed = stamp::from_millis(done.completed_at_ms);
         self.take_detail(what, done.turn_id, detail, place)
     }
 
@@ -401,10 +400,9 @@ impl<'a> ThreadBuilder<'a> {
         place: Place,
     ) -> Outcome {
         detail.line = place.line;
-        detail.last_line = place.line;
         if what != "dynamic_tool_call_request" {
-            detail.written = place.at;
-            detail.ended = true;
+            detail.told.written = place.at;
+            detail.told.ended = true;
         }
         let id = detail.call.call_id;
         let known = self.tools.find(id);

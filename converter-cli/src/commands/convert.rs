@@ -13,7 +13,7 @@ use crate::exit::ExitStatus;
 use crate::exporters::{EncodeError, jsonl, otlp};
 use crate::failure::Failure;
 use crate::output::{Directory, Target, Writer};
-use crate::pipeline::{self, Event, Sink};
+use crate::pipeline::{self, Event, Look, Sink};
 use crate::redact::Redactor;
 use crate::ui::Ui;
 use crate::{history, interrupt};
@@ -73,7 +73,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Some(Converted { account, failed })
     };
     let mut total = Account { failed: history.n_failures, ..Account::default() };
-    pipeline::run(&history, &pool, &interrupted, encode, |event| {
+    pipeline::run(&history, &pool, &interrupted, Look::Content, encode, |event| {
         match event {
             Event::Chunk(bytes) => return writer.write(&bytes),
             Event::End(Ok(Some(converted))) => {

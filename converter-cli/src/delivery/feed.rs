@@ -14,7 +14,8 @@ use crate::delivery::session::{InFlight, Ready, Session};
 use crate::exporters::{Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey, Waits};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
-use crate::{panics, pipeline};
+use crate::panics;
+use crate::pipeline::{self, Look};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
@@ -80,7 +81,7 @@ impl Engine<'_> {
             return Ok(());
         }
         let young = heads.iter().any(|head| self.is_young(head));
-        let read = pipeline::with_trace(self.run.history, group, |trace| {
+        let read = pipeline::with_trace(self.run.history, group, Look::Content, |trace| {
             if (self.run.wanted)(trace) {
                 self.count_oddities(trace);
                 self.encode(trace, files, young)

@@ -191,6 +191,7 @@ impl Case {
             name: "toy".to_owned(),
             exporter: Box::new(toy),
             transport,
+            own: None,
         });
         delivery::run(&run, destinations.collect())
     }

@@ -1,13 +1,17 @@
 //! The configuration that users of the live plugin already have: the same
 //! files, the same variables, the same precedence.
 
+use std::mem::take;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::config::exposed;
+use crate::exporters::address::web_address;
 use crate::exporters::describe::{Description, Known, mask};
-use crate::exporters::{ConfigError, Settings};
+use crate::exporters::settings::is_absent;
+use crate::exporters::{ConfigError, Said, Settings};
 use crate::transport::Secret;
 
 /// Where the hosted service in the United States is.
@@ -124,15 +128,21 @@ impl Config {
         }
         config.of_plugin = config.places_of(settings, &all).unwrap_or_default();
         config.problems.retain(|problem| !problem.starts_with("`updates`"));
+        if settings.own_place {
+            config.forget_place(&mut all);
+        }
         let flags = Layer {
+            api_key: settings.access.key.as_ref().map(|key| key.expose().to_owned()),
             api_url: settings.endpoint.clone(),
             project: settings.project.clone(),
             ..Layer::default()
         };
         config.lay(&mut all, flags, |name| match name {
-            "api_url" => "--endpoint".to_owned(),
-            _ => "--project".to_owned(),
+            "api_key" => settings.origin("key"),
+            "api_url" => settings.origin("endpoint"),
+            _ => settings.origin("project"),
         });
+        config.note_rest(settings, &all);
         config.enabled = all.enabled;
         config.metadata = all.metadata.clone().unwrap_or_default();
         if all.parent_headers.is_some() {
@@ -144,10 +154,48 @@ impl Config {
         Ok(config)
     }
 
+    /// Drops what is about another place than the one that `codex-trace.toml`
+    /// names.
+    fn forget_place(&mut self, all: &mut Layer) {
+        *all = Layer { api_key: None, api_url: None, project: None, replicas: None, ..take(all) };
+        let of_place = |name: &str| ["api_key", "api_url", "project", "replicas"].contains(&name);
+        self.found.retain(|found| !of_place(found.name));
+    }
+
+    /// Notes what no layer has: the defaults, and the workspace.
+    fn note_rest(&mut self, settings: &Settings, all: &Layer) {
+        let mut note = |name, value: &str, from: String| {
+            self.found.push(Found { name, value: value.to_owned(), from });
+        };
+        for (name, said, value) in [
+            ("api_url", all.api_url.is_some(), HOSTED),
+            ("project", all.project.is_some(), PROJECT),
+        ] {
+            if !said {
+                note(name, value, "the default".to_owned());
+            }
+        }
+        if let Some(workspace) = workspace(settings) {
+            note("workspace", &workspace.value, workspace.from);
+        }
+    }
+
     fn file(&mut self, path: &Path) -> Option<Layer> {
-        let text = std::fs::read_to_string(path).ok()?;
-        match serde_json::from_str(&text) {
-            Ok(layer) => Some(layer),
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(err) if is_absent(&err) => return None,
+            Err(err) => {
+                self.problems.push(format!("`{}` is not used: {err}", path.display()));
+                return None;
+            }
+        };
+        match serde_json::from_str::<Layer>(&text) {
+            Ok(layer) => {
+                if layer.api_key.is_some() || layer.replicas.is_some() {
+                    self.problems.extend(exposed(path));
+                }
+                Some(layer)
+            }
             Err(err) => {
                 let (path, line) = (path.display(), err.line());
                 self.problems.push(format!("`{path}` is not used: line {line} makes no sense"));
@@ -183,7 +231,7 @@ impl Config {
     }
 
     fn places_of(&mut self, settings: &Settings, all: &Layer) -> Result<Vec<Place>, ConfigError> {
-        let workspace = settings.var("LANGSMITH_WORKSPACE_ID").map(str::to_owned);
+        let workspace = workspace(settings).map(|said| said.value);
         let primary = Place {
             endpoint: endpoint(all.api_url.as_deref().unwrap_or(HOSTED))?,
             key: all.api_key.as_ref().filter(|key| !key.trim().is_empty()).map(Secret::new),
@@ -238,16 +286,19 @@ impl Place {
     }
 }
 
+/// Returns the workspace, for keys that are good for several.
+fn workspace(settings: &Settings) -> Option<Said<String>> {
+    let own = settings.access.workspace.clone();
+    let own = own.map(|it| Said::new(it, settings.origin("workspace")));
+    own.or_else(|| settings.place_var(&["LANGSMITH_WORKSPACE_ID"]))
+}
+
 fn endpoint(url: &str) -> Result<String, ConfigError> {
-    let url = url.trim().trim_end_matches('/');
-    let has_host = url.split_once("://").is_some_and(|(scheme, host)| {
-        matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains(' ')
-    });
-    if has_host {
-        return Ok(url.to_owned());
-    }
-    Err(ConfigError::new(format!("`{url}` is no address"))
-        .hint(format!("give one like {HOSTED} or https://HOST/api")))
+    let url = web_address(url).map_err(|err| ConfigError {
+        hint: Some(format!("give one like {HOSTED} or https://HOST/api")),
+        ..err
+    })?;
+    Ok(url.trim_end_matches('/').to_owned())
 }
 
 /// Looks up `LANGSMITH_CODEX_X`, then `LANGSMITH_X`; an empty one counts, as

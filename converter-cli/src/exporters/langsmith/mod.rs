@@ -30,7 +30,7 @@ use crate::exporters::langsmith::runs::Encoder;
 use crate::exporters::langsmith::wire::{Format, Info, Kind};
 use crate::exporters::{
     Backend, ConfigError, Connected, Contract, EncodeError, Exporter, Found, Notes, Preflight,
-    Receipt, Rewrite, Setting, Settings, Unit, Verdict,
+    Probed, Receipt, Rewrite, Setting, Settings, Unit, Verdict,
 };
 use crate::transport::{Request, Response};
 
@@ -38,19 +38,20 @@ pub(super) const BACKEND: Backend = Backend {
     name: "langsmith",
     summary: "LangSmith: run trees, as the live plugin uploads them",
     settings: &[
-        setting("LANGSMITH_CODEX_API_KEY", "key [also LANGSMITH_API_KEY]", true),
-        setting("LANGSMITH_CODEX_ENDPOINT", "address [also LANGSMITH_ENDPOINT]", false),
-        setting("LANGSMITH_CODEX_PROJECT", "project [also LANGSMITH_PROJECT]", false),
-        setting("LANGSMITH_CODEX_METADATA", "JSON for the metadata of every run", false),
-        setting("LANGSMITH_CODEX_RUNS_ENDPOINTS", "JSON list of places to upload to", true),
-        setting("LANGSMITH_WORKSPACE_ID", "workspace, for keys of an organisation", false),
+        setting("LANGSMITH_CODEX_API_KEY", "key [also LANGSMITH_API_KEY]"),
+        setting("LANGSMITH_CODEX_ENDPOINT", "address [also LANGSMITH_ENDPOINT]"),
+        setting("LANGSMITH_CODEX_PROJECT", "project [also LANGSMITH_PROJECT]"),
+        setting("LANGSMITH_CODEX_METADATA", "JSON for the metadata of every run"),
+        setting("LANGSMITH_CODEX_RUNS_ENDPOINTS", "JSON list of places to upload to"),
+        setting("LANGSMITH_WORKSPACE_ID", "workspace, for keys of an organisation"),
     ],
     connect,
-    describe: Some(config::describe),
+    describe: config::describe,
+    keys: &["workspace", "assume_backfill_allowed", "sidecar"],
 };
 
-const fn setting(env: &'static str, help: &'static str, secret: bool) -> Setting {
-    Setting { env, help, secret }
+const fn setting(env: &'static str, help: &'static str) -> Setting {
+    Setting { env, help }
 }
 
 /// How far back the hosted service lets runs begin.
@@ -242,6 +243,20 @@ impl Exporter for LangSmith {
                 reason,
             },
             _ => Verdict::from_status(response),
+        }
+    }
+
+    /// What it is, and whether it takes the key: a form of no parts.
+    fn probes(&self) -> Vec<Request> {
+        vec![wire::ask_info(&self.place), wire::ask_multipart(&self.place)]
+    }
+
+    fn probed(&self, nth: usize, answer: &Response) -> Probed {
+        match (nth, answer.status) {
+            // A server of an older version takes batches instead; one that
+            // wants parts in a form has taken the key all the same.
+            (1, 400 | 404 | 405 | 422) => Probed::Good(None),
+            _ => Probed::from_status(answer),
         }
     }
 

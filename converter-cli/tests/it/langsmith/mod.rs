@@ -115,7 +115,7 @@ impl Upload {
         let destinations = (backend.connect)(&settings).unwrap().into_iter().map(|exporter| {
             let http = Http::new(3, Duration::from_secs(10));
             let transport = Box::new(Rerouted(http, self.server.clone()));
-            Destination { name: "langsmith".to_owned(), exporter, transport }
+            Destination { name: "langsmith".to_owned(), exporter, transport, own: None }
         });
         delivery::run(&run, destinations.collect()).unwrap()
     }

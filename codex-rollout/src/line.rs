@@ -9,7 +9,7 @@ use crate::legacy;
 use crate::position::Position;
 use crate::scan::{Cursor, Syntax, ValueKind};
 use crate::text::{JsonText, RawJson};
-use crate::wire::Field;
+use crate::wire::{Field, fields};
 
 /// One record: a line of a rollout, its envelope and its payload decoded.
 #[derive(Clone, Copy, Debug)]
@@ -163,27 +163,27 @@ impl<'a> RolloutLine<'a> {
         cursor: &mut Cursor<'a>,
         envelope: &mut Envelope<'a>,
     ) -> std::result::Result<(), Syntax> {
-        cursor.object(|key, value| {
-            match key {
-                b"timestamp" => self.timestamp = RawJson::read(value)?,
-                b"ordinal" => self.ordinal = u64::read(value)?,
-                b"type" => {
-                    envelope.kind = JsonText::read(value)?;
-                    envelope.has_item = false;
+        if !cursor.open_object()? {
+            return Ok(());
+        }
+        fields!(cursor, {
+            b"timestamp" => self.timestamp = RawJson::read(cursor)?,
+            b"ordinal" => self.ordinal = u64::read(cursor)?,
+            b"type" => {
+                envelope.kind = JsonText::read(cursor)?;
+                envelope.has_item = false;
+            },
+            b"payload" => {
+                let start = cursor.offset_of_value();
+                match envelope.kind {
+                    Some(kind) => decode_item(kind, cursor, &mut self.item)?,
+                    None => cursor.skip()?,
                 }
-                b"payload" => {
-                    let start = value.offset();
-                    match envelope.kind {
-                        Some(kind) => decode_item(kind, value, &mut self.item)?,
-                        None => value.skip()?,
-                    }
-                    envelope.has_item = envelope.kind.is_some();
-                    envelope.payload = Some(value.since(start));
-                }
-                _ => value.skip()?,
-            }
-            Ok(())
-        })
+                envelope.has_item = envelope.kind.is_some();
+                envelope.payload = Some(cursor.since(start));
+            },
+        });
+        Ok(())
     }
 }
 

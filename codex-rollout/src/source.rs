@@ -138,20 +138,28 @@ fn too_large(limit: u64) -> Error {
     Error::new(ErrorKind::TooLarge { limit }, Position::default())
 }
 
-/// Opens a rollout for reading from its start, without holding all of it; says
-/// how the file at hand is encoded.
+/// A rollout opened for reading from its start, without holding all of it.
+pub(crate) struct Opened {
+    pub(crate) input: Box<dyn Read + Send>,
+    /// How many bytes there are to come; `None` if they are compressed.
+    pub(crate) len: Option<u64>,
+}
+
+/// Opens a rollout for reading from its start.
 ///
 /// # Errors
 ///
 /// If the file cannot be opened.
-pub(crate) fn open_stream(rollout: &RolloutPath) -> Result<(Box<dyn Read + Send>, Encoding)> {
+pub(crate) fn open_stream(rollout: &RolloutPath) -> Result<Opened> {
     let (file, encoding) = open_either(rollout)?;
-    let input: Box<dyn Read + Send> = match encoding {
-        Encoding::Plain => Box::new(file),
-        Encoding::Zstd => Box::new(zstd::Decoder::new(file)?),
-        Encoding::Gzip => Box::new(MultiGzDecoder::new(file)),
-    };
-    Ok((input, encoding))
+    Ok(match encoding {
+        Encoding::Plain => {
+            let len = file.metadata()?.len();
+            Opened { input: Box::new(file), len: Some(len) }
+        }
+        Encoding::Zstd => Opened { input: Box::new(zstd::Decoder::new(file)?), len: None },
+        Encoding::Gzip => Opened { input: Box::new(MultiGzDecoder::new(file)), len: None },
+    })
 }
 
 impl Source {

@@ -333,7 +333,7 @@ fn by_head(line: &[u8]) -> Option<RolloutItem<'_>> {
         }),
         (b"event_msg", b"item_completed") => {
             expect(19, b"item")?;
-            let review = at(23).ends_with(b"ReviewMode");
+            let review = matches!(at(23), b"EnteredReviewMode" | b"ExitedReviewMode");
             (!review).then_some(RolloutItem::Bookkeeping(JsonText::new(b"item_completed")))?
         }
         (b"event_msg", tag) => RolloutItem::Bookkeeping(JsonText::new(tag)),

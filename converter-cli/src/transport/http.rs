@@ -86,18 +86,34 @@ impl Http {
 
 impl Transport for Http {
     fn send(&self, request: &Request) -> Result<Response, NoAnswer> {
-        self.exchange(request).map_err(|err| {
-            let retry = !matches!(
-                err,
-                ureq::Error::BadUri(_)
-                    | ureq::Error::Http(_)
-                    | ureq::Error::InvalidProxyUrl
-                    | ureq::Error::Tls(_)
-                    | ureq::Error::Rustls(_)
-            );
-            NoAnswer { reason: err.to_string(), retry }
+        self.exchange(request).map_err(|err| match untrusted(&err) {
+            Some(reason) => NoAnswer { reason, retry: false },
+            None => NoAnswer { reason: err.to_string(), retry: may_pass(&err) },
         })
     }
+}
+
+/// Whether another attempt could do better.
+fn may_pass(err: &ureq::Error) -> bool {
+    !matches!(
+        err,
+        ureq::Error::BadUri(_)
+            | ureq::Error::Http(_)
+            | ureq::Error::InvalidProxyUrl
+            | ureq::Error::Tls(_)
+            | ureq::Error::Rustls(_)
+    )
+}
+
+/// Says why one side does not trust the other, if that is what went wrong: a
+/// certificate will be the same the next time.
+fn untrusted(err: &ureq::Error) -> Option<String> {
+    // What the TLS library finds wrong with what it was sent comes as this.
+    let err = match err {
+        ureq::Error::Io(err) if err.kind() == std::io::ErrorKind::InvalidData => err,
+        _ => return None,
+    };
+    Some(format!("{err} (`tls` in codex-trace.toml names certificates: docs/configuration.md)"))
 }
 
 /// Reads `Retry-After`: seconds, or a date.

@@ -88,7 +88,7 @@ fn env() -> TestEnv {
 }
 
 fn upload(env: &TestEnv, vars: &[(&str, String)], more: &[&str]) -> Run {
-    let args = ["upload", "--settle", "0s", "--retry-for", "0s", "--force", "--to"];
+    let args = ["upload", "--settle", "0s", "--force", "--to"];
     env.finish(env.command(&[&args[..], more].concat()).envs(vars.iter().cloned()))
 }
 
@@ -106,9 +106,14 @@ fn certificates_by_every_way_there_is() {
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "60000".to_owned()),
     ];
     let to = ["otlp", "--endpoint", &server.url];
-    for vars in [&[][..], std::slice::from_ref(&ca), &ours] {
+    for (vars, why) in [
+        (&[][..], "UnknownIssuer"),
+        (&ours, "UnknownIssuer"),
+        (std::slice::from_ref(&ca), "CertificateRequired"),
+    ] {
         let run = upload(&env, vars, &to);
         assert_eq!((run.code, seen()), (Some(2), 0), "{}", run.stderr);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
     }
     let vars = [&[ca][..], &ours].concat();
     let run = upload(&env, &vars, &to);

@@ -163,14 +163,10 @@ impl<'g> Manner<'g> {
             all.text("redaction rules", Some(Said::new(text, self.origin("redact_patterns"))));
         }
         all.take("senders", self.senders().ok(), usize::to_string);
-        let own = self.table().and_then(|table| table.timeout);
-        let own = own.map(|age| Said::new(age.0, self.origin("timeout")));
         let flag = self.given.place.timeout.clone().map(|text| Said::new(text, "--timeout"));
-        match flag {
-            Some(flag) => all.text("timeout", Some(flag)),
-            None => all
-                .take("timeout", own, |age| format!("{} s", age.as_secs()))
-                .map(|age| age.as_secs().to_string()),
-        };
+        let own = self.table().and_then(|table| table.timeout);
+        let own =
+            own.map(|age| Said::new(format!("{} s", age.0.as_secs()), self.origin("timeout")));
+        all.text("timeout", flag.or(own));
     }
 }

@@ -217,7 +217,7 @@ impl<'g> Named<'g> {
     ///
     /// If a certificate cannot be read, or a length of time.
     pub fn http(&self, exporter: &dyn Exporter) -> Result<Box<dyn Transport>, Failure> {
-        let timeout = self.timeout(exporter)?.value;
+        let timeout = self.timeout(exporter)?;
         let http = Http::with(self.manner().senders()?.value, timeout, &self.tls(exporter))
             .map_err(|what| Failure::new(format!("{}: {what}", self.name)))?;
         Ok(Box::new(http))
@@ -249,20 +249,17 @@ impl<'g> Named<'g> {
         })
     }
 
-    fn timeout(&self, exporter: &dyn Exporter) -> Result<Said<Duration>, Failure> {
+    fn timeout(&self, exporter: &dyn Exporter) -> Result<Duration, Failure> {
         if let Some(text) = &self.given.place.timeout {
             let timeout = config::age("--timeout", text)?;
-            if timeout.is_zero() {
-                return Err(Failure::new("`--timeout` leaves no time at all"));
-            }
-            return Ok(Said::new(timeout, "--timeout"));
+            return if timeout.is_zero() {
+                Err(Failure::new("`--timeout` leaves no time at all"))
+            } else {
+                Ok(timeout)
+            };
         }
         let own = self.table.and_then(|table| table.timeout).map(|age| age.0);
-        let of_backend = exporter.client().timeout;
-        Ok(match own {
-            Some(_) => self.manner().said(("", None), ("timeout", own), TIMEOUT),
-            None => Said::new(of_backend.unwrap_or(TIMEOUT), "the backend's settings"),
-        })
+        Ok(own.or(exporter.client().timeout).unwrap_or(TIMEOUT))
     }
 
     /// Says every setting that is there, and where.

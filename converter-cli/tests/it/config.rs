@@ -113,6 +113,29 @@ fn flags_win_and_secrets_are_read_from_where_they_are() {
 }
 
 #[test]
+fn redaction_is_a_destinations_own() {
+    const KEY: &str = "sk-proj-0123456789abcdefABCDEF";
+    let env = TestEnv::new();
+    let rollout = small_rollout(ID, "2026-03-01T10:00", &format!("use {KEY} and ACME-17"));
+    env.write(&format!(".codex/{}", place("2026-03-01T10-00-00", ID)), rollout);
+    let servers = [server(), server(), server()];
+    env.write(".config/codex-trace/rules.toml", "[[rule]]\npattern = 'ACME'\n");
+    let text = table("a", &servers[0], "redact = false")
+        + &table("b", &servers[1], "redact_rules = 'rules.toml'")
+        + &table("c", &servers[2], "redact_patterns = ['ACME-[0-9]+']");
+    env.write(FILE, text);
+    let seen = |more: &[&str]| {
+        ok(&upload(&env, &[&["--to", "a,b,c", "--force"], more].concat()));
+        servers.each_ref().map(|server| {
+            let last = server.last();
+            [KEY, "ACME", "-17"].map(|text| last.contains(text))
+        })
+    };
+    assert_eq!(seen(&[]), [[true, true, true], [false, false, true], [false, false, false]]);
+    assert_eq!(seen(&["--no-redact"]), [[true; 3]; 3]);
+}
+
+#[test]
 fn what_is_wrong_with_the_file_is_said() {
     let env = env();
     let server = server();

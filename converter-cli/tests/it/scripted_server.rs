@@ -45,6 +45,8 @@ pub(crate) struct Stored {
     pub(crate) lines: BTreeMap<String, usize>,
     /// Request and header lines seen, in lower case, whatever the answer.
     pub(crate) heads: Vec<String>,
+    /// The body of the last request.
+    pub(crate) last: String,
     /// Requests seen, whatever the answer.
     pub(crate) requests: usize,
     /// The most requests under way at once.
@@ -104,6 +106,11 @@ impl Server {
         self.shared.stored.lock().expect("no panic").heads.iter().any(|head| head == line)
     }
 
+    /// Returns the body of the last request.
+    pub(crate) fn last(&self) -> String {
+        self.shared.stored.lock().expect("no panic").last.clone()
+    }
+
     pub(crate) fn most_at_once(&self) -> usize {
         self.shared.stored.lock().expect("no panic").most_at_once
     }
@@ -128,6 +135,7 @@ impl Shared {
                 let mut stored = self.stored.lock().expect("no panic");
                 stored.requests += 1;
                 stored.heads.extend(heads);
+                stored.last.clone_from(&body);
                 stored.most_at_once = stored.most_at_once.max(at_once);
             }
             let act = {

@@ -23,6 +23,7 @@ use std::time::Duration;
 use codex_trace_model::{SpanIx, Trace};
 
 use crate::content::ContentRules;
+use crate::exporters::address::without_login;
 use crate::exporters::langsmith::beside::Beside;
 use crate::exporters::langsmith::config::{Config, Place};
 use crate::exporters::langsmith::plan::Plan;
@@ -127,7 +128,11 @@ fn connect(settings: &Settings) -> Connected {
         };
         let workspace = place.workspace.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
         let contract = Contract {
-            destination: format!("langsmith {} {}{workspace}", place.endpoint, place.project),
+            destination: format!(
+                "langsmith {} {}{workspace}",
+                without_login(&place.endpoint),
+                place.project
+            ),
             routes: wire::routes(place, &format, &Info::default()),
             rewrite: Rewrite::Ignored,
             max_age: (place.is_hosted() && !allowed).then_some(WINDOW),

@@ -185,7 +185,9 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
     let mut places = Vec::new();
     let mut hint = None;
     let mut bad = |failure: &Failure| {
-        problems.insert(0, without_password(&failure.to_string()));
+        let what = failure.to_string();
+        let what = what.strip_prefix(&*format!("{}: ", named.name)).unwrap_or(&what);
+        problems.insert(0, without_password(what));
         problems.extend_from_slice(failure.detail_lines());
         hint = failure.hint_line().map(str::to_owned);
     };

@@ -113,9 +113,11 @@ fn connect(settings: &Settings) -> Connected {
         if place.key.is_none() && place.is_hosted() {
             let mut what = vec!["there is no API key"];
             what.extend(config.problems.iter().map(String::as_str));
-            return Err(ConfigError::new(what.join("; ")).hint(
-                "set `LANGSMITH_CODEX_API_KEY` or `LANGSMITH_API_KEY`, or put `api_key` in `~/.codex/langsmith.json`",
-            ));
+            return Err(ConfigError::new(what.join("; ")).hint(if settings.own_place {
+                "say where it is: `key = { env = \"NAME\" }` in the table of codex-trace.toml that names the endpoint"
+            } else {
+                "set `LANGSMITH_CODEX_API_KEY` or `LANGSMITH_API_KEY`, or put `api_key` in `~/.codex/langsmith.json`"
+            }));
         }
         let format = Format {
             kind: Kind::Multipart,

@@ -67,10 +67,8 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigEr
         .said_endpoint()
         .or_else(|| settings.place_var(&["MLFLOW_TRACKING_URI"]))
         .or_else(|| plugin.said("trackingUri", plugin.tracking_uri.clone()));
-    let uri = found.text("tracking uri", uri).ok_or_else(|| {
-        ConfigError::new("no MLflow server is named")
-            .hint("set MLFLOW_TRACKING_URI, or give --endpoint")
-    })?;
+    let named = found.text("tracking uri", uri);
+    let uri = named.clone().unwrap_or_default();
     let databricks = uri == "databricks" || uri.starts_with("databricks://");
     let experiment = if databricks { None } else { Some(experiment(settings, &plugin, found)) };
     let experiment = experiment.unwrap_or_else(|| Experiment::Name(DEFAULT_EXPERIMENT.to_owned()));
@@ -89,6 +87,10 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigEr
         client: client(settings, found)?,
         workspace,
     };
+    if named.is_none() {
+        return Err(ConfigError::new("no MLflow server is named")
+            .hint("set MLFLOW_TRACKING_URI, or give --endpoint"));
+    }
     if let Some(workspace) = &server.workspace {
         server.headers.push(Header::new("X-MLFLOW-WORKSPACE", workspace.clone()));
     }

@@ -90,7 +90,7 @@ fn target(
     };
     let url = named.or_else(|| Some(live.as_ref()?.said(|it| it.endpoint.clone())));
     let url = url.unwrap_or_else(|| Said::new(traces_url("http://localhost:4318"), "the default"));
-    let url = web_address(&found.text("endpoint", Some(url)).unwrap_or_default())?;
+    let url = found.text("endpoint", Some(url)).unwrap_or_default();
 
     let option = |name: &str| settings.option(name).map(|said| said.map(str::to_owned));
     let of_live =
@@ -100,13 +100,16 @@ fn target(
     let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
     let compression = option("compression").or_else(|| var("COMPRESSION"));
     let compression = found.text("compression", compression);
+    let headers = headers(settings, live.as_ref(), found)?;
+    let client = client(settings, live.as_ref(), found)?;
     Ok(Target {
-        url,
-        headers: headers(settings, live.as_ref(), found)?,
+        // Last, so that all else is found.
+        url: web_address(&url)?,
+        headers,
         encoding,
         compressions: compressions(compression.as_deref())?,
         tenant: settings.access.workspace.clone(),
-        client: client(settings, live.as_ref(), found)?,
+        client,
         is_live: live.is_some(),
     })
 }

@@ -1,6 +1,5 @@
 //! `codex-trace upload`
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use crate::args::{RedactArgs, UploadArgs};
 use crate::config::{ConfigFile, Content, Selection, UploadSettings};
 use crate::content::ContentRules;
 use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
-use crate::destinations::{self, Given, Manner, Named};
+use crate::destinations::{self, Given, Manner, Named, places};
 use crate::exit::ExitStatus;
 use crate::exporters::Exporter;
 use crate::failure::Failure;
@@ -50,6 +49,9 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let Some(_locks) = lock_all(&upload, &destinations, &interrupted, ui)? else {
         return Ok(ExitStatus::Interrupted);
     };
+    if let Some(ledger) = &ledger {
+        places::tell_of_others(&destinations, &ledger.standings()?, ui);
+    }
     tell_of_age(&history, &destinations, args, ui);
     let dead_letters = DeadLetters::at(upload.state_dir.join("dead-letters.jsonl"));
     ui.start("uploading", history.sessions.len() * destinations.len());
@@ -96,7 +98,7 @@ fn connect(
             destinations.push(Destination { name, exporter, transport, own: own.clone() });
         }
     }
-    check_places(&destinations)?;
+    places::check(&destinations)?;
     Ok(destinations)
 }
 
@@ -145,23 +147,6 @@ fn transport(
         (None, false) => named.http(exporter)?,
     };
     Ok(named.dressed(inner))
-}
-
-/// Checks that no two names lead to the same place: everything would be there
-/// twice.
-fn check_places(destinations: &[Destination]) -> Result<(), Failure> {
-    let mut places: BTreeMap<&str, &str> = BTreeMap::new();
-    for destination in destinations {
-        let place = destination.exporter.contract().destination.as_str();
-        if let Some(other) = places.insert(place, &destination.name) {
-            let name = &destination.name;
-            return Err(Failure::new(format!(
-                "`{other}` and `{name}` are the same place: {place}"
-            ))
-            .hint("upload to one of them, or give them projects of their own"));
-        }
-    }
-    Ok(())
 }
 
 /// Locks all destinations, always in the same order; `None` if interrupted.

@@ -93,6 +93,8 @@ pub struct Table {
     pub semconv: Option<Semconv>,
     /// Whether the destination takes old data.
     pub assume_backfill_allowed: Option<bool>,
+    /// Whether ids are for this place alone.
+    pub own_ids: Option<bool>,
     /// Whether to read and write what a live plugin keeps beside rollouts.
     pub sidecar: Option<bool>,
 }
@@ -268,6 +270,7 @@ impl Table {
             ("llm_input_bytes", self.llm_input_bytes.is_some()),
             ("field_bytes", self.field_bytes.is_some()),
             ("assume_backfill_allowed", self.assume_backfill_allowed.is_some()),
+            ("own_ids", self.own_ids.is_some()),
             ("sidecar", self.sidecar.is_some()),
         ]
         .into_iter()

@@ -83,6 +83,7 @@ impl<'g> Manner<'g> {
             ("assume_backfill_allowed", "assume_backfill_allowed",
              flags.and_then(|it| yes(it.assume_backfill_allowed)),
              table.assume_backfill_allowed.map(|it| it.to_string())),
+            ("own_ids", "own_ids", None, table.own_ids.map(|it| it.to_string())),
             ("no_sidecar", "sidecar",
              flags.and_then(|it| yes(it.no_sidecar)),
              table.sidecar.map(|it| (!it).to_string())),

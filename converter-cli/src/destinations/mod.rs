@@ -2,6 +2,7 @@
 //! `codex-trace.toml`, the environment and live plugins say, in this order.
 
 mod manner;
+pub mod places;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

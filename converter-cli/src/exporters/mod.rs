@@ -27,7 +27,7 @@ use std::time::Duration;
 use codex_trace_model::Trace;
 
 use crate::content::ContentRules;
-use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response};
+use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response, Secret};
 
 pub use notes::{Found, Notes, Receipt, Shift};
 pub use probe::Probed;
@@ -153,6 +153,12 @@ pub trait Exporter: Send + Sync {
     /// Returns what the backend expects of requests.
     fn contract(&self) -> &Contract;
 
+    /// Returns where one of its ids can be there only once; `None` if its ids
+    /// are for it alone.
+    fn id_space(&self) -> Option<IdSpace> {
+        None
+    }
+
     /// Returns what the backend's own settings say of the way there; flags and
     /// `codex-trace.toml` come before.
     fn client(&self) -> ClientOptions {
@@ -217,6 +223,16 @@ pub struct Contract {
     /// The oldest start that is accepted, before now. Older units are refused
     /// before anything is sent.
     pub max_age: Option<Duration>,
+}
+
+/// Where an id can be there only once: in several projects, or workspaces, of
+/// one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdSpace {
+    /// How the [`destination`](Contract::destination) of every place in it begins.
+    pub server: String,
+    /// The key, where a server keeps those apart who have different ones.
+    pub key: Option<Secret>,
 }
 
 /// Where a kind of request goes, and how it is made up.

@@ -112,6 +112,42 @@ fn flags_win_and_secrets_are_read_from_where_they_are() {
     assert!(run.stderr.starts_with(words), "{}", run.stderr);
 }
 
+/// An id can be on a server once: who wants two copies there says so.
+#[test]
+fn two_projects_of_one_server_have_ids_of_their_own() {
+    let env = env();
+    let server = server();
+    let both = |own: &str| {
+        table("a", &server, "project = 'p'\nprotocol = 'http/json'")
+            + &table("b", &server, &format!("project = 'q'\nprotocol = 'http/json'\n{own}"))
+    };
+    env.write(FILE, both(""));
+    let run = upload(&env, &["--to", "a,b"]);
+    assert_eq!((run.code, server.requests()), (Some(2), 0));
+    assert!(run.stderr.starts_with("error: `a` and `b` are on one server"), "{}", run.stderr);
+    ok(&upload(&env, &["--to", "a"]));
+    let run = upload(&env, &["--to", "b", "--dry-run"]);
+    assert!(run.stderr.contains("warning: b: sessions that were uploaded to"), "{}", run.stderr);
+
+    env.write(FILE, both("own_ids = true"));
+    let run = upload(&env, &["--to", "a,b", "--dry-run=out", "--compress", "none", "--force"]);
+    ok(&run);
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    let ids = |name: &str| {
+        let file = env.dir().join(format!("out/{name}/000001.body.json"));
+        let text = fs::read_to_string(file).unwrap();
+        let ids = text.split("Id\":\"").skip(1).map(|rest| rest[..16].to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let (a, b) = (ids("a"), ids("b"));
+    assert!(a.len() == b.len() && a.len() > 3, "{a:?} {b:?}");
+    assert!(a.iter().all(|id| !b.contains(id)), "{a:?} {b:?}");
+    let same = |ids: &[String]| {
+        ids.iter().map(|id| ids.iter().position(|it| it == id)).collect::<Vec<_>>()
+    };
+    assert_eq!(same(&a), same(&b), "of the same tree");
+}
+
 #[test]
 fn redaction_is_a_destinations_own() {
     const KEY: &str = "sk-proj-0123456789abcdefABCDEF";

@@ -30,8 +30,8 @@ use crate::exporters::langsmith::plan::Plan;
 use crate::exporters::langsmith::runs::Encoder;
 use crate::exporters::langsmith::wire::{Format, Info, Kind};
 use crate::exporters::{
-    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, Found, Notes, Preflight,
-    Probed, Receipt, Rewrite, Setting, Settings, Unit, Verdict,
+    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, Found, IdSpace, Notes,
+    Preflight, Probed, Receipt, Rewrite, Setting, Settings, Unit, Verdict,
 };
 use crate::transport::{Request, Response};
 
@@ -48,7 +48,7 @@ pub(super) const BACKEND: Backend = Backend {
     ],
     connect,
     describe: config::describe,
-    keys: &["workspace", "assume_backfill_allowed", "sidecar"],
+    keys: &["own_ids", "workspace", "assume_backfill_allowed", "sidecar"],
 };
 
 const fn setting(env: &'static str, help: &'static str) -> Setting {
@@ -140,7 +140,8 @@ fn connect(settings: &Settings) -> Connected {
             max_age: (place.is_hosted() && !allowed).then_some(WINDOW),
         };
         exporters.push(Box::new(LangSmith {
-            copy: config.places[..nth].iter().any(same_workspace),
+            copy: option("own_ids") == Some("true")
+                || config.places[..nth].iter().any(same_workspace),
             place: place.clone(),
             format,
             contract,
@@ -251,6 +252,13 @@ impl Exporter for LangSmith {
             },
             _ => Verdict::from_status(response),
         }
+    }
+
+    /// A workspace, which the key stands for.
+    fn id_space(&self) -> Option<IdSpace> {
+        let server = format!("langsmith {} ", without_login(&self.place.endpoint));
+        let key = self.place.key.clone();
+        (!self.copy).then_some(IdSpace { server, key })
     }
 
     /// What it is, and whether it takes the key: a form of no parts.

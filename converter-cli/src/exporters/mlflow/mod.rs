@@ -18,8 +18,8 @@ use codex_trace_model::{SpanKind as Kind, Trace};
 use super::otlp::ids::Hex;
 use super::otlp::{Amount, Encoding, Group, Options, Scene, Vocabulary, Writer, is_complete, key};
 use super::{
-    Backend, ConfigError, Contract, EncodeError, Exporter, Framing, Limits, Preflight, Probed,
-    Rewrite, Route, Setting, Unit, UnitBuilder, Verdict, Waits, otlp,
+    Backend, ConfigError, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Preflight,
+    Probed, Rewrite, Route, Setting, Unit, UnitBuilder, Verdict, Waits, otlp,
 };
 use crate::content::ContentRules;
 use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response};
@@ -48,7 +48,7 @@ pub(super) const BACKEND: Backend = Backend {
     ],
     connect: settings::connect,
     describe: settings::describe,
-    keys: &["workspace", "username", "llm_input_bytes", "field_bytes"],
+    keys: &["own_ids", "workspace", "username", "llm_input_bytes", "field_bytes"],
 };
 
 /// The route of spans.
@@ -65,11 +65,12 @@ struct Mlflow {
     server: Server,
     contract: Contract,
     amount: Amount,
+    own_ids: bool,
     live: LiveTraces,
 }
 
 impl Mlflow {
-    fn new(server: Server, amount: Amount) -> Mlflow {
+    fn new(server: Server, amount: Amount, own_ids: bool) -> Mlflow {
         let mut exporter = Mlflow {
             contract: Contract {
                 destination: server.destination(),
@@ -79,6 +80,7 @@ impl Mlflow {
             },
             server,
             amount,
+            own_ids,
             live: LiveTraces::default(),
         };
         exporter.contract.routes = exporter.routes();
@@ -138,6 +140,7 @@ impl Exporter for Mlflow {
         units: &mut dyn FnMut(Unit),
     ) -> Result<(), EncodeError> {
         let scene = Scene::new(trace, rules, self.amount);
+        let scene = scene.for_place(self.own_ids.then_some(&self.contract.destination));
         let names = MlflowNames { user: self.server.user.clone() };
         let writer = Writer::new(&scene, &names, &Options::default(), Encoding::Proto);
         writer.for_each(|group| {
@@ -163,6 +166,12 @@ impl Exporter for Mlflow {
 
     fn client(&self) -> ClientOptions {
         self.server.client.clone()
+    }
+
+    /// A trace is in one experiment of a server alone.
+    fn id_space(&self) -> Option<IdSpace> {
+        let server = self.server.name();
+        (!self.own_ids).then(|| IdSpace { server: format!("{server}#"), key: None })
     }
 
     /// The experiment, if there are any.

@@ -10,7 +10,7 @@ use super::Mlflow;
 use super::plugin::PluginFile;
 use crate::exporters::address::{web_address, without_login};
 use crate::exporters::describe::Description;
-use crate::exporters::otlp::settings::amount;
+use crate::exporters::otlp::settings::{amount, own_ids};
 use crate::exporters::{ConfigError, Connected, Probed, Said, Settings};
 use crate::transport::{ClientOptions, Header, Method, Request, Response, Secret};
 
@@ -50,7 +50,8 @@ enum Step {
 pub(super) fn connect(settings: &Settings) -> Connected {
     let mut found = Description::default();
     let server = read(settings, &mut found)?;
-    Ok(vec![Box::new(Mlflow::new(server, amount(settings, &mut found)?))])
+    let amount = amount(settings, &mut found)?;
+    Ok(vec![Box::new(Mlflow::new(server, amount, own_ids(settings, &mut found)))])
 }
 
 /// Says what was found, for `doctor`.
@@ -58,6 +59,7 @@ pub(super) fn describe(settings: &Settings) -> Description {
     let mut found = Description::default();
     // What fails, fails in `connect` too, and is told there.
     read(settings, &mut found).and_then(|_| amount(settings, &mut found)).ok();
+    own_ids(settings, &mut found);
     found
 }
 
@@ -206,7 +208,12 @@ impl Server {
             (None, Experiment::Id(it) | Experiment::Name(it)) => it,
         };
         let workspace = self.workspace.as_ref().map_or_else(String::new, |it| format!(" {it}"));
-        format!("mlflow {}#{experiment}{workspace}", without_login(&self.base))
+        format!("{}#{experiment}{workspace}", self.name())
+    }
+
+    /// Returns what the ledger calls the server.
+    pub(super) fn name(&self) -> String {
+        format!("mlflow {}", without_login(&self.base))
     }
 
     /// Returns the experiment's id; its name as long as nobody has asked.

@@ -30,8 +30,8 @@ use prost::Message as _;
 use serde::Deserialize;
 
 use super::{
-    Backend, Contract, EncodeError, Exporter, Framing, Limits, Rewrite, Route, Setting, Unit,
-    UnitBuilder, UnitKey, Verdict,
+    Backend, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Rewrite, Route, Setting,
+    Unit, UnitBuilder, UnitKey, Verdict,
 };
 use crate::content::ContentRules;
 use crate::exporters::address::without_login;
@@ -66,7 +66,7 @@ pub(super) const BACKEND: Backend = Backend {
     ],
     connect: settings::connect,
     describe: settings::describe,
-    keys: &["workspace", "protocol", "semconv", "llm_input_bytes", "field_bytes"],
+    keys: &["own_ids", "workspace", "protocol", "semconv", "llm_input_bytes", "field_bytes"],
 };
 
 /// A piece, the smallest part of a request, is no larger than this in spans…
@@ -308,6 +308,10 @@ struct Otlp {
     options: Options,
     encoding: Encoding,
     client: ClientOptions,
+    /// What all places of the server have in common.
+    server: String,
+    tenant: Option<String>,
+    own_ids: bool,
 }
 
 impl Exporter for Otlp {
@@ -318,6 +322,7 @@ impl Exporter for Otlp {
         units: &mut dyn FnMut(Unit),
     ) -> Result<(), EncodeError> {
         let scene = Scene::new(trace, rules, self.options.amount);
+        let scene = scene.for_place(self.own_ids.then_some(&self.contract.destination));
         let vocabulary = self.options.semconv.vocabulary();
         let writer = Writer::new(&scene, vocabulary, &self.options, self.encoding);
         writer.for_each(|group| {
@@ -332,6 +337,12 @@ impl Exporter for Otlp {
 
     fn client(&self) -> ClientOptions {
         self.client.clone()
+    }
+
+    /// Projects of Phoenix share ids; tenants of Grafana's servers do not.
+    fn id_space(&self) -> Option<IdSpace> {
+        (!self.own_ids && self.tenant.is_none())
+            .then(|| IdSpace { server: self.server.clone(), key: None })
     }
 
     /// A request without spans.
@@ -372,15 +383,20 @@ impl Otlp {
     fn new(target: settings::Target, options: Options) -> Otlp {
         let project = options.resource.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT);
         let project = project.map_or_else(String::new, |(_, name)| format!("#{name}"));
-        let tenant = target.tenant.as_ref().map_or_else(String::new, |it| format!(" {it}"));
+        let tenant = target.tenant.clone();
         let encoding = target.encoding;
         let client = target.client.clone();
+        let server = format!("otlp {}", without_login(&target.url));
+        let own_ids = target.own_ids;
         let contract = Contract {
-            destination: format!("otlp {}{project}{tenant}", without_login(&target.url)),
+            destination: match &tenant {
+                Some(tenant) => format!("{server}{project} {tenant}"),
+                None => format!("{server}{project}"),
+            },
             routes: vec![route(target)],
             rewrite: Rewrite::Doubles,
             max_age: None,
         };
-        Otlp { contract, options, encoding, client }
+        Otlp { contract, options, encoding, client, server, tenant, own_ids }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Target {
     pub(super) compressions: &'static [Compression],
     pub(super) tenant: Option<String>,
     pub(super) client: ClientOptions,
+    /// Whether ids are for this place alone.
+    pub(super) own_ids: bool,
     /// Whether it is the receiver of Codex' own telemetry.
     is_live: bool,
 }
@@ -110,6 +112,7 @@ fn target(
         compressions: compressions(compression.as_deref())?,
         tenant: settings.access.workspace.clone(),
         client,
+        own_ids: own_ids(settings, found),
         is_live: live.is_some(),
     })
 }
@@ -226,6 +229,12 @@ fn options(
         resource.push((PHOENIX_PROJECT.to_owned(), project));
     }
     Ok(Options { semconv, amount: amount(settings, found)?, resource })
+}
+
+/// Reads whether ids are to be for this place alone.
+pub(in crate::exporters) fn own_ids(settings: &Settings, found: &mut Description) -> bool {
+    let said = settings.option("own_ids").map(|said| said.map(|word| word == "true"));
+    found.take("own_ids", said, bool::to_string).unwrap_or_default()
 }
 
 /// Reads how much content to send.

@@ -209,32 +209,11 @@ impl ConfigFile {
                 format!("its name is that of a backend, and its backend is `{}`", backend.name);
             return Err(wrong("backend", what).hint("give it another name"));
         }
-        for key in table.special_keys() {
-            if !backend.keys.contains(&key) {
-                return Err(wrong(key, format!("`{key}` means nothing to `{}`", backend.name))
-                    .hint("docs/configuration.md says which keys are for which backend"));
-            }
+        if let Some(key) = table.special_keys().find(|key| !backend.keys.contains(key)) {
+            return Err(wrong(key, format!("`{key}` means nothing to `{}`", backend.name))
+                .hint("docs/configuration.md says which keys are for which backend"));
         }
-        if table.username.is_some() != table.password.is_some() {
-            return Err(wrong("username", "`username` and `password` go together".to_owned()));
-        }
-        if table.key.is_some() && table.password.is_some() {
-            return Err(
-                wrong("key", "there is a `key` and a `password`".to_owned()).hint("keep one")
-            );
-        }
-        if table.tls.client_cert.is_none() && table.tls.client_key.is_some() {
-            let what = "`tls.client_key_file` is of no use without `tls.client_cert_file`";
-            return Err(wrong("tls", what.to_owned()));
-        }
-        if table.senders == Some(0) {
-            return Err(wrong("senders", "`senders` needs at least one".to_owned()));
-        }
-        let rate = table.requests_per_second;
-        if rate.is_some_and(|rate| !(rate.is_finite() && rate >= 0.01)) {
-            return Err(wrong("requests_per_second", "that rate is too low to arrive".to_owned()));
-        }
-        Ok(())
+        table.fault().map_or(Ok(()), |(key, what)| Err(wrong(&key, what)))
     }
 
     /// Says where a key of a destination is: `FILE:LINE`.
@@ -260,6 +239,36 @@ impl ConfigFile {
 }
 
 impl Table {
+    /// Returns what makes no sense, whatever the backend: which key, and why.
+    fn fault(&self) -> Option<(String, String)> {
+        let fault = |key: &str, what: &str| Some((key.to_owned(), what.to_owned()));
+        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        let is_name = |name: &String| !name.is_empty() && name.chars().all(token);
+        if let Some(name) = self.headers.keys().find(|name| !is_name(name)) {
+            let what = format!("`{name}` cannot be the name of a header");
+            return fault(&format!("headers.{name}"), &what);
+        }
+        if self.username.is_some() != self.password.is_some() {
+            return fault("username", "`username` and `password` go together");
+        }
+        if self.key.is_some() && self.password.is_some() {
+            return fault("key", "there is a `key` and a `password`: keep one");
+        }
+        if self.tls.client_cert.is_none() && self.tls.client_key.is_some() {
+            return fault("tls", "`client_key_file` is of no use without `client_cert_file`");
+        }
+        if self.senders == Some(0) {
+            return fault("senders", "`senders` needs at least one");
+        }
+        let is_rate = |rate: f64| rate.is_finite() && rate >= 0.01;
+        match self.requests_per_second {
+            Some(rate) if !is_rate(rate) => {
+                fault("requests_per_second", "`requests_per_second` needs at least 0.01")
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the keys that are there and not for every backend.
     fn special_keys(&self) -> impl Iterator<Item = &'static str> {
         [
@@ -388,6 +397,11 @@ mod tests {
         );
         assert!(at("tls.cafile = 'x'").1.contains("`ca_file`"));
         assert!(at("sidecar = false").0.starts_with("c.toml:4: destination `x`: `sidecar`"));
+        assert!(at("senders = 0").0.ends_with("`senders` needs at least one"));
+        assert!(at("requests_per_second = inf").0.contains("at least 0.01"));
+        assert!(at("key.env = 'A'\npassword.env = 'B'\nusername = 'u'").0.contains("`username`"));
+        assert!(at("tls.client_key_file = 'k'").0.contains(":4: "));
+        assert!(at("headers = { 'a b' = 'c' }").0.starts_with("c.toml:4: destination `x`: `a b`"));
         assert!(at("endpoint = ").0.starts_with("`c.toml`:4: "));
         let (what, hint) = refused("[destinations.x]\nbackend = 'langsmiht'");
         assert!(what.contains("c.toml:2"), "{what}");

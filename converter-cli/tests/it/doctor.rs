@@ -197,6 +197,28 @@ fn files_with_keys_are_for_nobody_else() {
     }
 }
 
+/// Directories, because no permission keeps the superuser out.
+#[test]
+fn files_that_cannot_be_read_are_told() {
+    let env = env();
+    for name in ["config.toml", "mlflow-tracing.json", "langsmith.json"] {
+        std::fs::create_dir(env.dir().join(".codex").join(name)).unwrap();
+    }
+    let run = env.run(&["doctor", "--to", "otlp,mlflow,langsmith", "--json"]);
+    for (nth, name, what) in [
+        (3, "config.toml", "cannot read `[DIR]/.codex/config.toml`: "),
+        (4, "mlflow-tracing.json", "cannot read `[DIR]/.codex/mlflow-tracing.json`: "),
+        (5, "langsmith.json", "`[DIR]/.codex/langsmith.json` is not used: "),
+    ] {
+        let problems = run.json()[nth]["problems"].to_string();
+        assert!(problems.contains(what), "{name}: {problems}");
+    }
+    env.write("c.toml", "[destinations.x]\nbackend = 'langsmith'\nredact_rules = 'r.toml'\n");
+    env.write("r.toml", "[[rule]]\npattern = '('\n");
+    let run = env.run(&["doctor", "--config", "c.toml", "--to", "x"]);
+    assert!(run.stdout.contains("redaction rule `(`"), "{}", run.stdout);
+}
+
 #[test]
 fn an_address_that_is_none_is_told() {
     let env = env();

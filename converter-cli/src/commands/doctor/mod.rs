@@ -12,10 +12,12 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::args::DoctorArgs;
+use crate::commands::upload::redactor;
 use crate::config::{self, ConfigFile};
 use crate::destinations::{self, Given, Named};
 use crate::exit::ExitStatus;
-use crate::exporters::describe::without_password;
+use crate::exporters::Exporter;
+use crate::exporters::describe::{Known, without_password};
 use crate::failure::Failure;
 use crate::ledger::{Ledger, Standing};
 use crate::pipeline;
@@ -175,43 +177,8 @@ fn config(file: &ConfigFile, broken: Option<&Failure>) -> Value {
 
 fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
     let description = named.describe();
-    let mut problems: Vec<_> =
-        description.problems.iter().map(|problem| without_password(problem)).collect();
-    let found: Vec<_> = description
-        .found
-        .iter()
-        .map(|it| json!({"name": it.name, "value": without_password(&it.value), "from": it.from}))
-        .collect();
-    let mut places = Vec::new();
-    let mut hint = None;
-    let mut bad = |failure: &Failure| {
-        let what = failure.to_string();
-        let what = what.strip_prefix(&*format!("{}: ", named.name)).unwrap_or(&what);
-        problems.insert(0, without_password(what));
-        problems.extend_from_slice(failure.detail_lines());
-        hint = failure.hint_line().map(str::to_owned);
-    };
-    let mut usable = true;
-    match named.connect() {
-        Ok(exporters) => {
-            for (_, exporter) in exporters {
-                let name = &exporter.contract().destination;
-                let standing = standings.iter().find(|it| it.destination == *name);
-                let count = |f: fn(&Standing) -> u64| standing.map_or(0, f);
-                places.push(json!({"destination": without_password(name),
-                    "sent": count(|it| it.sent), "pending": count(|it| it.pending),
-                    "failed": count(|it| it.failed)}));
-                if let Err(failure) = named.http(&*exporter) {
-                    usable = false;
-                    bad(&failure);
-                }
-            }
-        }
-        Err(failure) => {
-            usable = false;
-            bad(&failure);
-        }
-    }
+    let setting = |it: &Known| json!({"name": it.name, "value": without_password(&it.value), "from": it.from});
+    let settings: Vec<_> = description.found.iter().map(setting).collect();
     let unset: Vec<_> = named
         .backend
         .settings
@@ -219,7 +186,46 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
         .filter(|setting| named.settings.var(setting.env).is_none())
         .map(|setting| json!({"name": setting.env, "help": setting.help}))
         .collect();
+    let (mut problems, mut hint) = (Vec::new(), None);
+    let places = match named.connect() {
+        Ok(exporters) => exporters.iter().map(|(_, it)| place(&**it, standings)).collect(),
+        Err(_) => Vec::new(),
+    };
+    let faults = faults(named);
+    for failure in &faults {
+        let what = failure.to_string();
+        let what = what.strip_prefix(&*format!("{}: ", named.name)).unwrap_or(&what);
+        problems.push(without_password(what));
+        problems.extend_from_slice(failure.detail_lines());
+        hint = hint.or(failure.hint_line());
+    }
+    problems.extend(description.problems.iter().map(|problem| without_password(problem)));
     json!({"type": "destination", "name": named.name, "backend": named.backend.name,
-        "usable": usable, "places": places, "settings": found, "unset": unset,
+        "usable": faults.is_empty(), "places": places, "settings": settings, "unset": unset,
         "problems": problems, "hint": hint})
+}
+
+/// Returns why a destination cannot be used.
+fn faults(named: &Named<'_>) -> Vec<Failure> {
+    let mut faults = Vec::new();
+    match named.connect() {
+        Ok(exporters) => {
+            let http = exporters.iter().map(|(_, exporter)| named.http(&**exporter));
+            faults.extend(http.filter_map(Result::err));
+        }
+        Err(failure) => faults.push(failure),
+    }
+    if let Err(err) = redactor(&named.manner().redact(), true) {
+        faults.push(Failure::new(format!("{err:#}")));
+    }
+    faults
+}
+
+/// What the ledger has of a place.
+fn place(exporter: &dyn Exporter, standings: &[Standing]) -> Value {
+    let name = &exporter.contract().destination;
+    let standing = standings.iter().find(|it| it.destination == *name);
+    let count = |f: fn(&Standing) -> u64| standing.map_or(0, f);
+    json!({"destination": without_password(name), "sent": count(|it| it.sent),
+        "pending": count(|it| it.pending), "failed": count(|it| it.failed)})
 }

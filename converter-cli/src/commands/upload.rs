@@ -1,15 +1,14 @@
 //! `codex-trace upload`
 
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
-use crate::args::{RedactArgs, UploadArgs};
-use crate::config::{ConfigFile, Content, Selection, UploadSettings};
+use crate::args::UploadArgs;
+use crate::config::{ConfigFile, Content, Selection, UploadSettings, redactor};
 use crate::content::ContentRules;
 use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
 use crate::destinations::{self, Given, Manner, Named, places};
@@ -18,7 +17,6 @@ use crate::exporters::Exporter;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::ledger::Ledger;
-use crate::redact::Redactor;
 use crate::transport::{Discard, RequestDir, Transport};
 use crate::ui::Ui;
 use crate::{history, interrupt, lock, pipeline};
@@ -52,6 +50,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     if let Some(ledger) = &ledger {
         places::tell_of_others(&destinations, &ledger.standings()?, ui);
     }
+    tell_of_settings(&destinations, ui);
     tell_of_age(&history, &destinations, args, ui);
     let dead_letters = DeadLetters::at(upload.state_dir.join("dead-letters.jsonl"));
     ui.start("uploading", history.sessions.len() * destinations.len());
@@ -100,6 +99,18 @@ fn connect(
     }
     places::check(&destinations)?;
     Ok(destinations)
+}
+
+/// Says, before anything is sent, what is odd about the settings.
+fn tell_of_settings(destinations: &[Destination], ui: &Ui) {
+    for destination in destinations {
+        for remark in destination.exporter.remarks() {
+            ui.warn(format!("{}: {}", destination.name, remark.message));
+            if let Some(hint) = &remark.hint {
+                ui.hint(hint);
+            }
+        }
+    }
 }
 
 /// Says, before anything is sent, which sessions a destination would refuse for
@@ -204,28 +215,4 @@ fn own(
     };
     let redactor = redactor(&redact, true)?;
     Ok(Own { rules: ContentRules::new(capture, redactor, Content::from(args.content)), options })
-}
-
-/// Makes the redactor asked for, if there is to be one.
-///
-/// # Errors
-///
-/// If a rule cannot be read.
-pub fn redactor(args: &RedactArgs, by_default: bool) -> anyhow::Result<Option<Redactor>> {
-    let named = !args.redact_pattern.is_empty() || args.redact_rules.is_some();
-    if !(args.redact || named || by_default && !args.no_redact) {
-        return Ok(None);
-    }
-    let mut redactor = Redactor::default();
-    for rule in &args.redact_pattern {
-        redactor.add(rule)?;
-    }
-    if let Some(path) = &args.redact_rules {
-        redactor.add_file(&read(path)?)?;
-    }
-    Ok(Some(redactor))
-}
-
-fn read(path: &PathBuf) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
 }

@@ -2,6 +2,7 @@
 //! the only module that reads the environment or the clock.
 
 mod file;
+mod redaction;
 mod secret;
 mod upload;
 
@@ -18,6 +19,7 @@ use crate::failure::Failure;
 use crate::when::{self, Edge};
 
 pub use file::{ConfigFile, Table};
+pub use redaction::{redactor, redacts};
 pub use secret::{HeaderValue, SecretRef, exposed};
 pub use upload::{UploadSettings, age, state_dir};
 

@@ -10,11 +10,12 @@ use codex_trace_model::{Code, SessionGroup, Timestamp, Trace};
 use sha2::{Digest, Sha256};
 
 use crate::delivery::Engine;
-use crate::delivery::session::{InFlight, Session};
-use crate::exporters::{Fingerprint, Notes, Rewrite, Shift, Unit, Waits};
+use crate::delivery::session::{InFlight, Ready, Session};
+use crate::exporters::{Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey, Waits};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
-use crate::{panics, pipeline};
+use crate::panics;
+use crate::pipeline::{self, Look};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
@@ -30,6 +31,17 @@ enum Decision {
     /// It may still change.
     Hold,
     TooOld,
+}
+
+/// What is known while the units of a session are taken.
+#[derive(Debug, Default)]
+struct Taking {
+    /// What the ledger knows of each thread.
+    known: HashMap<String, Known>,
+    /// Whether a file may still be written to.
+    young: bool,
+    /// What is not sent in this run, and why.
+    withheld: HashMap<UnitKey, Decision>,
 }
 
 impl Engine<'_> {
@@ -69,7 +81,7 @@ impl Engine<'_> {
             return Ok(());
         }
         let young = heads.iter().any(|head| self.is_young(head));
-        let read = pipeline::with_trace(self.run.history, group, |trace| {
+        let read = pipeline::with_trace(self.run.history, group, Look::Content, |trace| {
             if (self.run.wanted)(trace) {
                 self.count_oddities(trace);
                 self.encode(trace, files, young)
@@ -95,7 +107,7 @@ impl Engine<'_> {
 
     fn encode(&self, trace: &Trace<'_>, files: Vec<FileStamp>, young: bool) -> Result<(), Failure> {
         let session = Arc::new(Session::new(files));
-        let mut known: HashMap<String, Known> = HashMap::new();
+        let mut taking = Taking { young, ..Taking::default() };
         let mut result = Ok(());
         let notes = match self.notes(trace)? {
             Ok(notes) => notes,
@@ -107,17 +119,14 @@ impl Engine<'_> {
         };
         let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
             if result.is_ok() {
-                result = self.take(unit, &session, &mut known, young);
+                result = self.take(unit, &session, &mut taking);
             }
         });
         if let Err(err) = encoded {
             let mut account = self.account();
             account.faults.push(format!("session {}: {err}", trace.session_id()));
             // Its files must be looked at again.
-            session.miss(&crate::exporters::UnitKey {
-                thread_id: trace.session_id().to_owned(),
-                turn: None,
-            });
+            session.miss(&UnitKey { thread_id: trace.session_id().to_owned(), turn: None });
         }
         result?;
         let mut files = Vec::new();
@@ -166,13 +175,7 @@ impl Engine<'_> {
     }
 
     /// Takes a unit as it comes out of the encoder.
-    fn take(
-        &self,
-        unit: Unit,
-        session: &Arc<Session>,
-        known: &mut HashMap<String, Known>,
-        young: bool,
-    ) -> Result<(), Failure> {
+    fn take(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking) -> Result<(), Failure> {
         if unit.pieces.is_empty() {
             return Ok(());
         }
@@ -183,7 +186,7 @@ impl Engine<'_> {
         }
         let fingerprint = unit.fingerprint();
         let contract = self.exporter.contract();
-        let thread = match known.entry(unit.key.thread_id.clone()) {
+        let thread = match taking.known.entry(unit.key.thread_id.clone()) {
             MapEntry::Occupied(entry) => entry.into_mut(),
             MapEntry::Vacant(entry) => entry.insert(match self.run.ledger {
                 Some(ledger) => ledger.known(&contract.destination, &unit.key.thread_id)?,
@@ -194,9 +197,25 @@ impl Engine<'_> {
             unit.key.turn.clone().unwrap_or_default(),
             contract.routes[unit.route].name.to_owned(),
         );
-        match self.decide(&unit, fingerprint, thread.get(&place).copied(), young) {
+        let mut decision =
+            self.decide(&unit, fingerprint, thread.get(&place).copied(), taking.young);
+        // What hangs under something that is not there would hang in the air.
+        let above = unit.under.as_ref().and_then(|above| taking.withheld.get(above));
+        if let (Decision::Send, Some(above)) = (decision, above) {
+            decision = *above;
+        }
+        if matches!(decision, Decision::Hold | Decision::TooOld) {
+            taking.withheld.insert(unit.key.clone(), decision);
+        }
+        match decision {
             Decision::Send => self.enqueue(unit, fingerprint, session),
-            Decision::Already => self.account().already += 1,
+            Decision::Already => {
+                self.account().already += 1;
+                // A run may have ended between the ledger and the note.
+                if !self.hand_over(&unit) {
+                    session.look_again();
+                }
+            }
             Decision::Keep => self.account().kept += 1,
             Decision::Hold => {
                 self.account().open += 1;
@@ -250,21 +269,18 @@ impl Engine<'_> {
 
     /// Puts a unit into the queue, as soon as there is room.
     fn enqueue(&self, unit: Unit, fingerprint: Fingerprint, session: &Arc<Session>) {
-        let waits = unit.waits;
         if !self.queue.reserve(unit.body.len()) {
             session.miss(&unit.key);
             self.account().cut_short = true;
             return;
         }
-        let limits = self.exporter.contract().routes[unit.route].limits;
         let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session)));
-        if waits == Waits::No {
+        if flight.unit.waits == Waits::No {
             session.begin(&flight.unit.key);
-            flight.slices(&limits).into_iter().for_each(|slice| self.queue.push(slice));
-        } else {
-            let mut files = Vec::new();
-            self.proceed(session.wait(flight), &mut files);
         }
+        let free = flight.unit.waits == Waits::No && flight.unit.under.is_none();
+        let ready = if free { Ready::of(flight) } else { session.wait(flight) };
+        self.proceed(ready, &mut Vec::new());
     }
 
     /// Whether a file may still be written to.

@@ -267,8 +267,8 @@ impl<'e> Engine<'e> {
         files.extend(ready.files);
         self.leave(ready.abandoned, "waits for units that were not sent");
         for flight in ready.released {
-            let limits = self.exporter.contract().routes[flight.unit.route].limits;
-            flight.slices(&limits).into_iter().for_each(|slice| self.queue.push(slice));
+            let route = &self.exporter.contract().routes[flight.unit.route];
+            flight.begin(route).into_iter().for_each(|slice| self.queue.push(slice));
         }
     }
 

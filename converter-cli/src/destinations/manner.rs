@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::args::RedactArgs;
-use crate::config::Table;
+use crate::config::{Table, redacts};
 use crate::content::Capture;
 use crate::destinations::Given;
 use crate::exporters::Said;
@@ -83,6 +83,7 @@ impl<'g> Manner<'g> {
             ("assume_backfill_allowed", "assume_backfill_allowed",
              flags.and_then(|it| yes(it.assume_backfill_allowed)),
              table.assume_backfill_allowed.map(|it| it.to_string())),
+            ("no-redact", "redact", yes(!redacts(&self.redact(), true)), None),
             ("own_ids", "own_ids", None, table.own_ids.map(|it| it.to_string())),
             ("no_sidecar", "sidecar",
              flags.and_then(|it| yes(it.no_sidecar)),

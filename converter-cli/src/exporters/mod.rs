@@ -29,7 +29,7 @@ use codex_trace_model::Trace;
 use crate::content::ContentRules;
 use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response, Secret};
 
-pub use notes::{Found, Notes, Receipt, Shift};
+pub use notes::{Found, Notes, Receipt, Reread, Shift};
 pub use probe::Probed;
 pub use settings::{Access, Environment, Said, Settings};
 pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
@@ -136,18 +136,12 @@ pub trait Exporter: Send + Sync {
         Ok(())
     }
 
-    /// Makes the request that reads back what is there of some pieces, after
-    /// [`Verdict::Conflict`].
-    fn reread(&self, pieces: &[&[u8]]) -> Option<Request> {
-        let _ = pieces;
-        None
-    }
-
-    /// Says of each piece whether it is there, by the answer to
-    /// [`reread`](Self::reread); `None` if the answer does not tell.
-    fn compare(&self, pieces: &[&[u8]], response: &Response) -> Option<Vec<Found>> {
-        let _ = (pieces, response);
-        None
+    /// Says what to ask to find out what is there of some pieces, after
+    /// [`Verdict::Conflict`]. Called with no answers first, then with those so
+    /// far, until it knows or says that it cannot.
+    fn reread(&self, pieces: &[&[u8]], answers: &[Response]) -> Reread {
+        let _ = (pieces, answers);
+        Reread::Unknown
     }
 
     /// Returns what the backend expects of requests.
@@ -175,6 +169,12 @@ pub trait Exporter: Send + Sync {
     fn probed(&self, nth: usize, answer: &Response) -> Probed {
         let _ = nth;
         Probed::from_status(answer)
+    }
+
+    /// Returns what the user should know before anything is sent: settings of
+    /// the live plugin's that are not followed, or that somebody else made.
+    fn remarks(&self) -> &[Remark] {
+        &[]
     }
 
     /// Reads the backend's answer to a request of `route`.
@@ -254,6 +254,12 @@ pub struct Route {
     pub compressions: &'static [Compression],
     /// How much fits into one request.
     pub limits: Limits,
+    /// Whether the first part of a unit that does not fit into one request must
+    /// be there before the rest is sent: it has what the rest hangs under.
+    pub in_order: bool,
+    /// Whether the lengths of a body compressed with zstd go along as headers,
+    /// `X-Pre-Compressed-Size` and `X-Post-Compressed-Size`.
+    pub tells_sizes: bool,
 }
 
 /// How pieces become one request body: `open piece (between piece)* close`.
@@ -372,6 +378,15 @@ impl Verdict {
             _ => Verdict::Reject { reason },
         }
     }
+}
+
+/// Something to know before anything is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// What it is.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 /// A setting that makes no sense.

@@ -12,7 +12,6 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::args::DoctorArgs;
-use crate::commands::upload::redactor;
 use crate::config::{self, ConfigFile};
 use crate::destinations::{self, Given, Named};
 use crate::exit::ExitStatus;
@@ -187,10 +186,12 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
         .map(|setting| json!({"name": setting.env, "help": setting.help}))
         .collect();
     let (mut problems, mut hint) = (Vec::new(), None);
-    let places = match named.connect() {
-        Ok(exporters) => exporters.iter().map(|(_, it)| place(&**it, standings)).collect(),
-        Err(_) => Vec::new(),
-    };
+    let mut remarks = Vec::new();
+    let mut places = Vec::new();
+    for (_, exporter) in named.connect().iter().flatten() {
+        places.push(place(&**exporter, standings));
+        remarks.extend(exporter.remarks().iter().map(|remark| remark.message.clone()));
+    }
     let faults = faults(named);
     for failure in &faults {
         let what = failure.to_string();
@@ -199,7 +200,12 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
         problems.extend_from_slice(failure.detail_lines());
         hint = hint.or(failure.hint_line());
     }
-    problems.extend(description.problems.iter().map(|problem| without_password(problem)));
+    for problem in description.problems.iter().chain(&remarks) {
+        let problem = without_password(problem);
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
     json!({"type": "destination", "name": named.name, "backend": named.backend.name,
         "usable": faults.is_empty(), "places": places, "settings": settings, "unset": unset,
         "problems": problems, "hint": hint})
@@ -215,7 +221,7 @@ fn faults(named: &Named<'_>) -> Vec<Failure> {
         }
         Err(failure) => faults.push(failure),
     }
-    if let Err(err) = redactor(&named.manner().redact(), true) {
+    if let Err(err) = config::redactor(&named.manner().redact(), true) {
         faults.push(Failure::new(format!("{err:#}")));
     }
     faults

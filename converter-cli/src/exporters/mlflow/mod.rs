@@ -103,6 +103,8 @@ impl Mlflow {
             // Zstandard it refuses.
             compressions: &[Compression::Gzip],
             limits: SPAN_LIMITS,
+            in_order: false,
+            tells_sizes: false,
         };
         let info = Route {
             name: "info",
@@ -113,6 +115,8 @@ impl Mlflow {
             framing: Framing::default(),
             compressions: &[],
             limits: Limits { max_bytes: 1 << 20, max_pieces: 1, max_spans: u32::MAX },
+            in_order: false,
+            tells_sizes: false,
         };
         if self.server.spans_table.is_some() { vec![spans] } else { vec![spans, info] }
     }

@@ -376,6 +376,8 @@ fn route(target: settings::Target) -> Route {
         framing,
         compressions: target.compressions,
         limits: LIMITS,
+        in_order: false,
+        tells_sizes: false,
     }
 }
 

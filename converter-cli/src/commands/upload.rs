@@ -116,10 +116,11 @@ fn tell_of_settings(destinations: &[Destination], ui: &Ui) {
 /// Says, before anything is sent, which sessions a destination would refuse for
 /// their age, and what can be done about it.
 fn tell_of_age(history: &History, destinations: &[Destination], args: &UploadArgs, ui: &Ui) {
-    if args.time_shift {
-        return;
-    }
     for destination in destinations {
+        let own = destination.own.as_ref().map(|own| own.options.time_shift);
+        if own.unwrap_or(args.time_shift) {
+            continue;
+        }
         let Some(max_age) = destination.exporter.contract().max_age else { continue };
         let Ok(max_age) = SignedDuration::try_from(max_age) else { continue };
         let is_old = |session: &&SessionGroup| {
@@ -202,7 +203,7 @@ fn own(
         settle: upload.settle,
         force: args.force,
         dry_run: upload.dry_run,
-        time_shift: args.time_shift,
+        time_shift: manner.time_shift().value,
         retry: upload.retry,
         now: settings.now,
         compressions: manner.compressions(),
@@ -210,7 +211,7 @@ fn own(
             "{} {capture:?} {redact:?} {:?} {} {values:?}",
             env!("CARGO_PKG_VERSION"),
             args.content,
-            args.time_shift
+            manner.time_shift().value
         ),
     };
     let redactor = redactor(&redact, true)?;

@@ -93,6 +93,8 @@ pub struct Table {
     pub semconv: Option<Semconv>,
     /// Whether the destination takes old data.
     pub assume_backfill_allowed: Option<bool>,
+    /// Whether to move sessions that are too old for it.
+    pub time_shift: Option<bool>,
     /// Whether ids are for this place alone.
     pub own_ids: Option<bool>,
     /// Whether to read and write what a live plugin keeps beside rollouts.
@@ -257,6 +259,9 @@ impl Table {
         if self.tls.client_cert.is_none() && self.tls.client_key.is_some() {
             return fault("tls", "`client_key_file` is of no use without `client_cert_file`");
         }
+        if self.time_shift == Some(true) && self.assume_backfill_allowed == Some(true) {
+            return fault("time_shift", "where old data is allowed, `time_shift` is of no use");
+        }
         if self.senders == Some(0) {
             return fault("senders", "`senders` needs at least one");
         }
@@ -279,6 +284,7 @@ impl Table {
             ("llm_input_bytes", self.llm_input_bytes.is_some()),
             ("field_bytes", self.field_bytes.is_some()),
             ("assume_backfill_allowed", self.assume_backfill_allowed.is_some()),
+            ("time_shift", self.time_shift.is_some()),
             ("own_ids", self.own_ids.is_some()),
             ("sidecar", self.sidecar.is_some()),
         ]

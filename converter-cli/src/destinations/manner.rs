@@ -117,6 +117,13 @@ impl<'g> Manner<'g> {
         Ok(self.said(("--senders", flag), ("senders", own), SENDERS))
     }
 
+    /// Whether to move sessions that are too old.
+    pub fn time_shift(&self) -> Said<bool> {
+        let flag = self.given.upload.is_some_and(|it| it.time_shift).then_some(true);
+        let own = self.table().and_then(|table| table.time_shift);
+        self.said(("--time-shift", flag), ("time_shift", own), false)
+    }
+
     /// Which compressions may be used.
     pub fn compressions(&self) -> Vec<Compression> {
         match self.options().get("compression").map(|said| &*said.value) {
@@ -164,6 +171,8 @@ impl<'g> Manner<'g> {
             let text = format!("{n} patterns{}", file.unwrap_or_default());
             all.text("redaction rules", Some(Said::new(text, self.origin("redact_patterns"))));
         }
+        let shift = Some(self.time_shift()).filter(|said| said.value);
+        all.take("time_shift", shift, bool::to_string);
         all.take("senders", self.senders().ok(), usize::to_string);
         let flag = self.given.place.timeout.clone().map(|text| Said::new(text, "--timeout"));
         let own = self.table().and_then(|table| table.timeout);

@@ -239,3 +239,24 @@ fn no_key_goes_where_it_was_not_meant_to() {
         "{ml}"
     );
 }
+
+#[test]
+fn what_to_do_with_old_sessions_is_a_destinations_own() {
+    let env = env();
+    let hosted =
+        "backend = 'langsmith'\nendpoint = 'https://eu.api.smith.langchain.com'\nkey.env = 'K'\n";
+    let text = format!(
+        "[destinations.moved]\n{hosted}time_shift = true\n[destinations.plain]\n{hosted}project = 'b'\nown_ids = true\n"
+    );
+    env.write(FILE, text);
+    let args = ["upload", "--to", "moved,plain", "--dry-run", "--settle", "0s"];
+    let run = env.finish(env.command(&args).env("K", "ls"));
+    for (name, warned, sent) in
+        [("moved", false, "1 turn of 1 thread"), ("plain", true, "0 turns of 0 threads")]
+    {
+        let warning = format!("warning: {name}: 1 of 1 sessions began more than 24 hours ago");
+        assert_eq!(run.stderr.contains(&warning), warned, "{}", run.stderr);
+        let sentence = format!("would upload {sent} to {name}, ");
+        assert!(run.stderr.contains(&sentence), "{}", run.stderr);
+    }
+}

@@ -60,7 +60,14 @@ pub(super) const BACKEND: Backend = Backend {
     ],
     connect,
     describe: config::describe,
-    keys: &["own_ids", "workspace", "llm_input_bytes", "assume_backfill_allowed", "sidecar"],
+    keys: &[
+        "own_ids",
+        "workspace",
+        "llm_input_bytes",
+        "assume_backfill_allowed",
+        "time_shift",
+        "sidecar",
+    ],
 };
 
 const fn setting(env: &'static str, help: &'static str) -> Setting {

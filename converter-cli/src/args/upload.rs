@@ -14,31 +14,32 @@ pub struct PlaceArgs {
     ///
     /// A destination has its own endpoint, project, key, certificates and
     /// limits; a backend is found where its live plugin finds it. Without the
-    /// flag, `to` of codex-trace.toml holds.
-    #[arg(long, value_name = "NAME[,…]", value_delimiter = ',')]
+    /// flag, an upload goes to what `to` of codex-trace.toml says, and doctor
+    /// looks at everything.
+    #[arg(long, value_name = "NAME[,…]", value_delimiter = ',', help_heading = "Destinations")]
     pub to: Vec<String>,
 
     /// Project to upload to, or what the backend has for one
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Destinations")]
     pub project: Option<String>,
 
     /// Address of the backend; for one destination at a time
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = "Destinations")]
     pub endpoint: Option<String>,
 
     /// Read this instead of the codex-trace.toml of the user's configuration
     ///
     /// That is what `$CODEX_TRACE_CONFIG` names, or else
     /// `codex-trace/codex-trace.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Destinations")]
     pub config: Option<PathBuf>,
 
     /// Directory of the ledger [default: $XDG_STATE_HOME/codex-trace]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Destinations")]
     pub state_dir: Option<PathBuf>,
 
     /// How long a request may take [default: what the destination's settings say, else 2m]
-    #[arg(long, value_name = "AGE", help_heading = "Limits")]
+    #[arg(long, value_name = "AGE", help_heading = "Destinations")]
     pub timeout: Option<String>,
 }
 

@@ -265,10 +265,10 @@ impl Table {
         if self.senders == Some(0) {
             return fault("senders", "`senders` needs at least one");
         }
-        let is_rate = |rate: f64| rate.is_finite() && rate >= 0.01;
+        let is_rate = |rate: f64| rate.is_finite() && rate >= 0.1;
         match self.requests_per_second {
             Some(rate) if !is_rate(rate) => {
-                fault("requests_per_second", "`requests_per_second` needs at least 0.01")
+                fault("requests_per_second", "`requests_per_second` needs at least 0.1")
             }
             _ => None,
         }
@@ -404,7 +404,7 @@ mod tests {
         assert!(at("tls.cafile = 'x'").1.contains("`ca_file`"));
         assert!(at("sidecar = false").0.starts_with("c.toml:4: destination `x`: `sidecar`"));
         assert!(at("senders = 0").0.ends_with("`senders` needs at least one"));
-        assert!(at("requests_per_second = inf").0.contains("at least 0.01"));
+        assert!(at("requests_per_second = inf").0.contains("at least 0.1"));
         assert!(at("key.env = 'A'\npassword.env = 'B'\nusername = 'u'").0.contains("`username`"));
         assert!(at("tls.client_key_file = 'k'").0.contains(":4: "));
         assert!(at("headers = { 'a b' = 'c' }").0.starts_with("c.toml:4: destination `x`: `a b`"));

@@ -93,14 +93,13 @@ impl<'a> RolloutLine<'a> {
         }
     }
 
-    /// Decodes the first line of `text` without looking for its end first;
-    /// `None` if it is not a record.
+    /// Decodes the first line of `text` without looking for its end first, into
+    /// an empty record; says whether it is one.
     ///
     /// What an error says must come from [`decode`](Self::decode), which knows
     /// where the line ends.
-    pub(crate) fn decode_first(text: &'a [u8], position: Position) -> Option<RolloutLine<'a>> {
-        let mut line = RolloutLine::empty(position);
-        line.read(&mut Cursor::first_line(text)).is_ok().then_some(line)
+    pub(crate) fn decode_first(&mut self, text: &'a [u8]) -> bool {
+        self.read(&mut Cursor::first_line(text)).is_ok()
     }
 
     /// Decodes the record at the beginning of `text`, if there is one with an
@@ -111,7 +110,7 @@ impl<'a> RolloutLine<'a> {
         Some(line)
     }
 
-    fn empty(position: Position) -> RolloutLine<'a> {
+    pub(crate) fn empty(position: Position) -> RolloutLine<'a> {
         RolloutLine {
             position,
             bytes: &[],

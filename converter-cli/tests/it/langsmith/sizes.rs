@@ -6,8 +6,8 @@ use super::server::{Rules, Server};
 use super::{START, Upload, rollout, turns};
 use crate::testenv::TestEnv;
 
-/// A turn with a call of a tool and an answer after the first one of the file.
-fn with_tool(arguments: &str, output: &str) -> String {
+/// A turn in which the model calls a tool and then answers.
+pub(super) fn with_tool(arguments: &str, output: &str) -> String {
     let line = |at: u32, payload: Value| {
         let line = serde_json::json!({
             "timestamp": format!("{START}:{at:02}.000Z"), "type": "response_item", "payload": payload

@@ -256,7 +256,7 @@ fn parents_come_first() {
     fs::write(main, open.join("\n") + "\n").unwrap();
     let server = Server::start(Rules::default());
     let mut upload = Upload::new(&server.url);
-    upload.settle = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    upload.settle = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
     let account = upload.run(&files);
     assert!(account.is_complete(), "{account:?}");
     assert_eq!((account.turns, server.runs().len()), (0, 0), "{account:?}");

@@ -5,13 +5,15 @@ use std::borrow::Cow;
 
 use clap::ValueEnum;
 use codex_rollout::{JsonText, RawJson};
+use serde::Deserialize;
 
 use crate::config::Content;
 use crate::redact::{Redactor, UserRule};
 use crate::splice;
 
 /// How much content to keep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Capture {
     /// Everything
     #[default]
@@ -20,6 +22,17 @@ pub enum Capture {
     NoToolContent,
     /// No content at all: names, lengths, times and counts stay
     MetadataOnly,
+}
+
+impl Capture {
+    /// Returns the word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Capture::Full => "full",
+            Capture::NoToolContent => "no-tool-content",
+            Capture::MetadataOnly => "metadata-only",
+        }
+    }
 }
 
 /// What a text is, as far as [`Capture`] is concerned.

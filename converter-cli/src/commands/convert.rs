@@ -109,7 +109,7 @@ enum Encoder {
 impl Encoder {
     fn new(args: &ConvertArgs) -> anyhow::Result<Encoder> {
         let content = Content::from(args.content);
-        let redactor = super::upload::redactor(&args.redact, false)?;
+        let redactor = crate::config::redactor(&args.redact, false)?;
         let encoding = match args.to {
             Format::Spans if args.otlp.semconv.is_some() || args.otlp.llm_input.is_some() => {
                 let failure = Failure::new("`--semconv` and `--llm-input` are for OTLP");

@@ -77,6 +77,17 @@ pub struct Destination {
     pub exporter: Box<dyn Exporter>,
     /// How to get there.
     pub transport: Box<dyn Transport>,
+    /// What holds for it in the place of what the run says.
+    pub own: Option<Arc<Own>>,
+}
+
+/// What may differ from destination to destination.
+#[derive(Debug)]
+pub struct Own {
+    /// What may leave the machine.
+    pub rules: ContentRules,
+    /// How to deliver.
+    pub options: Options,
 }
 
 /// What all destinations share.
@@ -86,13 +97,14 @@ pub struct Run<'r> {
     pub history: &'r History,
     /// Which sessions of it are wanted.
     pub wanted: &'r (dyn Fn(&Trace<'_>) -> bool + Sync),
-    /// What may leave the machine.
+    /// What may leave the machine, for destinations that have no rules of
+    /// their own.
     pub rules: &'r ContentRules,
     /// What was delivered before; absent before the first time, in a dry run.
     pub ledger: Option<&'r Ledger>,
     /// Where to note what was refused.
     pub dead_letters: &'r DeadLetters,
-    /// How.
+    /// How, for the same.
     pub options: &'r Options,
     /// Set once the user wants it to end: what is under way is finished.
     pub interrupted: &'r AtomicBool,
@@ -124,6 +136,11 @@ pub fn run(run: &Run<'_>, destinations: Vec<Destination>) -> Result<Vec<Account>
 
 fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result<Account, Failure> {
     let name = destination.name.clone();
+    let own = destination.own.clone();
+    let run = &match &own {
+        Some(own) => Run { rules: &own.rules, options: &own.options, ..*run },
+        None => *run,
+    };
     if !run.options.dry_run
         && let Err(reason) = send::preflight(run, &mut destination)
     {

@@ -193,6 +193,7 @@ impl Case {
             name: "toy".to_owned(),
             exporter: Box::new(toy),
             transport,
+            own: None,
         });
         delivery::run(&run, destinations.collect())
     }

@@ -17,6 +17,7 @@ mod plan;
 mod runs;
 mod sidecar;
 mod skills;
+mod variables;
 mod wire;
 mod written;
 
@@ -25,6 +26,7 @@ use std::time::Duration;
 use codex_trace_model::{SpanIx, Trace};
 
 use crate::content::ContentRules;
+use crate::exporters::address::without_login;
 use crate::exporters::langsmith::beside::Beside;
 use crate::exporters::langsmith::config::{Config, Place};
 use crate::exporters::langsmith::limited::LimitedRules;
@@ -34,35 +36,42 @@ use crate::exporters::langsmith::sidecar::Mode;
 use crate::exporters::langsmith::wire::{Format, Info, Kind};
 use crate::exporters::otlp::LlmInput;
 use crate::exporters::{
-    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, Notes, Preflight, Receipt,
-    Remark, Reread, Rewrite, Setting, Settings, Unit, UnitKey, Verdict,
+    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, IdSpace, Notes, Preflight,
+    Probed, Receipt, Remark, Reread, Rewrite, Setting, Settings, Unit, UnitKey, Verdict,
 };
 use crate::redact::UserRule;
-use crate::transport::Response;
+use crate::transport::{Request, Response};
 
 pub(super) const BACKEND: Backend = Backend {
     name: "langsmith",
     summary: "LangSmith: run trees, as the live plugin uploads them",
     settings: &[
-        setting("LANGSMITH_CODEX_API_KEY", "key [also LANGSMITH_API_KEY]", true),
-        setting("LANGSMITH_CODEX_ENDPOINT", "address [also LANGSMITH_ENDPOINT]", false),
-        setting("LANGSMITH_CODEX_PROJECT", "project [also LANGSMITH_PROJECT]", false),
-        setting("LANGSMITH_CODEX_METADATA", "JSON for the metadata of every run", false),
-        setting("LANGSMITH_CODEX_RUNS_ENDPOINTS", "JSON list of places to upload to", true),
-        setting("LANGSMITH_CODEX_REDACT_EXTRA", "JSON list of rules for what to redact", false),
+        setting("LANGSMITH_CODEX_API_KEY", "key [also LANGSMITH_API_KEY]"),
+        setting("LANGSMITH_CODEX_ENDPOINT", "address [also LANGSMITH_ENDPOINT]"),
+        setting("LANGSMITH_CODEX_PROJECT", "project [also LANGSMITH_PROJECT]"),
+        setting("LANGSMITH_CODEX_METADATA", "JSON for the metadata of every run"),
+        setting("LANGSMITH_CODEX_RUNS_ENDPOINTS", "JSON list of places to upload to"),
+        setting("LANGSMITH_CODEX_REDACT_EXTRA", "JSON list of rules for what to redact"),
         setting(
             "LANGSMITH_CODEX_DEFAULT_MUTED",
             "`true` to leave content out unless a turn says otherwise",
-            false,
         ),
-        setting("LANGSMITH_WORKSPACE_ID", "workspace, for keys of an organisation", false),
+        setting("LANGSMITH_WORKSPACE_ID", "workspace, for keys of an organisation"),
     ],
     connect,
-    describe: Some(config::describe),
+    describe: config::describe,
+    keys: &[
+        "own_ids",
+        "workspace",
+        "llm_input_bytes",
+        "assume_backfill_allowed",
+        "time_shift",
+        "sidecar",
+    ],
 };
 
-const fn setting(env: &'static str, help: &'static str, secret: bool) -> Setting {
-    Setting { env, help, secret }
+const fn setting(env: &'static str, help: &'static str) -> Setting {
+    Setting { env, help }
 }
 
 /// How far back the hosted service lets runs begin.
@@ -123,9 +132,11 @@ fn connect(settings: &Settings) -> Connected {
         if place.key.is_none() && place.is_hosted() {
             let mut what = vec!["there is no API key"];
             what.extend(config.problems.iter().map(String::as_str));
-            return Err(ConfigError::new(what.join("; ")).hint(
-                "set `LANGSMITH_CODEX_API_KEY` or `LANGSMITH_API_KEY`, or put `api_key` in `~/.codex/langsmith.json`",
-            ));
+            return Err(ConfigError::new(what.join("; ")).hint(if settings.own_place {
+                "say where it is: `key = { env = \"NAME\" }` in the table of codex-trace.toml that names the endpoint"
+            } else {
+                "set `LANGSMITH_CODEX_API_KEY` or `LANGSMITH_API_KEY`, or put `api_key` in `~/.codex/langsmith.json`"
+            }));
         }
         let format = Format {
             kind: Kind::Multipart,
@@ -138,13 +149,18 @@ fn connect(settings: &Settings) -> Connected {
         };
         let workspace = place.workspace.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
         let contract = Contract {
-            destination: format!("langsmith {} {}{workspace}", place.endpoint, place.project),
+            destination: format!(
+                "langsmith {} {}{workspace}",
+                without_login(&place.endpoint),
+                place.project
+            ),
             routes: wire::routes(place, &format, &Info::default()),
             rewrite: Rewrite::Ignored,
             max_age: (place.is_hosted() && !allowed).then_some(WINDOW),
         };
         exporters.push(Box::new(LangSmith {
-            copy: config.places[..nth].iter().any(same_workspace),
+            copy: option("own_ids") == Some("true")
+                || config.places[..nth].iter().any(same_workspace),
             place: place.clone(),
             format,
             contract,
@@ -220,9 +236,8 @@ impl Exporter for LangSmith {
             if mode == Mode::Off || self.of_plugin && beside.is_there(turn.span) {
                 continue;
             }
-            let muted = mode == Mode::Metadata || !rules.keeps(crate::content::Part::Message);
             let old = notes.is_older(turn.root.start.millis, WINDOW);
-            let mut unit = encoder.turn(turn, muted, usize::from(old)).finish();
+            let mut unit = encoder.turn(turn, mode, usize::from(old)).finish();
             unit.under = turn.parent.map(|parent| {
                 let above = trace.span(plan.turns[parent].span);
                 UnitKey {
@@ -275,6 +290,27 @@ impl Exporter for LangSmith {
                 reason,
             },
             _ => Verdict::from_status(response),
+        }
+    }
+
+    /// A workspace, which the key stands for.
+    fn id_space(&self) -> Option<IdSpace> {
+        let server = format!("langsmith {} ", without_login(&self.place.endpoint));
+        let key = self.place.key.clone();
+        (!self.copy).then_some(IdSpace { server, key })
+    }
+
+    /// What it is, and whether it takes the key: a form of no parts.
+    fn probes(&self) -> Vec<Request> {
+        vec![wire::ask_info(&self.place), wire::ask_multipart(&self.place)]
+    }
+
+    fn probed(&self, nth: usize, answer: &Response) -> Probed {
+        match (nth, answer.status) {
+            // A server of an older version takes batches instead; one that
+            // wants parts in a form has taken the key all the same.
+            (1, 400 | 404 | 405 | 422) => Probed::Good(None),
+            _ => Probed::from_status(answer),
         }
     }
 

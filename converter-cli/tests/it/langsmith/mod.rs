@@ -140,7 +140,7 @@ impl Upload {
         let destinations = self.connect().unwrap().into_iter().map(|exporter| {
             let http = Http::new(3, self.timeout);
             let transport = Box::new(Rerouted(http, self.server.clone()));
-            Destination { name: "langsmith".to_owned(), exporter, transport }
+            Destination { name: "langsmith".to_owned(), exporter, transport, own: None }
         });
         delivery::run(&run, destinations.collect()).unwrap()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use codex_rollout::RolloutHead;
+use codex_rollout::{Encoding, RolloutHead};
 use codex_trace_model::{Code, SessionGroup, Timestamp, Trace};
 use sha2::{Digest, Sha256};
 
@@ -18,6 +18,12 @@ use crate::{panics, pipeline};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
+
+/// How much larger a compressed rollout usually is than its file.
+const USUAL_RATIO: u64 = 8;
+
+/// The most bytes of a rollout that are held in memory: larger ones are mapped.
+const MAX_IN_MEMORY: u64 = 16 << 20;
 
 /// What to do with a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +75,7 @@ impl Engine<'_> {
             return Ok(());
         }
         let young = heads.iter().any(|head| self.is_young(head));
+        let room = self.queue.open(heads.iter().map(|head| bytes_in_memory(head)).sum());
         let read = pipeline::with_trace(self.run.history, group, |trace| {
             if (self.run.wanted)(trace) {
                 self.count_oddities(trace);
@@ -77,6 +84,7 @@ impl Engine<'_> {
                 Ok(())
             }
         });
+        drop(room);
         match read {
             Ok(result) => result,
             Err(diagnostics) => {
@@ -190,10 +198,8 @@ impl Engine<'_> {
                 None => Known::new(),
             }),
         };
-        let place = (
-            unit.key.turn.clone().unwrap_or_default(),
-            contract.routes[unit.route].name.to_owned(),
-        );
+        let place =
+            (unit.key.turn.clone().unwrap_or_default(), self.routes[unit.route].name.to_owned());
         match self.decide(&unit, fingerprint, thread.get(&place).copied(), young) {
             Decision::Send => self.enqueue(unit, fingerprint, session),
             Decision::Already => self.account().already += 1,
@@ -242,7 +248,7 @@ impl Engine<'_> {
     /// Notes that a unit is not sent in this run.
     fn withhold(&self, unit: Unit, fingerprint: Fingerprint, session: &Session, why: &str) {
         session.miss(&unit.key);
-        let route = self.exporter.contract().routes[unit.route].name;
+        let route = self.routes[unit.route].name;
         let note = Some(why.to_owned());
         let key = unit.key;
         self.record(&[Entry { key, route, fingerprint, outcome: Outcome::Pending, note }], &[]);
@@ -256,10 +262,10 @@ impl Engine<'_> {
             self.account().cut_short = true;
             return;
         }
-        let limits = self.exporter.contract().routes[unit.route].limits;
-        let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session)));
+        let limits = self.routes[unit.route].limits;
+        let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &self.store));
         if waits == Waits::No {
-            session.begin(&flight.unit.key);
+            session.begin(&flight.key);
             flight.slices(&limits).into_iter().for_each(|slice| self.queue.push(slice));
         } else {
             let mut files = Vec::new();
@@ -295,4 +301,15 @@ impl Engine<'_> {
         let path = std::path::absolute(path).ok()?.display().to_string();
         Some(FileStamp { path, stamp: hasher.finalize().into() })
     }
+}
+
+/// Returns how much memory a rollout takes while it is read, about. What is
+/// mapped the system can take back.
+fn bytes_in_memory(head: &RolloutHead) -> usize {
+    let len = head.rollout.path.metadata().map_or(0, |it| it.len());
+    let len = match head.rollout.encoding {
+        Encoding::Plain => len,
+        Encoding::Zstd | Encoding::Gzip => len.saturating_mul(USUAL_RATIO),
+    };
+    usize::try_from(len.min(MAX_IN_MEMORY)).unwrap_or(usize::MAX)
 }

@@ -1,13 +1,14 @@
+use std::iter;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, jitter};
 use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::queue::LOOK;
-use crate::delivery::session::{Slice, halve};
+use crate::delivery::session::{InFlight, Slice, halve};
 use crate::delivery::{Destination, Engine, Run};
-use crate::exporters::{Found, Preflight, Route, Unit, Verdict};
+use crate::exporters::{Found, Framing, Preflight, Route, Verdict};
 use crate::ledger::Outcome;
 use crate::transport::{Header, Request, Response, compress};
 
@@ -44,7 +45,7 @@ impl Engine<'_> {
     /// Sends what is in the queue until nothing can come any more.
     pub(super) fn send_all(&self) {
         while !self.interrupted()
-            && let Some(batch) = self.queue.take(&self.exporter.contract().routes)
+            && let Some(batch) = self.queue.take(&self.routes)
         {
             self.deliver(batch);
             self.queue.settled();
@@ -126,7 +127,12 @@ impl Engine<'_> {
     /// refused.
     fn reconcile(&self, part: Vec<Slice>, reason: &str) -> Vec<Vec<Slice>> {
         let found = {
-            let pieces: Vec<&[u8]> = part.iter().flat_map(Slice::bytes).collect();
+            let pieces: Vec<Vec<u8>> = part
+                .iter()
+                .flat_map(Slice::pieces)
+                .map(|piece| piece.flatten().copied().collect())
+                .collect();
+            let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             let request = self.exporter.reread(&pieces);
             request.and_then(|request| self.ask(&request)).and_then(|answer| {
                 self.exporter.compare(&pieces, &answer).filter(|it| it.len() == pieces.len())
@@ -212,23 +218,18 @@ impl Engine<'_> {
         let mut files = Vec::new();
         for (flight, sent) in ended {
             if sent {
-                self.hand_over(&flight.unit);
+                self.hand_over(flight);
             }
-            self.count(
-                flight.unit.key.turn.is_some(),
-                flight.unit.route,
-                sent,
-                &flight.unit.key.thread_id,
-            );
-            self.queue.release(flight.unit.body.len());
-            self.proceed(flight.session.end(&flight.unit, sent), &mut files);
+            self.count(flight.key.turn.is_some(), flight.route, sent, &flight.key.thread_id);
+            self.queue.release(flight.body.len());
+            self.proceed(flight.session.end(flight, sent), &mut files);
         }
         self.record(&[], &files);
         self.leave(unsent, "another part of it was not sent");
     }
 
     /// Tells the live plugin of a unit that the ledger has.
-    fn hand_over(&self, unit: &Unit) {
+    fn hand_over(&self, unit: &InFlight) {
         if self.run.options.dry_run {
             return;
         }
@@ -247,7 +248,7 @@ impl Engine<'_> {
             return;
         }
         account.sent += 1;
-        let routes = &self.exporter.contract().routes;
+        let routes = &self.routes;
         account.turns += usize::from(is_turn && routes[route].name == routes[0].name);
         if !account.threads.contains(thread_id) {
             account.threads.insert(thread_id.to_owned());
@@ -263,11 +264,11 @@ impl Engine<'_> {
 
     fn dead_letter(&self, slice: &Slice, answer: &str) {
         let contract = self.exporter.contract();
-        let unit = &slice.unit.unit;
+        let unit = &slice.unit;
         let letter = DeadLetter {
             at: &self.run.options.now.to_string(),
             destination: &contract.destination,
-            route: contract.routes[unit.route].name,
+            route: self.routes[unit.route].name,
             key: &unit.key,
             pieces: (slice.pieces.start, slice.pieces.end),
             spans: slice.spans(),
@@ -282,15 +283,27 @@ impl Engine<'_> {
 
     /// Sends a part until there is an answer that means something.
     fn send(&self, part: &[Slice], patience: Patience) -> Outcomes {
-        let nth = part[0].unit.unit.route;
-        let request = request_of(&self.exporter.contract().routes[nth], part, self.run);
+        let nth = part[0].unit.route;
+        let buffer = self.buffers().pop().unwrap_or_default();
+        let request = request_of(&self.routes[nth], part, self.run, buffer);
+        let outcome = self.exchange(nth, &request, patience);
+        self.buffers().push(request.body);
+        outcome
+    }
+
+    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request until there is an answer that means something.
+    fn exchange(&self, nth: usize, request: &Request, patience: Patience) -> Outcomes {
         let started = self.clock.elapsed();
         let mut attempt = 0;
         loop {
             if self.queue.is_stopped() || attempt > 0 && self.interrupted() || !self.enter() {
                 return Outcomes::Interrupted;
             }
-            let answer = self.transport.send(&request);
+            let answer = self.transport.send(request);
             self.leave_flow();
             attempt += 1;
             self.note_request(request.body.len());
@@ -359,33 +372,37 @@ impl Engine<'_> {
     }
 }
 
-/// Puts a part into one request.
-fn request_of(route: &Route, part: &[Slice], run: &Run<'_>) -> Request {
-    let framing = &route.framing;
+/// Puts a part into one request, its body into `buffer`. What is compressed is
+/// never there as a whole before.
+fn request_of(route: &Route, part: &[Slice], run: &Run<'_>, buffer: Vec<u8>) -> Request {
     let n_pieces = part.iter().map(Slice::n_pieces).sum();
-    let len = part.iter().map(Slice::len).sum();
-    let mut body = Vec::with_capacity(framing.len_of(n_pieces, len));
-    body.extend_from_slice(&framing.open);
-    let mut first = true;
-    for slice in part {
-        for nth in slice.pieces.clone() {
-            if !std::mem::take(&mut first) {
-                body.extend_from_slice(&framing.between);
-            }
-            body.extend_from_slice(slice.unit.unit.piece(nth));
-        }
-    }
-    body.extend_from_slice(&framing.close);
+    let len = route.framing.len_of(n_pieces, part.iter().map(Slice::len).sum());
     let mut headers = route.headers.clone();
     headers.push(Header::new("Content-Type", route.content_type.clone().into_owned()));
     let how = route.compressions.iter().find(|how| run.options.compressions.contains(how));
-    if let Some(how) = how
-        && body.len() >= COMPRESS_FROM
-    {
-        body = compress(&body, *how);
+    let mut body = buffer;
+    body.clear();
+    if let Some(how) = how.filter(|_| len >= COMPRESS_FROM) {
         headers.push(Header::new("Content-Encoding", how.word()));
+        body = compress(framed(&route.framing, part), len, *how, body);
+    } else {
+        body.reserve_exact(if body.capacity() < len {
+            len.max(route.limits.max_bytes)
+        } else {
+            len
+        });
+        framed(&route.framing, part).for_each(|bytes| body.extend_from_slice(bytes));
     }
     Request { method: route.method, url: route.url.clone(), headers, body }
+}
+
+/// Returns the bytes of a body, bit by bit.
+fn framed<'b>(framing: &'b Framing, part: &'b [Slice]) -> impl Iterator<Item = &'b [u8]> {
+    let pieces = part.iter().flat_map(Slice::pieces).enumerate().flat_map(|(nth, piece)| {
+        let between: &[u8] = if nth == 0 { &[] } else { &framing.between };
+        iter::once(between).chain(piece)
+    });
+    iter::once(&*framing.open).chain(pieces).chain(iter::once(&*framing.close))
 }
 
 /// Asks what is to be asked before anything is sent.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::delivery::Engine;
 use crate::delivery::session::{InFlight, Session};
-use crate::exporters::{Fingerprint, Notes, Rewrite, Shift, Unit, Waits};
+use crate::exporters::{Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey, Waits};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
 use crate::{panics, pipeline};
@@ -36,6 +36,33 @@ enum Decision {
     /// It may still change.
     Hold,
     TooOld,
+}
+
+/// What was seen of a session so far.
+#[derive(Default)]
+struct Seen {
+    /// What the ledger knows of its threads.
+    known: HashMap<String, Known>,
+    /// The units that others may wait for.
+    units: Vec<(UnitKey, Fingerprint)>,
+}
+
+impl Seen {
+    /// Returns the fingerprint of the next unit.
+    fn fingerprint(&mut self, unit: &Unit) -> Fingerprint {
+        let own = unit.fingerprint();
+        let all = self.units.iter();
+        match unit.waits {
+            Waits::ForTurn => {
+                own.after(all.filter(|(key, _)| *key == unit.key).map(|(_, print)| *print))
+            }
+            Waits::ForTrace => own.after(all.map(|(_, print)| *print)),
+            Waits::No => {
+                self.units.push((unit.key.clone(), own));
+                own
+            }
+        }
+    }
 }
 
 impl Engine<'_> {
@@ -102,8 +129,9 @@ impl Engine<'_> {
     }
 
     fn encode(&self, trace: &Trace<'_>, files: Vec<FileStamp>, young: bool) -> Result<(), Failure> {
+        self.reopen(trace, &files)?;
         let session = Arc::new(Session::new(files));
-        let mut known: HashMap<String, Known> = HashMap::new();
+        let mut seen = Seen::default();
         let mut result = Ok(());
         let notes = match self.notes(trace)? {
             Ok(notes) => notes,
@@ -115,23 +143,34 @@ impl Engine<'_> {
         };
         let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
             if result.is_ok() {
-                result = self.take(unit, &session, &mut known, young);
+                result = self.take(unit, &session, &mut seen, young);
             }
         });
         if let Err(err) = encoded {
             let mut account = self.account();
             account.faults.push(format!("session {}: {err}", trace.session_id()));
             // Its files must be looked at again.
-            session.miss(&crate::exporters::UnitKey {
-                thread_id: trace.session_id().to_owned(),
-                turn: None,
-            });
+            session.miss(&UnitKey { thread_id: trace.session_id().to_owned(), turn: None });
         }
         result?;
         let mut files = Vec::new();
         self.proceed(session.encoded(), &mut files);
         self.record(&[], &files);
         Ok(())
+    }
+
+    /// Takes back what the ledger says of a session that is sent again: killed
+    /// half way, the next run must not take it for done. What cannot be replaced
+    /// stays as it is, or it would be doubled.
+    fn reopen(&self, trace: &Trace<'_>, files: &[FileStamp]) -> Result<(), Failure> {
+        let contract = self.exporter.contract();
+        let Some(ledger) = self.run.ledger.filter(|_| !self.run.options.dry_run) else {
+            return Ok(());
+        };
+        if !self.run.options.force || contract.rewrite != Rewrite::Replaces {
+            return Ok(());
+        }
+        ledger.reopen(&contract.destination, trace.threads.iter().map(|it| &*it.id), files)
     }
 
     /// Finds what is known of a session beside its files; within, why it is
@@ -178,7 +217,7 @@ impl Engine<'_> {
         &self,
         unit: Unit,
         session: &Arc<Session>,
-        known: &mut HashMap<String, Known>,
+        seen: &mut Seen,
         young: bool,
     ) -> Result<(), Failure> {
         if unit.pieces.is_empty() {
@@ -189,9 +228,9 @@ impl Engine<'_> {
             self.account().cut_short = true;
             return Ok(());
         }
-        let fingerprint = unit.fingerprint();
+        let fingerprint = seen.fingerprint(&unit);
         let contract = self.exporter.contract();
-        let thread = match known.entry(unit.key.thread_id.clone()) {
+        let thread = match seen.known.entry(unit.key.thread_id.clone()) {
             MapEntry::Occupied(entry) => entry.into_mut(),
             MapEntry::Vacant(entry) => entry.insert(match self.run.ledger {
                 Some(ledger) => ledger.known(&contract.destination, &unit.key.thread_id)?,

@@ -71,9 +71,24 @@ pub enum Waits {
     ForTrace,
 }
 
-/// A digest of a unit's body: BLAKE3, as all that is sent goes through it.
+/// A digest of a unit's body, and of what it waits for: BLAKE3, as all that is
+/// sent goes through it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// Returns the digest of a unit that comes after others: another one if one
+    /// of those is, as it is to be sent again after them.
+    #[must_use]
+    pub fn after(self, others: impl Iterator<Item = Fingerprint>) -> Fingerprint {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.0);
+        for other in others {
+            hasher.update(&other.0);
+        }
+        Fingerprint(hasher.finalize().into())
+    }
+}
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

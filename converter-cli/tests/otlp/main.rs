@@ -5,6 +5,8 @@
 mod content;
 mod contract;
 mod encoding;
+mod faults;
 mod properties;
+mod proxy;
 mod servers;
 mod support;

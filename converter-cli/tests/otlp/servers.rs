@@ -14,7 +14,7 @@ use crate::support::{exporter, for_each_trace, units};
 
 /// Returns the address of a server to test on, or says why there is none.
 #[expect(clippy::disallowed_methods, reason = "the tests' own switch")]
-fn server(name: &str, default: &str) -> Option<String> {
+pub(crate) fn server(name: &str, default: &str) -> Option<String> {
     if std::env::var_os("CODEX_TRACE_SERVERS").is_none() {
         println!("skipped: set CODEX_TRACE_SERVERS=1 to test on a real {name}");
         return None;
@@ -23,7 +23,7 @@ fn server(name: &str, default: &str) -> Option<String> {
     Some(std::env::var(variable).unwrap_or_else(|_| default.to_owned()))
 }
 
-fn agent() -> ureq::Agent {
+pub(crate) fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(120)));
@@ -40,7 +40,7 @@ fn send(agent: &ureq::Agent, request: &Request) -> Response {
     Response::new(answer.status().as_u16(), answer.body_mut().read_to_vec().unwrap())
 }
 
-fn get(agent: &ureq::Agent, url: String) -> Value {
+pub(crate) fn get(agent: &ureq::Agent, url: String) -> Value {
     let request = Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() };
     let answer = send(agent, &request);
     assert_eq!(answer.status, 200, "{} {}", request.url, answer.reason());
@@ -179,7 +179,7 @@ fn number(value: &Value) -> Option<i128> {
 
 /// Removes what an earlier run has stored: spans of a trace that is there go to
 /// where it is.
-fn forget_mlflow(agent: &ureq::Agent, base: &str, name: &str) {
+pub(crate) fn forget_mlflow(agent: &ureq::Agent, base: &str, name: &str) {
     let url = format!("{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}");
     let request = Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() };
     let found = send(agent, &request);
@@ -191,7 +191,7 @@ fn forget_mlflow(agent: &ureq::Agent, base: &str, name: &str) {
     }
 }
 
-fn mlflow_traces(agent: &ureq::Agent, base: &str, experiment: &str) -> Vec<Value> {
+pub(crate) fn mlflow_traces(agent: &ureq::Agent, base: &str, experiment: &str) -> Vec<Value> {
     let mut all = Vec::new();
     let mut token = Value::Null;
     loop {
@@ -291,7 +291,7 @@ fn mlflow_has_what_the_trees_have() {
 }
 
 /// Removes what the server itself counts up.
-fn without_revision(mut traces: Vec<Value>) -> Vec<Value> {
+pub(crate) fn without_revision(mut traces: Vec<Value>) -> Vec<Value> {
     for trace in &mut traces {
         let spans = trace["spans"].as_array_mut().unwrap();
         spans.sort_by_key(|span| span["span_id"].to_string());

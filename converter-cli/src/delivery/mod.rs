@@ -179,6 +179,7 @@ fn for_units(budget: usize, routes: &[Route], options: &Options) -> usize {
 /// The pipeline of one destination.
 struct Engine<'e> {
     run: &'e Run<'e>,
+    name: &'e str,
     exporter: &'e dyn Exporter,
     transport: &'e dyn Transport,
     routes: Vec<Route>,
@@ -207,6 +208,7 @@ impl<'e> Engine<'e> {
         let routes = routes(destination);
         Engine {
             run,
+            name: &destination.name,
             exporter: &*destination.exporter,
             transport: &*destination.transport,
             queue: Queue::new(for_units(budget, &routes, run.options)),

@@ -9,6 +9,7 @@ use crate::delivery::queue::LOOK;
 use crate::delivery::session::{InFlight, Slice, halve};
 use crate::delivery::{Destination, Engine, Run};
 use crate::exporters::{Found, Framing, Preflight, Route, Verdict};
+use crate::failure::Failure;
 use crate::ledger::Outcome;
 use crate::transport::{Header, Request, Response, compress};
 
@@ -275,9 +276,10 @@ impl Engine<'_> {
             bytes: slice.len(),
             answer,
         };
-        if let Err(err) = self.run.dead_letters.add(letter) {
-            let path = self.run.dead_letters.path().display();
-            self.fail(crate::failure::Failure::new(format!("cannot write `{path}`: {err}")));
+        if let Err(err) = self.run.dead_letters.add(self.name, letter) {
+            let path = self.run.dead_letters.path(self.name);
+            let what = format!("cannot write `{}`: {err}", path.display());
+            self.fail(Failure::new(what));
         }
     }
 

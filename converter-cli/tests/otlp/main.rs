@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what went wrong")]
 
+mod collector;
 mod content;
 mod contract;
 mod encoding;

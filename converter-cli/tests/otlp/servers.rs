@@ -30,7 +30,7 @@ pub(crate) fn agent() -> ureq::Agent {
     config.build().into()
 }
 
-fn send(agent: &ureq::Agent, request: &Request) -> Response {
+pub(crate) fn send(agent: &ureq::Agent, request: &Request) -> Response {
     let mut builder =
         ureq::http::Request::builder().method(request.method.word()).uri(&request.url);
     for header in &request.headers {
@@ -63,7 +63,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// Asks what is to be asked before, then sends every unit of every home, a
 /// session's on the same route together.
-fn upload(agent: &ureq::Agent, exporter: &mut dyn Exporter) -> usize {
+pub(crate) fn upload(agent: &ureq::Agent, exporter: &mut dyn Exporter) -> usize {
     let mut answer = None;
     while let Preflight::Ask(request) = exporter.preflight(answer.as_ref()).unwrap() {
         answer = Some(send(agent, &request));
@@ -74,21 +74,20 @@ fn upload(agent: &ureq::Agent, exporter: &mut dyn Exporter) -> usize {
         units.sort_by_key(|unit| unit.route);
         for (nth, route) in exporter.contract().routes.iter().enumerate() {
             let alone = route.limits.max_pieces == 1;
-            let bodies: Vec<&[u8]> =
-                units.iter().filter(|it| it.route == nth).map(|it| it.body.as_slice()).collect();
-            let joined = [bodies.concat()];
-            let joined: Vec<&[u8]> = joined.iter().map(Vec::as_slice).collect();
-            for body in if alone { &bodies } else { &joined } {
-                if body.is_empty() {
-                    continue;
-                }
+            let mine = units.iter().filter(|it| it.route == nth);
+            let pieces = mine.flat_map(|unit| (0..unit.pieces.len()).map(|nth| unit.piece(nth)));
+            let pieces: Vec<&[u8]> = pieces.collect();
+            for pieces in pieces.chunks(if alone { 1 } else { pieces.len().max(1) }) {
+                let (open, between, close) =
+                    (&route.framing.open, &*route.framing.between, &route.framing.close);
+                let body = [open, pieces.join(between).as_slice(), close].concat();
                 let mut headers = route.headers.clone();
                 headers.push(Header::new("Content-Type", route.content_type.clone()));
                 let zipped = !route.compressions.is_empty();
                 if zipped {
                     headers.push(Header::new("Content-Encoding", "gzip"));
                 }
-                let body = if zipped { gzip(body) } else { body.to_vec() };
+                let body = if zipped { gzip(&body) } else { body };
                 let url = route.url.clone();
                 let answer = send(agent, &Request { method: route.method, url, headers, body });
                 assert_eq!(exporter.verdict(nth, &answer), Verdict::Done, "{home}");
@@ -101,13 +100,13 @@ fn upload(agent: &ureq::Agent, exporter: &mut dyn Exporter) -> usize {
 
 /// What of a span must come back.
 #[derive(Debug, PartialEq)]
-struct Facts {
-    name: String,
-    parent: Option<String>,
-    start: Option<i128>,
-    end: Option<i128>,
-    total_tokens: Option<u64>,
-    is_error: bool,
+pub(crate) struct Facts {
+    pub(crate) name: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) start: Option<i128>,
+    pub(crate) end: Option<i128>,
+    pub(crate) total_tokens: Option<u64>,
+    pub(crate) is_error: bool,
 }
 
 /// `thread/key` of a span.
@@ -116,7 +115,9 @@ fn place(trace: &Trace<'_>, span: &Span<'_>) -> String {
 }
 
 /// The facts of all spans of all homes but the root threads', by place.
-fn expected(name: impl Fn(&Trace<'_>, &Span<'_>) -> Option<String>) -> BTreeMap<String, Facts> {
+pub(crate) fn expected(
+    name: impl Fn(&Trace<'_>, &Span<'_>) -> Option<String>,
+) -> BTreeMap<String, Facts> {
     let mut all = BTreeMap::new();
     for_each_trace(|home, trace| {
         for (_, span) in trace.iter().skip(1) {
@@ -142,7 +143,9 @@ fn expected(name: impl Fn(&Trace<'_>, &Span<'_>) -> Option<String>) -> BTreeMap<
 }
 
 /// What a server gave back, in the same shape.
-fn found(spans: Vec<(String, Option<String>, String, Facts)>) -> BTreeMap<String, Facts> {
+pub(crate) fn found(
+    spans: Vec<(String, Option<String>, String, Facts)>,
+) -> BTreeMap<String, Facts> {
     let ids: BTreeMap<String, String> =
         spans.iter().map(|(id, _, place, _)| (id.clone(), place.clone())).collect();
     spans
@@ -154,7 +157,11 @@ fn found(spans: Vec<(String, Option<String>, String, Facts)>) -> BTreeMap<String
         .collect()
 }
 
-fn compare(server: &str, expected: &BTreeMap<String, Facts>, found: &BTreeMap<String, Facts>) {
+pub(crate) fn compare(
+    server: &str,
+    expected: &BTreeMap<String, Facts>,
+    found: &BTreeMap<String, Facts>,
+) {
     assert_eq!(found.len(), expected.len(), "{server}: spans");
     for (place, expected) in expected {
         let found = found.get(place).unwrap_or_else(|| panic!("{server} lacks {place}"));

@@ -69,7 +69,7 @@ impl RolloutHead {
             head.take_document(&source);
             return Ok(head);
         }
-        let mut stream = LineStream::open(rollout)?;
+        let mut stream = LineStream::open(rollout)?.head_first();
         let mut found = false;
         for _ in 0..HEAD_LINES {
             let (bytes, at) = match stream.next_line() {

@@ -9,7 +9,7 @@ use crate::legacy;
 use crate::position::Position;
 use crate::scan::{Cursor, Syntax, ValueKind};
 use crate::text::{JsonText, RawJson};
-use crate::wire::Field;
+use crate::wire::{Field, fields};
 
 /// One record: a line of a rollout, its envelope and its payload decoded.
 #[derive(Clone, Copy, Debug)]
@@ -93,14 +93,13 @@ impl<'a> RolloutLine<'a> {
         }
     }
 
-    /// Decodes the first line of `text` without looking for its end first;
-    /// `None` if it is not a record.
+    /// Decodes the first line of `text` without looking for its end first, into
+    /// an empty record; says whether it is one.
     ///
     /// What an error says must come from [`decode`](Self::decode), which knows
     /// where the line ends.
-    pub(crate) fn decode_first(text: &'a [u8], position: Position) -> Option<RolloutLine<'a>> {
-        let mut line = RolloutLine::empty(position);
-        line.read(&mut Cursor::first_line(text)).is_ok().then_some(line)
+    pub(crate) fn decode_first(&mut self, text: &'a [u8]) -> bool {
+        self.read(&mut Cursor::first_line(text)).is_ok()
     }
 
     /// Decodes the record at the beginning of `text`, if there is one with an
@@ -111,7 +110,7 @@ impl<'a> RolloutLine<'a> {
         Some(line)
     }
 
-    fn empty(position: Position) -> RolloutLine<'a> {
+    pub(crate) fn empty(position: Position) -> RolloutLine<'a> {
         RolloutLine {
             position,
             bytes: &[],
@@ -163,27 +162,27 @@ impl<'a> RolloutLine<'a> {
         cursor: &mut Cursor<'a>,
         envelope: &mut Envelope<'a>,
     ) -> std::result::Result<(), Syntax> {
-        cursor.object(|key, value| {
-            match key {
-                b"timestamp" => self.timestamp = RawJson::read(value)?,
-                b"ordinal" => self.ordinal = u64::read(value)?,
-                b"type" => {
-                    envelope.kind = JsonText::read(value)?;
-                    envelope.has_item = false;
+        if !cursor.open_object()? {
+            return Ok(());
+        }
+        fields!(cursor, {
+            b"timestamp" => self.timestamp = RawJson::read(cursor)?,
+            b"ordinal" => self.ordinal = u64::read(cursor)?,
+            b"type" => {
+                envelope.kind = JsonText::read(cursor)?;
+                envelope.has_item = false;
+            },
+            b"payload" => {
+                let start = cursor.offset_of_value();
+                match envelope.kind {
+                    Some(kind) => decode_item(kind, cursor, &mut self.item)?,
+                    None => cursor.skip()?,
                 }
-                b"payload" => {
-                    let start = value.offset();
-                    match envelope.kind {
-                        Some(kind) => decode_item(kind, value, &mut self.item)?,
-                        None => value.skip()?,
-                    }
-                    envelope.has_item = envelope.kind.is_some();
-                    envelope.payload = Some(value.since(start));
-                }
-                _ => value.skip()?,
-            }
-            Ok(())
-        })
+                envelope.has_item = envelope.kind.is_some();
+                envelope.payload = Some(cursor.since(start));
+            },
+        });
+        Ok(())
     }
 }
 

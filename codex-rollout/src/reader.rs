@@ -80,18 +80,18 @@ impl<'a> RolloutReader<'a> {
 
     /// Takes the next line if it is a record that begins at once, as nearly
     /// all are: its end is found by reading it, not by looking for a newline.
-    fn take_record(&mut self) -> Option<RolloutLine<'a>> {
-        if self.rest.first() != Some(&b'{') {
-            return None;
+    ///
+    /// Reads into `line`: a record is large, and every move is a copy.
+    fn take_record(&mut self, line: &mut RolloutLine<'a>) -> bool {
+        let found = self.rest.first() == Some(&b'{')
+            && line.decode_first(self.rest)
+            && line.bytes.len() <= self.max_line_len;
+        if found {
+            let len = line.bytes.len();
+            self.at = Position::new(self.at.line() + 1, self.at.byte() + len as u64 + 1);
+            self.rest = self.rest.get(len + 1..).unwrap_or_default();
         }
-        let line = RolloutLine::decode_first(self.rest, self.at)?;
-        let len = line.bytes.len();
-        if len > self.max_line_len {
-            return None;
-        }
-        self.at = Position::new(self.at.line() + 1, self.at.byte() + len as u64 + 1);
-        self.rest = self.rest.get(len + 1..).unwrap_or_default();
-        Some(line)
+        found
     }
 
     /// Takes the next line; says where it was and whether a newline ended it.
@@ -187,7 +187,8 @@ impl<'a> Iterator for RolloutReader<'a> {
             return Some(Err(err));
         }
         while !self.rest.is_empty() {
-            if let Some(line) = self.take_record() {
+            let mut line = RolloutLine::empty(self.at);
+            if self.take_record(&mut line) {
                 return Some(Ok(line));
             }
             let (line, at, complete) = self.take_line();

@@ -135,14 +135,11 @@ impl<'a> Cursor<'a> {
         &mut self,
         mut field: impl FnMut(&'a [u8], &mut Cursor<'a>) -> Result<()>,
     ) -> Result<()> {
-        self.open(b'{', "expected an object")?;
-        if self.close(b'}') {
+        if !self.open_object()? {
             return Ok(());
         }
         loop {
-            self.space();
-            let key = self.string()?;
-            self.colon()?;
+            let key = self.key()?;
             let before = self.at;
             field(key, self)?;
             if self.at == before {
@@ -314,10 +311,51 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    fn key(&mut self) -> Result<()> {
+    /// Enters the object that comes next; returns whether there is a key in it.
+    pub(crate) fn open_object(&mut self) -> Result<bool> {
+        self.open(b'{', "expected an object")?;
+        Ok(!self.close(b'}'))
+    }
+
+    /// Takes the key that comes next, its colon included, if it is `name` and
+    /// written as Codex does it, without white space.
+    #[inline]
+    pub(crate) fn take_key(&mut self, name: &[u8]) -> bool {
+        let len = name.len();
+        let rest = self.bytes.get(self.at..).and_then(|rest| rest.get(..len + 3));
+        let found = rest.is_some_and(|key| {
+            key[0] == b'"' && key[1..=len] == *name && key[len + 1] == b'"' && key[len + 2] == b':'
+        });
+        if found {
+            self.at += len + 3;
+        }
+        found
+    }
+
+    /// Takes the key that comes next, its colon included, and returns it raw.
+    pub(crate) fn key(&mut self) -> Result<&'a [u8]> {
         self.space();
-        self.string()?;
-        self.colon()
+        let key = self.string()?;
+        self.colon()?;
+        Ok(key)
+    }
+
+    /// Takes what nearly all numbers of a record are: a few digits.
+    pub(crate) fn short_number(&mut self) -> Option<u64> {
+        self.space();
+        let rest = &self.bytes[self.at..];
+        let mut value = 0;
+        for (len, byte) in rest.iter().enumerate().take(19) {
+            match byte {
+                b'0'..=b'9' if len < 18 => value = value * 10 + u64::from(byte - b'0'),
+                b',' | b'}' if len > 0 && (rest[0] != b'0' || len == 1) => {
+                    self.at += len;
+                    return Some(value);
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 
     fn colon(&mut self) -> Result<()> {
@@ -360,7 +398,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a comma (true) or the closing `bracket` (false).
-    fn comma_or(&mut self, bracket: u8) -> Result<bool> {
+    pub(crate) fn comma_or(&mut self, bracket: u8) -> Result<bool> {
         self.space();
         if self.bytes.get(self.at) == Some(&b',') {
             self.at += 1;

@@ -14,6 +14,13 @@ use crate::reader::RolloutReader;
 /// page faults of a mapping, and nothing can take them away again.
 const READ_UP_TO: u64 = 16 << 20;
 
+/// The same where memory matters more: beyond, a mapping lets go of what was
+/// looked at.
+const LEAN_READ_UP_TO: u64 = 1 << 20;
+
+/// How much of a lean mapping stays in memory behind the reader, in bytes.
+const LEAN_STEP: usize = 1 << 20;
+
 /// The most bytes that a compressed rollout may become, unless told otherwise.
 pub(crate) const DEFAULT_MAX_DECOMPRESSED: u64 = 16 << 30;
 
@@ -25,6 +32,8 @@ pub(crate) const DEFAULT_MAX_DECOMPRESSED: u64 = 16 << 30;
 pub struct Source {
     bytes: Bytes,
     layout: Layout,
+    /// Whether the memory of what was looked at is let go.
+    lean: bool,
 }
 
 #[derive(Debug)]
@@ -54,16 +63,32 @@ impl Source {
     pub fn open_limited(rollout: &RolloutPath, max_decompressed: u64) -> Result<Source> {
         let (file, encoding) = open_either(rollout)?;
         let bytes = match encoding {
-            Encoding::Plain => plain(file)?,
+            Encoding::Plain => plain(file, READ_UP_TO)?,
             Encoding::Zstd => decompressed(zstd::Decoder::new(file)?, max_decompressed)?,
             Encoding::Gzip => decompressed(MultiGzDecoder::new(file), max_decompressed)?,
         };
-        Ok(Source { bytes, layout: rollout.layout })
+        Ok(Source { bytes, layout: rollout.layout, lean: false })
+    }
+
+    /// As [`open`](Self::open), for who looks at the content once, from front
+    /// to back, and says how far that is with [`passed`](Self::passed): what
+    /// was passed takes no memory, unless the file is small or compressed.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_lean(rollout: &RolloutPath) -> Result<Source> {
+        let (file, encoding) = open_either(rollout)?;
+        if encoding != Encoding::Plain {
+            return Source::open(rollout);
+        }
+        let bytes = plain(file, LEAN_READ_UP_TO)?;
+        Ok(Source { bytes, layout: rollout.layout, lean: true })
     }
 
     /// Takes the bytes of an uncompressed JSON-lines rollout.
     pub fn from_bytes(bytes: Vec<u8>) -> Source {
-        Source { bytes: Bytes::Owned(bytes), layout: Layout::Lines }
+        Source { bytes: Bytes::Owned(bytes), layout: Layout::Lines, lean: false }
     }
 
     /// Returns the rollout's text.
@@ -79,6 +104,30 @@ impl Source {
         match self.layout {
             Layout::Lines => RolloutReader::new(self.bytes()),
             Layout::Document => RolloutReader::document(self.bytes()),
+        }
+    }
+
+    /// Says that the bytes before `end` were looked at, of which those before
+    /// `start` were told before; returns the `start` for the next time. They
+    /// stay readable, but may have to be fetched again.
+    pub fn passed(&self, start: usize, end: usize) -> usize {
+        match &self.bytes {
+            Bytes::Mapped(file) if self.lean && end >= start + LEAN_STEP => {
+                file.let_go(start..end);
+                end
+            }
+            _ => start,
+        }
+    }
+
+    /// Says that all bytes were looked at, and that from now on only a few of
+    /// them will be.
+    pub fn passed_all(&self) {
+        if let Bytes::Mapped(file) = &self.bytes
+            && self.lean
+        {
+            file.let_go(0..file.bytes().len());
+            file.expect_leaps();
         }
     }
 
@@ -103,9 +152,9 @@ fn open_either(rollout: &RolloutPath) -> Result<(File, Encoding)> {
     }
 }
 
-fn plain(mut file: File) -> Result<Bytes> {
+fn plain(mut file: File, read_up_to: u64) -> Result<Bytes> {
     let len = file.metadata()?.len();
-    if len > READ_UP_TO {
+    if len > read_up_to {
         return Ok(Bytes::Mapped(MappedFile::new(&file)?));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
@@ -138,20 +187,28 @@ fn too_large(limit: u64) -> Error {
     Error::new(ErrorKind::TooLarge { limit }, Position::default())
 }
 
-/// Opens a rollout for reading from its start, without holding all of it; says
-/// how the file at hand is encoded.
+/// A rollout opened for reading from its start, without holding all of it.
+pub(crate) struct Opened {
+    pub(crate) input: Box<dyn Read + Send>,
+    /// How many bytes there are to come; `None` if they are compressed.
+    pub(crate) len: Option<u64>,
+}
+
+/// Opens a rollout for reading from its start.
 ///
 /// # Errors
 ///
 /// If the file cannot be opened.
-pub(crate) fn open_stream(rollout: &RolloutPath) -> Result<(Box<dyn Read + Send>, Encoding)> {
+pub(crate) fn open_stream(rollout: &RolloutPath) -> Result<Opened> {
     let (file, encoding) = open_either(rollout)?;
-    let input: Box<dyn Read + Send> = match encoding {
-        Encoding::Plain => Box::new(file),
-        Encoding::Zstd => Box::new(zstd::Decoder::new(file)?),
-        Encoding::Gzip => Box::new(MultiGzDecoder::new(file)),
-    };
-    Ok((input, encoding))
+    Ok(match encoding {
+        Encoding::Plain => {
+            let len = file.metadata()?.len();
+            Opened { input: Box::new(file), len: Some(len) }
+        }
+        Encoding::Zstd => Opened { input: Box::new(zstd::Decoder::new(file)?), len: None },
+        Encoding::Gzip => Opened { input: Box::new(MultiGzDecoder::new(file)), len: None },
+    })
 }
 
 impl Source {

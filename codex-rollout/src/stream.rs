@@ -2,18 +2,18 @@ use std::io::Read;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use crate::discover::{Encoding, Layout, RolloutPath};
+use crate::discover::{Layout, RolloutPath};
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Position;
 use crate::reader::{BYTE_ORDER_MARK, DEFAULT_MAX_LINE_LEN, RolloutReader};
-use crate::source::{DEFAULT_MAX_DECOMPRESSED, open_stream};
+use crate::source::{DEFAULT_MAX_DECOMPRESSED, Opened, open_stream};
 
 /// How much is read at a time, in bytes: what stays in a core's own cache.
 const CHUNK: usize = 1 << 18;
 
-/// How much is read at first: often the head of a rollout is all that is
-/// wanted. Each further chunk is twice as long, up to [`CHUNK`].
-const FIRST_CHUNK: usize = 1 << 15;
+/// How much is read at first where only the head of a rollout is wanted. Each
+/// further chunk is twice as long, up to [`CHUNK`].
+const HEAD_CHUNK: usize = 1 << 15;
 
 /// Reads a rollout in bounded memory: one chunk, or the longest line if that
 /// is longer.
@@ -81,10 +81,17 @@ impl LineStream {
         if rollout.layout == Layout::Document {
             return Err(Error::new(ErrorKind::NotARecord, Position::default()));
         }
-        let (input, encoding) = open_stream(rollout)?;
-        let compressed = encoding != Encoding::Plain;
-        let max_len = if compressed { max_decompressed } else { u64::MAX };
-        Ok(LineStream { max_len, ..LineStream::new(input) })
+        let Opened { input, len } = open_stream(rollout)?;
+        let mut stream = LineStream::new(input);
+        match len {
+            // Room for all of a small file, and to see that it has ended.
+            Some(len) => {
+                let len = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK);
+                stream.chunk = CHUNK.min(2 * len + 64);
+            }
+            None => stream.max_len = max_decompressed,
+        }
+        Ok(stream)
     }
 
     /// Reads lines from `input`.
@@ -95,12 +102,19 @@ impl LineStream {
             start: 0,
             end: 0,
             at: Position::new(1, 0),
-            chunk: FIRST_CHUNK,
+            chunk: CHUNK,
             n_read: 0,
             max_len: u64::MAX,
             max_line_len: DEFAULT_MAX_LINE_LEN,
             done: false,
         }
+    }
+
+    /// Reads little at first, for jobs that seldom go beyond the first lines.
+    #[must_use]
+    pub fn head_first(mut self) -> LineStream {
+        self.chunk = self.chunk.min(HEAD_CHUNK);
+        self
     }
 
     /// Sets the longest line to keep, in bytes. The default is 256 MiB.

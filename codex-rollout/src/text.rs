@@ -62,10 +62,17 @@ impl<'a> JsonText<'a> {
     ///
     /// For looking at the head of a long tool output without copying all of it.
     pub fn decode_prefix(self, limit: usize) -> Cow<'a, str> {
+        self.prefix(limit).decode()
+    }
+
+    /// Returns no more than the first `limit` raw bytes, and no half of a
+    /// character or of an escape.
+    #[must_use]
+    pub fn prefix(self, limit: usize) -> JsonText<'a> {
         if self.0.len() <= limit {
-            return self.decode();
+            return self;
         }
-        JsonText(&self.0[..boundary(self.0, limit)]).decode()
+        JsonText(&self.0[..boundary(self.0, limit)])
     }
 }
 

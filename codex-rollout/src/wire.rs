@@ -43,6 +43,9 @@ impl<'a> Field<'a> for bool {
 
 impl<'a> Field<'a> for u64 {
     fn read(cursor: &mut Cursor<'a>) -> Result<Option<Self>> {
+        if let Some(value) = cursor.short_number() {
+            return Ok(Some(value));
+        }
         Ok(number(cursor)?.and_then(|value: i64| u64::try_from(value).ok()))
     }
 }
@@ -60,23 +63,12 @@ impl<'a> Field<'a> for f64 {
     }
 }
 
-/// Reads what nearly all numbers of a record are: a few digits.
-fn short_number(raw: &[u8]) -> Option<i64> {
-    if raw.is_empty() || raw.len() > 18 {
-        return None;
-    }
-    raw.iter().try_fold(0, |value, byte| {
-        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
-    })
-}
-
 /// Reads a whole number; one that was written as a float is taken if it is whole.
 fn number(cursor: &mut Cursor<'_>) -> Result<Option<i64>> {
-    let raw = cursor.raw()?.raw();
-    if let Some(value) = short_number(raw) {
-        return Ok(Some(value));
+    if let Some(value) = cursor.short_number() {
+        return Ok(i64::try_from(value).ok());
     }
-    let Ok(text) = std::str::from_utf8(raw) else { return Ok(None) };
+    let Ok(text) = std::str::from_utf8(cursor.raw()?.raw()) else { return Ok(None) };
     if let Ok(value) = text.parse() {
         return Ok(Some(value));
     }
@@ -85,18 +77,27 @@ fn number(cursor: &mut Cursor<'_>) -> Result<Option<i64>> {
     Ok(text.parse().ok().and_then(whole))
 }
 
-/// Reads the value of the key `type` of the object that comes next, without
-/// moving the cursor.
+/// The value of the key `type` of an object, which says how to read it.
+pub(crate) struct Tag<'a> {
+    pub(crate) name: JsonText<'a>,
+    /// Whether the cursor stands behind it, in the object, and not before the
+    /// object.
+    taken: bool,
+}
+
+/// Reads the value of the key `type` of the object that comes next; `None`,
+/// the cursor being where it was, if there is no object or no such string in it.
 ///
-/// Codex writes it first, so that this looks at a few bytes only; should the
-/// key come again, the first one counts then, unlike for any other key.
-pub(crate) fn peek_tag<'a>(cursor: &Cursor<'a>) -> Result<Option<JsonText<'a>>> {
-    let mut ahead = cursor.clone();
-    if ahead.kind()? != ValueKind::Object {
+/// Codex writes it first, so that this reads on from there; should the key come
+/// again, the first one counts then, unlike for any other key.
+pub(crate) fn take_tag<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Tag<'a>>> {
+    if cursor.kind()? != ValueKind::Object {
         return Ok(None);
     }
-    if let Some(tag) = ahead.first_field(b"type") {
-        return Ok(Some(tag));
+    let mut ahead = cursor.clone();
+    if let Some(name) = ahead.first_field(b"type") {
+        *cursor = ahead;
+        return Ok(Some(Tag { name, taken: true }));
     }
     let mut tag = None;
     cursor.clone().object(|key, value| {
@@ -105,8 +106,68 @@ pub(crate) fn peek_tag<'a>(cursor: &Cursor<'a>) -> Result<Option<JsonText<'a>>> 
         }
         Ok(())
     })?;
-    Ok(tag)
+    Ok(tag.map(|name| Tag { name, taken: false }))
 }
+
+impl Tag<'_> {
+    /// Reads the rest of the object as a record.
+    pub(crate) fn read<'a, R: Record<'a>>(&self, cursor: &mut Cursor<'a>) -> Result<Option<R>> {
+        if !self.taken {
+            return R::read(cursor);
+        }
+        let mut record = R::default();
+        if cursor.comma_or(b'}')? {
+            record.fields(cursor)?;
+        }
+        Ok(Some(record))
+    }
+
+    /// Passes over the rest of the object.
+    pub(crate) fn skip(&self, cursor: &mut Cursor<'_>) -> Result<()> {
+        if !self.taken {
+            return cursor.skip();
+        }
+        while cursor.comma_or(b'}')? {
+            cursor.key()?;
+            cursor.skip()?;
+        }
+        Ok(())
+    }
+}
+
+/// A record that is declared with [`wire!`].
+pub(crate) trait Record<'a>: Field<'a> + Default {
+    /// Reads the fields of an object, and its end, from a key on.
+    fn fields(&mut self, cursor: &mut Cursor<'a>) -> Result<()>;
+}
+
+/// Reads the fields of an object, and its end, from a key on.
+///
+/// Names are tried in the order in which they are given: where that is the
+/// order in which Codex writes them, a comparison finds each, without a search
+/// for the end of the key.
+macro_rules! fields {
+    ($cursor:ident, { $( $first:literal $(| $other:literal)* => $read:expr, )* }) => {
+        loop {
+            $(
+                if $cursor.take_key($first) $(|| $cursor.take_key($other))* {
+                    $read;
+                    if !$cursor.comma_or(b'}')? {
+                        break;
+                    }
+                }
+            )*
+            match $cursor.key()? {
+                $( $first $(| $other)* => $read, )*
+                _ => $cursor.skip()?,
+            }
+            if !$cursor.comma_or(b'}')? {
+                break;
+            }
+        }
+    };
+}
+pub(crate) use fields;
 
 /// Declares a record: a struct of optional fields, each with the names under
 /// which it is found.
@@ -152,14 +213,22 @@ macro_rules! wire {
                     return Ok(None);
                 }
                 let mut record = $name::default();
-                cursor.object(|key, value| {
-                    match key {
-                        $( $first $(| $other)* => { wire!(@set record.$field, value $(, $other)*); } )*
-                        _ => value.skip()?,
-                    }
-                    Ok(())
-                })?;
+                if cursor.open_object()? {
+                    $crate::wire::Record::fields(&mut record, cursor)?;
+                }
                 Ok(Some(record))
+            }
+        }
+
+        impl<'de $(: $lt, $lt)?> $crate::wire::Record<'de> for $name $(<$lt>)? {
+            fn fields(
+                &mut self,
+                cursor: &mut $crate::scan::Cursor<'de>,
+            ) -> ::std::result::Result<(), $crate::scan::Syntax> {
+                $crate::wire::fields!(cursor, {
+                    $( $first $(| $other)* => wire!(@set self.$field, cursor $(, $other)*), )*
+                });
+                Ok(())
             }
         }
     };

@@ -1,6 +1,5 @@
-use std::collections::{HashMap, HashSet};
-
 use codex_rollout::{Encoding, RolloutHead};
+use hashbrown::{HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic};
 
@@ -162,7 +161,7 @@ fn root_of<'h>(
         threads.get_key_value(parent).map(|(id, _)| *id)
     };
     let mut path = vec![thread];
-    let mut place = HashMap::from([(thread, 0)]);
+    let mut place: HashMap<&str, usize> = HashMap::from([(thread, 0)]);
     let mut at = thread;
     let root = loop {
         if let Some(known) = roots.get(at) {

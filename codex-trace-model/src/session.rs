@@ -1,8 +1,8 @@
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use codex_rollout::item::session_meta::ThreadOrigin;
 use codex_rollout::{JsonText, Source};
+use hashbrown::HashMap;
 
 use crate::build::{ResolvedThread, ThreadBuilder, keep_within};
 use crate::diagnostic::{Code, Diagnostic};
@@ -110,7 +110,7 @@ struct Linker<'a> {
     /// The calls that say that they spawned a thread, by its id.
     spawning: HashMap<String, Vec<Place>>,
     /// By thread, the first call that spawned an agent of a path.
-    named: HashMap<usize, HashMap<String, SpanIx>>,
+    named: HashMap<usize, HashMap<Cow<'a, str>, SpanIx>>,
     /// The first turn of an id, by thread and id.
     turns: HashMap<(usize, &'a [u8]), SpanIx>,
     /// The turns that are reviews, by thread.
@@ -129,8 +129,11 @@ impl<'a> Linker<'a> {
             reviews: HashMap::new(),
             threads,
         };
+        // One alone hangs nowhere.
         for thread in 0..linker.threads.len() {
-            linker.index(thread);
+            if linker.threads.len() > 1 {
+                linker.index(thread);
+            }
         }
         linker
     }
@@ -280,29 +283,37 @@ impl<'a> Linker<'a> {
                 below.entry((place.thread, place.span.0)).or_default().push(child);
             }
         }
-        let mut flat = Flat::default();
-        // A thread, its new index, where it goes on, and the new indices of its
-        // spans so far.
-        let mut stack = vec![(0, None, 0, Vec::new())];
-        while let Some((thread, opened, local, mut map)) = stack.pop() {
+        let n_spans = self.threads.iter().map(|it| it.spans.len()).sum();
+        let mut flat = Flat { spans: Vec::with_capacity(n_spans), ..Flat::default() };
+        let mut spans: Vec<_> =
+            self.threads.iter_mut().map(|it| std::mem::take(&mut it.spans).into_iter()).collect();
+        // A thread, its new index, and the new indices of its spans so far.
+        let mut stack = vec![(0, None, Vec::new())];
+        while let Some((thread, opened, mut map)) = stack.pop() {
             let new = opened.unwrap_or_else(|| flat.open(thread));
-            let Some(span) = self.threads[thread].spans.get_mut(local) else {
+            map.reserve(spans[thread].len());
+            let mut children = None;
+            for mut span in spans[thread].by_ref() {
+                span.thread = new;
+                span.parent = match span.parent {
+                    Some(parent) => map.get(parent.index()).copied(),
+                    None => flat.outer.get(&thread).copied(),
+                };
+                let at = flat.push(span);
+                children = below.remove(&(thread, span_ix(map.len()).0)).map(|it| (at, it));
+                map.push(at);
+                if children.is_some() {
+                    break;
+                }
+            }
+            let Some((at, children)) = children else {
                 flat.maps.insert(thread, map);
                 continue;
             };
-            let mut span = std::mem::replace(span, placeholder());
-            span.thread = new;
-            span.parent = match span.parent {
-                Some(parent) => map.get(parent.index()).copied(),
-                None => flat.outer.get(&thread).copied(),
-            };
-            let at = flat.push(span);
-            map.push(at);
-            stack.push((thread, Some(new), local + 1, map));
-            let children = below.remove(&(thread, span_ix(local).0)).unwrap_or_default();
+            stack.push((thread, Some(new), map));
             for &child in children.iter().rev() {
                 flat.outer.insert(child, at);
-                stack.push((child, None, 0, Vec::new()));
+                stack.push((child, None, Vec::new()));
             }
         }
         flat.finish(self.threads)
@@ -311,26 +322,6 @@ impl<'a> Linker<'a> {
 
 fn span_ix(ix: usize) -> SpanIx {
     SpanIx(u32::try_from(ix).expect("fewer than 2^32 spans"))
-}
-
-/// What is left in a thread's list where a span was taken out.
-fn placeholder<'a>() -> crate::Span<'a> {
-    crate::Span {
-        key: String::new(),
-        thread: ThreadIx(0),
-        parent: None,
-        name: Cow::Borrowed(""),
-        start: None,
-        end: None,
-        status: crate::Status::Ok,
-        usage: None,
-        kind: SpanKind::Thread,
-        links: Vec::new(),
-        events: Vec::new(),
-        recorded: None,
-        provenance: crate::Provenance { rollout: crate::RolloutIx(0), first_line: 1, last_line: 1 },
-        outlives_parent: false,
-    }
 }
 
 /// The flat list of spans while it grows.

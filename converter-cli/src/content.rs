@@ -5,13 +5,15 @@ use std::borrow::Cow;
 
 use clap::ValueEnum;
 use codex_rollout::{JsonText, RawJson};
+use serde::Deserialize;
 
 use crate::config::Content;
-use crate::redact::Redactor;
+use crate::redact::{Redactor, UserRule};
 use crate::splice;
 
 /// How much content to keep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Capture {
     /// Everything
     #[default]
@@ -20,6 +22,17 @@ pub enum Capture {
     NoToolContent,
     /// No content at all: names, lengths, times and counts stay
     MetadataOnly,
+}
+
+impl Capture {
+    /// Returns the word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Capture::Full => "full",
+            Capture::NoToolContent => "no-tool-content",
+            Capture::MetadataOnly => "metadata-only",
+        }
+    }
 }
 
 /// What a text is, as far as [`Capture`] is concerned.
@@ -46,6 +59,19 @@ impl ContentRules {
     /// Makes rules that keep everything but what nobody can use.
     pub fn new(capture: Capture, redactor: Option<Redactor>, content: Content) -> ContentRules {
         ContentRules { capture, redactor, content }
+    }
+
+    /// Returns these rules with further ones for what to redact; as they are if
+    /// nothing is to be redacted.
+    #[must_use]
+    pub fn and(&self, rules: &[UserRule]) -> ContentRules {
+        let redactor = self.redactor.as_ref().map(|redactor| redactor.with(rules));
+        ContentRules { capture: self.capture, redactor, content: self.content }
+    }
+
+    /// Leaves out inline images that are larger, in bytes of the image.
+    pub fn limit_images(&mut self, max_bytes: usize) {
+        self.content.max_image_bytes = self.content.max_image_bytes.min(max_bytes);
     }
 
     /// Returns whether texts of this sort are kept at all. If not, the methods

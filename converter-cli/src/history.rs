@@ -205,7 +205,8 @@ fn is_rollout(rollout: &RolloutPath) -> bool {
         return Source::open(rollout)
             .is_ok_and(|source| source.lines().next().is_some_and(|line| line.is_ok()));
     }
-    let Ok(mut lines) = LineStream::open(rollout) else { return false };
+    let Ok(lines) = LineStream::open(rollout) else { return false };
+    let mut lines = lines.head_first();
     (0..TRIED_LINES).any(|_| {
         let line = lines.next_line();
         matches!(line, Ok(Some((bytes, at, _))) if RolloutLine::decode(bytes, at).is_ok())

@@ -20,6 +20,7 @@ pub mod commands;
 pub mod config;
 pub mod content;
 pub mod delivery;
+pub mod destinations;
 pub mod exit;
 pub mod exporters;
 pub mod failure;

@@ -11,7 +11,8 @@ use rayon::ThreadPool;
 use crate::config::Content;
 use crate::exporters::jsonl;
 use crate::history::History;
-use crate::{pipeline, skim};
+use crate::pipeline::{self, Look};
+use crate::skim;
 
 /// How much is read at a time where nothing is kept, in bytes.
 const CHUNK: usize = 1 << 18;
@@ -86,10 +87,10 @@ impl Stage {
             }),
             Stage::Resolve => sessions(history, pool, |session| {
                 let spans = |trace: &codex_trace_model::Trace<'_>| trace.spans.len() as u64;
-                pipeline::with_trace(history, session, spans).ok()
+                pipeline::with_trace(history, session, Look::Content, spans).ok()
             }),
             Stage::Convert => sessions(history, pool, |session| {
-                pipeline::with_trace(history, session, written).ok()
+                pipeline::with_trace(history, session, Look::Content, written).ok()
             }),
         }
     }

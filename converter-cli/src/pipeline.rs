@@ -71,6 +71,15 @@ pub enum Lost {
 /// The outcome of one session: `None` if the job had no use for it.
 pub type Outcome<T> = Result<Option<T>, Lost>;
 
+/// What a job looks at in the traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Everything: the files stay in memory as long as the trace.
+    Content,
+    /// Times, counts and names: large files leave memory once they are read.
+    Facts,
+}
+
 /// Resolves every session of `history` and runs `job` on its trace, on the
 /// threads of `pool`; hands the output to `take`, on this thread, in the order
 /// of the sessions, whatever order they were ready in.
@@ -85,6 +94,7 @@ pub fn run<T: Send, E>(
     history: &History,
     pool: &ThreadPool,
     interrupted: &AtomicBool,
+    look: Look,
     job: impl Fn(&Trace<'_>, &Sink<'_, Outcome<T>>) -> Option<T> + Sync,
     mut take: impl FnMut(Event<Outcome<T>>) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -105,7 +115,8 @@ pub fn run<T: Send, E>(
             }
             let sink = Sink { queue: &queue, nth };
             let outcome = panics::catch(|| {
-                with_trace(history, session, |trace| job(trace, &sink)).map_err(Lost::Unreadable)
+                with_trace(history, session, look, |trace| job(trace, &sink))
+                    .map_err(Lost::Unreadable)
             });
             let fault =
                 |message| Lost::Fault { session_id: session.root_thread_id.clone(), message };
@@ -136,18 +147,23 @@ pub fn run<T: Send, E>(
 pub fn with_trace<T>(
     history: &History,
     session: &SessionGroup,
+    look: Look,
     f: impl FnOnce(&Trace<'_>) -> T,
 ) -> Result<T, Vec<Diagnostic>> {
+    let open = match look {
+        Look::Content => Source::open,
+        Look::Facts => Source::open_lean,
+    };
     let mut odd = session.diagnostics.clone();
     let mut opened: Vec<(&RolloutHead, String, Source, Option<Source>)> = Vec::new();
     for member in &session.members {
         let head = &history.heads[member.head];
         let path = head.rollout.path.display().to_string();
-        match Source::open(&head.rollout) {
+        match open(&head.rollout) {
             Ok(source) => {
                 // Without its ancestor a file is read all the same: the model says what is missing.
                 let ancestor = member.ancestor.map(|ancestor| &history.heads[ancestor].rollout);
-                let ancestor = ancestor.and_then(|rollout| Source::open(rollout).ok());
+                let ancestor = ancestor.and_then(|rollout| open(rollout).ok());
                 opened.push((head, path, source, ancestor));
             }
             Err(err) => odd.push(unreadable(path, &err)),
@@ -221,7 +237,7 @@ mod tests {
     ) -> Vec<String> {
         let mut seen = Vec::new();
         let pool = pool(jobs).unwrap();
-        run(history, &pool, &AtomicBool::new(false), job, |event| {
+        run(history, &pool, &AtomicBool::new(false), Look::Facts, job, |event| {
             seen.push(match event {
                 Event::Chunk(bytes) => String::from_utf8(bytes).unwrap(),
                 Event::End(Ok(value)) => value.unwrap_or_else(|| "nothing".to_owned()),
@@ -286,7 +302,8 @@ mod tests {
             while sink.finish(&mut vec![b'x'; CHUNK]) {}
             None
         };
-        let result = run(&history, &pool, &AtomicBool::new(false), job, |_| Err("enough"));
+        let running = AtomicBool::new(false);
+        let result = run(&history, &pool, &running, Look::Content, job, |_| Err("enough"));
         assert_eq!(result, Err("enough"));
         assert!(made.into_inner() <= 2, "only what was under way");
     }
@@ -297,7 +314,7 @@ mod tests {
         let pool = pool(2).unwrap();
         let job = |_: &Trace<'_>, _: &Sink<'_, Outcome<()>>| Some(());
         let mut n_done = 0;
-        let result = run(&history, &pool, &AtomicBool::new(true), job, |event| {
+        let result = run(&history, &pool, &AtomicBool::new(true), Look::Facts, job, |event| {
             n_done += usize::from(matches!(event, Event::End(Ok(Some(())))));
             Ok::<_, ()>(())
         });

@@ -5,7 +5,7 @@ use codex_rollout::{Layout, SkimReader, Strings};
 use codex_trace_model::{Diagnostic, SessionGroup, Trace, UsageInput, resolve_usage};
 
 use crate::history::History;
-use crate::pipeline;
+use crate::pipeline::{self, Look};
 
 /// Calls `f` with a trace that is true of the session's model calls, its usage
 /// and its status, and may lack everything else.
@@ -22,7 +22,7 @@ pub fn with_calls<T>(
 ) -> Result<T, Vec<Diagnostic>> {
     let heads = || session.members.iter().map(|member| &history.heads[member.head]);
     if heads().any(|head| head.rollout.layout == Layout::Document) {
-        return pipeline::with_trace(history, session, f);
+        return pipeline::with_trace(history, session, Look::Facts, f);
     }
     let paths: Vec<String> = heads().map(|head| head.rollout.path.display().to_string()).collect();
     let strings = Strings::new();
@@ -42,6 +42,6 @@ pub fn with_calls<T>(
             trace.diagnostics.extend(odd);
             Ok(f(&trace))
         }
-        None => pipeline::with_trace(history, session, f),
+        None => pipeline::with_trace(history, session, Look::Facts, f),
     }
 }

@@ -8,7 +8,7 @@ use crate::item::turn_item::{
 use crate::item::usage::TokenCount;
 use crate::scan::{Cursor, Syntax};
 use crate::text::{JsonText, RawJson};
-use crate::wire::{Field, peek_tag, wire};
+use crate::wire::{Tag, take_tag, wire};
 
 /// A line of type `event_msg`. Only what a release ever wrote to disk is here.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -264,90 +264,72 @@ wire! {
     }
 }
 
+impl<'a> UnknownEvent<'a> {
+    fn tagged(tag: &Tag<'a>, cursor: &mut Cursor<'a>) -> Result<Option<UnknownEvent<'a>>, Syntax> {
+        Ok(tag.read(cursor)?.map(|read| UnknownEvent { kind: Some(tag.name), ..read }))
+    }
+}
+
 impl<'a> EventMsg<'a> {
     pub(crate) fn decode(cursor: &mut Cursor<'a>) -> Result<Option<EventMsg<'a>>, Syntax> {
-        let Some(tag) = peek_tag(cursor)? else {
+        let Some(tag) = take_tag(cursor)? else {
             cursor.skip()?;
             return Ok(None);
         };
-        let event = match tag.raw() {
-            b"token_count" => TokenCount::read(cursor)?.map(EventMsg::TokenCount),
-            b"item_completed" => ItemCompleted::read(cursor)?.map(EventMsg::ItemCompleted),
-            b"user_message" => UserMessage::read(cursor)?.map(EventMsg::UserMessage),
-            b"agent_message" => AgentMessage::read(cursor)?.map(EventMsg::AgentMessage),
+        let event = match tag.name.raw() {
+            b"token_count" => tag.read(cursor)?.map(EventMsg::TokenCount),
+            b"item_completed" => tag.read(cursor)?.map(EventMsg::ItemCompleted),
+            b"user_message" => tag.read(cursor)?.map(EventMsg::UserMessage),
+            b"agent_message" => tag.read(cursor)?.map(EventMsg::AgentMessage),
             b"agent_reasoning" | b"agent_reasoning_raw_content" => {
-                AgentReasoning::read(cursor)?.map(EventMsg::AgentReasoning)
+                tag.read(cursor)?.map(EventMsg::AgentReasoning)
             }
-            b"task_started" | b"turn_started" => {
-                TaskStarted::read(cursor)?.map(EventMsg::TaskStarted)
-            }
-            b"task_complete" | b"turn_complete" => {
-                TaskComplete::read(cursor)?.map(EventMsg::TaskComplete)
-            }
-            b"turn_aborted" => TurnAborted::read(cursor)?.map(EventMsg::TurnAborted),
-            _ => return EventMsg::decode_seldom(tag, cursor),
+            b"task_started" | b"turn_started" => tag.read(cursor)?.map(EventMsg::TaskStarted),
+            b"task_complete" | b"turn_complete" => tag.read(cursor)?.map(EventMsg::TaskComplete),
+            b"turn_aborted" => tag.read(cursor)?.map(EventMsg::TurnAborted),
+            _ => return EventMsg::decode_seldom(&tag, cursor),
         };
         Ok(event)
     }
 
     fn decode_seldom(
-        tag: JsonText<'a>,
+        tag: &Tag<'a>,
         cursor: &mut Cursor<'a>,
     ) -> Result<Option<EventMsg<'a>>, Syntax> {
-        let event = match tag.raw() {
-            b"thread_rolled_back" => {
-                ThreadRolledBack::read(cursor)?.map(EventMsg::ThreadRolledBack)
-            }
+        let event = match tag.name.raw() {
+            b"thread_rolled_back" => tag.read(cursor)?.map(EventMsg::ThreadRolledBack),
             b"context_compacted" => {
-                cursor.skip()?;
+                tag.skip(cursor)?;
                 Some(EventMsg::ContextCompacted)
             }
             b"undo_completed" => {
-                cursor.skip()?;
+                tag.skip(cursor)?;
                 Some(EventMsg::UndoCompleted)
             }
-            b"entered_review_mode" => {
-                EnteredReviewMode::read(cursor)?.map(EventMsg::EnteredReviewMode)
-            }
-            b"exited_review_mode" => {
-                ExitedReviewMode::read(cursor)?.map(EventMsg::ExitedReviewMode)
-            }
-            b"exec_command_end" => CommandExecution::read(cursor)?.map(EventMsg::ExecCommandEnd),
-            b"mcp_tool_call_end" => McpToolCall::read(cursor)?.map(EventMsg::McpToolCallEnd),
-            b"patch_apply_end" => PatchApply::read(cursor)?.map(EventMsg::PatchApplyEnd),
-            b"web_search_end" => WebSearch::read(cursor)?.map(EventMsg::WebSearchEnd),
-            b"image_generation_end" => {
-                ImageGeneration::read(cursor)?.map(EventMsg::ImageGenerationEnd)
-            }
-            b"view_image_tool_call" => ViewImage::read(cursor)?.map(EventMsg::ViewImageToolCall),
-            b"dynamic_tool_call_request" => {
-                DynamicToolCall::read(cursor)?.map(EventMsg::DynamicToolCallRequest)
-            }
+            b"entered_review_mode" => tag.read(cursor)?.map(EventMsg::EnteredReviewMode),
+            b"exited_review_mode" => tag.read(cursor)?.map(EventMsg::ExitedReviewMode),
+            b"exec_command_end" => tag.read(cursor)?.map(EventMsg::ExecCommandEnd),
+            b"mcp_tool_call_end" => tag.read(cursor)?.map(EventMsg::McpToolCallEnd),
+            b"patch_apply_end" => tag.read(cursor)?.map(EventMsg::PatchApplyEnd),
+            b"web_search_end" => tag.read(cursor)?.map(EventMsg::WebSearchEnd),
+            b"image_generation_end" => tag.read(cursor)?.map(EventMsg::ImageGenerationEnd),
+            b"view_image_tool_call" => tag.read(cursor)?.map(EventMsg::ViewImageToolCall),
+            b"dynamic_tool_call_request" => tag.read(cursor)?.map(EventMsg::DynamicToolCallRequest),
             b"dynamic_tool_call_response" => {
-                DynamicToolCall::read(cursor)?.map(EventMsg::DynamicToolCallResponse)
+                tag.read(cursor)?.map(EventMsg::DynamicToolCallResponse)
             }
             b"collab_agent_spawn_end"
             | b"collab_agent_interaction_end"
             | b"collab_waiting_end"
             | b"collab_close_end"
-            | b"collab_resume_end" => CollabCall::read(cursor)?.map(EventMsg::CollabEnd),
-            b"sub_agent_activity" => {
-                SubAgentActivity::read(cursor)?.map(EventMsg::SubAgentActivity)
-            }
-            b"guardian_assessment" => {
-                GuardianAssessment::read(cursor)?.map(EventMsg::GuardianAssessment)
-            }
-            b"thread_name_updated" => {
-                ThreadNameUpdated::read(cursor)?.map(EventMsg::ThreadNameUpdated)
-            }
-            b"thread_goal_updated" => {
-                ThreadGoalUpdated::read(cursor)?.map(EventMsg::ThreadGoalUpdated)
-            }
-            b"thread_settings_applied" => {
-                ThreadSettingsApplied::read(cursor)?.map(EventMsg::ThreadSettingsApplied)
-            }
-            b"error" | b"stream_error" => ErrorEvent::read(cursor)?.map(EventMsg::Error),
-            _ => UnknownEvent::read(cursor)?.map(EventMsg::Unknown),
+            | b"collab_resume_end" => tag.read(cursor)?.map(EventMsg::CollabEnd),
+            b"sub_agent_activity" => tag.read(cursor)?.map(EventMsg::SubAgentActivity),
+            b"guardian_assessment" => tag.read(cursor)?.map(EventMsg::GuardianAssessment),
+            b"thread_name_updated" => tag.read(cursor)?.map(EventMsg::ThreadNameUpdated),
+            b"thread_goal_updated" => tag.read(cursor)?.map(EventMsg::ThreadGoalUpdated),
+            b"thread_settings_applied" => tag.read(cursor)?.map(EventMsg::ThreadSettingsApplied),
+            b"error" | b"stream_error" => tag.read(cursor)?.map(EventMsg::Error),
+            _ => UnknownEvent::tagged(tag, cursor)?.map(EventMsg::Unknown),
         };
         Ok(event)
     }

@@ -2,7 +2,7 @@
 
 use crate::scan::{Cursor, Syntax};
 use crate::text::{JsonText, RawJson};
-use crate::wire::{Field, peek_tag, wire};
+use crate::wire::{Tag, take_tag, wire};
 
 /// A line of type `response_item`, or a bare item of the first versions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -204,6 +204,12 @@ wire! {
     }
 }
 
+impl<'a> OtherItem<'a> {
+    fn tagged(tag: &Tag<'a>, cursor: &mut Cursor<'a>) -> Result<Option<OtherItem<'a>>, Syntax> {
+        Ok(tag.read(cursor)?.map(|read| OtherItem { kind: Some(tag.name), ..read }))
+    }
+}
+
 wire! {
     /// What Codex notes beside an item.
     pub struct ItemMetadata<'a> {
@@ -220,38 +226,38 @@ impl<'a> ResponseItem<'a> {
     ///
     /// If the text is not a well-formed value.
     pub fn decode(cursor: &mut Cursor<'a>) -> Result<Option<ResponseItem<'a>>, Syntax> {
-        let Some(tag) = peek_tag(cursor)? else {
+        let Some(tag) = take_tag(cursor)? else {
             cursor.skip()?;
             return Ok(None);
         };
-        let item = match tag.raw() {
-            b"message" => Message::read(cursor)?.map(ResponseItem::Message),
-            b"reasoning" => Reasoning::read(cursor)?.map(ResponseItem::Reasoning),
-            b"function_call" => call(ToolCallForm::Function, cursor)?,
-            b"custom_tool_call" => call(ToolCallForm::Custom, cursor)?,
-            b"local_shell_call" => call(ToolCallForm::LocalShell, cursor)?,
-            b"tool_search_call" => call(ToolCallForm::ToolSearch, cursor)?,
+        let item = match tag.name.raw() {
+            b"message" => tag.read(cursor)?.map(ResponseItem::Message),
+            b"reasoning" => tag.read(cursor)?.map(ResponseItem::Reasoning),
+            b"function_call" => call(ToolCallForm::Function, &tag, cursor)?,
+            b"custom_tool_call" => call(ToolCallForm::Custom, &tag, cursor)?,
+            b"local_shell_call" => call(ToolCallForm::LocalShell, &tag, cursor)?,
+            b"tool_search_call" => call(ToolCallForm::ToolSearch, &tag, cursor)?,
             b"function_call_output" | b"custom_tool_call_output" | b"tool_search_output" => {
-                ToolOutputItem::read(cursor)?.map(ResponseItem::ToolOutput)
+                tag.read(cursor)?.map(ResponseItem::ToolOutput)
             }
-            b"web_search_call" => WebSearchCall::read(cursor)?.map(ResponseItem::WebSearchCall),
-            b"image_generation_call" => {
-                ImageGenerationCall::read(cursor)?.map(ResponseItem::ImageGenerationCall)
-            }
+            b"web_search_call" => tag.read(cursor)?.map(ResponseItem::WebSearchCall),
+            b"image_generation_call" => tag.read(cursor)?.map(ResponseItem::ImageGenerationCall),
             b"compaction"
             | b"compaction_summary"
             | b"context_compaction"
-            | b"compaction_trigger" => CompactionItem::read(cursor)?.map(ResponseItem::Compaction),
-            b"agent_message" => AgentMessageItem::read(cursor)?.map(ResponseItem::AgentMessage),
-            b"additional_tools" => OtherItem::read(cursor)?.map(ResponseItem::AdditionalTools),
+            | b"compaction_trigger" => tag.read(cursor)?.map(ResponseItem::Compaction),
+            b"agent_message" => tag.read(cursor)?.map(ResponseItem::AgentMessage),
+            b"additional_tools" => {
+                OtherItem::tagged(&tag, cursor)?.map(ResponseItem::AdditionalTools)
+            }
             b"configuration_update" => {
-                OtherItem::read(cursor)?.map(ResponseItem::ConfigurationUpdate)
+                OtherItem::tagged(&tag, cursor)?.map(ResponseItem::ConfigurationUpdate)
             }
             b"ghost_snapshot" => {
-                cursor.skip()?;
+                tag.skip(cursor)?;
                 Some(ResponseItem::GhostSnapshot)
             }
-            _ => OtherItem::read(cursor)?.map(ResponseItem::Unknown),
+            _ => OtherItem::tagged(&tag, cursor)?.map(ResponseItem::Unknown),
         };
         Ok(item)
     }
@@ -278,8 +284,9 @@ impl<'a> ResponseItem<'a> {
 
 fn call<'a>(
     form: ToolCallForm,
+    tag: &Tag<'a>,
     cursor: &mut Cursor<'a>,
 ) -> Result<Option<ResponseItem<'a>>, Syntax> {
-    let fields = ToolCallFields::read(cursor)?;
+    let fields = tag.read(cursor)?;
     Ok(fields.map(|fields| ResponseItem::ToolCall(ToolCallItem { form, fields })))
 }

@@ -3,7 +3,7 @@
 
 use crate::scan::{Cursor, Syntax};
 use crate::text::{JsonText, RawJson};
-use crate::wire::{Field, peek_tag, wire};
+use crate::wire::{Field, Tag, take_tag, wire};
 
 /// The item of an `item_completed` event. Its `id` is what joins it to a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -325,33 +325,39 @@ wire! {
     }
 }
 
+impl<'a> UnknownItem<'a> {
+    fn tagged(tag: &Tag<'a>, cursor: &mut Cursor<'a>) -> Result<Option<UnknownItem<'a>>, Syntax> {
+        Ok(tag.read(cursor)?.map(|read| UnknownItem { kind: Some(tag.name), ..read }))
+    }
+}
+
 impl<'a> Field<'a> for TurnItem<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Result<Option<Self>, Syntax> {
-        let Some(tag) = peek_tag(cursor)? else {
+        let Some(tag) = take_tag(cursor)? else {
             cursor.skip()?;
             return Ok(None);
         };
-        Ok(match tag.raw() {
-            b"UserMessage" => MessageItem::read(cursor)?.map(TurnItem::UserMessage),
-            b"AgentMessage" => MessageItem::read(cursor)?.map(TurnItem::AgentMessage),
-            b"Reasoning" => MessageItem::read(cursor)?.map(TurnItem::Reasoning),
-            b"Plan" => MessageItem::read(cursor)?.map(TurnItem::Plan),
-            b"HookPrompt" => MessageItem::read(cursor)?.map(TurnItem::HookPrompt),
-            b"CommandExecution" => CommandExecution::read(cursor)?.map(TurnItem::CommandExecution),
-            b"FileChange" => PatchApply::read(cursor)?.map(TurnItem::FileChange),
-            b"McpToolCall" => McpToolCall::read(cursor)?.map(TurnItem::McpToolCall),
-            b"DynamicToolCall" => DynamicToolCall::read(cursor)?.map(TurnItem::DynamicToolCall),
-            b"CollabAgentToolCall" => CollabCall::read(cursor)?.map(TurnItem::CollabAgentToolCall),
-            b"SubAgentActivity" => SubAgentActivity::read(cursor)?.map(TurnItem::SubAgentActivity),
-            b"WebSearch" => WebSearch::read(cursor)?.map(TurnItem::WebSearch),
-            b"ImageView" => ViewImage::read(cursor)?.map(TurnItem::ImageView),
-            b"ImageGeneration" => ImageGeneration::read(cursor)?.map(TurnItem::ImageGeneration),
-            b"Extension" | b"Sleep" => Extension::read(cursor)?.map(TurnItem::Extension),
-            b"EnteredReviewMode" => ReviewItem::read(cursor)?.map(TurnItem::EnteredReviewMode),
-            b"ExitedReviewMode" => ReviewItem::read(cursor)?.map(TurnItem::ExitedReviewMode),
-            b"FunctionCallOutput" => MessageItem::read(cursor)?.map(TurnItem::FunctionCallOutput),
-            b"ContextCompaction" => MessageItem::read(cursor)?.map(TurnItem::ContextCompaction),
-            _ => UnknownItem::read(cursor)?.map(TurnItem::Unknown),
+        Ok(match tag.name.raw() {
+            b"UserMessage" => tag.read(cursor)?.map(TurnItem::UserMessage),
+            b"AgentMessage" => tag.read(cursor)?.map(TurnItem::AgentMessage),
+            b"Reasoning" => tag.read(cursor)?.map(TurnItem::Reasoning),
+            b"Plan" => tag.read(cursor)?.map(TurnItem::Plan),
+            b"HookPrompt" => tag.read(cursor)?.map(TurnItem::HookPrompt),
+            b"CommandExecution" => tag.read(cursor)?.map(TurnItem::CommandExecution),
+            b"FileChange" => tag.read(cursor)?.map(TurnItem::FileChange),
+            b"McpToolCall" => tag.read(cursor)?.map(TurnItem::McpToolCall),
+            b"DynamicToolCall" => tag.read(cursor)?.map(TurnItem::DynamicToolCall),
+            b"CollabAgentToolCall" => tag.read(cursor)?.map(TurnItem::CollabAgentToolCall),
+            b"SubAgentActivity" => tag.read(cursor)?.map(TurnItem::SubAgentActivity),
+            b"WebSearch" => tag.read(cursor)?.map(TurnItem::WebSearch),
+            b"ImageView" => tag.read(cursor)?.map(TurnItem::ImageView),
+            b"ImageGeneration" => tag.read(cursor)?.map(TurnItem::ImageGeneration),
+            b"Extension" | b"Sleep" => tag.read(cursor)?.map(TurnItem::Extension),
+            b"EnteredReviewMode" => tag.read(cursor)?.map(TurnItem::EnteredReviewMode),
+            b"ExitedReviewMode" => tag.read(cursor)?.map(TurnItem::ExitedReviewMode),
+            b"FunctionCallOutput" => tag.read(cursor)?.map(TurnItem::FunctionCallOutput),
+            b"ContextCompaction" => tag.read(cursor)?.map(TurnItem::ContextCompaction),
+            _ => UnknownItem::tagged(&tag, cursor)?.map(TurnItem::Unknown),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use crate::scan::{Cursor, Syntax, ValueKind};
 use crate::text::{JsonText, RawJson};
-use crate::wire::{Field, wire};
+use crate::wire::{Field, fields, wire};
 
 /// Tokens of one model response, or a running total of several.
 ///
@@ -69,22 +69,22 @@ impl<'a> Field<'a> for TokenUsage {
         }
         let mut usage = TokenUsage::default();
         let mut total = None;
-        cursor.object(|key, value| {
-            match key {
-                b"input_tokens" => usage.input_tokens = u64::read(value)?.unwrap_or(0),
+        if cursor.open_object()? {
+            fields!(cursor, {
+                b"input_tokens" => usage.input_tokens = u64::read(cursor)?.unwrap_or(0),
                 b"cached_input_tokens" => {
-                    usage.cached_input_tokens = u64::read(value)?.unwrap_or(0);
-                }
-                b"cache_write_input_tokens" => usage.cache_write_input_tokens = u64::read(value)?,
-                b"output_tokens" => usage.output_tokens = u64::read(value)?.unwrap_or(0),
+                    usage.cached_input_tokens = u64::read(cursor)?.unwrap_or(0);
+                },
+                b"cache_write_input_tokens" => {
+                    usage.cache_write_input_tokens = u64::read(cursor)?;
+                },
+                b"output_tokens" => usage.output_tokens = u64::read(cursor)?.unwrap_or(0),
                 b"reasoning_output_tokens" => {
-                    usage.reasoning_output_tokens = u64::read(value)?.unwrap_or(0);
-                }
-                b"total_tokens" => total = u64::read(value)?,
-                _ => value.skip()?,
-            }
-            Ok(())
-        })?;
+                    usage.reasoning_output_tokens = u64::read(cursor)?.unwrap_or(0);
+                },
+                b"total_tokens" => total = u64::read(cursor)?,
+            });
+        }
         usage.total_tokens =
             total.unwrap_or_else(|| usage.input_tokens.saturating_add(usage.output_tokens));
         Ok(Some(usage))

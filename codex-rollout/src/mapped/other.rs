@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 
 /// The bytes of a file.
 #[derive(Debug)]
@@ -18,6 +19,13 @@ impl MappedFile {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Not here: what was read cannot be fetched again.
+    #[expect(clippy::unused_self, reason = "as where files are mapped")]
+    pub(crate) fn let_go(&self, _bytes: Range<usize>) {}
+
+    #[expect(clippy::unused_self, reason = "as where files are mapped")]
+    pub(crate) fn expect_leaps(&self) {}
 
     /// Never: what was read cannot be lost.
     #[expect(clippy::unused_self, reason = "as where files are mapped")]

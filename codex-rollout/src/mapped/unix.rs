@@ -11,10 +11,11 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use memmap2::Mmap;
+use memmap2::{Advice, Mmap, UncheckedAdvice};
 
 /// How many mappings can be guarded at once. One more is read into memory.
 const SLOTS: usize = 256;
@@ -59,6 +60,28 @@ impl MappedFile {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         self.map.as_deref().unwrap_or(&self.read)
+    }
+
+    /// Lets go of the memory of some of the bytes; they are fetched again when
+    /// somebody looks at them.
+    pub(crate) fn let_go(&self, bytes: Range<usize>) {
+        let Some(map) = &self.map else { return };
+        if bytes.start < bytes.end && bytes.end <= map.len() {
+            // SAFETY: the mapping is one of a file, shared and never written
+            // to, so that its pages come back with what the file holds, or
+            // through the guard; whoever borrows its bytes allows for changes.
+            let told = unsafe {
+                map.unchecked_advise_range(UncheckedAdvice::DontNeed, bytes.start, bytes.len())
+            };
+            told.ok(); // Advice: without it there is more in memory, and no harm.
+        }
+    }
+
+    /// Expects that bytes are looked at here and there from now on.
+    pub(crate) fn expect_leaps(&self) {
+        if let Some(map) = &self.map {
+            map.advise(Advice::Random).ok();
+        }
     }
 
     pub(crate) fn was_shortened(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::line::{RolloutItem, RolloutLine};
 use crate::scan::Cursor;
 use crate::skim::Strings;
 use crate::text::{JsonText, RawJson};
-use crate::wire::peek_tag;
+use crate::wire::take_tag;
 
 /// What stands for a text that is not empty.
 const SOME_TEXT: JsonText<'static> = JsonText::new(b"...");
@@ -81,7 +81,7 @@ fn event_type(line: &[u8]) -> JsonText<'_> {
     let mut tag = None;
     let read = Cursor::new(line).object(|key, value| {
         if key == b"payload" {
-            tag = peek_tag(value)?;
+            tag = take_tag(&mut value.clone())?.map(|tag| tag.name);
         }
         Ok(())
     });

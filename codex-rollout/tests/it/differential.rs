@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::facts;
-use crate::lines::{LINES, damaged_line, soup};
+use crate::lines::{LINES, damaged_line, repeats_a_key, soup};
 
 /// Accepts what our reader accepts of a whole text.
 fn accepts(text: &[u8]) -> bool {
@@ -49,6 +49,9 @@ fn compare(text: &[u8]) -> Result<(), TestCaseError> {
         return Ok(());
     };
     let line = ours.expect("serde_json accepts the line, and it is a record");
+    if repeats_a_key(text, |key| key == b"type") {
+        return Ok(()); // Differs on purpose: of two types we take the first.
+    }
     prop_assert_eq!(facts::ours(&line), theirs);
     prop_assert_eq!(line.bytes, text);
 

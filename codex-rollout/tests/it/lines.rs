@@ -1,5 +1,6 @@
 //! Lines as Codex and others write them, and ways to damage them.
 
+use codex_rollout::{Cursor, ValueKind};
 use proptest::prelude::*;
 
 /// One line of each shape that the reader treats differently.
@@ -172,4 +173,30 @@ pub(crate) fn damaged_file() -> impl Strategy<Value = Vec<u8>> {
 /// A text made of the pieces that matter to a JSON reader.
 pub(crate) fn soup() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(pieces(), 0..60).prop_map(|pieces| pieces.concat())
+}
+
+/// Whether a key of the line, of its payload or of its item that is one of
+/// `those` is there twice.
+pub(crate) fn repeats_a_key(line: &[u8], those: fn(&[u8]) -> bool) -> bool {
+    fn walk<'a>(
+        value: &mut Cursor<'a>,
+        depth: usize,
+        keys_of: fn(&[u8]) -> bool,
+        repeated: &mut bool,
+    ) {
+        let mut keys: Vec<&'a [u8]> = Vec::new();
+        value
+            .object(|key, value| {
+                *repeated |= keys_of(key) && keys.contains(&key);
+                keys.push(key);
+                if depth < 3 && value.kind()? == ValueKind::Object {
+                    walk(value, depth + 1, keys_of, repeated);
+                }
+                Ok(())
+            })
+            .ok();
+    }
+    let mut repeated = false;
+    walk(&mut Cursor::new(line), 0, those, &mut repeated);
+    repeated
 }

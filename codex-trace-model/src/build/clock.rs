@@ -3,32 +3,27 @@
 
 use jiff::Timestamp;
 
-use crate::build::output::Outcome;
-use crate::build::tool_call::ToolDraft;
+use crate::build::tool_call::{Told, ToolDraft};
 use crate::span::Span;
 
 /// Returns when a call began and ended, by the best clock there is: the
 /// item's own, then the lines'.
-pub(super) fn times(
-    tool: &ToolDraft<'_>,
-    outcome: &Outcome,
-) -> (Option<Timestamp>, Option<Timestamp>) {
-    let detail = &tool.detail;
-    let told = detail.completed.or(detail.written);
+pub(super) fn times(tool: &ToolDraft<'_>) -> (Option<Timestamp>, Option<Timestamp>) {
+    let Told { started, completed, written, .. } = tool.told;
+    let told = completed.or(written);
     let Some(called) = tool.called else {
         let before = |end: Timestamp| end.checked_sub(tool.call.duration?).ok();
-        return (detail.started.or(told.and_then(before)), told);
+        return (started.or(told.and_then(before)), told);
     };
-    let start = detail.started.unwrap_or(called);
+    let start = started.unwrap_or(called);
     let end = match tool.answered {
         // A command may go on after its call has returned.
-        Some(answered) if outcome.running_session.is_some() => Some(answered),
+        Some(answered) if tool.outcome.running_session.is_some() => Some(answered),
         Some(answered) => Some(told.map_or(answered, |told| told.min(answered))),
         None => told,
     };
     // Lines of one moment come in any order; only clocks can disagree.
-    let end =
-        if detail.started.is_some() { end } else { end.max(Some(start).filter(|_| end.is_some())) };
+    let end = if started.is_some() { end } else { end.max(Some(start).filter(|_| end.is_some())) };
     (Some(start), end)
 }
 

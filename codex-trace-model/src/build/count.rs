@@ -20,7 +20,7 @@ impl<'a> ThreadBuilder<'a> {
         };
         let response = record.response_id.map_or(&b""[..], JsonText::raw);
         let turn_id = record.turn_id.map_or(&b""[..], JsonText::raw);
-        if !response.is_empty() && !self.responses.insert((turn_id, response)) {
+        if !response.is_empty() && self.responses.insert((turn_id, response), ()).is_some() {
             self.diagnose(
                 Code::DuplicateId,
                 Some(place.position),

@@ -1,14 +1,15 @@
 //! Events: brackets of turns, and details of what happened in them.
 
 use codex_rollout::item::event_msg::{
-    EnteredReviewMode, ItemCompleted, TaskComplete, TaskStarted, TurnAborted, UserMessage,
+    EnteredReviewMode, ErrorEvent, ItemCompleted, TaskComplete, TaskStarted, TurnAborted,
+    UserMessage,
 };
 use codex_rollout::item::turn_item::{ReviewItem, SubAgentActivity};
 use codex_rollout::{EventMsg, JsonText, RawJson, TurnItem};
 use std::borrow::Cow;
 
 use crate::build::tool_call::{Detail, ToolDraft};
-use crate::build::turn::{MarkKind, Settings};
+use crate::build::turn::MarkKind;
 use crate::build::{ECHO, FOREIGN, Outcome, Place, ThreadBuilder, output, stamp};
 use crate::diagnostic::Code;
 use crate::span::{Event, EventKind, Review, Status, ToolFamily};
@@ -47,8 +48,7 @@ impl<'a> ThreadBuilder<'a> {
             },
             EventMsg::ThreadSettingsApplied(applied) => {
                 if let Some(settings) = applied.thread_settings {
-                    self.settings =
-                        Settings { model: settings.model, effort: settings.reasoning_effort };
+                    self.set_model(settings.model, settings.reasoning_effort);
                 }
                 Outcome::Span
             }
@@ -153,8 +153,7 @@ impl<'a> ThreadBuilder<'a> {
         draft.turn.duration_ms = complete.duration_ms;
         draft.turn.time_to_first_token_ms = complete.time_to_first_token_ms;
         if let Some(error) = complete.error {
-            let message = error.message.map_or("failed".into(), JsonText::decode);
-            draft.status = Status::Error { message };
+            draft.status = Status::Error { message: told(&error) };
         }
         self.end_turn(turn, place)
     }
@@ -340,8 +339,8 @@ impl<'a> ThreadBuilder<'a> {
             TurnItem::Extension(it) => ("Extension", Detail::of_extension(it)),
             _ => return self.take_plain_item(item, done, place),
         };
-        detail.started = stamp::from_millis(done.started_at_ms);
-        detail.completed = stamp::from_millis(done.completed_at_ms);
+        detail.told.started = stamp::from_millis(done.started_at_ms);
+        detail.told.completed = stamp::from_millis(done.completed_at_ms);
         self.take_detail(what, done.turn_id, detail, place)
     }
 
@@ -401,10 +400,9 @@ impl<'a> ThreadBuilder<'a> {
         place: Place,
     ) -> Outcome {
         detail.line = place.line;
-        detail.last_line = place.line;
         if what != "dynamic_tool_call_request" {
-            detail.written = place.at;
-            detail.ended = true;
+            detail.told.written = place.at;
+            detail.told.ended = true;
         }
         let id = detail.call.call_id;
         let known = self.tools.find(id);
@@ -489,4 +487,16 @@ impl<'a> ThreadBuilder<'a> {
 fn is_nested(detail: &Detail<'_>) -> bool {
     detail.call.call_id.is_none_or(|id| id.raw().starts_with(b"exec-"))
         || detail.call.family != ToolFamily::WebSearch
+}
+
+/// Returns what an error says: its message, more of it, Codex' code for it.
+fn told<'a>(error: &ErrorEvent<'a>) -> Cow<'a, str> {
+    let code = |info: RawJson<'a>| match info.as_text() {
+        Some(word) => word.decode(),
+        None => String::from_utf8_lossy(info.raw()),
+    };
+    let message = error.message.map_or("failed".into(), JsonText::decode);
+    let details = error.additional_details.map(JsonText::decode);
+    let more = details.into_iter().chain(error.codex_error_info.map(code));
+    more.filter(|it| !it.is_empty()).fold(message, |all, it| format!("{all} — {it}").into())
 }

@@ -1,19 +1,19 @@
 //! From drafts to spans.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::fmt::Write;
 use std::path::Path;
 
 use codex_rollout::{JsonText, Layout, RolloutPath, TokenUsage, parent_of};
+use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use crate::build::ThreadBuilder;
 use crate::build::clock::{keep_within, times};
+use crate::build::keys::Keys;
 use crate::build::model_call::{self, CallDraft};
-use crate::build::output::{self, Outcome};
 use crate::build::stamp;
-use crate::build::tool_call::ToolDraft;
+use crate::build::tool_call::{ToolDraft, ToolTable};
 use crate::build::turn::TurnDraft;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{
@@ -29,7 +29,7 @@ pub(crate) struct ResolvedThread<'a> {
     pub(crate) spans: Vec<Span<'a>>,
     pub(crate) turns: Vec<ResolvedTurn<'a>>,
     /// Calls that made an agent known by its path only, with that path.
-    pub(crate) named_agents: Vec<(SpanIx, String)>,
+    pub(crate) named_agents: Vec<(SpanIx, Cow<'a, str>)>,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
@@ -152,17 +152,18 @@ fn sum<'s, 'a: 's>(spans: impl Iterator<Item = &'s Span<'a>>) -> Option<TokenUsa
 /// Writes the spans of one thread.
 struct SpanWriter<'b, 'a> {
     builder: &'b mut ThreadBuilder<'a>,
+    tools: ToolTable<'a>,
     spans: Vec<Span<'a>>,
-    /// Every key, and how often it was wanted.
-    keys: HashMap<String, u32>,
-    named_agents: Vec<(SpanIx, String)>,
+    keys: Keys,
+    named_agents: Vec<(SpanIx, Cow<'a, str>)>,
 }
 
-/// A child of a turn, to be put in file order.
-enum Child<'a> {
+/// A child of a turn, to be put in file order: by indices.
+#[derive(Clone, Copy)]
+enum Child {
     /// With the request that was made for it.
-    Compaction(usize, Option<(usize, CallDraft<'a>)>),
-    ModelCall(usize, CallDraft<'a>),
+    Compaction(usize, Option<usize>),
+    ModelCall(usize),
     Tool(usize),
 }
 
@@ -190,37 +191,27 @@ impl<'a> SpanWriter<'_, 'a> {
             },
             outlives_parent: false,
         };
-        SpanWriter {
-            keys: HashMap::from([(thread.key.clone(), 1)]),
-            builder,
-            spans: vec![thread],
-            named_agents: Vec::new(),
-        }
+        let n_spans = builder.expected_spans();
+        let (mut keys, mut spans) = (Keys::with_capacity(n_spans), Vec::with_capacity(n_spans));
+        keys.insert(&thread.key, &spans);
+        spans.push(thread);
+        let tools = std::mem::take(&mut builder.tools);
+        SpanWriter { builder, tools, spans, keys, named_agents: Vec::new() }
     }
 
     /// Gives a span whose key came up before one of its own.
     fn make_key_unique(&mut self, span: &mut Span<'a>) {
-        let mut copies = match self.keys.entry(span.key.clone()) {
-            Entry::Vacant(first) => {
-                first.insert(1);
-                return;
-            }
-            Entry::Occupied(known) => known.get() + 1,
-        };
-        let base = std::mem::take(&mut span.key);
-        // An id may itself end in `#2`.
-        while self.keys.contains_key(&format!("{base}#{copies}")) {
-            copies += 1;
+        if self.keys.insert(&span.key, &self.spans) {
+            return;
         }
-        span.key = format!("{base}#{copies}");
-        self.keys.insert(span.key.clone(), 1);
+        let base = std::mem::take(&mut span.key);
+        span.key = self.keys.another(&base, &self.spans);
         let line = span.provenance.first_line;
         self.builder.diagnose(
             Code::DuplicateId,
             None,
             format!("line {line}: the id of `{base}` came up before; this span is `{}`", span.key),
         );
-        self.keys.insert(base, copies);
     }
 
     /// Adds a span within its parent; its key becomes unique.
@@ -273,23 +264,23 @@ impl<'a> SpanWriter<'_, 'a> {
         ResolvedTurn { span, turn_id, parent_turn_id, review }
     }
 
-    fn children(&mut self, draft: &TurnDraft<'a>, calls: Vec<CallDraft<'a>>, turn: SpanIx) {
-        let mut requests: Vec<Option<(usize, CallDraft<'a>)>> = Vec::new();
-        requests.resize_with(draft.compactions.len(), || None);
-        let mut children: Vec<(u64, Child<'a>)> = Vec::new();
-        for (n, call) in calls.into_iter().enumerate() {
+    fn children(&mut self, draft: &TurnDraft<'a>, mut calls: Vec<CallDraft<'a>>, turn: SpanIx) {
+        let n_children = calls.len() + draft.compactions.len() + draft.tools.len();
+        let mut children: Vec<(u64, Child)> = Vec::with_capacity(n_children);
+        let mut requests: Vec<Option<usize>> = vec![None; draft.compactions.len()];
+        for (n, call) in calls.iter().enumerate() {
             match call.compaction {
-                Some(ix) => requests[ix] = Some((n, call)),
-                None => children.push((call.first_line, Child::ModelCall(n, call))),
+                Some(ix) => requests[ix] = Some(n),
+                None => children.push((call.first_line, Child::ModelCall(n))),
             }
         }
         for (ix, request) in requests.into_iter().enumerate() {
-            let line = request.as_ref().map_or(draft.compactions[ix].line, |it| it.1.first_line);
+            let line = request.map_or(draft.compactions[ix].line, |n| calls[n].first_line);
             children.push((line, Child::Compaction(ix, request)));
         }
         let mut nested: HashMap<usize, Vec<usize>> = HashMap::new();
         for &tool in &draft.tools {
-            let call = &self.builder.tools.calls[tool];
+            let call = &self.tools.calls[tool];
             match call.inside {
                 Some(script) => nested.entry(script).or_default().push(tool),
                 None => children.push((call.first_line, Child::Tool(tool))),
@@ -301,11 +292,11 @@ impl<'a> SpanWriter<'_, 'a> {
             match child {
                 Child::Compaction(ix, request) => {
                     let span = self.compaction(draft, ix, turn);
-                    if let Some((n, call)) = request {
-                        self.model_call(draft, n, call, span);
+                    if let Some(n) = request {
+                        self.model_call(draft, n, &mut calls[n], span);
                     }
                 }
-                Child::ModelCall(n, call) => self.model_call(draft, n, call, turn),
+                Child::ModelCall(n) => self.model_call(draft, n, &mut calls[n], turn),
                 Child::Tool(tool) => {
                     let span = self.tool(draft, tool, turn);
                     for inner in nested.remove(&tool).unwrap_or_default() {
@@ -319,16 +310,16 @@ impl<'a> SpanWriter<'_, 'a> {
     /// A command that went on after its call had returned may end in a later
     /// `write_stdin`, whose output then tells the exit code.
     fn join_exits(&mut self, draft: &TurnDraft<'a>) {
-        let calls = &mut self.builder.tools.calls;
-        let mut running: HashMap<String, usize> = HashMap::new();
+        let calls = &mut self.tools.calls;
+        let mut running: HashMap<Cow<'a, str>, usize> = HashMap::new();
         for &tool in &draft.tools {
-            let outcome = calls[tool].output.map(output::outcome).unwrap_or_default();
-            if calls[tool].call.family == ToolFamily::Command
-                && let Some(session) = outcome.running_session
+            let ToolDraft { call, outcome, session, .. } = &calls[tool];
+            if call.family == ToolFamily::Command
+                && let Some(session) = &outcome.running_session
             {
-                running.insert(session, tool);
-            } else if let (Some(session), Some(code)) = (&calls[tool].session, outcome.exit_code)
-                && let Some(command) = running.remove(session)
+                running.insert(session.clone(), tool);
+            } else if let (Some(session), Some(code)) = (session, outcome.exit_code)
+                && let Some(command) = running.remove(session.as_str())
             {
                 calls[command].call.exit_code.get_or_insert(code);
             }
@@ -340,7 +331,7 @@ impl<'a> SpanWriter<'_, 'a> {
         let before = draft.marks.partition_point(|mark| mark.line < compaction.line);
         let waited = draft.marks[..before].iter().rev().find_map(|mark| mark.at).or(draft.start);
         self.push(Span {
-            key: format!("compaction:{}:{ix}", draft.id),
+            key: numbered_key("compaction:", &draft.id, ix),
             thread: ThreadIx(0),
             parent: Some(turn),
             name: Cow::Borrowed("compaction"),
@@ -361,11 +352,17 @@ impl<'a> SpanWriter<'_, 'a> {
         })
     }
 
-    fn model_call(&mut self, draft: &TurnDraft<'a>, n: usize, call: CallDraft<'a>, parent: SpanIx) {
+    fn model_call(
+        &mut self,
+        draft: &TurnDraft<'a>,
+        n: usize,
+        call: &mut CallDraft<'a>,
+        parent: SpanIx,
+    ) {
         let usage = call.usage.map(|usage| draft.usages[usage]);
         let model = call.settings.model;
         self.push(Span {
-            key: format!("llm:{}:{n}", draft.id),
+            key: numbered_key("llm:", &draft.id, n),
             thread: ThreadIx(0),
             parent: Some(parent),
             name: model.map_or(Cow::Borrowed("model call"), JsonText::decode),
@@ -378,7 +375,7 @@ impl<'a> SpanWriter<'_, 'a> {
                 effort: call.settings.effort,
                 response_id: usage.and_then(|usage| usage.response_id),
                 window: call.window,
-                output: call.items,
+                output: std::mem::take(&mut call.items),
                 evidence: call.evidence,
                 compaction: call.compaction.is_some(),
             })),
@@ -391,29 +388,28 @@ impl<'a> SpanWriter<'_, 'a> {
     }
 
     fn tool(&mut self, draft: &TurnDraft<'a>, tool: usize, parent: SpanIx) -> SpanIx {
-        let mut tool = std::mem::take(&mut self.builder.tools.calls[tool]);
-        let outcome = tool.output.map(output::outcome).unwrap_or_default();
+        let tool = &mut self.tools.calls[tool];
+        let outcome = &mut tool.outcome;
         let call = &mut tool.call;
         call.exit_code = call.exit_code.or(outcome.exit_code);
         call.duration = call.duration.or(outcome.duration);
-        call.running_session = outcome.running_session.clone().map(Cow::Owned);
-        call.success = tool.detail.succeeded;
+        call.success = tool.told.succeeded;
         if call.family == ToolFamily::Agents
-            && let Some(agent) = outcome.agent_id.clone().map(Cow::Owned)
+            && let Some(agent) = outcome.agent_id.take()
             && !call.spawned.contains(&agent)
             && call.tool.is_some_and(|tool| tool.is("spawn_agent"))
         {
             call.spawned.push(agent);
         }
-        let (start, end) = times(&tool, &outcome);
-        let status = self.tool_status(draft, &tool, &outcome);
-        let id = tool
-            .call
-            .call_id
-            .map_or_else(|| format!("@{}", tool.first_line), |id| id.decode().into_owned());
-        let name = tool.call.tool.map_or(Cow::Borrowed("tool"), JsonText::decode);
+        let (start, end) = times(tool);
+        let status = self.builder.tool_status(draft, tool);
+        let mut call = std::mem::take(&mut tool.call);
+        call.running_session = tool.outcome.running_session.take();
+        let path = tool.outcome.task_name.take();
+        let (key, name) = (std::mem::take(&mut tool.key), std::mem::take(&mut tool.name));
+        let provenance = provenance(draft, tool.first_line, tool.last_line);
         let span = self.push(Span {
-            key: format!("tool:{id}"),
+            key,
             thread: ThreadIx(0),
             parent: Some(parent),
             name,
@@ -421,44 +417,36 @@ impl<'a> SpanWriter<'_, 'a> {
             end,
             status,
             usage: None,
-            provenance: provenance(draft, tool.first_line, tool.last_line),
-            kind: SpanKind::ToolCall(Box::new(tool.call)),
+            provenance,
+            kind: SpanKind::ToolCall(call),
             links: Vec::new(),
             events: Vec::new(),
             recorded: None,
             outlives_parent: false,
         });
-        if let Some(path) = outcome.task_name {
-            self.named_agents.push((span, path));
-        }
+        self.named_agents.extend(path.map(|path| (span, path)));
         span
     }
+}
 
-    fn tool_status(
-        &mut self,
-        draft: &TurnDraft<'a>,
-        tool: &ToolDraft<'a>,
-        outcome: &Outcome,
-    ) -> Status<'a> {
+impl<'a> ThreadBuilder<'a> {
+    fn tool_status(&mut self, draft: &TurnDraft<'a>, tool: &ToolDraft<'a>) -> Status<'a> {
         let error = |message: Cow<'a, str>| Status::Error { message };
-        let detail = &tool.detail;
+        let ToolDraft { told, outcome, .. } = tool;
         if let Some(reason) = &outcome.aborted {
-            return Status::Interrupted { reason: Cow::Owned(reason.clone()) };
+            return Status::Interrupted { reason: reason.clone() };
         }
-        if detail.declined {
+        if told.declined {
             return error("declined".into());
         }
         match tool.call.exit_code {
             Some(code) if code != 0 => return error(format!("exit code {code}").into()),
             _ => {}
         }
-        if let Some(failed) = &detail.failed {
+        if let Some(failed) = told.failed.as_ref().or(outcome.failure.as_ref()) {
             return error(failed.clone());
         }
-        if let Some(failure) = &outcome.failure {
-            return error(failure.clone().into());
-        }
-        let answered = tool.call.output_item.is_some() || tool.whole || tool.detail.ended;
+        let answered = tool.call.output_item.is_some() || tool.whole || told.ended;
         if answered || tool.call.call_item.is_none() {
             return Status::Ok;
         }
@@ -467,7 +455,7 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         if draft.end.is_some() {
             let line = tool.first_line;
-            self.builder.diagnose(
+            self.diagnose(
                 Code::CallWithoutOutput,
                 None,
                 format!("line {line}: a call without an output, though its turn ended"),
@@ -475,6 +463,21 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         Status::Incomplete
     }
+
+    /// Returns how many spans there are going to be, more or less.
+    fn expected_spans(&self) -> usize {
+        let calls = |turn: &TurnDraft<'_>| turn.usages.len().max(1) + turn.compactions.len();
+        1 + self.turns.iter().map(|turn| 1 + calls(turn)).sum::<usize>() + self.tools.calls.len()
+    }
+}
+
+fn numbered_key(kind: &str, id: &str, n: usize) -> String {
+    // Room for the number, so that the text need not move.
+    let mut key = String::with_capacity(kind.len() + id.len() + 8);
+    key.push_str(kind);
+    key.push_str(id);
+    write!(key, ":{n}").expect("a string takes everything");
+    key
 }
 
 fn provenance(draft: &TurnDraft<'_>, first_line: u64, last_line: u64) -> Provenance {

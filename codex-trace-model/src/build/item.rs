@@ -3,7 +3,7 @@
 
 use codex_rollout::item::response_item::{ImageGenerationCall, WebSearchCall};
 use codex_rollout::item::response_item::{Message, ToolCallForm, ToolOutputItem};
-use codex_rollout::{JsonText, ResponseItem};
+use codex_rollout::{JsonText, RawJson, ResponseItem};
 
 use crate::build::tool_call::ToolDraft;
 use crate::build::turn::MarkKind;
@@ -260,7 +260,7 @@ impl<'a> ThreadBuilder<'a> {
         draft.answered = place.at;
         draft.last_line = draft.last_line.max(place.line);
         draft.call.output_item = Some(ix);
-        draft.output = item.output.or(item.tools);
+        draft.outcome = item.output.or(item.tools).map(output::outcome).unwrap_or_default();
     }
 }
 
@@ -314,11 +314,11 @@ fn whole_call<'a>(
     turn: usize,
     place: Place,
 ) -> ToolDraft<'a> {
-    let mut draft = ToolDraft { turn, call, whole: true, ..ToolDraft::default() };
+    let mut draft = ToolDraft { turn, call: Box::new(call), whole: true, ..ToolDraft::default() };
     draft.answered = place.at;
     draft.form = ToolCallForm::Custom;
     if status.is_some_and(|status| status.is("failed") || status.is("incomplete")) {
-        draft.detail.failed = status.map(JsonText::decode);
+        draft.told.failed = status.map(JsonText::decode);
     }
     draft
 }
@@ -342,12 +342,17 @@ fn is_synthetic(body: &ResponseItem<'_>) -> bool {
 }
 
 fn is_synthetic_text(message: &Message<'_>) -> bool {
-    let Some(text) = message
-        .content
-        .and_then(|content| content.as_text().or_else(|| output::first_text(content)))
-    else {
+    let Some(text) = message.content.and_then(start_of_text) else {
         return true; // Only an image: what `view_image` put in.
     };
-    let start = text.raw().trim_ascii_start();
+    let start = text.trim_ascii_start();
     SYNTHETIC.iter().any(|prefix| start.starts_with(prefix))
+}
+
+/// Returns the first text of a message and whatever comes behind it: to find
+/// where a text ends costs as much as to read it.
+fn start_of_text(content: RawJson<'_>) -> Option<&[u8]> {
+    let as_usual = content.raw().strip_prefix(br#"[{"type":"input_text","text":""#);
+    let text = || content.as_text().or_else(|| output::first_text(content));
+    as_usual.or_else(|| text().map(JsonText::raw))
 }

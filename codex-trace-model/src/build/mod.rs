@@ -8,7 +8,9 @@ mod count;
 mod event;
 mod family;
 mod finish;
+mod ids;
 mod item;
+mod keys;
 mod lineage;
 mod model_call;
 mod output;
@@ -18,8 +20,6 @@ mod stamp;
 mod tool_call;
 mod turn;
 mod usage;
-
-use std::collections::{HashMap, HashSet};
 
 use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
@@ -35,6 +35,7 @@ use crate::span::{Event, EventKind};
 use crate::trace::{Account, History, Item, Rollout, RolloutIx};
 pub(crate) use clock::keep_within;
 pub(crate) use finish::ResolvedThread;
+use ids::IdTable;
 use tool_call::ToolTable;
 use turn::{CompactionDraft, Mark, MarkKind, Settings, TurnDraft};
 use usage::UsageTracker;
@@ -52,6 +53,9 @@ pub(crate) enum Outcome {
 const INHERITED: &str = "inherited from another thread";
 const FOREIGN: &str = "another thread's event";
 const ECHO: &str = "echo of an item";
+
+/// How many marks most turns come to: room for them from the start.
+const USUAL_MARKS: usize = 16;
 
 /// The place of a line and its time.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +80,7 @@ pub(crate) struct ThreadBuilder<'a> {
     histories: Vec<History<'a>>,
     turns: Vec<TurnDraft<'a>>,
     /// The last turn with an id.
-    turn_of_id: HashMap<&'a [u8], usize>,
+    turn_of_id: IdTable<&'a [u8], usize>,
     /// The turns that still belong to the conversation.
     kept: Vec<usize>,
     /// The turn that lines belong to now.
@@ -96,8 +100,9 @@ pub(crate) struct ThreadBuilder<'a> {
     last_at: Option<Timestamp>,
     account: Account,
     diagnostics: Vec<Diagnostic>,
-    unknown_types: HashSet<&'a [u8]>,
-    responses: HashSet<(&'a [u8], &'a [u8])>,
+    unknown_types: IdTable<&'a [u8], ()>,
+    /// The responses that have a usage record, by turn and id.
+    responses: IdTable<(&'a [u8], &'a [u8]), ()>,
     /// The last line of the first file.
     last_line: u64,
     /// Whether lines come without their content, of which nothing is kept.
@@ -203,7 +208,7 @@ impl<'a> ThreadBuilder<'a> {
         made_of_it: &str,
     ) {
         let name = kind.map_or(&b""[..], JsonText::raw);
-        if self.unknown_types.insert(name) {
+        if self.unknown_types.insert(name, ()).is_none() {
             let name = String::from_utf8_lossy(name).into_owned();
             let text = format!("{what} of the unknown type `{name}`; {made_of_it}");
             self.diagnose(Code::UnknownType, Some(place.position), text);
@@ -211,13 +216,13 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn take_context(&mut self, context: &TurnContext<'a>, line: &'a [u8], place: Place) -> Outcome {
-        self.settings = Settings { model: context.model, effort: context.effort };
+        self.set_model(context.model, context.effort);
         self.leave_review(context.turn_id);
         let Some(turn) = self.open_turn_of(context.turn_id) else { return Outcome::Span };
         self.mark(turn, MarkKind::Context, place);
         let turn = &mut self.turns[turn].turn;
         turn.context = payload(line).or(turn.context);
-        turn.model = context.model.or(turn.model);
+        turn.model = context.model.and(self.settings.model).or(turn.model);
         turn.effort = context.effort.or(turn.effort);
         turn.cwd = context.cwd.or(turn.cwd);
         turn.approval_policy = context.approval_policy.or(turn.approval_policy);
@@ -225,6 +230,15 @@ impl<'a> ThreadBuilder<'a> {
         turn.root_turn_id = context.root_turn_id.or(turn.root_turn_id);
         turn.trace_id = context.trace_id.or(turn.trace_id);
         Outcome::Span
+    }
+
+    /// Sets what requests are made with from now on. What stays the same stays
+    /// in the same place in memory, whatever line says it again.
+    fn set_model(&mut self, model: Option<JsonText<'a>>, effort: Option<JsonText<'a>>) {
+        if self.settings.model != model {
+            self.settings.model = model;
+        }
+        self.settings.effort = effort;
     }
 
     fn take_compacted(&mut self, compacted: &Compacted<'a>, place: Place) -> Outcome {
@@ -303,6 +317,12 @@ impl<'a> ThreadBuilder<'a> {
     /// as that has not ended (two processes may write at once), else the open one.
     fn open_turn_of(&self, turn_id: Option<JsonText<'a>>) -> Option<usize> {
         let Some(id) = turn_id else { return self.open };
+        // The open turn is the last one, of its id too, and has not ended.
+        if let Some(open) = self.open
+            && self.turns[open].turn.turn_id == turn_id
+        {
+            return self.open;
+        }
         match self.named_turn(id) {
             Some(turn) => Some(turn).filter(|turn| !self.turns[*turn].closed),
             None => self.open.filter(|open| self.turns[*open].turn.turn_id.is_none()),
@@ -311,7 +331,7 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Returns the last turn with an id.
     fn named_turn(&self, id: JsonText<'a>) -> Option<usize> {
-        self.turn_of_id.get(id.raw()).copied()
+        self.turn_of_id.get(id.raw())
     }
 
     /// Whether an id, if a line names one, is that of this thread. What a file
@@ -348,6 +368,7 @@ impl<'a> ThreadBuilder<'a> {
             start: place.at,
             first_item: self.item_count(),
             history: self.histories.len().saturating_sub(1),
+            marks: Vec::with_capacity(USUAL_MARKS),
             ..TurnDraft::default()
         };
         draft.turn.turn_id = turn_id;
@@ -356,7 +377,9 @@ impl<'a> ThreadBuilder<'a> {
         draft.touch(place.line, place.at);
         let ix = self.turns.len();
         self.turns.push(draft);
-        self.turn_of_id.extend(turn_id.map(|id| (id.raw(), ix)));
+        if let Some(id) = turn_id {
+            self.turn_of_id.insert(id.raw(), ix);
+        }
         self.kept.push(ix);
         self.open = Some(ix);
         ix

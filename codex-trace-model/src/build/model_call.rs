@@ -1,8 +1,7 @@
 //! Model calls: which of a turn's items came from one response, by the best
 //! evidence that each stretch of the file offers (rollout-format §7.2).
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use crate::build::turn::{Mark, MarkKind, Settings, TurnDraft};
@@ -51,19 +50,29 @@ pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>) -> Vec<CallDraft<'a>> {
 
 /// An item that no call has yet, or the end of a run of such items.
 #[derive(Clone, Copy)]
-enum Pending<'a> {
-    Item(Mark<'a>, ItemIx, Option<Timestamp>),
+enum Pending<'m, 'a> {
+    /// With the end of what its request waited for.
+    Item(&'m Mark<'a>, ItemIx, Option<Timestamp>),
     Break,
 }
 
-struct Splitter<'a> {
+impl<'m, 'a> Pending<'m, 'a> {
+    fn item(&self) -> Option<(&'m Mark<'a>, ItemIx, Option<Timestamp>)> {
+        match *self {
+            Pending::Item(mark, item, waited) => Some((mark, item, waited)),
+            Pending::Break => None,
+        }
+    }
+}
+
+struct Splitter<'m, 'a> {
     /// Whether the turn has usage records, so that its token counts are echoes.
     by_record: bool,
     /// Whether the turn has state lines, so that an output ends no response:
     /// calls and outputs of one response were written in turns.
     by_state: bool,
     calls: Vec<CallDraft<'a>>,
-    pending: Vec<Pending<'a>>,
+    pending: Vec<Pending<'m, 'a>>,
     /// The call whose count came before its items (0.40 to 0.65).
     leading: Option<usize>,
     /// Whether a repeated count came last: what tells a leading count.
@@ -72,8 +81,8 @@ struct Splitter<'a> {
     waited: Option<Timestamp>,
 }
 
-impl<'a> Splitter<'a> {
-    fn take(&mut self, mark: &Mark<'a>) {
+impl<'m, 'a> Splitter<'m, 'a> {
+    fn take(&mut self, mark: &'m Mark<'a>) {
         match mark.kind {
             MarkKind::Made(item) => self.made(mark, item),
             MarkKind::Output => {
@@ -105,7 +114,7 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    fn made(&mut self, mark: &Mark<'a>, item: ItemIx) {
+    fn made(&mut self, mark: &'m Mark<'a>, item: ItemIx) {
         if let Some(call) = self.leading {
             let call = &mut self.calls[call];
             // Calls and outputs were written in turns, when all had been said.
@@ -118,7 +127,7 @@ impl<'a> Splitter<'a> {
             return;
         }
         self.repeated_last = false;
-        self.pending.push(Pending::Item(*mark, item, self.waited));
+        self.pending.push(Pending::Item(mark, item, self.waited));
     }
 
     fn pause(&mut self) {
@@ -136,27 +145,27 @@ impl<'a> Splitter<'a> {
 
     /// Closes a call over everything pending.
     fn close(&mut self, mark: &Mark<'a>, usage: Option<usize>, evidence: CallEvidence) {
-        let pending = std::mem::take(&mut self.pending);
-        let items = pending.iter().filter_map(|pending| match pending {
-            Pending::Item(mark, item, waited) => Some((*mark, *item, *waited)),
-            Pending::Break => None,
-        });
-        let items: Vec<_> = items.collect();
-        self.push(mark, &items, usage, evidence);
+        let mut pending = std::mem::take(&mut self.pending);
+        self.push(mark, &pending, usage, evidence);
+        pending.clear();
+        self.pending = pending;
     }
 
     fn push(
         &mut self,
         closing: &Mark<'a>,
-        items: &[(Mark<'a>, ItemIx, Option<Timestamp>)],
+        run: &[Pending<'m, 'a>],
         usage: Option<usize>,
         evidence: CallEvidence,
     ) {
-        let (first, waited) = items.first().map_or((*closing, self.waited), |it| (it.0, it.2));
-        let last = items.last().map_or(*closing, |it| it.0);
+        let first = run.iter().find_map(Pending::item);
+        let (first, waited) = first.map_or((closing, self.waited), |it| (it.0, it.2));
+        let last = run.iter().rev().find_map(Pending::item).map_or(closing, |it| it.0);
         let at = last.at.or(closing.at);
+        let mut items = Vec::with_capacity(run.len());
+        items.extend(run.iter().filter_map(Pending::item).map(|it| it.1));
         self.calls.push(CallDraft {
-            items: items.iter().map(|it| it.1).collect(),
+            items,
             usage,
             evidence,
             start: waited,
@@ -173,19 +182,14 @@ impl<'a> Splitter<'a> {
 
     /// Closes each run of pending items as a call of its own, without usage.
     fn close_runs(&mut self, evidence: CallEvidence) {
-        let pending = std::mem::take(&mut self.pending);
+        let mut pending = std::mem::take(&mut self.pending);
         for run in pending.split(|pending| matches!(pending, Pending::Break)) {
-            let items: Vec<_> = run
-                .iter()
-                .filter_map(|pending| match pending {
-                    Pending::Item(mark, item, waited) => Some((*mark, *item, *waited)),
-                    Pending::Break => None,
-                })
-                .collect();
-            if let Some((mark, ..)) = items.last().copied() {
-                self.push(&mark, &items, None, evidence);
+            if let Some((mark, ..)) = run.iter().rev().find_map(Pending::item) {
+                self.push(mark, run, None, evidence);
             }
         }
+        pending.clear();
+        self.pending = pending;
     }
 
     /// Settles all but the last run before a record.
@@ -221,6 +225,9 @@ impl<'a> Splitter<'a> {
 /// Finds the request of each compaction: the one whose response it names, or
 /// the empty response right before it.
 fn assign_compactions<'a>(turn: &TurnDraft<'a>, calls: &mut [CallDraft<'a>]) {
+    if turn.compactions.is_empty() {
+        return;
+    }
     let mut of_response: HashMap<&[u8], usize> = HashMap::new();
     let mut empty: Vec<usize> = Vec::new();
     for (ix, call) in calls.iter().enumerate() {

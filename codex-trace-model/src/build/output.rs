@@ -3,28 +3,33 @@
 //! Codex records no success flag with an output; its text is all there is
 //! (rollout-format, "output shapes").
 
+use std::borrow::Cow;
+
 use codex_rollout::{JsonText, RawJson};
 use jiff::SignedDuration;
 
 /// What an output says about the call that it answers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Outcome {
+pub(crate) struct Outcome<'a> {
     pub(crate) exit_code: Option<i64>,
     pub(crate) duration: Option<SignedDuration>,
     /// The session of a command that still runs.
-    pub(crate) running_session: Option<String>,
+    pub(crate) running_session: Option<Cow<'a, str>>,
     /// The user stopped it.
-    pub(crate) aborted: Option<String>,
+    pub(crate) aborted: Option<Cow<'a, str>>,
     /// It failed without an exit code; the first line says why.
-    pub(crate) failure: Option<String>,
+    pub(crate) failure: Option<Cow<'a, str>>,
     /// The id of an agent that was spawned.
-    pub(crate) agent_id: Option<String>,
+    pub(crate) agent_id: Option<Cow<'a, str>>,
     /// The path of an agent that was spawned.
-    pub(crate) task_name: Option<String>,
+    pub(crate) task_name: Option<Cow<'a, str>>,
 }
 
 /// How much of an output is looked at, in bytes, at its head and at its tail.
 const LOOK: usize = 512;
+
+/// How many lines a header has at most.
+const HEADER_LINES: usize = 8;
 
 /// Starts of outputs that say that the call failed.
 const FAILURES: &[&str] = &[
@@ -45,20 +50,18 @@ const FAILURES: &[&str] = &[
 ];
 
 /// Reads the outcome from an output: a string, or an array of content items.
-pub(crate) fn outcome(output: RawJson<'_>) -> Outcome {
+pub(crate) fn outcome(output: RawJson<'_>) -> Outcome<'_> {
     let mut outcome = Outcome::default();
     let Some(text) = output.as_text().or_else(|| first_text(output)) else { return outcome };
     if text.raw().starts_with(br#"{\""#) {
         json_outcome(text, &mut outcome);
         return outcome;
     }
-    let head = text.decode_prefix(LOOK);
-    let first = head.lines().next().unwrap_or_default();
-    if FAILURES.iter().any(|start| first.starts_with(start)) {
-        outcome.failure = Some(first.to_owned());
-    }
-    for line in head.lines().take(8) {
-        if line == "Output:" {
+    for (nth, line) in Lines(text.prefix(LOOK).raw()).take(HEADER_LINES).enumerate() {
+        if nth == 0 && FAILURES.iter().any(|start| line.raw().starts_with(start.as_bytes())) {
+            outcome.failure = Some(line.decode());
+        }
+        if line.is("Output:") {
             break;
         }
         header_line(line, &mut outcome);
@@ -66,28 +69,74 @@ pub(crate) fn outcome(output: RawJson<'_>) -> Outcome {
     outcome
 }
 
-fn header_line(line: &str, outcome: &mut Outcome) {
-    if let Some(seconds) = ["Wall time: ", "Duration: ", "Wall time "]
-        .iter()
-        .find_map(|start| line.strip_prefix(start)?.strip_suffix(" seconds"))
+/// The lines of a text, still escaped.
+struct Lines<'r>(&'r [u8]);
+
+impl<'r> Iterator for Lines<'r> {
+    type Item = JsonText<'r>;
+
+    fn next(&mut self) -> Option<JsonText<'r>> {
+        let raw = self.0;
+        if raw.is_empty() {
+            return None;
+        }
+        let mut searched = 0;
+        // The place of a carriage return, and where it ends.
+        let mut return_at = (0, 0);
+        while let Some(slash) = memchr::memchr(b'\\', &raw[searched..]) {
+            let slash = searched + slash;
+            let (is_newline, len) = match &raw[slash + 1..] {
+                [b'n', ..] => (true, 2),
+                [b'u', b'0', b'0', b'0', b'a' | b'A', ..] => (true, 6),
+                [b'u', b'0', b'0', b'0', b'd' | b'D', ..] => (false, 6),
+                _ => (false, 2),
+            };
+            if is_newline {
+                self.0 = &raw[slash + len..];
+                let end = if return_at.1 == slash { return_at.0 } else { slash };
+                return Some(JsonText::new(&raw[..end]));
+            }
+            searched = raw.len().min(slash + len);
+            if matches!(&raw[slash..searched], br"\r" | br"\u000d" | br"\u000D") {
+                return_at = (slash, searched);
+            }
+        }
+        self.0 = &[];
+        Some(JsonText::new(raw))
+    }
+}
+
+fn header_line<'a>(line: JsonText<'a>, outcome: &mut Outcome<'a>) {
+    // What headers begin with needs no escapes.
+    let after = |start: &str| {
+        let rest = line.raw().strip_prefix(start.as_bytes())?;
+        Some(JsonText::new(rest).decode())
+    };
+    if let Some(time) = ["Wall time: ", "Duration: ", "Wall time "].iter().find_map(|it| after(it))
+        && let Some(seconds) = time.strip_suffix(" seconds")
     {
         outcome.duration = seconds.parse().ok().and_then(seconds_to_duration);
-    } else if let Some(code) =
-        line.strip_prefix("Process exited with code ").or_else(|| line.strip_prefix("Exit code: "))
-    {
+    } else if let Some(code) = after("Process exited with code ").or_else(|| after("Exit code: ")) {
         outcome.exit_code = code.trim().parse().ok();
-    } else if let Some(session) = line.strip_prefix("Process running with session ID ") {
-        outcome.running_session = Some(session.trim().to_owned());
-    } else if let Some(cell) = line.strip_prefix("Script running with cell ID ") {
-        outcome.running_session = Some(cell.trim().to_owned());
-    } else if line.starts_with("aborted by user") {
-        outcome.aborted = Some(line.to_owned());
+    } else if let Some(session) =
+        after("Process running with session ID ").or_else(|| after("Script running with cell ID "))
+    {
+        outcome.running_session = Some(trimmed(session));
+    } else if line.raw().starts_with(b"aborted by user") {
+        outcome.aborted = Some(line.decode());
+    }
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => text.trim().into(),
+        Cow::Owned(text) => text.trim().to_owned().into(),
     }
 }
 
 /// Reads the outcome from an output that is itself JSON, escaped: only its
 /// head and its tail, between which lies what the tool printed.
-fn json_outcome(text: JsonText<'_>, outcome: &mut Outcome) {
+fn json_outcome<'a>(text: JsonText<'a>, outcome: &mut Outcome<'a>) {
     let raw = text.raw();
     let head = &raw[..raw.len().min(LOOK)];
     let tail = &raw[raw.len().saturating_sub(LOOK)..];
@@ -99,7 +148,7 @@ fn json_outcome(text: JsonText<'_>, outcome: &mut Outcome) {
     outcome.agent_id = word_after(head, br#"\"agent_id\":\""#);
     outcome.task_name = word_after(head, br#"\"task_name\":\""#);
     if outcome.exit_code == Some(1) && raw.starts_with(br#"{\"output\":\"aborted\""#) {
-        outcome.aborted = Some("aborted".to_owned());
+        outcome.aborted = Some("aborted".into());
     }
 }
 
@@ -112,10 +161,10 @@ fn number_after<'r>(raw: &'r [u8], key: &[u8]) -> Option<&'r str> {
 }
 
 /// Returns the text after the first `key`, up to the next escaped quote.
-fn word_after(raw: &[u8], key: &[u8]) -> Option<String> {
+fn word_after<'r>(raw: &'r [u8], key: &[u8]) -> Option<Cow<'r, str>> {
     let start = memchr::memmem::find(raw, key)? + key.len();
     let end = memchr::memchr(b'\\', &raw[start..])?;
-    std::str::from_utf8(&raw[start..start + end]).ok().map(str::to_owned)
+    std::str::from_utf8(&raw[start..start + end]).ok().map(Cow::Borrowed)
 }
 
 fn seconds_to_duration(seconds: f64) -> Option<SignedDuration> {
@@ -146,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    fn outcome_of(json: &str) -> Outcome {
+    fn outcome_of(json: &str) -> Outcome<'_> {
         outcome(Cursor::new(json.as_bytes()).raw().unwrap())
     }
 
@@ -192,6 +241,30 @@ mod tests {
         let refused = outcome_of(r#""unsupported call: nosuch_tool""#);
         assert_eq!(refused.failure.as_deref(), Some("unsupported call: nosuch_tool"));
         assert_eq!(outcome_of(r#""Plan updated""#), Outcome::default());
+    }
+
+    /// The lines are those of the decoded text.
+    #[test]
+    fn lines_are_told_apart_without_decoding() {
+        let cases = [
+            "",
+            "\n",
+            "one",
+            "one\n",
+            "one\ntwo\n\nthree",
+            "one\r\ntwo\r",
+            "one\\r\ntwo\\n\\\nthree",
+            "\r\n\r\n",
+            "\r\r\na\u{1}\u{b}é\"\t\n",
+        ];
+        for text in cases {
+            let json = serde_json::to_string(text).unwrap();
+            let raw = &json.as_bytes()[1..json.len() - 1];
+            let lines: Vec<_> = Lines(raw).map(JsonText::decode).collect();
+            assert_eq!(lines, text.lines().collect::<Vec<_>>(), "{json}");
+        }
+        let lines = |raw| Lines(raw).map(JsonText::decode).collect::<Vec<_>>();
+        assert_eq!(lines(br"a\u000d\u000Ab\u000a"), ["a", "b"]);
     }
 
     #[test]

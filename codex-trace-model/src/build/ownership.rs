@@ -21,6 +21,14 @@ pub(crate) struct Boundary {
 /// are written faster than that, one after the other.
 const SHORTEST_ANSWER_MS: i64 = 20;
 
+/// Whether the first lines of a file tell that all of it is the thread's own.
+pub(crate) fn owns_all<'l, 'a: 'l>(head: impl IntoIterator<Item = &'l RolloutLine<'a>>) -> bool {
+    let mut head = head.into_iter();
+    let Some(meta) = head.by_ref().find_map(meta_of) else { return false };
+    meta.subagent_history_start_ordinal.is_none()
+        && head.next().is_some_and(|line| !foreign_meta(line, &meta))
+}
+
 /// Finds where a file's own lines begin.
 ///
 /// `ancestor` is the file that the head was copied from, if it is here.

@@ -1,15 +1,16 @@
 //! Reading files: all of their bytes, or lines without their content.
 
-use codex_rollout::{Result, RolloutItem, RolloutLine, Source};
+use codex_rollout::{Position, Result, RolloutItem, RolloutLine, Source};
 
-use crate::build::ownership::{self, ByIds, meta_of};
+use crate::build::ownership::{self, Boundary, ByIds, meta_of};
 use crate::build::usage::UsageTracker;
 use crate::build::{Outcome, ThreadBuilder};
 use crate::diagnostic::Code;
 use crate::session::RolloutInput;
 use crate::trace::Rollout;
 
-/// How many lines may come before the `session_meta` of an outline.
+/// How many lines are looked at, once, to tell what is whose. A `session_meta`
+/// that comes later is looked for apart, and is none for an outline.
 const HEAD_LINES: usize = 4;
 
 impl<'a> ThreadBuilder<'a> {
@@ -20,7 +21,13 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Reads one file of the thread; a later file is what the thread went on in.
     pub(crate) fn read(&mut self, input: &RolloutInput<'a>) {
-        let boundary = ownership::boundary(input.source, input.ancestor);
+        let mut lines = input.source.lines();
+        let head: Vec<_> = lines.by_ref().take(HEAD_LINES).collect();
+        let boundary = if ownership::owns_all(head.iter().flatten()) {
+            Boundary::default()
+        } else {
+            ownership::boundary(input.source, input.ancestor)
+        };
         self.begin_rollout(input.path);
         if boundary.by_time {
             self.diagnose(
@@ -34,7 +41,12 @@ impl<'a> ThreadBuilder<'a> {
             );
         }
         let is_own = |line: &RolloutLine<'_>| line.position.line() >= boundary.first_own_line;
-        self.read_lines(input.source.lines(), is_own, input.ancestor);
+        let mut passed = 0;
+        let pass = |at: Position| {
+            passed = input.source.passed(passed, usize::try_from(at.byte()).unwrap_or(0));
+        };
+        self.read_lines(head.into_iter().chain(lines), is_own, pass, input.ancestor);
+        input.source.passed_all();
         if input.source.was_shortened() {
             self.diagnose(
                 Code::Changed,
@@ -62,7 +74,7 @@ impl<'a> ThreadBuilder<'a> {
             bare |= line.timestamp.is_none();
             ids.is_own(line)
         };
-        self.read_lines(head.into_iter().chain(lines), is_own, None);
+        self.read_lines(head.into_iter().chain(lines), is_own, |_| {}, None);
         !bare && !self.unsure && ids.told()
     }
 
@@ -80,16 +92,18 @@ impl<'a> ThreadBuilder<'a> {
         &mut self,
         lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
         mut is_own: impl FnMut(&RolloutLine<'_>) -> bool,
+        mut pass: impl FnMut(Position),
         ancestor: Option<&'a Source>,
     ) {
         let mut has_meta = false;
         for line in lines {
             self.account.lines += 1;
+            let position =
+                line.as_ref().map_or_else(codex_rollout::Error::position, |it| it.position);
             if self.rollouts.len() == 1 {
-                let position =
-                    line.as_ref().map_or_else(codex_rollout::Error::position, |it| it.position);
                 self.last_line = self.last_line.max(position.line());
             }
+            pass(position);
             let outcome = match line {
                 Ok(line) => {
                     let meta = !has_meta && matches!(line.item, RolloutItem::SessionMeta(_));

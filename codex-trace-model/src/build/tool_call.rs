@@ -2,7 +2,6 @@
 //! interface was told of them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
 use codex_rollout::item::turn_item::{
@@ -13,6 +12,8 @@ use codex_rollout::{JsonText, RawJson};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::build::family;
+use crate::build::ids::IdTable;
+use crate::build::output::Outcome;
 use crate::build::stamp;
 use crate::span::{ToolCall, ToolFamily};
 use crate::trace::ItemIx;
@@ -21,16 +22,21 @@ use crate::trace::ItemIx;
 #[derive(Debug, Default)]
 pub(crate) struct ToolDraft<'a> {
     pub(crate) turn: usize,
-    pub(crate) call: ToolCall<'a>,
+    /// The key and the name of the span, made while the lines are at hand.
+    pub(crate) key: String,
+    pub(crate) name: Cow<'a, str>,
+    /// Boxed: it becomes the span's as it is.
+    pub(crate) call: Box<ToolCall<'a>>,
     pub(crate) form: ToolCallForm,
     pub(crate) first_line: u64,
     pub(crate) last_line: u64,
     /// The lines of call and output.
     pub(crate) called: Option<Timestamp>,
     pub(crate) answered: Option<Timestamp>,
-    pub(crate) output: Option<RawJson<'a>>,
-    /// What the user interface was told.
-    pub(crate) detail: Detail<'a>,
+    /// What the output says of the call.
+    pub(crate) outcome: Outcome<'a>,
+    /// What the user interface was told, as far as it is not in the call.
+    pub(crate) told: Told<'a>,
     /// The session of a running command that the call wrote to.
     pub(crate) session: Option<String>,
     /// The call of code mode that it ran inside of.
@@ -43,48 +49,61 @@ pub(crate) struct ToolDraft<'a> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Detail<'a> {
     pub(crate) line: u64,
-    pub(crate) last_line: u64,
+    /// Whether no call is to be expected: an extension of the harness acted.
+    pub(crate) alone: bool,
+    /// What ran, and where, in case the call does not say.
+    pub(crate) command: Option<RawJson<'a>>,
+    pub(crate) cwd: Option<JsonText<'a>>,
+    pub(crate) told: Told<'a>,
+    pub(crate) call: ToolCall<'a>,
+}
+
+/// How a call went, as an event or an item says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told<'a> {
     /// By the item's own clock.
     pub(crate) started: Option<Timestamp>,
     pub(crate) completed: Option<Timestamp>,
     /// When the line was written, which is right after the end.
     pub(crate) written: Option<Timestamp>,
-    /// Whether no call is to be expected: an extension of the harness acted.
-    pub(crate) alone: bool,
     /// Whether it is told of the call's end, not of its begin.
     pub(crate) ended: bool,
     pub(crate) failed: Option<Cow<'a, str>>,
     pub(crate) declined: bool,
     pub(crate) succeeded: Option<bool>,
-    pub(crate) call: ToolCall<'a>,
 }
 
 /// Every tool call of a thread, found by its id.
 #[derive(Debug, Default)]
 pub(crate) struct ToolTable<'a> {
     pub(crate) calls: Vec<ToolDraft<'a>>,
-    by_id: HashMap<&'a [u8], usize>,
+    by_id: IdTable<&'a [u8], usize>,
     /// Details that came before their call, with the turn they came in; `None`
     /// where the call has come.
     waiting: Vec<Option<(usize, Detail<'a>)>>,
-    waiting_by_id: HashMap<&'a [u8], usize>,
+    waiting_by_id: IdTable<&'a [u8], usize>,
 }
 
 impl<'a> ToolTable<'a> {
     /// Returns the call with an id.
     pub(crate) fn find(&self, id: Option<JsonText<'a>>) -> Option<usize> {
-        self.by_id.get(id?.raw()).copied()
+        self.by_id.get(id?.raw())
     }
 
     /// Adds a call; takes up a detail that came before it.
     pub(crate) fn add(&mut self, mut draft: ToolDraft<'a>) -> usize {
         let ix = self.calls.len();
+        draft.key = match draft.call.call_id {
+            Some(id) => ["tool:", &id.decode()].concat(),
+            None => format!("tool:@{}", draft.first_line),
+        };
+        draft.name = draft.call.tool.map_or(Cow::Borrowed("tool"), JsonText::decode);
         if let Some(id) = draft.call.call_id {
             self.by_id.insert(id.raw(), ix);
             // What came in another turn stays there: that may have ended.
             let here = |(turn, _): &mut (usize, Detail<'a>)| *turn == draft.turn;
             let early = self.waiting_by_id.get(id.raw());
-            let detail = early.and_then(|early| self.waiting[*early].take_if(here));
+            let detail = early.and_then(|early| self.waiting[early].take_if(here));
             if let Some((_, detail)) = detail {
                 self.waiting_by_id.remove(id.raw());
                 draft.enrich(detail);
@@ -97,15 +116,15 @@ impl<'a> ToolTable<'a> {
     /// Keeps a detail until its call comes.
     pub(crate) fn wait(&mut self, turn: usize, detail: Detail<'a>) {
         if let Some(id) = detail.call.call_id {
-            let ix = *self.waiting_by_id.entry(id.raw()).or_insert(self.waiting.len());
-            match self.waiting.get_mut(ix) {
+            let known = self.waiting_by_id.get(id.raw());
+            if let Some(Some((of, earlier))) = known.map(|ix| &mut self.waiting[ix])
+                && *of == turn
+            {
                 // Items may be written again with the same id; the last one counts.
-                Some(Some((of, earlier))) if *of == turn => {
-                    *earlier = detail;
-                    return;
-                }
-                _ => self.waiting_by_id.insert(id.raw(), self.waiting.len()),
-            };
+                *earlier = detail;
+                return;
+            }
+            self.waiting_by_id.insert(id.raw(), self.waiting.len());
         }
         self.waiting.push(Some((turn, detail)));
     }
@@ -134,7 +153,7 @@ impl<'a> ToolDraft<'a> {
             turn,
             form: call.form,
             session: family::input_session(family, arguments),
-            call: ToolCall {
+            call: Box::new(ToolCall {
                 call_id: fields.call_id.or(fields.id),
                 tool,
                 namespace,
@@ -144,7 +163,7 @@ impl<'a> ToolDraft<'a> {
                 command,
                 cwd,
                 ..ToolCall::default()
-            },
+            }),
             ..ToolDraft::default()
         }
     }
@@ -156,13 +175,13 @@ impl<'a> ToolDraft<'a> {
         inside: Option<usize>,
         detail: Detail<'a>,
     ) -> ToolDraft<'a> {
-        let call = ToolCall {
+        let call = Box::new(ToolCall {
             call_id: detail.call.call_id,
             tool: detail.call.tool,
             namespace: detail.call.namespace,
             family: detail.call.family,
             ..ToolCall::default()
-        };
+        });
         let mut draft = ToolDraft {
             turn,
             inside,
@@ -177,43 +196,36 @@ impl<'a> ToolDraft<'a> {
 
     /// Takes in what an event or item says of the call; the last one counts.
     pub(crate) fn enrich(&mut self, detail: Detail<'a>) {
-        let told = &detail.call;
-        let call = &mut self.call;
-        set(&mut call.exit_code, told.exit_code.as_ref());
-        set(&mut call.duration, told.duration.as_ref());
-        set(&mut call.mcp, told.mcp.as_ref());
-        set(&mut call.changes, told.changes.as_ref());
-        set(&mut call.search, told.search.as_ref());
-        set(&mut call.source, told.source.as_ref());
+        let told = detail.call;
+        let call = &mut *self.call;
+        call.exit_code = told.exit_code.or(call.exit_code);
+        call.duration = told.duration.or(call.duration);
+        call.mcp = told.mcp.or(call.mcp);
+        call.changes = told.changes.or(call.changes);
+        call.search = told.search.or(call.search);
+        call.source = told.source.or(call.source);
         if call.command.is_none() {
-            call.command.clone_from(&told.command);
+            call.command = detail.command.and_then(family::words);
         }
         if call.cwd.is_none() {
-            call.cwd.clone_from(&told.cwd);
+            call.cwd = detail.cwd.map(family::path);
         }
         if call.call_item.is_none() {
-            set(&mut call.arguments, told.arguments.as_ref());
-            set(&mut call.output_text, told.output_text.as_ref());
+            call.arguments = told.arguments.or(call.arguments);
+            call.output_text = told.output_text.or(call.output_text);
         }
         if call.mcp.is_some() {
             call.family = ToolFamily::Mcp;
         }
-        for spawned in &told.spawned {
-            if !call.spawned.contains(spawned) {
-                call.spawned.push(spawned.clone());
+        for spawned in told.spawned {
+            if !call.spawned.contains(&spawned) {
+                call.spawned.push(spawned);
             }
         }
         self.last_line = self.last_line.max(detail.line);
-        let started = detail.started.or(self.detail.started);
-        let ended = detail.ended || self.detail.ended;
-        self.detail = Detail { call: ToolCall::default(), started, ended, ..detail };
-    }
-}
-
-/// Takes over what is told, if anything is.
-fn set<T: Clone>(known: &mut Option<T>, told: Option<&T>) {
-    if let Some(told) = told {
-        *known = Some(told.clone());
+        let started = detail.told.started.or(self.told.started);
+        let ended = detail.told.ended || self.told.ended;
+        self.told = Told { started, ended, ..detail.told };
     }
 }
 
@@ -241,8 +253,8 @@ fn duration(recorded: Option<RecordedDuration>) -> Option<SignedDuration> {
 /// Reads `completed`, `failed`, `declined`.
 fn set_status<'a>(detail: &mut Detail<'a>, status: Option<JsonText<'a>>) {
     match status.map(JsonText::raw) {
-        Some(b"failed") => detail.failed = Some("failed".into()),
-        Some(b"declined") => detail.declined = true,
+        Some(b"failed") => detail.told.failed = Some("failed".into()),
+        Some(b"declined") => detail.told.declined = true,
         _ => {}
     }
 }
@@ -251,12 +263,12 @@ impl<'a> Detail<'a> {
     pub(crate) fn of_command(it: &CommandExecution<'a>) -> Detail<'a> {
         let mut detail = detail(it.id, "exec_command", ToolFamily::Command);
         set_status(&mut detail, it.status);
-        detail.completed = stamp::from_millis(it.completed_at_ms);
+        detail.told.completed = stamp::from_millis(it.completed_at_ms);
         // -1 is what Codex writes for a process that it killed.
         detail.call.exit_code = it.exit_code;
         detail.call.duration = duration(it.duration);
-        detail.call.command = it.command.and_then(family::words);
-        detail.call.cwd = it.cwd.map(family::path);
+        detail.command = it.command;
+        detail.cwd = it.cwd;
         detail.call.source = it.source.filter(|source| source.is("user_shell"));
         detail.call.arguments = it.command;
         detail.call.output_text = it.aggregated_output;
@@ -266,10 +278,10 @@ impl<'a> Detail<'a> {
     pub(crate) fn of_patch(it: &PatchApply<'a>) -> Detail<'a> {
         let mut detail = detail(it.id, "apply_patch", ToolFamily::Patch);
         set_status(&mut detail, it.status);
-        detail.succeeded = it.success;
-        if it.success == Some(false) || detail.failed.is_some() {
+        detail.told.succeeded = it.success;
+        if it.success == Some(false) || detail.told.failed.is_some() {
             let stderr = it.stderr.filter(|text| !text.is_empty());
-            detail.failed = Some(stderr.map_or("failed".into(), JsonText::decode));
+            detail.told.failed = Some(stderr.map_or("failed".into(), JsonText::decode));
         }
         detail.call.changes = it.changes;
         detail.call.output_text = it.stdout;
@@ -282,7 +294,8 @@ impl<'a> Detail<'a> {
         let mut detail = detail(it.id, "mcp", ToolFamily::Mcp);
         set_status(&mut detail, it.status);
         let failure = it.error.and_then(|error| error.message).map(JsonText::decode);
-        detail.failed = failure.or_else(|| family::mcp_failure(it.result)).or(detail.failed);
+        detail.told.failed =
+            failure.or_else(|| family::mcp_failure(it.result)).or(detail.told.failed);
         detail.call.tool = tool.or(detail.call.tool);
         detail.call.mcp = it.server.or(invocation.server).zip(tool);
         detail.call.duration = duration(it.duration);
@@ -294,11 +307,11 @@ impl<'a> Detail<'a> {
     pub(crate) fn of_dynamic(it: &DynamicToolCall<'a>) -> Detail<'a> {
         let mut detail = detail(it.id, "dynamic_tool", ToolFamily::Function);
         set_status(&mut detail, it.status);
-        detail.started = stamp::from_millis(it.started_at_ms);
-        detail.completed = stamp::from_millis(it.completed_at_ms);
-        detail.succeeded = it.success;
+        detail.told.started = stamp::from_millis(it.started_at_ms);
+        detail.told.completed = stamp::from_millis(it.completed_at_ms);
+        detail.told.succeeded = it.success;
         let failure = it.error.and_then(RawJson::as_text).map(JsonText::decode);
-        detail.failed = failure.or((it.success == Some(false)).then(|| "failed".into()));
+        detail.told.failed = failure.or((it.success == Some(false)).then(|| "failed".into()));
         detail.call.tool = it.tool.or(detail.call.tool);
         detail.call.namespace = it.namespace;
         detail.call.duration = duration(it.duration);
@@ -308,7 +321,7 @@ impl<'a> Detail<'a> {
 
     pub(crate) fn of_collab(it: &CollabCall<'a>, spawning: bool) -> Detail<'a> {
         let mut detail = detail(it.id, "agents", ToolFamily::Agents);
-        detail.completed = stamp::from_millis(it.completed_at_ms);
+        detail.told.completed = stamp::from_millis(it.completed_at_ms);
         detail.call.tool = it.tool.or(detail.call.tool);
         if spawning {
             detail.call.spawned = it.new_thread_id.map(JsonText::decode).into_iter().collect();

@@ -13,7 +13,7 @@ use crate::exit::ExitStatus;
 use crate::exporters::{EncodeError, jsonl, otlp};
 use crate::failure::Failure;
 use crate::output::{Directory, Target, Writer};
-use crate::pipeline::{self, Event, Sink};
+use crate::pipeline::{self, Event, Look, Sink};
 use crate::redact::Redactor;
 use crate::ui::Ui;
 use crate::{history, interrupt};
@@ -73,7 +73,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Some(Converted { account, failed })
     };
     let mut total = Account { failed: history.n_failures, ..Account::default() };
-    pipeline::run(&history, &pool, &interrupted, encode, |event| {
+    pipeline::run(&history, &pool, &interrupted, Look::Content, encode, |event| {
         match event {
             Event::Chunk(bytes) => return writer.write(&bytes),
             Event::End(Ok(Some(converted))) => {
@@ -109,7 +109,7 @@ enum Encoder {
 impl Encoder {
     fn new(args: &ConvertArgs) -> anyhow::Result<Encoder> {
         let content = Content::from(args.content);
-        let redactor = super::upload::redactor(&args.redact, false)?;
+        let redactor = crate::config::redactor(&args.redact, false)?;
         let encoding = match args.to {
             Format::Spans if args.otlp.semconv.is_some() || args.otlp.llm_input.is_some() => {
                 let failure = Failure::new("`--semconv` and `--llm-input` are for OTLP");

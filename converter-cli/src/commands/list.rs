@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::args::{ListArgs, Standing};
 use crate::config::Selection;
 use crate::exit::ExitStatus;
-use crate::pipeline::{self, Event, Sink};
+use crate::pipeline::{self, Event, Look, Sink};
 use crate::session::Summary;
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
@@ -35,7 +35,7 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         selection.takes(trace).then(|| (Summary::of(trace), Account::of(trace)))
     };
     ui.start("reading", history.sessions.len());
-    pipeline::run(&history, &pool, &interrupted, sum_up, |event| {
+    pipeline::run(&history, &pool, &interrupted, Look::Facts, sum_up, |event| {
         match event {
             Event::End(Ok(Some((row, account)))) => {
                 total += account;

@@ -10,7 +10,7 @@ use crate::config::{Content, Selection};
 use crate::exit::ExitStatus;
 use crate::exporters::jsonl;
 use crate::failure::Failure;
-use crate::pipeline::{self, Event, Sink};
+use crate::pipeline::{self, Event, Look, Sink};
 use crate::tree::{self, View};
 use crate::ui::Ui;
 use crate::{history, ids, interrupt, text};
@@ -50,7 +50,7 @@ pub fn run(args: &ShowArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let mut out = ui.out();
     let mut total = Account { failed: history.n_failures, ..Account::default() };
     let mut found_all = true;
-    pipeline::run(&history, &pool, &interrupted, job, |event| {
+    pipeline::run(&history, &pool, &interrupted, Look::Content, job, |event| {
         match event {
             Event::Chunk(bytes) => out.write_all(&bytes)?,
             Event::End(Ok(Some((found, account)))) => {

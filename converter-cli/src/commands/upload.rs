@@ -1,24 +1,23 @@
 //! `codex-trace upload`
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs::File;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
-use crate::args::{RedactArgs, UploadArgs};
-use crate::config::{Content, Selection, UploadSettings};
+use crate::args::UploadArgs;
+use crate::config::{ConfigFile, Content, Selection, UploadSettings, redactor};
 use crate::content::ContentRules;
-use crate::delivery::{self, DeadLetters, Destination, Options, Run};
+use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
+use crate::destinations::{self, Given, Manner, Named, places};
 use crate::exit::ExitStatus;
-use crate::exporters::{self, BACKENDS};
+use crate::exporters::Exporter;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::ledger::Ledger;
-use crate::redact::Redactor;
-use crate::transport::{Discard, Http, RequestDir, Transport};
+use crate::transport::{Discard, RequestDir, Transport};
 use crate::ui::Ui;
 use crate::{history, interrupt, lock, pipeline};
 
@@ -32,8 +31,10 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let settings = ui.settings();
     let upload = UploadSettings::resolve(args, settings)?;
     let selection = Selection::resolve(&args.select, settings.now)?;
-    let rules = rules(args)?;
-    let destinations = connect(args, &upload, ui)?;
+    let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
+    let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
+    let by_flags = own(args, &upload, &Manner::of_flags(given), ui)?;
+    let destinations = connect(args, &upload, given, ui)?;
     let pool = pipeline::pool(settings.jobs)?;
     let history = history::find(&selection, ui, &pool)?;
     drop(pool);
@@ -46,17 +47,20 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let Some(_locks) = lock_all(&upload, &destinations, &interrupted, ui)? else {
         return Ok(ExitStatus::Interrupted);
     };
-    let options = options(args, &upload, ui);
+    if let Some(ledger) = &ledger {
+        places::tell_of_others(&destinations, &ledger.standings()?, ui);
+    }
+    tell_of_settings(&destinations, ui);
     tell_of_age(&history, &destinations, args, ui);
     let dead_letters = DeadLetters::within(&upload.state_dir);
     ui.start("uploading", history.sessions.len() * destinations.len());
     let run = Run {
         history: &history,
         wanted: &|trace| selection.takes(trace),
-        rules: &rules,
+        rules: &by_flags.rules,
         ledger: ledger.as_ref(),
         dead_letters: &dead_letters,
-        options: &options,
+        options: &by_flags.options,
         interrupted: &interrupted,
         step: &|| ui.step(),
     };
@@ -69,62 +73,54 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     Ok(delivery::status(&accounts, interrupted.load(Ordering::Relaxed), args.strict))
 }
 
-/// Connects every backend named; sends nothing.
+/// Connects every destination named; sends nothing.
 fn connect(
     args: &UploadArgs,
     upload: &UploadSettings,
+    given: Given<'_>,
     ui: &Ui,
 ) -> anyhow::Result<Vec<Destination>> {
-    let settings = ui.settings();
-    let given = exporters::Settings {
-        endpoint: args.endpoint.clone(),
-        project: args.project.clone(),
-        options: options_of(args),
-        env: settings.vars.clone(),
-        codex_home: settings.codex_home.clone(),
-        home: settings.home.clone(),
-        cwd: settings.cwd.clone(),
-    };
+    let named = destinations::asked_for(given)?;
+    if named.is_empty() {
+        let names = given.file.names_hint("");
+        return Err(Failure::new("no destination is named")
+            .hint(format!("name one with `--to`, or some in `to` of codex-trace.toml; {names}"))
+            .into());
+    }
     let mut destinations = Vec::new();
-    for name in &args.to {
-        let backend = BACKENDS.iter().find(|backend| backend.name == name);
-        let backend = backend.ok_or_else(|| unknown(name))?;
-        let exporters = (backend.connect)(&given).map_err(|err| {
-            let failure = Failure::new(format!("{name}: {}", err.message));
-            err.hint.map_or_else(
-                || Failure::new(format!("{name}: {}", err.message)),
-                |hint| failure.hint(hint),
-            )
-        })?;
-        let n = exporters.len();
-        for (nth, exporter) in exporters.into_iter().enumerate() {
-            let name = if n == 1 { name.clone() } else { format!("{name}#{}", nth + 1) };
-            let transport = transport(upload, &name)?;
-            destinations.push(Destination { name, exporter, transport });
+    for named in &named {
+        let manner = named.manner();
+        let own =
+            if manner.has_table() { Some(Arc::new(own(args, upload, &manner, ui)?)) } else { None };
+        for (name, exporter) in named.connect()? {
+            let transport = transport(upload, &name, named, &*exporter)?;
+            destinations.push(Destination { name, exporter, transport, own: own.clone() });
         }
     }
+    places::check(&destinations)?;
     Ok(destinations)
 }
 
-/// The flags that are for backends to make sense of.
-fn options_of(args: &UploadArgs) -> BTreeMap<String, String> {
-    let otlp = args.otlp;
-    let flags = [
-        ("assume_backfill_allowed", args.assume_backfill_allowed.then(|| "true".to_owned())),
-        ("no_sidecar", args.no_sidecar.then(|| "true".to_owned())),
-        ("semconv", otlp.semconv.map(|it| it.word().to_owned())),
-        ("llm-input", otlp.llm_input.map(|it| it.word().to_owned())),
-    ];
-    flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+/// Says, before anything is sent, what is odd about the settings.
+fn tell_of_settings(destinations: &[Destination], ui: &Ui) {
+    for destination in destinations {
+        for remark in destination.exporter.remarks() {
+            ui.warn(format!("{}: {}", destination.name, remark.message));
+            if let Some(hint) = &remark.hint {
+                ui.hint(hint);
+            }
+        }
+    }
 }
 
 /// Says, before anything is sent, which sessions a destination would refuse for
 /// their age, and what can be done about it.
 fn tell_of_age(history: &History, destinations: &[Destination], args: &UploadArgs, ui: &Ui) {
-    if args.time_shift {
-        return;
-    }
     for destination in destinations {
+        let own = destination.own.as_ref().map(|own| own.options.time_shift);
+        if own.unwrap_or(args.time_shift) {
+            continue;
+        }
         let Some(max_age) = destination.exporter.contract().max_age else { continue };
         let Ok(max_age) = SignedDuration::try_from(max_age) else { continue };
         let is_old = |session: &&SessionGroup| {
@@ -147,22 +143,22 @@ fn tell_of_age(history: &History, destinations: &[Destination], args: &UploadArg
     }
 }
 
-/// Says which backends there are.
-pub fn unknown(name: &str) -> Failure {
-    let known: Vec<_> = BACKENDS.iter().map(|backend| backend.name).collect();
-    Failure::new(format!("no backend `{name}`")).hint(format!("there are: {}", known.join(", ")))
-}
-
-fn transport(upload: &UploadSettings, name: &str) -> anyhow::Result<Box<dyn Transport>> {
-    Ok(match (&upload.dry_run_dir, upload.dry_run) {
+fn transport(
+    upload: &UploadSettings,
+    name: &str,
+    named: &Named<'_>,
+    exporter: &dyn Exporter,
+) -> anyhow::Result<Box<dyn Transport>> {
+    let inner: Box<dyn Transport> = match (&upload.dry_run_dir, upload.dry_run) {
         (Some(dir), _) => {
             let dir = dir.join(name);
             let made = RequestDir::create(&dir);
             Box::new(made.with_context(|| format!("cannot write to `{}`", dir.display()))?)
         }
         (None, true) => Box::new(Discard),
-        (None, false) => Box::new(Http::new(upload.senders, upload.timeout)),
-    })
+        (None, false) => named.http(exporter)?,
+    };
+    Ok(named.dressed(inner))
 }
 
 /// Locks all destinations, always in the same order; `None` if interrupted.
@@ -178,11 +174,6 @@ fn lock_all(
     let mut names: Vec<&str> =
         destinations.iter().map(|it| it.exporter.contract().destination.as_str()).collect();
     names.sort_unstable();
-    let n = names.len();
-    names.dedup();
-    if names.len() < n {
-        return Err(Failure::new("the same destination is named twice"));
-    }
     let mut locks = Vec::new();
     for name in names {
         let waiting = || ui.say(format!("waiting for another upload to {name}"));
@@ -194,57 +185,35 @@ fn lock_all(
     Ok(Some(locks))
 }
 
-fn options(args: &UploadArgs, upload: &UploadSettings, ui: &Ui) -> Options {
+/// How to deliver to a destination of this manner.
+fn own(
+    args: &UploadArgs,
+    upload: &UploadSettings,
+    manner: &Manner<'_>,
+    ui: &Ui,
+) -> anyhow::Result<Own> {
     let settings = ui.settings();
-    Options {
+    let (capture, redact) = (manner.capture().value, manner.redact());
+    let values = manner.options();
+    let values: Vec<_> = values.iter().map(|(name, said)| (name, &said.value)).collect();
+    let options = Options {
         jobs: settings.jobs,
-        senders: upload.senders,
+        senders: manner.senders()?.value,
         max_memory: upload.max_memory,
         settle: upload.settle,
         force: args.force,
         dry_run: upload.dry_run,
-        time_shift: args.time_shift,
+        time_shift: manner.time_shift().value,
         retry: upload.retry,
         now: settings.now,
-        compressions: upload.compressions.clone(),
+        compressions: manner.compressions(),
         encoding: format!(
-            "{} {:?} {:?} {:?} {} {} {:?}",
+            "{} {capture:?} {redact:?} {:?} {} {values:?}",
             env!("CARGO_PKG_VERSION"),
-            args.capture,
-            args.redact,
             args.content,
-            args.time_shift,
-            args.assume_backfill_allowed,
-            args.otlp
+            manner.time_shift().value
         ),
-    }
-}
-
-fn rules(args: &UploadArgs) -> anyhow::Result<ContentRules> {
-    let redactor = redactor(&args.redact, true)?;
-    Ok(ContentRules::new(args.capture, redactor, Content::from(args.content)))
-}
-
-/// Makes the redactor asked for, if there is to be one.
-///
-/// # Errors
-///
-/// If a rule cannot be read.
-pub fn redactor(args: &RedactArgs, by_default: bool) -> anyhow::Result<Option<Redactor>> {
-    let named = !args.redact_pattern.is_empty() || args.redact_rules.is_some();
-    if !(args.redact || named || by_default && !args.no_redact) {
-        return Ok(None);
-    }
-    let mut redactor = Redactor::default();
-    for rule in &args.redact_pattern {
-        redactor.add(rule)?;
-    }
-    if let Some(path) = &args.redact_rules {
-        redactor.add_file(&read(path)?)?;
-    }
-    Ok(Some(redactor))
-}
-
-fn read(path: &PathBuf) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
+    };
+    let redactor = redactor(&redact, true)?;
+    Ok(Own { rules: ContentRules::new(capture, redactor, Content::from(args.content)), options })
 }

@@ -10,11 +10,12 @@ use codex_trace_model::{Code, SessionGroup, Timestamp, Trace};
 use sha2::{Digest, Sha256};
 
 use crate::delivery::Engine;
-use crate::delivery::session::{InFlight, Session};
+use crate::delivery::session::{InFlight, Ready, Session};
 use crate::exporters::{Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey, Waits};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
-use crate::{panics, pipeline};
+use crate::panics;
+use crate::pipeline::{self, Look};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
@@ -38,16 +39,20 @@ enum Decision {
     TooOld,
 }
 
-/// What was seen of a session so far.
-#[derive(Default)]
-struct Seen {
-    /// What the ledger knows of its threads.
+/// What is known while the units of a session are taken.
+#[derive(Debug, Default)]
+struct Taking {
+    /// What the ledger knows of each thread.
     known: HashMap<String, Known>,
+    /// Whether a file may still be written to.
+    young: bool,
+    /// What is not sent in this run, and why.
+    withheld: HashMap<UnitKey, Decision>,
     /// The units that others may wait for.
     units: Vec<(UnitKey, Fingerprint)>,
 }
 
-impl Seen {
+impl Taking {
     /// Returns the fingerprint of the next unit.
     fn fingerprint(&mut self, unit: &Unit) -> Fingerprint {
         let own = unit.fingerprint();
@@ -103,7 +108,7 @@ impl Engine<'_> {
         }
         let young = heads.iter().any(|head| self.is_young(head));
         let room = self.queue.open(heads.iter().map(|head| bytes_in_memory(head)).sum());
-        let read = pipeline::with_trace(self.run.history, group, |trace| {
+        let read = pipeline::with_trace(self.run.history, group, Look::Content, |trace| {
             if (self.run.wanted)(trace) {
                 self.count_oddities(trace);
                 self.encode(trace, files, young)
@@ -131,7 +136,7 @@ impl Engine<'_> {
     fn encode(&self, trace: &Trace<'_>, files: Vec<FileStamp>, young: bool) -> Result<(), Failure> {
         self.reopen(trace, &files)?;
         let session = Arc::new(Session::new(files));
-        let mut seen = Seen::default();
+        let mut taking = Taking { young, ..Taking::default() };
         let mut result = Ok(());
         let notes = match self.notes(trace)? {
             Ok(notes) => notes,
@@ -143,7 +148,7 @@ impl Engine<'_> {
         };
         let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
             if result.is_ok() {
-                result = self.take(unit, &session, &mut seen, young);
+                result = self.take(unit, &session, &mut taking);
             }
         });
         if let Err(err) = encoded {
@@ -213,13 +218,7 @@ impl Engine<'_> {
     }
 
     /// Takes a unit as it comes out of the encoder.
-    fn take(
-        &self,
-        unit: Unit,
-        session: &Arc<Session>,
-        seen: &mut Seen,
-        young: bool,
-    ) -> Result<(), Failure> {
+    fn take(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking) -> Result<(), Failure> {
         if unit.pieces.is_empty() {
             return Ok(());
         }
@@ -228,9 +227,9 @@ impl Engine<'_> {
             self.account().cut_short = true;
             return Ok(());
         }
-        let fingerprint = seen.fingerprint(&unit);
+        let fingerprint = taking.fingerprint(&unit);
         let contract = self.exporter.contract();
-        let thread = match seen.known.entry(unit.key.thread_id.clone()) {
+        let thread = match taking.known.entry(unit.key.thread_id.clone()) {
             MapEntry::Occupied(entry) => entry.into_mut(),
             MapEntry::Vacant(entry) => entry.insert(match self.run.ledger {
                 Some(ledger) => ledger.known(&contract.destination, &unit.key.thread_id)?,
@@ -239,9 +238,25 @@ impl Engine<'_> {
         };
         let place =
             (unit.key.turn.clone().unwrap_or_default(), self.routes[unit.route].name.to_owned());
-        match self.decide(&unit, fingerprint, thread.get(&place).copied(), young) {
+        let mut decision =
+            self.decide(&unit, fingerprint, thread.get(&place).copied(), taking.young);
+        // What hangs under something that is not there would hang in the air.
+        let above = unit.under.as_ref().and_then(|above| taking.withheld.get(above));
+        if let (Decision::Send, Some(above)) = (decision, above) {
+            decision = *above;
+        }
+        if matches!(decision, Decision::Hold | Decision::TooOld) {
+            taking.withheld.insert(unit.key.clone(), decision);
+        }
+        match decision {
             Decision::Send => self.enqueue(unit, fingerprint, session),
-            Decision::Already => self.account().already += 1,
+            Decision::Already => {
+                self.account().already += 1;
+                // A run may have ended between the ledger and the note.
+                if !self.hand_over(unit.receipt.as_ref()) {
+                    session.look_again();
+                }
+            }
             Decision::Keep => self.account().kept += 1,
             Decision::Hold => {
                 self.account().open += 1;
@@ -295,21 +310,18 @@ impl Engine<'_> {
 
     /// Puts a unit into the queue, as soon as there is room.
     fn enqueue(&self, unit: Unit, fingerprint: Fingerprint, session: &Arc<Session>) {
-        let waits = unit.waits;
         if !self.queue.reserve(unit.body.len()) {
             session.miss(&unit.key);
             self.account().cut_short = true;
             return;
         }
-        let limits = self.routes[unit.route].limits;
         let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &self.store));
-        if waits == Waits::No {
+        if flight.waits == Waits::No {
             session.begin(&flight.key);
-            flight.slices(&limits).into_iter().for_each(|slice| self.queue.push(slice));
-        } else {
-            let mut files = Vec::new();
-            self.proceed(session.wait(flight), &mut files);
         }
+        let free = flight.waits == Waits::No && flight.under.is_none();
+        let ready = if free { Ready::of(flight) } else { session.wait(flight) };
+        self.proceed(ready, &mut Vec::new());
     }
 
     /// Whether a file may still be written to.

@@ -88,6 +88,17 @@ pub struct Destination {
     pub exporter: Box<dyn Exporter>,
     /// How to get there.
     pub transport: Box<dyn Transport>,
+    /// What holds for it in the place of what the run says.
+    pub own: Option<Arc<Own>>,
+}
+
+/// What may differ from destination to destination.
+#[derive(Debug)]
+pub struct Own {
+    /// What may leave the machine.
+    pub rules: ContentRules,
+    /// How to deliver.
+    pub options: Options,
 }
 
 /// What all destinations share.
@@ -97,13 +108,14 @@ pub struct Run<'r> {
     pub history: &'r History,
     /// Which sessions of it are wanted.
     pub wanted: &'r (dyn Fn(&Trace<'_>) -> bool + Sync),
-    /// What may leave the machine.
+    /// What may leave the machine, for destinations that have no rules of
+    /// their own.
     pub rules: &'r ContentRules,
     /// What was delivered before; absent before the first time, in a dry run.
     pub ledger: Option<&'r Ledger>,
     /// Where to note what was refused.
     pub dead_letters: &'r DeadLetters,
-    /// How.
+    /// How, for the same.
     pub options: &'r Options,
     /// Set once the user wants it to end: what is under way is finished.
     pub interrupted: &'r AtomicBool,
@@ -135,6 +147,11 @@ pub fn run(run: &Run<'_>, destinations: Vec<Destination>) -> Result<Vec<Account>
 
 fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result<Account, Failure> {
     let name = destination.name.clone();
+    let own = destination.own.clone();
+    let run = &match &own {
+        Some(own) => Run { rules: &own.rules, options: &own.options, ..*run },
+        None => *run,
+    };
     if !run.options.dry_run
         && let Err(reason) = send::preflight(run, &mut destination)
     {
@@ -289,8 +306,8 @@ impl<'e> Engine<'e> {
         files.extend(ready.files);
         self.leave(ready.abandoned, "waits for units that were not sent");
         for flight in ready.released {
-            let limits = self.routes[flight.route].limits;
-            flight.slices(&limits).into_iter().for_each(|slice| self.queue.push(slice));
+            let route = &self.routes[flight.route];
+            flight.begin(route).into_iter().for_each(|slice| self.queue.push(slice));
         }
     }
 

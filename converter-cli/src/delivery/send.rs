@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::clock::{Clock, jitter};
 use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::queue::LOOK;
-use crate::delivery::session::{InFlight, Slice, halve};
+use crate::delivery::session::{Slice, halve};
 use crate::delivery::{Destination, Engine, Run};
-use crate::exporters::{Found, Framing, Preflight, Route, Verdict};
+use crate::exporters::{Found, Framing, Preflight, Receipt, Reread, Route, Verdict};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
-use crate::transport::{Header, Request, Response, compress};
+use crate::transport::{Compression, Header, Request, Response, compress};
 
 /// Bodies smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: usize = 1 << 10;
@@ -127,18 +127,7 @@ impl Engine<'_> {
     /// missing is to be sent again without the rest, what is another thing is
     /// refused.
     fn reconcile(&self, part: Vec<Slice>, reason: &str) -> Vec<Vec<Slice>> {
-        let found = {
-            let pieces: Vec<Vec<u8>> = part
-                .iter()
-                .flat_map(Slice::pieces)
-                .map(|piece| piece.flatten().copied().collect())
-                .collect();
-            let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
-            let request = self.exporter.reread(&pieces);
-            request.and_then(|request| self.ask(&request)).and_then(|answer| {
-                self.exporter.compare(&pieces, &answer).filter(|it| it.len() == pieces.len())
-            })
-        };
+        let found = self.read_back(&part);
         let Some(found) = found else {
             // Nobody can say what is there: claim nothing, try another time.
             self.unsent(part, &format!("{reason}; what is there could not be read back"));
@@ -165,6 +154,21 @@ impl Engine<'_> {
                 }
             },
             _ => vec![missing],
+        }
+    }
+
+    /// Asks what is there of a part, piece by piece; `None` if nobody can say.
+    fn read_back(&self, part: &[Slice]) -> Option<Vec<Found>> {
+        let pieces = part.iter().flat_map(Slice::pieces);
+        let pieces: Vec<Vec<u8>> = pieces.map(|it| it.flatten().copied().collect()).collect();
+        let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+        let mut answers = Vec::new();
+        loop {
+            match self.exporter.reread(&pieces, &answers) {
+                Reread::Ask(request) => answers.push(self.ask(&request)?),
+                Reread::Found(found) => return Some(found).filter(|it| it.len() == pieces.len()),
+                Reread::Unknown => return None,
+            }
         }
     }
 
@@ -202,6 +206,7 @@ impl Engine<'_> {
         for slice in part {
             let flight = &slice.unit;
             if !flight.settle(slice.n_pieces(), refused) {
+                flight.next().into_iter().for_each(|slice| self.queue.push(slice));
                 continue;
             }
             if flight.is_unsent() {
@@ -218,8 +223,8 @@ impl Engine<'_> {
         self.record(&entries, &[]);
         let mut files = Vec::new();
         for (flight, sent) in ended {
-            if sent {
-                self.hand_over(flight);
+            if sent && !self.hand_over(flight.receipt.as_ref()) {
+                flight.session.look_again();
             }
             self.count(flight.key.turn.is_some(), flight.route, sent, &flight.key.thread_id);
             self.queue.release(flight.body.len());
@@ -229,17 +234,18 @@ impl Engine<'_> {
         self.leave(unsent, "another part of it was not sent");
     }
 
-    /// Tells the live plugin of a unit that the ledger has.
-    fn hand_over(&self, unit: &InFlight) {
-        if self.run.options.dry_run {
-            return;
-        }
-        if let Some(receipt) = &unit.receipt
-            && let Err(err) = self.exporter.acknowledged(receipt)
-        {
+    /// Tells the live plugin of a unit that the ledger has; returns whether it
+    /// could be told.
+    pub(super) fn hand_over(&self, receipt: Option<&Receipt>) -> bool {
+        let Some(receipt) = receipt.filter(|_| !self.run.options.dry_run) else {
+            return true;
+        };
+        let noted = self.exporter.acknowledged(receipt);
+        if let Err(err) = &noted {
             let path = receipt.file.display();
             self.account().not_noted.get_or_insert(format!("beside `{path}`: {err}"));
         }
+        noted.is_ok()
     }
 
     fn count(&self, is_turn: bool, route: usize, sent: bool, thread_id: &str) {
@@ -387,6 +393,10 @@ fn request_of(route: &Route, part: &[Slice], run: &Run<'_>, buffer: Vec<u8>) -> 
     if let Some(how) = how.filter(|_| len >= COMPRESS_FROM) {
         headers.push(Header::new("Content-Encoding", how.word()));
         body = compress(framed(&route.framing, part), len, *how, body);
+        if route.tells_sizes && *how == Compression::Zstd {
+            headers.push(Header::new("X-Pre-Compressed-Size", len.to_string()));
+            headers.push(Header::new("X-Post-Compressed-Size", body.len().to_string()));
+        }
     } else {
         body.reserve_exact(if body.capacity() < len {
             len.max(route.limits.max_bytes)

@@ -1,10 +1,10 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::delivery::store::{Store, Stored};
-use crate::exporters::{Fingerprint, Limits, Piece, Receipt, Unit, UnitKey, Waits};
+use crate::exporters::{Fingerprint, Limits, Piece, Receipt, Route, Unit, UnitKey, Waits};
 use crate::ledger::FileStamp;
 
 /// A unit on its way.
@@ -16,11 +16,14 @@ pub(super) struct InFlight {
     pub(super) body: Stored,
     pub(super) pieces: Vec<Piece>,
     pub(super) waits: Waits,
+    pub(super) under: Option<UnitKey>,
     pub(super) receipt: Option<Receipt>,
     pub(super) fingerprint: Fingerprint,
     pub(super) session: Arc<Session>,
     /// Pieces of which it is not known what became of them.
     left: AtomicUsize,
+    /// Pieces that are not sent before those before them are settled.
+    later: Mutex<VecDeque<Range<usize>>>,
     /// Why some of it was refused.
     refused: Mutex<Option<String>>,
     /// Whether some of it was not sent.
@@ -41,10 +44,12 @@ impl InFlight {
             body: store.keep(&unit.body),
             pieces: unit.pieces,
             waits: unit.waits,
+            under: unit.under,
             receipt: unit.receipt,
             fingerprint,
             session,
             left,
+            later: Mutex::default(),
             refused: Mutex::default(),
             unsent: AtomicBool::new(false),
         }
@@ -57,7 +62,7 @@ impl InFlight {
 
     /// Cuts the unit into slices that fit into one request each, as far as its
     /// pieces let it.
-    pub(super) fn slices(self: &Arc<InFlight>, limits: &Limits) -> Vec<Slice> {
+    fn slices(self: &Arc<InFlight>, limits: &Limits) -> Vec<Slice> {
         let mut slices = Vec::new();
         let mut from = 0;
         let (mut bytes, mut spans) = (0, 0);
@@ -77,6 +82,29 @@ impl InFlight {
         slices
     }
 
+    /// Returns the slices that may be sent now; the others are kept, to be had
+    /// from [`next`](Self::next).
+    pub(super) fn begin(self: &Arc<InFlight>, route: &Route) -> Vec<Slice> {
+        let mut slices = self.slices(&route.limits);
+        if route.in_order {
+            *self.later() = slices.split_off(1).into_iter().map(|it| it.pieces).collect();
+        }
+        slices
+    }
+
+    /// Returns the next slice, once all before it are settled.
+    pub(super) fn next(self: &Arc<InFlight>) -> Option<Slice> {
+        let mut later = self.later();
+        let n_later: usize = later.iter().map(ExactSizeIterator::len).sum();
+        let settled = self.left.load(Ordering::Acquire) == n_later;
+        let pieces = if settled { later.pop_front() } else { None };
+        Some(Slice { unit: Arc::clone(self), pieces: pieces? })
+    }
+
+    fn later(&self) -> MutexGuard<'_, VecDeque<Range<usize>>> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes what became of some pieces; returns `true` once all are known.
     pub(super) fn settle(&self, n_pieces: usize, refused: Option<&str>) -> bool {
         if let Some(reason) = refused {
@@ -86,10 +114,13 @@ impl InFlight {
         self.left.fetch_sub(n_pieces, Ordering::AcqRel) == n_pieces
     }
 
-    /// Notes that some pieces will not be sent; returns `true` once all are known.
+    /// Notes that some pieces, and those that wait for them, will not be sent;
+    /// returns `true` once all are known.
     pub(super) fn skip(&self, n_pieces: usize) -> bool {
         self.unsent.store(true, Ordering::Release);
-        self.settle(n_pieces, None)
+        let later = std::mem::take(&mut *self.later());
+        let n_later: usize = later.iter().map(ExactSizeIterator::len).sum();
+        self.settle(n_pieces + n_later, None)
     }
 
     /// Returns whether some of it was not sent.
@@ -188,6 +219,13 @@ pub(super) struct Ready {
     pub(super) files: Vec<FileStamp>,
 }
 
+impl Ready {
+    /// Lets one unit go on.
+    pub(super) fn of(unit: Arc<InFlight>) -> Ready {
+        Ready { released: vec![unit], ..Ready::default() }
+    }
+}
+
 impl Session {
     pub(super) fn new(files: Vec<FileStamp>) -> Session {
         Session { state: Mutex::new(State { files, ..State::default() }) }
@@ -198,11 +236,16 @@ impl Session {
         *self.lock().open.entry(key.clone()).or_default() += 1;
     }
 
-    /// Notes that a unit waits.
+    /// Notes that a unit wants to be sent, and returns what can be.
     pub(super) fn wait(&self, unit: Arc<InFlight>) -> Ready {
         let mut state = self.lock();
         state.waiting.push(unit);
         state.ready()
+    }
+
+    /// Says that the next run is to look at the files again, changed or not.
+    pub(super) fn look_again(&self) {
+        self.lock().files.clear();
     }
 
     /// Notes that a unit was not sent, and will not be in this run.
@@ -244,18 +287,27 @@ impl State {
         let mut ready = Ready::default();
         for unit in std::mem::take(&mut self.waiting) {
             let key = &unit.key;
-            let (blocked, missing) = match unit.waits {
-                Waits::ForTurn => (self.open.contains_key(key), self.missing.contains(key)),
-                _ => (!self.encoded || !self.open.is_empty(), !self.missing.is_empty()),
+            let (blocked, missing) = match (unit.waits, &unit.under) {
+                (Waits::No, None) => (false, false),
+                (Waits::No, Some(above)) => {
+                    (self.open.contains_key(above), self.missing.contains(above))
+                }
+                (Waits::ForTurn, _) => (self.open.contains_key(key), self.missing.contains(key)),
+                (Waits::ForTrace, _) => {
+                    (!self.encoded || !self.open.is_empty(), !self.missing.is_empty())
+                }
             };
+            if blocked && !missing {
+                self.waiting.push(unit);
+                continue;
+            }
+            if unit.waits != Waits::No {
+                self.n_open_last += 1;
+            }
             if missing {
                 self.missing.insert(key.clone());
-                self.n_open_last += 1;
                 ready.abandoned.push(unit);
-            } else if blocked {
-                self.waiting.push(unit);
             } else {
-                self.n_open_last += 1;
                 ready.released.push(unit);
             }
         }

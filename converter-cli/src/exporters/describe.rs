@@ -1,7 +1,11 @@
 //! What a backend's settings are and where each comes from, for `doctor`:
 //! nothing is sent, and no secret is shown.
 
-use super::{Backend, Settings};
+use std::path::Path;
+
+use super::Said;
+use crate::config::exposed;
+use crate::transport::Secret;
 
 /// What was found of a backend's settings.
 #[derive(Debug, Default)]
@@ -23,18 +27,32 @@ pub struct Known {
     pub from: String,
 }
 
-impl Backend {
-    /// Says which of the backend's settings are there.
-    pub fn description(&self, settings: &Settings) -> Description {
-        if let Some(describe) = self.describe {
-            return describe(settings);
-        }
-        let found = self.settings.iter().filter_map(|setting| {
-            let value = settings.var(setting.env)?;
-            let value = if setting.secret { mask(value) } else { without_password(value) };
-            Some(Known { name: setting.env.to_owned(), value, from: "the environment".to_owned() })
-        });
-        Description { found: found.collect(), problems: Vec::new() }
+impl Description {
+    /// Notes a setting, if it is there, and returns its value.
+    pub fn take<T>(
+        &mut self,
+        name: &str,
+        said: Option<Said<T>>,
+        show: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
+        let Said { value, from } = said?;
+        self.found.push(Known { name: name.to_owned(), value: show(&value), from });
+        Some(value)
+    }
+
+    /// As [`take`](Self::take), for a text that may be shown.
+    pub fn text(&mut self, name: &str, said: Option<Said<String>>) -> Option<String> {
+        self.take(name, said, |text| without_password(text))
+    }
+
+    /// As [`take`](Self::take), for a text that may not.
+    pub fn secret(&mut self, name: &str, said: Option<Said<Secret>>) -> Option<Secret> {
+        self.take(name, said, |secret| mask(secret.expose()))
+    }
+
+    /// Notes that others may read a file that holds keys.
+    pub fn holds_keys(&mut self, path: &Path) {
+        self.problems.extend(exposed(path));
     }
 }
 

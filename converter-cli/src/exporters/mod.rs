@@ -7,6 +7,7 @@
 //! knows no ledger: the delivery engine does all that, the same way for every
 //! backend.
 
+mod address;
 pub mod describe;
 pub mod jsonl;
 mod jsonl_item;
@@ -15,6 +16,8 @@ mod langsmith;
 mod mlflow;
 mod notes;
 pub mod otlp;
+mod probe;
+mod settings;
 mod unit;
 
 use std::borrow::Cow;
@@ -24,9 +27,11 @@ use std::time::Duration;
 use codex_trace_model::Trace;
 
 use crate::content::ContentRules;
-use crate::transport::{Compression, Header, Method, Request, Response};
+use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response, Secret};
 
-pub use notes::{Found, Notes, Receipt, Shift};
+pub use notes::{Found, Notes, Receipt, Reread, Shift};
+pub use probe::Probed;
+pub use settings::{Access, Environment, Said, Settings};
 pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
 
 /// Every backend, in the order of `--help`.
@@ -37,15 +42,25 @@ pub const BACKENDS: &[&Backend] = &[&otlp::BACKEND, &mlflow::BACKEND, &langsmith
 pub struct Backend {
     /// As given to `--to`.
     pub name: &'static str,
-    /// Shown by `codex-trace backends`.
+    /// What it is, in a line.
     pub summary: &'static str,
-    /// The settings it reads.
+    /// The variables it reads.
     pub settings: &'static [Setting],
     /// Checks the settings and makes one exporter for each destination that
     /// they name (replicas are several); sends nothing.
     pub connect: fn(&Settings) -> Connected,
-    /// Says what it finds beyond the variables of `settings`, if it does.
-    pub describe: Option<fn(&Settings) -> describe::Description>,
+    /// Says which settings it finds, and where.
+    pub describe: fn(&Settings) -> describe::Description,
+    /// The keys of a destination in `codex-trace.toml` that mean something to
+    /// it, besides those that do to every backend.
+    pub keys: &'static [&'static str],
+}
+
+impl Backend {
+    /// Returns the backend of a name.
+    pub fn named(name: &str) -> Option<&'static Backend> {
+        BACKENDS.iter().find(|backend| backend.name == name).copied()
+    }
 }
 
 /// One exporter for each destination, or what is wrong with the settings.
@@ -58,51 +73,6 @@ pub struct Setting {
     pub env: &'static str,
     /// What it is for.
     pub help: &'static str,
-    /// Whether its value must never be shown.
-    pub secret: bool,
-}
-
-/// What a backend's [`connect`](Backend::connect) may look at: everything that
-/// comes from outside is in here, so that a test can make it up.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// `--endpoint`.
-    pub endpoint: Option<String>,
-    /// `--project`: a project, an experiment, a service, as the backend has it.
-    pub project: Option<String>,
-    /// Further options of the destination, from `codex-trace.toml`.
-    pub options: std::collections::BTreeMap<String, String>,
-    /// The variables of the environment; see [`var`](Self::var).
-    pub env: Environment,
-    /// The Codex home, where live plugins keep their configuration.
-    pub codex_home: Option<std::path::PathBuf>,
-    /// The user's home directory.
-    pub home: Option<std::path::PathBuf>,
-    /// The working directory.
-    pub cwd: Option<std::path::PathBuf>,
-}
-
-/// The variables of an environment. Debug prints their names only: some of the
-/// values are secrets.
-#[derive(Clone, Default)]
-pub struct Environment(pub std::collections::BTreeMap<String, String>);
-
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-impl Settings {
-    /// Returns a variable of the environment that is set and not empty.
-    pub fn var(&self, name: &str) -> Option<&str> {
-        self.env.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    /// Returns the first of several variables that is set and not empty.
-    pub fn first_var(&self, names: &[&str]) -> Option<&str> {
-        names.iter().find_map(|name| self.var(name))
-    }
 }
 
 /// Turns traces into bytes, and answers into verdicts.
@@ -166,22 +136,46 @@ pub trait Exporter: Send + Sync {
         Ok(())
     }
 
-    /// Makes the request that reads back what is there of some pieces, after
-    /// [`Verdict::Conflict`].
-    fn reread(&self, pieces: &[&[u8]]) -> Option<Request> {
-        let _ = pieces;
-        None
-    }
-
-    /// Says of each piece whether it is there, by the answer to
-    /// [`reread`](Self::reread); `None` if the answer does not tell.
-    fn compare(&self, pieces: &[&[u8]], response: &Response) -> Option<Vec<Found>> {
-        let _ = (pieces, response);
-        None
+    /// Says what to ask to find out what is there of some pieces, after
+    /// [`Verdict::Conflict`]. Called with no answers first, then with those so
+    /// far, until it knows or says that it cannot.
+    fn reread(&self, pieces: &[&[u8]], answers: &[Response]) -> Reread {
+        let _ = (pieces, answers);
+        Reread::Unknown
     }
 
     /// Returns what the backend expects of requests.
     fn contract(&self) -> &Contract;
+
+    /// Returns where one of its ids can be there only once; `None` if its ids
+    /// are for it alone.
+    fn id_space(&self) -> Option<IdSpace> {
+        None
+    }
+
+    /// Returns what the backend's own settings say of the way there; flags and
+    /// `codex-trace.toml` come before.
+    fn client(&self) -> ClientOptions {
+        ClientOptions::default()
+    }
+
+    /// Makes the questions that `doctor --connect` asks, one after the other:
+    /// whatever the answer, nothing is stored by them.
+    fn probes(&self) -> Vec<Request> {
+        Vec::new()
+    }
+
+    /// Reads the answer to one of them.
+    fn probed(&self, nth: usize, answer: &Response) -> Probed {
+        let _ = nth;
+        Probed::from_status(answer)
+    }
+
+    /// Returns what the user should know before anything is sent: settings of
+    /// the live plugin's that are not followed, or that somebody else made.
+    fn remarks(&self) -> &[Remark] {
+        &[]
+    }
 
     /// Reads the backend's answer to a request of `route`.
     fn verdict(&self, route: usize, response: &Response) -> Verdict {
@@ -231,6 +225,16 @@ pub struct Contract {
     pub max_age: Option<Duration>,
 }
 
+/// Where an id can be there only once: in several projects, or workspaces, of
+/// one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdSpace {
+    /// How the [`destination`](Contract::destination) of every place in it begins.
+    pub server: String,
+    /// The key, where a server keeps those apart who have different ones.
+    pub key: Option<Secret>,
+}
+
 /// Where a kind of request goes, and how it is made up.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -250,6 +254,12 @@ pub struct Route {
     pub compressions: &'static [Compression],
     /// How much fits into one request.
     pub limits: Limits,
+    /// Whether the first part of a unit that does not fit into one request must
+    /// be there before the rest is sent: it has what the rest hangs under.
+    pub in_order: bool,
+    /// Whether the lengths of a body compressed with zstd go along as headers,
+    /// `X-Pre-Compressed-Size` and `X-Post-Compressed-Size`.
+    pub tells_sizes: bool,
 }
 
 /// How pieces become one request body: `open piece (between piece)* close`.
@@ -370,6 +380,15 @@ impl Verdict {
     }
 }
 
+/// Something to know before anything is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// What it is.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
 /// A setting that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -426,8 +445,18 @@ mod tests {
     /// it is shared machinery.
     #[test]
     fn every_backend_file_is_listed() {
-        const SHARED: &[&str] =
-            &["mod", "describe", "notes", "unit", "jsonl", "jsonl_item", "jsonl_span"];
+        const SHARED: &[&str] = &[
+            "mod",
+            "address",
+            "describe",
+            "notes",
+            "probe",
+            "settings",
+            "unit",
+            "jsonl",
+            "jsonl_item",
+            "jsonl_span",
+        ];
         let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/exporters");
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();

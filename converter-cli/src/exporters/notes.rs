@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use codex_trace_model::Timestamp;
 
+use crate::transport::Request;
+
 /// What is known of a session beside its files, for one destination.
 #[derive(Default)]
 pub struct Notes {
@@ -60,6 +62,17 @@ pub struct Receipt {
     pub turn: String,
     /// What else the exporter wants to remember.
     pub note: String,
+}
+
+/// The next step to find out what is there.
+#[derive(Debug)]
+pub enum Reread {
+    /// Send this and come back with the answer, whatever its status.
+    Ask(Request),
+    /// What was found of each piece.
+    Found(Vec<Found>),
+    /// The answers do not tell.
+    Unknown,
 }
 
 /// What was found of a piece that was said to be there.

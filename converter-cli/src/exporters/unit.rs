@@ -24,6 +24,9 @@ pub struct Unit {
     pub starts_at: Option<Timestamp>,
     /// What must have been acknowledged before it is sent.
     pub waits: Waits,
+    /// The unit that its spans hang under, if not its own: sent, or found to be
+    /// there, before.
+    pub under: Option<UnitKey>,
     /// What to note beside its file once it is there.
     pub receipt: Option<Receipt>,
 }
@@ -167,6 +170,7 @@ impl UnitBuilder {
                 complete: true,
                 starts_at: None,
                 waits: Waits::No,
+                under: None,
                 receipt: None,
             },
         }
@@ -204,6 +208,12 @@ impl UnitBuilder {
     /// Says what must have been acknowledged before.
     pub fn waits(&mut self, waits: Waits) -> &mut UnitBuilder {
         self.unit.waits = waits;
+        self
+    }
+
+    /// Says which unit its spans hang under.
+    pub fn under(&mut self, key: UnitKey) -> &mut UnitBuilder {
+        self.unit.under = Some(key);
         self
     }
 

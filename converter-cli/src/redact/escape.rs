@@ -1,5 +1,6 @@
 //! JSON escapes, as far as secrets are concerned.
 
+use codex_rollout::JsonText;
 use memchr::memchr;
 
 /// Returns whether the byte at `at` is part of an escape: the `n` of `\n`.
@@ -58,6 +59,48 @@ fn plain_escape(after: &[u8]) -> Option<(u8, usize)> {
     let code = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     let plain = (0x20..0x7F).contains(&code) && code != b'"' && code != b'\\';
     plain.then_some((code, 5))
+}
+
+/// Decodes raw JSON text; returns where each byte of it, and its end, stands.
+///
+/// Quotes that end strings stay: nothing tells them from others in what is
+/// decoded, but their places do.
+pub(super) fn decode(text: &[u8]) -> (Vec<u8>, Vec<usize>) {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut places = Vec::with_capacity(text.len() + 1);
+    let mut at = 0;
+    while at < text.len() {
+        let run = memchr(b'\\', &text[at..]).unwrap_or(text.len() - at);
+        decoded.extend_from_slice(&text[at..at + run]);
+        places.extend(at..at + run);
+        at += run;
+        if at == text.len() {
+            break;
+        }
+        let len = escape_len(&text[at..]);
+        let whole = JsonText::new(&text[at..(at + len).min(text.len())]);
+        let character = whole.decode();
+        decoded.extend_from_slice(character.as_bytes());
+        places.extend(std::iter::repeat_n(at, character.len()));
+        at += whole.raw_len();
+    }
+    places.push(text.len());
+    (decoded, places)
+}
+
+/// Returns how long the escape is that a text begins with; two for a pair of
+/// surrogates.
+fn escape_len(text: &[u8]) -> usize {
+    match text.get(1) {
+        Some(b'u') => {
+            let is_high = matches!(
+                text.get(2..4),
+                Some([b'd' | b'D', b'8'..=b'9' | b'a'..=b'b' | b'A'..=b'B'])
+            );
+            if is_high && text.get(6..8) == Some(b"\\u") { 12 } else { 6 }
+        }
+        _ => 2,
+    }
 }
 
 /// Narrows a match in raw JSON text so that it neither leaves the string that

@@ -12,14 +12,16 @@ mod escape;
 mod rules;
 mod scan;
 mod secret;
+mod user;
 mod value;
 
 use std::borrow::Cow;
-
-use regex::bytes::Regex;
+use std::sync::Arc;
 
 use crate::failure::Failure;
 use crate::redact::scan::{Hit, Scanner};
+
+pub use user::UserRule;
 
 /// What stands for a secret, as in LangSmith's plugin.
 pub const PLACEHOLDER: &str = "[SECRET_DETECTED]";
@@ -28,16 +30,10 @@ pub const PLACEHOLDER: &str = "[SECRET_DETECTED]";
 pub const USER_PLACEHOLDER: &str = "[redacted]";
 
 /// Finds secrets and puts placeholders in their place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Redactor {
-    scanner: Scanner,
+    scanner: Arc<Scanner>,
     user: Vec<UserRule>,
-}
-
-#[derive(Debug)]
-struct UserRule {
-    pattern: Regex,
-    replacement: Vec<u8>,
 }
 
 /// A rules file: `[[rule]]` tables.
@@ -57,7 +53,7 @@ struct RulesFileEntry {
 
 impl Default for Redactor {
     fn default() -> Redactor {
-        Redactor { scanner: Scanner::new(), user: Vec::new() }
+        Redactor { scanner: Arc::new(Scanner::new()), user: Vec::new() }
     }
 }
 
@@ -94,17 +90,15 @@ impl Redactor {
     }
 
     fn add_rule(&mut self, pattern: &str, replacement: Option<&str>) -> Result<(), Failure> {
-        let bad = |what: String| Failure::new(format!("redaction rule `{pattern}`: {what}"));
-        let compiled = Regex::new(pattern).map_err(|err| bad(err.to_string()))?;
-        if compiled.is_match(b"") {
-            return Err(bad("it matches the empty text, and so everything".to_owned()));
-        }
-        // What goes into JSON text must not end the string that it is in.
-        let mut quoted = Vec::new();
-        crate::json::Json::write(replacement.unwrap_or(USER_PLACEHOLDER), &mut quoted);
-        let replacement = quoted[1..quoted.len() - 1].to_vec();
-        self.user.push(UserRule { pattern: compiled, replacement });
+        self.user.push(UserRule::new(pattern, replacement)?);
         Ok(())
+    }
+
+    /// Returns this redactor with further rules.
+    #[must_use]
+    pub fn with(&self, rules: &[UserRule]) -> Redactor {
+        let user = self.user.iter().chain(rules).cloned().collect();
+        Redactor { scanner: Arc::clone(&self.scanner), user }
     }
 
     /// Redacts decoded text.
@@ -183,31 +177,6 @@ enum Pass {
     Clean,
     Redacted(Vec<u8>),
     Escapes,
-}
-
-impl UserRule {
-    fn apply<'t>(&self, text: &'t [u8], json: bool) -> Cow<'t, [u8]> {
-        let mut out = Vec::new();
-        let mut copied = 0;
-        for found in self.pattern.find_iter(text) {
-            let (mut start, mut end) = (found.start(), found.end());
-            if json {
-                // A match must not take a string's end, or half of an escape, with it.
-                (start, end) = escape::within_string(text, start, end);
-            }
-            if end <= start || start < copied {
-                continue;
-            }
-            out.extend_from_slice(&text[copied..start]);
-            out.extend_from_slice(&self.replacement);
-            copied = end;
-        }
-        if copied == 0 {
-            return Cow::Borrowed(text);
-        }
-        out.extend_from_slice(&text[copied..]);
-        Cow::Owned(out)
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::exporters::describe::without_password;
 use crate::json;
 use crate::transport::{NoAnswer, Request, Response, Transport};
 
@@ -45,7 +46,7 @@ impl RequestDir {
         let mut about = Vec::new();
         json::object(&mut about, |o| {
             o.put("method", request.method.word());
-            o.put("url", &request.url);
+            o.put("url", without_password(&request.url).as_str());
             o.object("headers", |o| {
                 for header in &request.headers {
                     o.put(&header.name, header.shown_value());
@@ -115,7 +116,7 @@ mod tests {
         let dir = RequestDir::create(&temp.path().join("out")).unwrap();
         let request = Request {
             method: Method::Post,
-            url: "https://x/y".to_owned(),
+            url: "https://u:s3cr3t@x/y".to_owned(),
             headers: vec![
                 Header::new("Content-Type", "application/json; charset=utf-8"),
                 Header::new("Content-Encoding", "gzip"),
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(read("000001.body.json.gz"), [0, 1, 2]);
         assert_eq!(
             String::from_utf8(read("000001.json")).unwrap(),
-            "{\"method\":\"POST\",\"url\":\"https://x/y\",\"headers\":{\"Content-Type\":\"application/json; charset=utf-8\",\"Content-Encoding\":\"gzip\",\"x-api-key\":\"[redacted]\"},\"body\":\"000001.body.json.gz\",\"bytes\":3}\n"
+            "{\"method\":\"POST\",\"url\":\"https://[set]@x/y\",\"headers\":{\"Content-Type\":\"application/json; charset=utf-8\",\"Content-Encoding\":\"gzip\",\"x-api-key\":\"[redacted]\"},\"body\":\"000001.body.json.gz\",\"bytes\":3}\n"
         );
         assert!(RequestDir::create(&temp.path().join("out")).is_err(), "not a second time");
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, http};
 
-use crate::transport::{Method, NoAnswer, Request, Response, Transport};
+use crate::transport::{Method, NoAnswer, Request, Response, TlsFiles, Transport};
 
 /// How much of an answer is read, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -24,6 +24,21 @@ impl Http {
     /// Makes a client for at most `connections` requests at once, each of which
     /// may take `timeout` in all.
     pub fn new(connections: usize, timeout: Duration) -> Http {
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        Http::of(connections, timeout, tls)
+    }
+
+    /// As [`new`](Self::new), with certificates of its own.
+    ///
+    /// # Errors
+    ///
+    /// If one of the files cannot be read or holds something else: which, for
+    /// people.
+    pub fn with(connections: usize, timeout: Duration, tls: &TlsFiles) -> Result<Http, String> {
+        Ok(Http::of(connections, timeout, tls.read()?))
+    }
+
+    fn of(connections: usize, timeout: Duration, tls: TlsConfig) -> Http {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -32,7 +47,7 @@ impl Http {
             .timeout_connect(Some(timeout.min(Duration::from_secs(10))))
             .max_idle_connections_per_host(connections)
             .user_agent(concat!("codex-trace/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+            .tls_config(tls)
             .build();
         Http { agent: config.into() }
     }
@@ -71,18 +86,34 @@ impl Http {
 
 impl Transport for Http {
     fn send(&self, request: &Request) -> Result<Response, NoAnswer> {
-        self.exchange(request).map_err(|err| {
-            let retry = !matches!(
-                err,
-                ureq::Error::BadUri(_)
-                    | ureq::Error::Http(_)
-                    | ureq::Error::InvalidProxyUrl
-                    | ureq::Error::Tls(_)
-                    | ureq::Error::Rustls(_)
-            );
-            NoAnswer { reason: err.to_string(), retry }
+        self.exchange(request).map_err(|err| match untrusted(&err) {
+            Some(reason) => NoAnswer { reason, retry: false },
+            None => NoAnswer { reason: err.to_string(), retry: may_pass(&err) },
         })
     }
+}
+
+/// Whether another attempt could do better.
+fn may_pass(err: &ureq::Error) -> bool {
+    !matches!(
+        err,
+        ureq::Error::BadUri(_)
+            | ureq::Error::Http(_)
+            | ureq::Error::InvalidProxyUrl
+            | ureq::Error::Tls(_)
+            | ureq::Error::Rustls(_)
+    )
+}
+
+/// Says why one side does not trust the other, if that is what went wrong: a
+/// certificate will be the same the next time.
+fn untrusted(err: &ureq::Error) -> Option<String> {
+    // What the TLS library finds wrong with what it was sent comes as this.
+    let err = match err {
+        ureq::Error::Io(err) if err.kind() == std::io::ErrorKind::InvalidData => err,
+        _ => return None,
+    };
+    Some(format!("{err} (`tls` in codex-trace.toml names certificates: docs/configuration.md)"))
 }
 
 /// Reads `Retry-After`: seconds, or a date.

@@ -1,5 +1,6 @@
 //! Requests, answers, and what carries them.
 
+mod client;
 mod compress;
 mod dir;
 mod http;
@@ -8,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+pub use client::{Client, ClientOptions, TlsFiles};
 pub use compress::compress;
 pub use dir::{Discard, RequestDir};
 pub use http::Http;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod completions;
+mod config;
 mod convert;
 mod delivery;
 mod doctor;
@@ -13,6 +14,7 @@ mod schema;
 mod scripted_server;
 mod show;
 mod testenv;
+mod tls;
 mod toy;
 mod upload;
 mod usage;

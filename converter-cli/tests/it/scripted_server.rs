@@ -43,6 +43,10 @@ pub(crate) enum Act {
 pub(crate) struct Stored {
     /// Unit lines, and how often each was stored.
     pub(crate) lines: BTreeMap<String, usize>,
+    /// Request and header lines seen, in lower case, whatever the answer.
+    pub(crate) heads: Vec<String>,
+    /// The body of the last request.
+    pub(crate) last: String,
     /// Requests seen, whatever the answer.
     pub(crate) requests: usize,
     /// The most requests under way at once.
@@ -97,6 +101,16 @@ impl Server {
         self.shared.stored.lock().expect("no panic").requests
     }
 
+    /// Returns whether a request had this line before its body, in lower case.
+    pub(crate) fn saw(&self, line: &str) -> bool {
+        self.shared.stored.lock().expect("no panic").heads.iter().any(|head| head == line)
+    }
+
+    /// Returns the body of the last request.
+    pub(crate) fn last(&self) -> String {
+        self.shared.stored.lock().expect("no panic").last.clone()
+    }
+
     pub(crate) fn most_at_once(&self) -> usize {
         self.shared.stored.lock().expect("no panic").most_at_once
     }
@@ -112,7 +126,7 @@ impl Shared {
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         let mut stream = stream;
         loop {
-            let body = read_request(&mut reader)?;
+            let (heads, body) = read_request(&mut reader)?;
             if self.down.load(Ordering::SeqCst) {
                 return None;
             }
@@ -120,6 +134,8 @@ impl Shared {
             {
                 let mut stored = self.stored.lock().expect("no panic");
                 stored.requests += 1;
+                stored.heads.extend(heads);
+                stored.last.clone_from(&body);
                 stored.most_at_once = stored.most_at_once.max(at_once);
             }
             let act = {
@@ -190,7 +206,9 @@ fn answer(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> Opt
     stream.write_all(body.as_bytes()).ok()
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<String> {
+/// Reads the lines of the head, and the body as text.
+pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<(Vec<String>, String)> {
+    let mut heads = Vec::new();
     let mut length = 0;
     let mut gzip = false;
     loop {
@@ -206,6 +224,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<String> {
             length = value.trim().parse().ok()?;
         }
         gzip |= line == "content-encoding: gzip";
+        heads.push(line);
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
@@ -215,5 +234,5 @@ fn read_request(reader: &mut impl BufRead) -> Option<String> {
         body = plain;
     }
     // What is not text (protobuf) still has its strings in it.
-    Some(String::from_utf8_lossy(&body).into_owned())
+    Some((heads, String::from_utf8_lossy(&body).into_owned()))
 }

@@ -39,6 +39,8 @@ impl Toy {
             framing: Framing::CONCATENATED,
             compressions: &[Compression::Gzip],
             limits: Limits { max_bytes: 4 << 10, max_pieces: 10, max_spans: 10 },
+            in_order: false,
+            tells_sizes: false,
         };
         Toy {
             contract: Contract {
@@ -191,6 +193,7 @@ impl Case {
             name: "toy".to_owned(),
             exporter: Box::new(toy),
             transport,
+            own: None,
         });
         delivery::run(&run, destinations.collect())
     }

@@ -95,7 +95,7 @@ fn what_cannot_be_used_is_said_before_anything_is_done() {
     let run = env.run(&["upload", "--to", "nobody"]);
     assert_eq!(run.code, Some(2));
     assert!(
-        run.stderr.starts_with("error: no backend `nobody`\nhint: there are: "),
+        run.stderr.starts_with("error: no destination or backend `nobody`\nhint: there are: "),
         "{}",
         run.stderr
     );

@@ -25,6 +25,8 @@ struct Note {
     state: Option<State>,
     topology: Option<Topology>,
     mode: Option<Mode>,
+    /// Whether we have noted it as uploaded.
+    ours: bool,
 }
 
 impl Beside {
@@ -41,11 +43,12 @@ impl Beside {
             };
             let path = Path::new(&rollout.path);
             if !files.contains_key(path) {
-                let states = sidecar::states(path)
+                let lines = sidecar::lines(path)
                     .map_err(|err| format!("cannot read the sidecar of `{}`: {err}", rollout.path));
-                files.insert(path, states?);
+                files.insert(path, lines?);
             }
-            let state = files[path].get(&id).copied();
+            let ours = files[path].ours.contains(&id);
+            let state = files[path].states.get(&id).copied();
             let mode = policy.mode(&thread.id, &id);
             // A bare line says nothing of a turn that the plugin is known to
             // have lost.
@@ -53,8 +56,8 @@ impl Beside {
                 && thread.items.iter().any(|it| it.turn == Some(ix) && was_lost(&it.body));
             let state = state.filter(|_| !lost);
             let topology = sidecar::topology(path, &id);
-            if state.is_some() || mode.is_some() || topology.is_some() {
-                beside.turns.insert(ix, Note { state, topology, mode });
+            if state.is_some() || mode.is_some() || topology.is_some() || ours {
+                beside.turns.insert(ix, Note { state, topology, mode, ours });
             }
         }
         Ok(beside)
@@ -66,13 +69,18 @@ impl Beside {
         matches!(state, Some(State::Claimed | State::Uploaded))
     }
 
+    /// Whether we have noted the turn as uploaded.
+    pub(super) fn is_ours(&self, turn: SpanIx) -> bool {
+        self.turns.get(&turn).is_some_and(|note| note.ours)
+    }
+
     /// Returns how much of each turn may be uploaded: what is said of it, or
-    /// what holds for the turn that spawned it.
-    pub(super) fn modes(&self, plan: &Plan<'_, '_>) -> Vec<Mode> {
+    /// what holds for the turn that spawned it, or the default.
+    pub(super) fn modes(&self, plan: &Plan<'_, '_>, default: Mode) -> Vec<Mode> {
         let mut modes: Vec<Mode> = Vec::with_capacity(plan.turns.len());
         for turn in &plan.turns {
             let note = self.turns.get(&turn.span);
-            let above = turn.parent.map_or(Mode::Full, |parent| modes[parent]);
+            let above = turn.parent.map_or(default, |parent| modes[parent]);
             let off = note.is_some_and(|note| note.state == Some(State::Off));
             let said = if off { Some(Mode::Off) } else { note.and_then(|note| note.mode) };
             modes.push(said.unwrap_or(above));

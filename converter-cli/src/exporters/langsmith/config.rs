@@ -1,13 +1,19 @@
 //! The configuration that users of the live plugin already have: the same
 //! files, the same variables, the same precedence.
 
-use std::path::Path;
+use std::mem::take;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::variables::{env_origin, from_env};
+use crate::config::exposed;
+use crate::exporters::address::web_address;
 use crate::exporters::describe::{Description, Known, mask};
-use crate::exporters::{ConfigError, Settings};
+use crate::exporters::settings::is_absent;
+use crate::exporters::{ConfigError, Remark, Said, Settings};
+use crate::redact::UserRule;
 use crate::transport::Secret;
 
 /// Where the hosted service in the United States is.
@@ -31,6 +37,12 @@ pub(super) struct Config {
     pub(super) found: Vec<Found>,
     /// What was there and could not be used.
     pub(super) problems: Vec<String>,
+    /// Whether turns of which nothing is said go without content.
+    pub(super) muted: bool,
+    /// Whether the plugin redacts.
+    redact: bool,
+    /// What it looks for beside its own rules.
+    extra_rules: Vec<ExtraRule>,
 }
 
 /// Where one copy of the runs goes.
@@ -56,8 +68,10 @@ pub(super) struct Found {
 /// One layer of the plugin's configuration.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Layer {
+pub(super) struct Layer {
     enabled: Option<bool>,
+    #[serde(alias = "defaultMuted")]
+    default_muted: Option<bool>,
     api_key: Option<String>,
     api_url: Option<String>,
     project: Option<String>,
@@ -82,11 +96,9 @@ struct Replica {
     updates: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct ExtraRule {
-    #[expect(dead_code, reason = "read to refuse what the plugin refuses")]
     pattern: String,
-    #[expect(dead_code, reason = "read to refuse what the plugin refuses")]
     replace: Option<String>,
 }
 
@@ -101,8 +113,10 @@ struct ParentHeaders {
 }
 
 impl Config {
-    /// Reads everything, weakest first: `~/.codex/langsmith.json`, the
-    /// project's `.codex/langsmith.json`, the environment, our own flags.
+    /// Reads everything, weakest first: the user's `~/.codex/langsmith.json`,
+    /// the project's `.codex/langsmith.json`, before each of them the
+    /// `langsmith-plugins.json` that all of the vendor's plugins share, the
+    /// environment, our own flags.
     ///
     /// # Errors
     ///
@@ -111,11 +125,17 @@ impl Config {
     pub(super) fn read(settings: &Settings) -> Result<Config, ConfigError> {
         let mut config = Config::default();
         let mut all = Layer::default();
-        for dir in [&settings.home, &settings.cwd].into_iter().flatten() {
-            let path = dir.join(".codex").join("langsmith.json");
-            if let Some(layer) = config.file(&path) {
-                let from = path.display().to_string();
-                config.lay(&mut all, layer, |_| from.clone());
+        let shared = [
+            (&settings.home, ".langsmith-plugins.json"),
+            (&settings.cwd, "langsmith-plugins.json"),
+        ];
+        for (dir, shared) in shared {
+            let Some(dir) = dir else { continue };
+            for path in [dir.join(shared), dir.join(".codex/langsmith.json")] {
+                if let Some(layer) = config.file(&path) {
+                    let from = path.display().to_string();
+                    config.lay(&mut all, layer, |_| from.clone());
+                }
             }
         }
         match from_env(settings) {
@@ -124,16 +144,25 @@ impl Config {
         }
         config.of_plugin = config.places_of(settings, &all).unwrap_or_default();
         config.problems.retain(|problem| !problem.starts_with("`updates`"));
+        if settings.own_place {
+            config.forget_place(&mut all);
+        }
         let flags = Layer {
+            api_key: settings.access.key.as_ref().map(|key| key.expose().to_owned()),
             api_url: settings.endpoint.clone(),
             project: settings.project.clone(),
             ..Layer::default()
         };
         config.lay(&mut all, flags, |name| match name {
-            "api_url" => "--endpoint".to_owned(),
-            _ => "--project".to_owned(),
+            "api_key" => settings.origin("key"),
+            "api_url" => settings.origin("endpoint"),
+            _ => settings.origin("project"),
         });
+        config.note_rest(settings, &all);
         config.enabled = all.enabled;
+        config.muted = all.default_muted.unwrap_or(false);
+        config.redact = all.redact.unwrap_or(true);
+        config.extra_rules = all.redact_extra_rules.clone().unwrap_or_default();
         config.metadata = all.metadata.clone().unwrap_or_default();
         if all.parent_headers.is_some() {
             config.problems.push(
@@ -144,10 +173,105 @@ impl Config {
         Ok(config)
     }
 
+    /// Drops what is about another place than the one that `codex-trace.toml`
+    /// names.
+    fn forget_place(&mut self, all: &mut Layer) {
+        *all = Layer { api_key: None, api_url: None, project: None, replicas: None, ..take(all) };
+        let of_place = |name: &str| ["api_key", "api_url", "project", "replicas"].contains(&name);
+        self.found.retain(|found| !of_place(found.name));
+    }
+
+    /// Notes what no layer has: the defaults, and the workspace.
+    fn note_rest(&mut self, settings: &Settings, all: &Layer) {
+        let mut note = |name, value: &str, from: String| {
+            self.found.push(Found { name, value: value.to_owned(), from });
+        };
+        for (name, said, value) in [
+            ("api_url", all.api_url.is_some(), HOSTED),
+            ("project", all.project.is_some(), PROJECT),
+        ] {
+            if !said {
+                note(name, value, "the default".to_owned());
+            }
+        }
+        if let Some(workspace) = workspace(settings) {
+            note("workspace", &workspace.value, workspace.from);
+        }
+    }
+
+    /// Returns the plugin's rules for what to redact.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be used: what its user wants hidden would be sent.
+    pub(super) fn rules(&self) -> Result<Vec<UserRule>, ConfigError> {
+        let rule = |rule: &ExtraRule| {
+            UserRule::with_groups(&rule.pattern, rule.replace.as_deref()).map_err(|err| {
+                ConfigError::new(format!("`redact_extra_rules`: {err}")).hint(
+                    "write it without looking ahead or behind and without references back, or upload without any redaction with `--no-redact`",
+                )
+            })
+        };
+        self.extra_rules.iter().map(rule).collect()
+    }
+
+    /// Returns what the user should know before anything is sent.
+    pub(super) fn remarks(&self, settings: &Settings, redacts: bool) -> Vec<Remark> {
+        let problem = |text: &String| Remark { message: text.clone(), hint: None };
+        let mut remarks: Vec<Remark> = self.problems.iter().map(problem).collect();
+        if redacts && !self.redact {
+            remarks.push(Remark {
+                message: format!(
+                    "`redact` is off in {}, which is not followed: secrets are redacted all the same",
+                    self.origin("redact")
+                ),
+                hint: Some("`--no-redact` sends them as they are".to_owned()),
+            });
+        }
+        // A project that one works on must not lead a whole history away unseen.
+        let foreign = |cwd: &&PathBuf| !settings.own_place && settings.home.as_ref() != Some(*cwd);
+        let of_project = settings.cwd.iter().filter(foreign);
+        for cwd in of_project.map(|cwd| cwd.display().to_string()) {
+            let led = ["api_url", "api_key", "replicas"].into_iter().filter(|name| {
+                self.found
+                    .iter()
+                    .any(|it| it.name == *name && Path::new(&it.from).starts_with(&cwd))
+            });
+            let led: Vec<String> = led.map(|name| format!("`{name}`")).collect();
+            if !led.is_empty() {
+                remarks.push(Remark {
+                    message: format!("{} from a file of the project in `{cwd}`", led.join(", ")),
+                    hint: Some(
+                        "`--endpoint`, variables, or another working directory send elsewhere"
+                            .to_owned(),
+                    ),
+                });
+            }
+        }
+        remarks
+    }
+
+    fn origin(&self, name: &str) -> String {
+        let found = self.found.iter().find(|it| it.name == name);
+        found.map_or_else(String::new, |it| format!("`{}`", it.from))
+    }
+
     fn file(&mut self, path: &Path) -> Option<Layer> {
-        let text = std::fs::read_to_string(path).ok()?;
-        match serde_json::from_str(&text) {
-            Ok(layer) => Some(layer),
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(err) if is_absent(&err) => return None,
+            Err(err) => {
+                self.problems.push(format!("`{}` is not used: {err}", path.display()));
+                return None;
+            }
+        };
+        match serde_json::from_str::<Layer>(&text) {
+            Ok(layer) => {
+                if layer.api_key.is_some() || layer.replicas.is_some() {
+                    self.problems.extend(exposed(path));
+                }
+                Some(layer)
+            }
             Err(err) => {
                 let (path, line) = (path.display(), err.line());
                 self.problems.push(format!("`{path}` is not used: line {line} makes no sense"));
@@ -171,6 +295,7 @@ impl Config {
         }
         take! {
             enabled: bool::to_string,
+            default_muted: bool::to_string,
             api_key: |key: &String| mask(key),
             api_url: String::clone,
             project: String::clone,
@@ -183,7 +308,7 @@ impl Config {
     }
 
     fn places_of(&mut self, settings: &Settings, all: &Layer) -> Result<Vec<Place>, ConfigError> {
-        let workspace = settings.var("LANGSMITH_WORKSPACE_ID").map(str::to_owned);
+        let workspace = workspace(settings).map(|said| said.value);
         let primary = Place {
             endpoint: endpoint(all.api_url.as_deref().unwrap_or(HOSTED))?,
             key: all.api_key.as_ref().filter(|key| !key.trim().is_empty()).map(Secret::new),
@@ -238,76 +363,19 @@ impl Place {
     }
 }
 
+/// Returns the workspace, for keys that are good for several.
+fn workspace(settings: &Settings) -> Option<Said<String>> {
+    let own = settings.access.workspace.clone();
+    let own = own.map(|it| Said::new(it, settings.origin("workspace")));
+    own.or_else(|| settings.place_var(&["LANGSMITH_WORKSPACE_ID"]))
+}
+
 fn endpoint(url: &str) -> Result<String, ConfigError> {
-    let url = url.trim().trim_end_matches('/');
-    let has_host = url.split_once("://").is_some_and(|(scheme, host)| {
-        matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains(' ')
-    });
-    if has_host {
-        return Ok(url.to_owned());
-    }
-    Err(ConfigError::new(format!("`{url}` is no address"))
-        .hint(format!("give one like {HOSTED} or https://HOST/api")))
-}
-
-/// Looks up `LANGSMITH_CODEX_X`, then `LANGSMITH_X`; an empty one counts, as
-/// it does for the plugin.
-fn var<'s>(settings: &'s Settings, suffix: &str) -> Option<&'s str> {
-    let get = |name: String| settings.env.0.get(&name).map(String::as_str);
-    get(format!("LANGSMITH_CODEX_{suffix}")).or_else(|| get(format!("LANGSMITH_{suffix}")))
-}
-
-const VARIABLES: &[(&str, &str)] = &[
-    ("api_key", "API_KEY"),
-    ("api_url", "ENDPOINT"),
-    ("project", "PROJECT"),
-    ("metadata", "METADATA"),
-    ("replicas", "RUNS_ENDPOINTS"),
-    ("parent_headers", "PARENT_HEADERS"),
-    ("redact", "REDACT"),
-    ("redact_extra_rules", "REDACT_EXTRA"),
-];
-
-fn env_origin(settings: &Settings, name: &str) -> String {
-    let Some((_, suffix)) = VARIABLES.iter().find(|(key, _)| *key == name) else {
-        return "TRACE_TO_LANGSMITH".to_owned();
-    };
-    let own = format!("LANGSMITH_CODEX_{suffix}");
-    if settings.env.0.contains_key(&own) { own } else { format!("LANGSMITH_{suffix}") }
-}
-
-/// Reads the variables. One of them that is JSON of the wrong shape makes the
-/// plugin disregard all of them, and us with it: both must go to one place.
-fn from_env(settings: &Settings) -> Result<Layer, String> {
-    let mut map = Map::new();
-    for (name, suffix) in VARIABLES {
-        let Some(text) = var(settings, suffix) else { continue };
-        let value = match *name {
-            "api_key" | "api_url" | "project" => Some(Value::from(text)),
-            "redact" => boolean(text).map(Value::from),
-            // What is not JSON at all is as good as absent.
-            _ => serde_json::from_str(text).ok(),
-        };
-        if let Some(value) = value {
-            map.insert((*name).to_owned(), value);
-        }
-    }
-    if let Some(enabled) = settings.env.0.get("TRACE_TO_LANGSMITH").and_then(|it| boolean(it)) {
-        map.insert("enabled".to_owned(), Value::from(enabled));
-    }
-    serde_json::from_value(Value::Object(map)).map_err(|err| {
-        let what = err.to_string();
-        let what = what.split(" at line").next().unwrap_or_default();
-        format!("none of the `LANGSMITH_*` variables is used, as the plugin has it: {what}")
-    })
-}
-
-fn boolean(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Some(true),
-        "0" | "false" | "no" | "off" => Some(false),
-        _ => None,
-    }
+    let url = web_address(url).map_err(|err| ConfigError {
+        hint: Some(format!("give one like {HOSTED} or https://HOST/api")),
+        ..err
+    })?;
+    Ok(url.trim_end_matches('/').to_owned())
 }
 
 /// Says what was found, for `doctor`.

@@ -7,7 +7,8 @@ use codex_rollout::item::response_item::{Reasoning, ToolCallForm, ToolCallItem, 
 use codex_rollout::{JsonText, RawJson, ResponseItem, Syntax, ValueKind};
 use codex_trace_model::{Item, ItemIx, Thread, Timestamp};
 
-use crate::content::{ContentRules, Part};
+use crate::content::Part;
+use crate::exporters::langsmith::limited::LimitedRules;
 use crate::json::{self, Json, Object};
 
 /// What stands in the place of content that is not to be uploaded.
@@ -44,7 +45,7 @@ impl<'a> Role<'a> {
     }
 
     /// Whether messages of this role that follow each other become one.
-    fn merges(self) -> bool {
+    pub(super) fn merges(self) -> bool {
         matches!(self, Role::System | Role::User | Role::Ai)
     }
 
@@ -117,8 +118,8 @@ pub(super) fn merge<'a>(
 }
 
 /// Returns the call that an output answers.
-pub(super) fn answered<'a>(thread: &Thread<'a>, item: ItemIx) -> Option<JsonText<'a>> {
-    match &thread.items[item.0 as usize].body {
+pub(super) fn answered<'a>(item: &ResponseItem<'a>) -> Option<JsonText<'a>> {
+    match item {
         ResponseItem::ToolOutput(output) => output.call_id,
         _ => None,
     }
@@ -132,7 +133,7 @@ pub(super) fn text_part(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends the content parts of an item, with commas between them.
-pub(super) fn parts(body: &ResponseItem<'_>, rules: &ContentRules, out: &mut Vec<u8>) {
+pub(super) fn parts(body: &ResponseItem<'_>, rules: &LimitedRules<'_>, out: &mut Vec<u8>) {
     match body {
         ResponseItem::Message(message) => {
             if let Some(content) = message.content {
@@ -155,7 +156,7 @@ pub(super) fn parts(body: &ResponseItem<'_>, rules: &ContentRules, out: &mut Vec
     }
 }
 
-fn content_parts(content: RawJson<'_>, rules: &ContentRules, out: &mut Vec<u8>) {
+fn content_parts(content: RawJson<'_>, rules: &LimitedRules<'_>, out: &mut Vec<u8>) {
     if let Some(text) = content.as_text() {
         return text_part(&kept(text, Part::Message, rules), out);
     }
@@ -172,7 +173,11 @@ fn content_parts(content: RawJson<'_>, rules: &ContentRules, out: &mut Vec<u8>) 
     }
 }
 
-fn content_part(part: RawJson<'_>, rules: &ContentRules, out: &mut Vec<u8>) -> Result<(), Syntax> {
+fn content_part(
+    part: RawJson<'_>,
+    rules: &LimitedRules<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Syntax> {
     let (mut kind, mut text, mut image) = (JsonText::default(), None, None);
     let mut cursor = part.cursor();
     if cursor.kind()? == ValueKind::Object {
@@ -202,7 +207,7 @@ fn content_part(part: RawJson<'_>, rules: &ContentRules, out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-fn thought(reasoning: &Reasoning<'_>, rules: &ContentRules, o: &mut Object<'_>) {
+fn thought(reasoning: &Reasoning<'_>, rules: &LimitedRules<'_>, o: &mut Object<'_>) {
     o.put("type", "reasoning");
     if let Some(content) = reasoning.content {
         match content.as_text() {
@@ -224,7 +229,7 @@ fn thought(reasoning: &Reasoning<'_>, rules: &ContentRules, o: &mut Object<'_>) 
     });
 }
 
-fn tool_call(call: &ToolCallItem<'_>, rules: &ContentRules, o: &mut Object<'_>) {
+fn tool_call(call: &ToolCallItem<'_>, rules: &LimitedRules<'_>, o: &mut Object<'_>) {
     let fields = &call.fields;
     let arguments = Arguments::of(call, rules);
     o.put("type", if arguments.is_chunk { "tool_call_chunk" } else { "tool_call" });
@@ -241,7 +246,7 @@ fn tool_call(call: &ToolCallItem<'_>, rules: &ContentRules, o: &mut Object<'_>) 
 }
 
 /// Writes a name, which stays whatever is captured, without the secrets in it.
-pub(super) fn label(name: JsonText<'_>, rules: &ContentRules, out: &mut Vec<u8>) {
+pub(super) fn label(name: JsonText<'_>, rules: &LimitedRules<'_>, out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(&rules.json_text(Part::Label, name).unwrap_or_default());
     out.push(b'"');
@@ -255,7 +260,7 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn of(call: &ToolCallItem<'a>, rules: &ContentRules) -> Arguments<'a> {
+    pub(super) fn of(call: &ToolCallItem<'a>, rules: &LimitedRules<'_>) -> Arguments<'a> {
         let plain = |json| Arguments { json, is_chunk: false };
         let fields = &call.fields;
         if call.form == ToolCallForm::Custom {
@@ -285,7 +290,11 @@ impl<'a> Arguments<'a> {
 }
 
 /// Writes what a tool answered, as one JSON string.
-pub(super) fn output_text(output: &ToolOutputItem<'_>, rules: &ContentRules, out: &mut Vec<u8>) {
+pub(super) fn output_text(
+    output: &ToolOutputItem<'_>,
+    rules: &LimitedRules<'_>,
+    out: &mut Vec<u8>,
+) {
     let Some(answer) = output.output.or(output.tools) else { return "".write(out) };
     if let Some(text) = answer.as_text() {
         out.extend_from_slice(&quoted(text, rules));
@@ -299,7 +308,7 @@ pub(super) fn output_text(output: &ToolOutputItem<'_>, rules: &ContentRules, out
 
 /// The fields of an item that the plugin leaves as it is, as far as they are
 /// of use to a reader.
-fn other_item(item: &ResponseItem<'_>, rules: &ContentRules, o: &mut Object<'_>) {
+fn other_item(item: &ResponseItem<'_>, rules: &LimitedRules<'_>, o: &mut Object<'_>) {
     match item {
         ResponseItem::ToolCall(call) => {
             o.put("type", "local_shell_call");
@@ -355,7 +364,7 @@ fn named(kind: &str, id: Option<JsonText<'_>>, o: &mut Object<'_>) {
 }
 
 /// Writes an image that the provider made as a part, if it is small enough.
-pub(super) fn image_part(item: &Item<'_>, rules: &ContentRules, out: &mut Vec<u8>) -> bool {
+pub(super) fn image_part(item: &Item<'_>, rules: &LimitedRules<'_>, out: &mut Vec<u8>) -> bool {
     let ResponseItem::ImageGenerationCall(call) = &item.body else { return false };
     let Some(base64) = call.result.filter(|it| it.raw_len() <= MAX_IMAGE) else { return false };
     if !rules.keeps(Part::Tool) {
@@ -368,11 +377,11 @@ pub(super) fn image_part(item: &Item<'_>, rules: &ContentRules, out: &mut Vec<u8
 }
 
 /// Returns the raw text to put between quotes.
-fn kept<'t>(text: JsonText<'t>, part: Part, rules: &ContentRules) -> Cow<'t, [u8]> {
+fn kept<'t>(text: JsonText<'t>, part: Part, rules: &LimitedRules<'_>) -> Cow<'t, [u8]> {
     rules.json_text(part, text).unwrap_or(Cow::Borrowed(OMITTED.as_bytes()))
 }
 
-fn quoted(text: JsonText<'_>, rules: &ContentRules) -> Vec<u8> {
+fn quoted(text: JsonText<'_>, rules: &LimitedRules<'_>) -> Vec<u8> {
     let kept = kept(text, Part::Tool, rules);
     let mut out = Vec::with_capacity(kept.len() + 2);
     out.push(b'"');
@@ -382,7 +391,7 @@ fn quoted(text: JsonText<'_>, rules: &ContentRules) -> Vec<u8> {
 }
 
 /// Returns a value as it may be written.
-pub(super) fn value<'t>(raw: RawJson<'t>, part: Part, rules: &ContentRules) -> Cow<'t, [u8]> {
+pub(super) fn value<'t>(raw: RawJson<'t>, part: Part, rules: &LimitedRules<'_>) -> Cow<'t, [u8]> {
     rules.json_value(part, raw).unwrap_or(Cow::Borrowed(b"null"))
 }
 
@@ -390,7 +399,7 @@ pub(super) fn put_value(
     key: &str,
     raw: RawJson<'_>,
     part: Part,
-    rules: &ContentRules,
+    rules: &LimitedRules<'_>,
     o: &mut Object<'_>,
 ) {
     o.value(key).extend_from_slice(&value(raw, part, rules));
@@ -400,7 +409,7 @@ pub(super) fn put_text(
     key: &str,
     text: JsonText<'_>,
     part: Part,
-    rules: &ContentRules,
+    rules: &LimitedRules<'_>,
     o: &mut Object<'_>,
 ) {
     JsonText::new(&kept(text, part, rules)).write(o.value(key));

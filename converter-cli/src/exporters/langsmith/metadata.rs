@@ -6,7 +6,8 @@ use codex_rollout::{JsonText, TokenUsage, ValueKind};
 use codex_trace_model::{Span, SpanKind, Thread, Turn};
 use serde_json::{Map, Value};
 
-use crate::content::{ContentRules, Part};
+use crate::content::Part;
+use crate::exporters::langsmith::limited::LimitedRules;
 use crate::exporters::langsmith::messages::put_value;
 use crate::json::{Json, Object};
 
@@ -17,7 +18,7 @@ const VERSION: &str = concat!("codex-trace ", env!("CARGO_PKG_VERSION"));
 pub(super) struct Metadata<'m, 'a> {
     pub(super) thread: &'m Thread<'a>,
     pub(super) turn: &'m Turn<'a>,
-    pub(super) rules: &'m ContentRules,
+    pub(super) rules: &'m LimitedRules<'m>,
     /// The user's own, weakest.
     pub(super) own: &'m Map<String, Value>,
     /// Whether the turn goes without content.

@@ -5,9 +5,11 @@
 //! A turn is a trace of its own, as the plugin has it; a session is what shares
 //! a `thread_id`. A subagent's turns hang under the turn that spawned them.
 
+mod back;
 mod beside;
 mod config;
 mod ids;
+mod limited;
 mod lost;
 mod messages;
 mod metadata;
@@ -15,6 +17,7 @@ mod plan;
 mod runs;
 mod sidecar;
 mod skills;
+mod variables;
 mod wire;
 mod written;
 
@@ -23,50 +26,56 @@ use std::time::Duration;
 use codex_trace_model::{SpanIx, Trace};
 
 use crate::content::ContentRules;
+use crate::exporters::address::without_login;
 use crate::exporters::langsmith::beside::Beside;
 use crate::exporters::langsmith::config::{Config, Place};
+use crate::exporters::langsmith::limited::LimitedRules;
 use crate::exporters::langsmith::plan::Plan;
 use crate::exporters::langsmith::runs::Encoder;
+use crate::exporters::langsmith::sidecar::Mode;
 use crate::exporters::langsmith::wire::{Format, Info, Kind};
+use crate::exporters::otlp::LlmInput;
 use crate::exporters::{
-    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, Found, Notes, Preflight,
-    Receipt, Rewrite, Setting, Settings, Unit, Verdict,
+    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, IdSpace, Notes, Preflight,
+    Probed, Receipt, Remark, Reread, Rewrite, Setting, Settings, Unit, UnitKey, Verdict,
 };
+use crate::redact::UserRule;
 use crate::transport::{Request, Response};
 
 pub(super) const BACKEND: Backend = Backend {
     name: "langsmith",
     summary: "LangSmith: run trees, as the live plugin uploads them",
     settings: &[
-        setting("LANGSMITH_CODEX_API_KEY", "key [also LANGSMITH_API_KEY]", true),
-        setting("LANGSMITH_CODEX_ENDPOINT", "address [also LANGSMITH_ENDPOINT]", false),
-        setting("LANGSMITH_CODEX_PROJECT", "project [also LANGSMITH_PROJECT]", false),
-        setting("LANGSMITH_CODEX_METADATA", "JSON for the metadata of every run", false),
-        setting("LANGSMITH_CODEX_RUNS_ENDPOINTS", "JSON list of places to upload to", true),
-        setting("LANGSMITH_WORKSPACE_ID", "workspace, for keys of an organisation", false),
+        setting("LANGSMITH_CODEX_API_KEY", "key [also LANGSMITH_API_KEY]"),
+        setting("LANGSMITH_CODEX_ENDPOINT", "address [also LANGSMITH_ENDPOINT]"),
+        setting("LANGSMITH_CODEX_PROJECT", "project [also LANGSMITH_PROJECT]"),
+        setting("LANGSMITH_CODEX_METADATA", "JSON for the metadata of every run"),
+        setting("LANGSMITH_CODEX_RUNS_ENDPOINTS", "JSON list of places to upload to"),
+        setting("LANGSMITH_CODEX_REDACT_EXTRA", "JSON list of rules for what to redact"),
+        setting(
+            "LANGSMITH_CODEX_DEFAULT_MUTED",
+            "`true` to leave content out unless a turn says otherwise",
+        ),
+        setting("LANGSMITH_WORKSPACE_ID", "workspace, for keys of an organisation"),
     ],
     connect,
-    describe: Some(config::describe),
+    describe: config::describe,
+    keys: &[
+        "own_ids",
+        "workspace",
+        "llm_input_bytes",
+        "assume_backfill_allowed",
+        "time_shift",
+        "sidecar",
+    ],
 };
 
-const fn setting(env: &'static str, help: &'static str, secret: bool) -> Setting {
-    Setting { env, help, secret }
+const fn setting(env: &'static str, help: &'static str) -> Setting {
+    Setting { env, help }
 }
 
 /// How far back the hosted service lets runs begin.
 const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How much of what came before is in a model call's input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum LlmInput {
-    /// The system prompt and everything of the turn before the call.
-    #[default]
-    Turn,
-    /// What came since the call before.
-    Delta,
-    /// Nothing.
-    None,
-}
 
 /// One place to upload to.
 struct LangSmith {
@@ -75,6 +84,8 @@ struct LangSmith {
     contract: Contract,
     own: serde_json::Map<String, serde_json::Value>,
     llm_input: LlmInput,
+    /// The most of that, in bytes.
+    input_bytes: Option<usize>,
     /// Whether ids must differ from those in another project of the workspace.
     copy: bool,
     /// Whether to leave the plugin's files alone.
@@ -82,6 +93,11 @@ struct LangSmith {
     /// Whether the plugin uploads to here: only then its notes are about it.
     of_plugin: bool,
     home: Option<std::path::PathBuf>,
+    /// What to redact beside what is always redacted.
+    extra_rules: Vec<UserRule>,
+    /// How much of a turn is sent of which nothing is said.
+    mode: Mode,
+    remarks: Vec<Remark>,
     asked: Asked,
 }
 
@@ -97,23 +113,30 @@ fn connect(settings: &Settings) -> Connected {
     let config = Config::read(settings)?;
     let option = |name: &str| settings.options.get(name).map(String::as_str);
     let llm_input = match option("llm-input") {
-        None | Some("turn") => LlmInput::Turn,
-        Some("delta") => LlmInput::Delta,
-        Some("none") => LlmInput::None,
-        Some(other) => {
-            return Err(ConfigError::new(format!("`llm-input` cannot be `{other}`"))
-                .hint("LangSmith takes `turn` (like the live plugin), `delta` and `none`"));
-        }
+        None => LlmInput::Turn,
+        Some(word) => LlmInput::from_word(word).ok_or_else(|| {
+            ConfigError::new(format!("`llm-input` cannot be `{word}`"))
+                .hint("it is `turn` (as the live plugin has it), `full`, `delta` or `none`")
+        })?,
     };
+    let input_bytes = option("llm-input-bytes").map(|text| {
+        text.parse().map_err(|_| ConfigError::new(format!("`llm-input-bytes` cannot be `{text}`")))
+    });
+    let input_bytes: Option<usize> = input_bytes.transpose()?;
+    let redacts = option("no-redact") != Some("true");
+    let extra_rules = if redacts { config.rules()? } else { Vec::new() };
+    let mut remarks = config.remarks(settings, redacts);
     let allowed = option("assume_backfill_allowed") == Some("true");
     let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
     for (nth, place) in config.places.iter().enumerate() {
         if place.key.is_none() && place.is_hosted() {
             let mut what = vec!["there is no API key"];
             what.extend(config.problems.iter().map(String::as_str));
-            return Err(ConfigError::new(what.join("; ")).hint(
-                "set `LANGSMITH_CODEX_API_KEY` or `LANGSMITH_API_KEY`, or put `api_key` in `~/.codex/langsmith.json`",
-            ));
+            return Err(ConfigError::new(what.join("; ")).hint(if settings.own_place {
+                "say where it is: `key = { env = \"NAME\" }` in the table of codex-trace.toml that names the endpoint"
+            } else {
+                "set `LANGSMITH_CODEX_API_KEY` or `LANGSMITH_API_KEY`, or put `api_key` in `~/.codex/langsmith.json`"
+            }));
         }
         let format = Format {
             kind: Kind::Multipart,
@@ -126,21 +149,31 @@ fn connect(settings: &Settings) -> Connected {
         };
         let workspace = place.workspace.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
         let contract = Contract {
-            destination: format!("langsmith {} {}{workspace}", place.endpoint, place.project),
+            destination: format!(
+                "langsmith {} {}{workspace}",
+                without_login(&place.endpoint),
+                place.project
+            ),
             routes: wire::routes(place, &format, &Info::default()),
             rewrite: Rewrite::Ignored,
             max_age: (place.is_hosted() && !allowed).then_some(WINDOW),
         };
         exporters.push(Box::new(LangSmith {
-            copy: config.places[..nth].iter().any(same_workspace),
+            copy: option("own_ids") == Some("true")
+                || config.places[..nth].iter().any(same_workspace),
             place: place.clone(),
             format,
             contract,
             own: config.metadata.clone(),
             llm_input,
+            input_bytes,
             no_sidecar: option("no_sidecar") == Some("true"),
             of_plugin: config.of_plugin.iter().any(|it| it.is_same_project(place)),
             home: settings.home.clone(),
+            extra_rules: extra_rules.clone(),
+            mode: if config.muted { Mode::Metadata } else { Mode::Full },
+            // Once, however many replicas there are.
+            remarks: std::mem::take(&mut remarks),
             asked: Asked::Nothing,
         }));
     }
@@ -172,6 +205,10 @@ impl Exporter for LangSmith {
         notes: &Notes,
         units: &mut dyn FnMut(Unit),
     ) -> Result<(), EncodeError> {
+        let mut rules = rules.and(&self.extra_rules);
+        // In base64 an image takes a third more.
+        rules.limit_images(self.format.max_text() / 4 * 3);
+        let rules = &LimitedRules::new(&rules, self.format.max_text());
         let none = Beside::default();
         let beside = notes.beside.as_ref().and_then(|it| it.downcast_ref()).unwrap_or(&none);
         let known = beside::Noted { beside, notes, of_plugin: self.of_plugin };
@@ -190,20 +227,28 @@ impl Exporter for LangSmith {
             format: &self.format,
             own: &self.own,
             llm_input: self.llm_input,
+            input_bytes: self.input_bytes,
             children: &children,
         };
-        let modes = beside.modes(&plan);
+        let modes = beside.modes(&plan, self.mode);
         for (turn, mode) in plan.turns.iter().zip(modes) {
             let span = trace.span(turn.span);
-            if mode == sidecar::Mode::Off || self.of_plugin && beside.is_there(turn.span) {
+            if mode == Mode::Off || self.of_plugin && beside.is_there(turn.span) {
                 continue;
             }
-            let muted =
-                mode == sidecar::Mode::Metadata || !rules.keeps(crate::content::Part::Message);
+            let muted = mode == Mode::Metadata || !rules.keeps(crate::content::Part::Message);
             let old = notes.is_older(turn.root.start.millis, WINDOW);
             let mut unit = encoder.turn(turn, muted, usize::from(old)).finish();
+            unit.under = turn.parent.map(|parent| {
+                let above = trace.span(plan.turns[parent].span);
+                UnitKey {
+                    thread_id: trace.thread_of(above).id.clone(),
+                    turn: Some(above.key.clone()),
+                }
+            });
             if !self.no_sidecar
                 && self.of_plugin
+                && !beside.is_ours(turn.span)
                 && let Some(id) = beside::sidecar_turn(span)
             {
                 let thread = trace.thread_of(span);
@@ -233,6 +278,10 @@ impl Exporter for LangSmith {
         &self.contract
     }
 
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
     fn verdict(&self, _route: usize, response: &Response) -> Verdict {
         let reason = response.reason();
         match response.status {
@@ -245,12 +294,36 @@ impl Exporter for LangSmith {
         }
     }
 
-    fn reread(&self, pieces: &[&[u8]]) -> Option<Request> {
-        wire::reread(&self.place, pieces)
+    /// A workspace, which the key stands for.
+    fn id_space(&self) -> Option<IdSpace> {
+        let server = format!("langsmith {} ", without_login(&self.place.endpoint));
+        let key = self.place.key.clone();
+        (!self.copy).then_some(IdSpace { server, key })
     }
 
-    fn compare(&self, pieces: &[&[u8]], response: &Response) -> Option<Vec<Found>> {
-        wire::compare(pieces, response)
+    /// What it is, and whether it takes the key: a form of no parts.
+    fn probes(&self) -> Vec<Request> {
+        vec![wire::ask_info(&self.place), wire::ask_multipart(&self.place)]
+    }
+
+    fn probed(&self, nth: usize, answer: &Response) -> Probed {
+        match (nth, answer.status) {
+            // A server of an older version takes batches instead; one that
+            // wants parts in a form has taken the key all the same.
+            (1, 400 | 404 | 405 | 422) => Probed::Good(None),
+            _ => Probed::from_status(answer),
+        }
+    }
+
+    fn reread(&self, pieces: &[&[u8]], answers: &[Response]) -> Reread {
+        match answers {
+            [] => Reread::Ask(back::ask_project(&self.place)),
+            [_] => back::ask_runs(&self.place, pieces).map_or(Reread::Unknown, Reread::Ask),
+            [project, runs, ..] => {
+                let project = back::Project { name: &self.place.project, answer: project };
+                back::compare(pieces, &project, runs).map_or(Reread::Unknown, Reread::Found)
+            }
+        }
     }
 
     fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {

@@ -246,7 +246,8 @@ impl<'p, 'a> Plan<'p, 'a> {
                 .take_while(|answer| answer.role == Role::Tool)
                 .zip(message + 1..);
             for (answer, message) in answers {
-                let answered = messages::answered(thread, plan.items[answer.from]);
+                let answered =
+                    messages::answered(&thread.items[plan.items[answer.from].0 as usize].body);
                 let call = calls.iter().find(|call| {
                     answered.is_some() && call.fields.call_id == answered && !is_chunk(call)
                 });

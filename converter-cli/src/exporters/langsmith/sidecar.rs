@@ -89,6 +89,15 @@ fn beside(rollout: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
+/// What a sidecar says.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// What the plugin has noted, by turn.
+    pub(super) states: HashMap<String, State>,
+    /// The turns that we have noted.
+    pub(super) ours: HashSet<String>,
+}
+
 /// Reads what the plugin has noted of a rollout's turns; the last line counts,
 /// but what was once confirmed stays so.
 ///
@@ -99,23 +108,23 @@ fn beside(rollout: &Path, suffix: &str) -> PathBuf {
 ///
 /// If there is a sidecar that cannot be read: to go on would be to upload what
 /// must not be.
-pub(super) fn states(rollout: &Path) -> io::Result<HashMap<String, State>> {
-    let mut states = HashMap::new();
+pub(super) fn lines(rollout: &Path) -> io::Result<Lines> {
+    let mut lines = Lines::default();
     let text = match std::fs::read(beside(rollout, ".langsmith")) {
         Ok(text) => text,
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(states),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(lines),
         Err(err) => return Err(err),
     };
-    let mut own = HashSet::new();
+    let Lines { states, ours } = &mut lines;
     for line in String::from_utf8_lossy(&text).split('\n').filter(|line| !line.is_empty()) {
         let noted = serde_json::from_str::<Line<'_>>(line).ok();
         if let Some(Line { by: Some(by), turn_id, .. }) = &noted
             && *by == US
         {
-            own.insert(turn_id.clone().into_owned());
+            ours.insert(turn_id.clone().into_owned());
             continue;
         }
-        if own.contains(line) {
+        if ours.contains(line) {
             continue;
         }
         let noted = noted.and_then(|line| {
@@ -136,7 +145,7 @@ pub(super) fn states(rollout: &Path) -> io::Result<HashMap<String, State>> {
             *state = State::Claimed;
         }
     }
-    Ok(states)
+    Ok(lines)
 }
 
 fn topology_path(rollout: &Path, turn: &str) -> PathBuf {
@@ -179,11 +188,15 @@ pub(super) fn note(rollout: &Path, turn: &str, topology: Option<&Topology>) -> i
         write_topology(&topology_path(rollout, turn), topology)?;
     }
     let line = Line { turn_id: turn.into(), state: "uploaded".into(), by: Some(US.into()) };
-    let text = format!("{}\n{turn}\n", serde_json::to_string(&line)?);
+    let mut text = format!("{}\n{turn}\n", serde_json::to_string(&line)?);
     let path = beside(rollout, ".langsmith");
     let there = std::fs::read(&path).unwrap_or_default();
     if memchr::memmem::find(&there, text.as_bytes()).is_some() {
         return Ok(());
+    }
+    // Whoever wrote last may have been cut short.
+    if there.last().is_some_and(|byte| *byte != b'\n') {
+        text.insert(0, '\n');
     }
     let mut options = crate::ledger::private_options();
     let mut file = options.create(true).append(true).open(path)?;
@@ -384,11 +397,12 @@ mod tests {
     #[test]
     fn both_generations_of_sidecars_are_read() {
         let (_dir, path) = rollout();
-        assert!(states(&path).unwrap().is_empty());
+        let states = |path: &Path| lines(path).unwrap().states;
+        assert!(states(&path).is_empty());
         let text = "old\n{\"turnId\":\"a\",\"state\":\"uploaded\"}\n{\"turnId\":\"b\",\"state\":\"backlog\"}\n\
                     {\"turnId\":\"c\",\"state\":\"off\"}\n{\"turnId\":\"b\",\"state\":\"uploaded\"}\na\n";
         std::fs::write(beside(&path, ".langsmith"), text).unwrap();
-        let states = states(&path).unwrap();
+        let states = states(&path);
         let of = |turn| states.get(turn).copied();
         assert_eq!(of("old"), Some(State::Claimed));
         assert_eq!(of("a"), Some(State::Uploaded), "a bare line takes nothing back");
@@ -417,10 +431,16 @@ mod tests {
         assert_eq!(super::topology(&path, "turn"), Some(topology));
         assert_eq!(super::topology(&path, "other"), None);
         assert!(!beside(&path, ".langsmith.lock").exists());
-        assert!(states(&path).unwrap().is_empty(), "it is for the plugin");
+        let Lines { states, ours } = lines(&path).unwrap();
+        assert!(states.is_empty() && ours.contains("turn"), "it is for the plugin");
+        // A line that was cut short stays by itself.
+        std::fs::write(beside(&path, ".langsmith"), "old\ntorn").unwrap();
+        note(&path, "turn", None).unwrap();
+        let Lines { states, ours } = lines(&path).unwrap();
+        assert_eq!((states["torn"], ours.len()), (State::Claimed, 1));
         std::fs::write(beside(&path, ".langsmith"), "turn\n").unwrap();
         let zst = path.with_extension("jsonl.zst");
-        assert_eq!(states(&zst).unwrap()["turn"], State::Claimed, "compressed or not");
+        assert_eq!(lines(&zst).unwrap().states["turn"], State::Claimed, "compressed or not");
     }
 
     #[test]
@@ -428,9 +448,10 @@ mod tests {
         let (_dir, path) = rollout();
         let text = r#"{"topology":{"parentRunId":null,"traceId":"t","dottedOrder":"d","executionOrder":1,"childExecutionOrder":1}}"#;
         let file = topology_path(&path, "turn");
+        // `printf turn | sha256sum`
         assert!(file.to_str().unwrap().ends_with(
-            ".jsonl.langsmith-topology-d2ef6c3601b0a5ff71fe60a1ad6c69af4e5ef8c16a25c05d2ab51f75e4e6bb2f.json"
-        ) || file.to_str().unwrap().contains(".jsonl.langsmith-topology-"));
+            "/rollout-x.jsonl.langsmith-topology-9b473845f684444f80a26586ae298d2ba491752cc70b893cc653d943b6fa2ac2.json"
+        ));
         std::fs::write(&file, text).unwrap();
         assert_eq!(topology(&path, "turn").unwrap().dotted_order, "d");
         std::fs::write(&file, text.replace(":1}", ":0}")).unwrap();

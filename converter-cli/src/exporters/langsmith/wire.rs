@@ -10,9 +10,9 @@ use serde::Deserialize;
 use crate::exporters::langsmith::config::Place as Destination;
 use crate::exporters::langsmith::ids;
 use crate::exporters::langsmith::plan::Place;
-use crate::exporters::{Found, Framing, Limits, Route};
+use crate::exporters::{Framing, Limits, Route};
 use crate::json::{self, Json, Object};
-use crate::transport::{Compression, Header, Method, Request, Response};
+use crate::transport::{Compression, Header, Method, Request};
 
 /// Cannot be inside of a part: a line break in JSON is white space, which no
 /// hyphen follows.
@@ -22,6 +22,9 @@ const BOUNDARY: &str = "codex-trace-a8b1f0c2d34e5967";
 /// JavaScript's defaults the smaller.
 const MAX_BYTES: usize = 20 << 20;
 const MAX_RUNS: u32 = 100;
+
+/// More than what surrounds the runs of a request takes, in bytes.
+const FRAME: usize = 256;
 
 /// How runs are written.
 #[derive(Clone, Debug)]
@@ -43,6 +46,7 @@ pub(super) enum Kind {
 }
 
 /// A run, its large fields serialised.
+#[derive(Clone)]
 #[expect(clippy::struct_field_names, reason = "the service's own word")]
 pub(super) struct Run<'r> {
     pub(super) place: &'r Place,
@@ -61,6 +65,18 @@ pub(super) struct Run<'r> {
 }
 
 impl Format {
+    /// Returns how much of one text a run may hold, in bytes of JSON. A run of
+    /// a tool has up to four: what it was given, what it said, what the model
+    /// was told of that, what it changed.
+    pub(super) fn max_text(&self) -> usize {
+        self.max_bytes / 5
+    }
+
+    /// Returns how large a run may be, in bytes, to fit into a request.
+    pub(super) fn max_run(&self) -> usize {
+        self.max_bytes.saturating_sub(FRAME)
+    }
+
     /// Appends a run.
     pub(super) fn write(&self, run: &Run<'_>, out: &mut Vec<u8>) {
         match self.kind {
@@ -183,7 +199,7 @@ impl Info {
 }
 
 /// Returns the headers that say who we are.
-fn headers(to: &Destination) -> Vec<Header> {
+pub(super) fn headers(to: &Destination) -> Vec<Header> {
     let mut headers = Vec::new();
     if let Some(key) = &to.key {
         headers.push(Header::secret("x-api-key", key.clone()));
@@ -213,6 +229,8 @@ pub(super) fn routes(to: &Destination, format: &Format, info: &Info) -> Vec<Rout
         framing: format.framing(),
         compressions: info.compressions(),
         limits: info.limits(),
+        in_order: true,
+        tells_sizes: true,
     };
     vec![route.clone(), route]
 }
@@ -238,79 +256,6 @@ pub(super) fn ask_multipart(to: &Destination) -> Request {
         headers,
         body: format!("--{BOUNDARY}--\r\n").into_bytes(),
     }
-}
-
-/// What makes two runs the same one: whatever the live plugin compares, too.
-#[derive(Debug, Deserialize, PartialEq, Eq)]
-struct Identity {
-    id: String,
-    trace_id: Option<String>,
-    parent_run_id: Option<String>,
-    dotted_order: Option<String>,
-    name: Option<String>,
-    run_type: Option<String>,
-}
-
-/// Reads the run out of a piece.
-fn identity(piece: &[u8]) -> Option<Identity> {
-    let json = if piece.starts_with(b"{") {
-        piece
-    } else {
-        let start = memchr::memmem::find(piece, b"\r\n\r\n")? + 4;
-        let end = memchr::memmem::find(&piece[start..], b"\r\n--")?;
-        &piece[start..start + end]
-    };
-    serde_json::from_slice(json).ok()
-}
-
-/// The request that reads back what is there of some runs.
-pub(super) fn reread(to: &Destination, pieces: &[&[u8]]) -> Option<Request> {
-    let ids: Option<Vec<String>> = pieces.iter().map(|piece| Some(identity(piece)?.id)).collect();
-    let ids = ids?;
-    let mut body = Vec::new();
-    json::object(&mut body, |o| {
-        o.list("id", &ids);
-        o.put("limit", ids.len());
-        let fields = ["id", "trace_id", "parent_run_id", "dotted_order", "name", "run_type"];
-        o.list("select", fields);
-    });
-    let mut headers = headers(to);
-    headers.push(Header::new("Content-Type", "application/json"));
-    Some(Request {
-        method: Method::Post,
-        url: format!("{}/runs/query", to.endpoint),
-        headers,
-        body,
-    })
-}
-
-/// Says of each piece whether it is there.
-pub(super) fn compare(pieces: &[&[u8]], response: &Response) -> Option<Vec<Found>> {
-    #[derive(Deserialize)]
-    struct Answer {
-        runs: Vec<Identity>,
-    }
-    if !(200..300).contains(&response.status) {
-        return None;
-    }
-    let there = serde_json::from_slice::<Answer>(&response.body).ok()?.runs;
-    let found = pieces.iter().map(|piece| {
-        let Some(ours) = identity(piece) else {
-            return Found::Other("not a run".to_owned());
-        };
-        match there.iter().find(|run| run.id == ours.id) {
-            None => Found::Missing,
-            Some(run) if *run == ours => Found::Same,
-            Some(run) => Found::Other(format!(
-                "run {} is there as another one: {} {} at {}",
-                ours.id,
-                run.run_type.as_deref().unwrap_or("?"),
-                run.name.as_deref().unwrap_or("?"),
-                run.dotted_order.as_deref().unwrap_or("?")
-            )),
-        }
-    });
-    Some(found.collect())
 }
 
 /// What to wait after a 429 that does not say.
@@ -385,24 +330,5 @@ mod tests {
         );
         assert_eq!((info.limits().max_bytes, info.limits().max_pieces), (1000, 7));
         assert_eq!(info.compressions(), [Compression::Zstd, Compression::Gzip]);
-    }
-
-    #[test]
-    fn a_run_that_is_there_is_the_same_only_in_the_same_place() {
-        let own = |kind| written(kind).replace("ID", &place().id.to_string()).into_bytes();
-        let small =
-            format!("{SMALL},\"parent_run_id\":null}}").replace("ID", &place().id.to_string());
-        for kind in [Kind::Multipart, Kind::Batch] {
-            let piece = own(kind);
-            let found = |runs: &str| {
-                let body = format!("{{\"runs\":[{runs}]}}");
-                compare(&[&piece], &Response::new(200, body)).unwrap().remove(0)
-            };
-            assert_eq!(found(""), Found::Missing);
-            assert_eq!(found(&small), Found::Same);
-            assert!(matches!(found(&small.replace("0123001Z", "0123002Z")), Found::Other(_)));
-            assert!(matches!(found(&small.replace("\"n\"", "\"m\"")), Found::Other(_)));
-        }
-        assert_eq!(compare(&[], &Response::new(500, "")), None);
     }
 }

@@ -9,6 +9,7 @@
 
 mod info;
 mod live;
+mod plugin;
 mod settings;
 mod vocabulary;
 
@@ -17,11 +18,11 @@ use codex_trace_model::{SpanKind as Kind, Trace};
 use super::otlp::ids::Hex;
 use super::otlp::{Amount, Encoding, Group, Options, Scene, Vocabulary, Writer, is_complete, key};
 use super::{
-    Backend, ConfigError, Contract, EncodeError, Exporter, Framing, Limits, Preflight, Rewrite,
-    Route, Setting, Unit, UnitBuilder, Verdict, Waits, otlp,
+    Backend, ConfigError, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Preflight,
+    Probed, Rewrite, Route, Setting, Unit, UnitBuilder, Verdict, Waits, otlp,
 };
 use crate::content::ContentRules;
-use crate::transport::{Compression, Header, Method, Response};
+use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response};
 use live::LiveTraces;
 use settings::Server;
 use vocabulary::MlflowNames;
@@ -31,19 +32,23 @@ pub(super) const BACKEND: Backend = Backend {
     name: "mlflow",
     summary: "MLflow tracking server, 3.4 or later (Databricks: as documented, not tested)",
     settings: &[
-        Setting { env: "MLFLOW_TRACKING_URI", help: "Address of the server", secret: false },
-        Setting { env: "MLFLOW_EXPERIMENT_ID", help: "Experiment by id", secret: false },
-        Setting { env: "MLFLOW_EXPERIMENT_NAME", help: "Experiment by name", secret: false },
-        Setting { env: "MLFLOW_TRACKING_USERNAME", help: "For basic access", secret: false },
-        Setting { env: "MLFLOW_TRACKING_PASSWORD", help: "For basic access", secret: true },
-        Setting { env: "MLFLOW_TRACKING_TOKEN", help: "For bearer access", secret: true },
-        Setting { env: "MLFLOW_WORKSPACE", help: "Workspace of the server", secret: false },
-        Setting { env: "MLFLOW_TRACE_LOCATION", help: "Tables of Databricks", secret: false },
-        Setting { env: "DATABRICKS_HOST", help: "Workspace of Databricks", secret: false },
-        Setting { env: "DATABRICKS_TOKEN", help: "Its key", secret: true },
+        Setting { env: "MLFLOW_TRACKING_URI", help: "Address of the server" },
+        Setting { env: "MLFLOW_EXPERIMENT_ID", help: "Experiment by id" },
+        Setting { env: "MLFLOW_EXPERIMENT_NAME", help: "Experiment by name" },
+        Setting { env: "MLFLOW_TRACKING_USERNAME", help: "For basic access" },
+        Setting { env: "MLFLOW_TRACKING_PASSWORD", help: "For basic access" },
+        Setting { env: "MLFLOW_TRACKING_TOKEN", help: "For bearer access" },
+        Setting { env: "MLFLOW_WORKSPACE", help: "Workspace of the server" },
+        Setting { env: "MLFLOW_TRACKING_SERVER_CERT_PATH", help: "Authorities" },
+        Setting { env: "MLFLOW_TRACKING_CLIENT_CERT_PATH", help: "Ours" },
+        Setting { env: "MLFLOW_HTTP_REQUEST_TIMEOUT", help: "Seconds" },
+        Setting { env: "MLFLOW_TRACE_LOCATION", help: "Tables of Databricks" },
+        Setting { env: "DATABRICKS_HOST", help: "Workspace of Databricks" },
+        Setting { env: "DATABRICKS_TOKEN", help: "Its key" },
     ],
     connect: settings::connect,
-    describe: None,
+    describe: settings::describe,
+    keys: &["own_ids", "workspace", "username", "llm_input_bytes", "field_bytes"],
 };
 
 /// The route of spans.
@@ -60,11 +65,12 @@ struct Mlflow {
     server: Server,
     contract: Contract,
     amount: Amount,
+    own_ids: bool,
     live: LiveTraces,
 }
 
 impl Mlflow {
-    fn new(server: Server, amount: Amount) -> Mlflow {
+    fn new(server: Server, amount: Amount, own_ids: bool) -> Mlflow {
         let mut exporter = Mlflow {
             contract: Contract {
                 destination: server.destination(),
@@ -74,6 +80,7 @@ impl Mlflow {
             },
             server,
             amount,
+            own_ids,
             live: LiveTraces::default(),
         };
         exporter.contract.routes = exporter.routes();
@@ -96,6 +103,8 @@ impl Mlflow {
             // Zstandard it refuses.
             compressions: &[Compression::Gzip],
             limits: SPAN_LIMITS,
+            in_order: false,
+            tells_sizes: false,
         };
         let info = Route {
             name: "info",
@@ -106,6 +115,8 @@ impl Mlflow {
             framing: Framing::default(),
             compressions: &[],
             limits: Limits { max_bytes: 1 << 20, max_pieces: 1, max_spans: u32::MAX },
+            in_order: false,
+            tells_sizes: false,
         };
         if self.server.spans_table.is_some() { vec![spans] } else { vec![spans, info] }
     }
@@ -133,6 +144,7 @@ impl Exporter for Mlflow {
         units: &mut dyn FnMut(Unit),
     ) -> Result<(), EncodeError> {
         let scene = Scene::new(trace, rules, self.amount);
+        let scene = scene.for_place(self.own_ids.then_some(&self.contract.destination));
         let names = MlflowNames { user: self.server.user.clone() };
         let writer = Writer::new(&scene, &names, &Options::default(), Encoding::Proto);
         writer.for_each(|group| {
@@ -154,6 +166,30 @@ impl Exporter for Mlflow {
 
     fn contract(&self) -> &Contract {
         &self.contract
+    }
+
+    fn client(&self) -> ClientOptions {
+        self.server.client.clone()
+    }
+
+    /// A trace is in one experiment of a server alone.
+    fn id_space(&self) -> Option<IdSpace> {
+        let server = self.server.name();
+        (!self.own_ids).then(|| IdSpace { server: format!("{server}#"), key: None })
+    }
+
+    /// The experiment, if there are any.
+    fn probes(&self) -> Vec<Request> {
+        if self.server.spans_table.is_some() { Vec::new() } else { vec![self.server.ask()] }
+    }
+
+    fn probed(&self, _nth: usize, answer: &Response) -> Probed {
+        let body = String::from_utf8_lossy(&answer.body);
+        match answer.status {
+            404 if body.contains("RESOURCE_DOES_NOT_EXIST") => self.server.lacks_experiment(),
+            200 if !body.contains("experiment_id") => Probed::WrongPath,
+            _ => Probed::from_status(answer),
+        }
     }
 
     fn verdict(&self, route: usize, response: &Response) -> Verdict {

@@ -1,15 +1,18 @@
 //! Which server and experiment: flags, then the variables of MLflow, then the
 //! live plugin's `mlflow-tracing.json`, the project's before the user's.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Mlflow;
-use crate::exporters::otlp::settings::amount;
-use crate::exporters::{ConfigError, Connected, Settings};
-use crate::transport::{Header, Method, Request, Response, Secret};
+use super::plugin::PluginFile;
+use crate::exporters::address::{web_address, without_login};
+use crate::exporters::describe::Description;
+use crate::exporters::otlp::settings::{amount, own_ids};
+use crate::exporters::{ConfigError, Connected, Probed, Said, Settings};
+use crate::transport::{ClientOptions, Header, Method, Request, Response, Secret};
 
 /// Where the traces of those who name no experiment go.
 const DEFAULT_EXPERIMENT: &str = "codex-trace";
@@ -21,6 +24,8 @@ pub(super) struct Server {
     experiment: Experiment,
     step: Step,
     pub(super) headers: Vec<Header>,
+    pub(super) client: ClientOptions,
+    workspace: Option<String>,
     pub(super) user: Option<String>,
     /// The table of spans in Databricks' Unity Catalog.
     pub(super) spans_table: Option<String>,
@@ -41,95 +46,146 @@ enum Step {
     Known,
 }
 
-/// What the live plugin's `setup` writes.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct PluginFile {
-    tracking_uri: Option<String>,
-    experiment_id: Option<Value>,
-    trace_location: Option<String>,
-}
-
 /// Makes an exporter of settings.
 pub(super) fn connect(settings: &Settings) -> Connected {
-    let plugin = plugin_file(settings)?;
-    let uri = settings
-        .endpoint
-        .clone()
-        .or_else(|| settings.var("MLFLOW_TRACKING_URI").map(str::to_owned))
-        .or(plugin.tracking_uri)
-        .ok_or_else(|| {
-            ConfigError::new("no MLflow server is named")
-                .hint("set MLFLOW_TRACKING_URI, or give --endpoint")
-        })?;
-    let location = settings.var("MLFLOW_TRACE_LOCATION").map(str::to_owned);
-    let mut server = Server {
-        base: uri.trim_end_matches('/').to_owned(),
-        experiment: experiment(settings, plugin.experiment_id),
-        step: Step::Begin,
-        headers: access(settings),
-        user: settings.first_var(&["USER", "USERNAME"]).map(str::to_owned),
-        spans_table: None,
-    };
-    if uri == "databricks" || uri.starts_with("databricks://") {
-        server.use_databricks(settings, location.or(plugin.trace_location))?;
-    } else if !uri.starts_with("http://") && !uri.starts_with("https://") {
-        return Err(ConfigError::new(format!("`{uri}` is no address of an MLflow server"))
-            .hint("traces need a server: http://… or https://…"));
-    }
-    Ok(vec![Box::new(Mlflow::new(server, amount(settings)?))])
+    let mut found = Description::default();
+    let server = read(settings, &mut found)?;
+    let amount = amount(settings, &mut found)?;
+    Ok(vec![Box::new(Mlflow::new(server, amount, own_ids(settings, &mut found)))])
 }
 
-fn experiment(settings: &Settings, plugin: Option<Value>) -> Experiment {
-    let named = |name: &str| Experiment::Name(name.to_owned());
-    let id = |text: &str| Experiment::Id(text.to_owned());
-    let project = settings.project.as_deref();
-    let from_plugin = match plugin {
-        Some(Value::String(text)) => Some(Experiment::Id(text)),
-        Some(Value::Number(number)) => Some(Experiment::Id(number.to_string())),
-        _ => None,
+/// Says what was found, for `doctor`.
+pub(super) fn describe(settings: &Settings) -> Description {
+    let mut found = Description::default();
+    // What fails, fails in `connect` too, and is told there.
+    read(settings, &mut found).and_then(|_| amount(settings, &mut found)).ok();
+    own_ids(settings, &mut found);
+    found
+}
+
+fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigError> {
+    let plugin = PluginFile::find(settings)?;
+    let uri = settings
+        .said_endpoint()
+        .or_else(|| settings.place_var(&["MLFLOW_TRACKING_URI"]))
+        .or_else(|| plugin.said("trackingUri", plugin.tracking_uri.clone()));
+    let named = found.text("tracking uri", uri);
+    let uri = named.clone().unwrap_or_default();
+    let databricks = uri == "databricks" || uri.starts_with("databricks://");
+    let experiment = if databricks { None } else { Some(experiment(settings, &plugin, found)) };
+    let experiment = experiment.unwrap_or_else(|| Experiment::Name(DEFAULT_EXPERIMENT.to_owned()));
+    let var = |name: &str| Some(Said::new(settings.var(name)?.to_owned(), name));
+    let workspace = settings.access.workspace.clone();
+    let workspace = workspace.map(|it| Said::new(it, settings.origin("workspace")));
+    let workspace = workspace.or_else(|| settings.place_var(&["MLFLOW_WORKSPACE"]));
+    let workspace = found.text("workspace", workspace);
+    let mut server = Server {
+        base: uri.trim().trim_end_matches('/').to_owned(),
+        experiment,
+        step: Step::Begin,
+        headers: access(settings, found),
+        user: settings.first_var(&["USER", "USERNAME"]).map(str::to_owned),
+        spans_table: None,
+        client: client(settings, found)?,
+        workspace,
     };
-    project
-        .map(|text| if text.bytes().all(|b| b.is_ascii_digit()) { id(text) } else { named(text) })
-        .or_else(|| settings.var("MLFLOW_EXPERIMENT_ID").map(id))
-        .or_else(|| settings.var("MLFLOW_EXPERIMENT_NAME").map(named))
-        .or(from_plugin)
-        .unwrap_or_else(|| named(DEFAULT_EXPERIMENT))
+    if named.is_none() {
+        return Err(ConfigError::new("no MLflow server is named")
+            .hint("set MLFLOW_TRACKING_URI, or give --endpoint"));
+    }
+    if let Some(workspace) = &server.workspace {
+        server.headers.push(Header::new("X-MLFLOW-WORKSPACE", workspace.clone()));
+    }
+    if databricks {
+        let location = var("MLFLOW_TRACE_LOCATION")
+            .or_else(|| plugin.said("traceLocation", plugin.trace_location.clone()));
+        server.use_databricks(settings, location, found)?;
+    } else {
+        web_address(&uri)?;
+    }
+    Ok(server)
+}
+
+fn experiment(settings: &Settings, plugin: &PluginFile, found: &mut Description) -> Experiment {
+    let id_or_name = |text: String| {
+        let is_id = text.bytes().all(|byte| byte.is_ascii_digit());
+        if is_id { Experiment::Id(text) } else { Experiment::Name(text) }
+    };
+    let var = |name| settings.place_var(&[name]);
+    let said = settings
+        .said_project()
+        .map(|said| said.map(id_or_name))
+        .or_else(|| Some(var("MLFLOW_EXPERIMENT_ID")?.map(Experiment::Id)))
+        .or_else(|| Some(var("MLFLOW_EXPERIMENT_NAME")?.map(Experiment::Name)))
+        .or_else(|| Some(plugin.said("experimentId", plugin.experiment())?.map(Experiment::Id)));
+    let default = || Experiment::Name(DEFAULT_EXPERIMENT.to_owned());
+    let said = said.unwrap_or_else(|| Said::new(default(), "the default"));
+    let show = |it: &Experiment| match it {
+        Experiment::Id(id) => format!("id {id}"),
+        Experiment::Name(name) => name.clone(),
+    };
+    found.take("experiment", Some(said), show).unwrap_or_else(default)
 }
 
 /// Name and password come before a token, as in MLflow's own clients.
-fn access(settings: &Settings) -> Vec<Header> {
+fn access(settings: &Settings, found: &mut Description) -> Vec<Header> {
     use base64::Engine as _;
-    let var = |name| settings.var(name);
-    let mut headers = Vec::new();
-    if let (Some(user), Some(password)) =
-        (var("MLFLOW_TRACKING_USERNAME"), var("MLFLOW_TRACKING_PASSWORD"))
-    {
-        let pair = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));
-        headers.push(Header::secret("Authorization", Secret::new(format!("Basic {pair}"))));
-    } else if let Some(token) = var("MLFLOW_TRACKING_TOKEN") {
-        headers.push(Header::secret("Authorization", Secret::new(format!("Bearer {token}"))));
+    let var = |name: &str| settings.place_var(&[name]);
+    let secret = |said: Said<String>| said.map(Secret::new);
+    let own = &settings.access;
+    let origin = |name: &str| settings.origin(name);
+    let login = match (&own.login, &own.key) {
+        (Some((user, password)), _) => Some((
+            Said::new(user.clone(), origin("username")),
+            Said::new(password.clone(), origin("password")),
+        )),
+        (None, Some(_)) => None,
+        (None, None) => {
+            var("MLFLOW_TRACKING_USERNAME").zip(var("MLFLOW_TRACKING_PASSWORD").map(secret))
+        }
+    };
+    if let Some((user, password)) = login {
+        let pair = format!("{}:{}", user.value, password.value.expose());
+        found.text("username", Some(user));
+        found.take("password", Some(password), |_| "[set]".to_owned());
+        let pair = base64::prelude::BASE64_STANDARD.encode(pair);
+        return vec![Header::secret("Authorization", Secret::new(format!("Basic {pair}")))];
     }
-    if let Some(workspace) = var("MLFLOW_WORKSPACE") {
-        headers.push(Header::new("X-MLFLOW-WORKSPACE", workspace));
-    }
-    headers
+    let own = own.key.clone().map(|key| Said::new(key, origin("key")));
+    let token = own.or_else(|| var("MLFLOW_TRACKING_TOKEN").map(secret));
+    let token = found.secret("token", token);
+    let bearer = token.map(|token| token.map(|token| format!("Bearer {token}")));
+    bearer.into_iter().map(|it| Header::secret("Authorization", it)).collect()
 }
 
-fn plugin_file(settings: &Settings) -> Result<PluginFile, ConfigError> {
-    const NAME: &str = "mlflow-tracing.json";
-    let beside = |dir: &Path| dir.join(".codex").join(NAME);
-    let places = [
-        settings.cwd.as_deref().map(beside),
-        settings.codex_home.as_deref().map(|dir| dir.join(NAME)),
-        settings.home.as_deref().map(beside),
-    ];
-    for path in places.into_iter().flatten() {
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
-        return serde_json::from_str(&text)
-            .map_err(|err| ConfigError::new(format!("`{}`: {err}", path.display())));
+/// Reads certificates and how long a request may take, by the names that
+/// MLflow's own clients have for them.
+fn client(settings: &Settings, found: &mut Description) -> Result<ClientOptions, ConfigError> {
+    let mut client = ClientOptions::default();
+    let file = |name: &str| settings.place_var(&[name]).map(|said| said.map(PathBuf::from));
+    let show = |path: &PathBuf| path.display().to_string();
+    client.tls.ca = found.take("ca certificate", file("MLFLOW_TRACKING_SERVER_CERT_PATH"), show);
+    let own = file("MLFLOW_TRACKING_CLIENT_CERT_PATH");
+    client.tls.client_cert = found.take("client certificate", own, show);
+    if let Some(path) = &client.tls.client_cert {
+        found.holds_keys(path);
     }
-    Ok(PluginFile::default())
+    if let Some(said) = settings.place_var(&["MLFLOW_HTTP_REQUEST_TIMEOUT"]) {
+        let seconds = said.value.trim().parse().ok().filter(|seconds| *seconds > 0);
+        let seconds = seconds.ok_or_else(|| {
+            ConfigError::new(format!("`{}` cannot be `{}`", said.from, said.value))
+                .hint("it is a number of seconds")
+        })?;
+        found.take("timeout", Some(said), |text| format!("{text} s"));
+        client.timeout = Some(Duration::from_secs(seconds));
+    }
+    if let Some(said) = settings.place_var(&["MLFLOW_TRACKING_INSECURE_TLS"]) {
+        found.problems.push(format!(
+            "`{}` is not followed: name the server's authority with MLFLOW_TRACKING_SERVER_CERT_PATH",
+            said.from
+        ));
+    }
+    Ok(client)
 }
 
 impl Server {
@@ -151,7 +207,13 @@ impl Server {
             (Some(table), _) => table,
             (None, Experiment::Id(it) | Experiment::Name(it)) => it,
         };
-        format!("mlflow {}#{experiment}", self.base)
+        let workspace = self.workspace.as_ref().map_or_else(String::new, |it| format!(" {it}"));
+        format!("{}#{experiment}{workspace}", self.name())
+    }
+
+    /// Returns what the ledger calls the server.
+    pub(super) fn name(&self) -> String {
+        format!("mlflow {}", without_login(&self.base))
     }
 
     /// Returns the experiment's id; its name as long as nobody has asked.
@@ -166,18 +228,26 @@ impl Server {
     fn use_databricks(
         &mut self,
         settings: &Settings,
-        location: Option<String>,
+        location: Option<Said<String>>,
+        found: &mut Description,
     ) -> Result<(), ConfigError> {
         let missing = |what: &str| {
             ConfigError::new(format!("`databricks` needs {what}"))
                 .hint("set DATABRICKS_HOST, DATABRICKS_TOKEN and MLFLOW_TRACE_LOCATION")
         };
-        let host = settings.var("DATABRICKS_HOST").ok_or_else(|| missing("a host"))?;
-        let token = settings.var("DATABRICKS_TOKEN").ok_or_else(|| missing("a token"))?;
+        let var = |name: &str| Some(Said::new(settings.var(name)?.to_owned(), name));
+        let host = found.text("host", var("DATABRICKS_HOST"));
+        let own = settings.access.key.clone().map(|key| Said::new(key, settings.origin("key")));
+        let token = own.or_else(|| var("DATABRICKS_TOKEN").map(|said| said.map(Secret::new)));
+        let token = found.secret("token", token);
+        let location = found.text("trace location", location);
+        let host = host.ok_or_else(|| missing("a host"))?;
+        let token = token.ok_or_else(|| missing("a token"))?;
         let location = location.ok_or_else(|| missing("a location for traces"))?;
         let host = host.trim_end_matches('/');
         self.base = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
-        let token = Secret::new(format!("Bearer {token}"));
+        web_address(&self.base)?;
+        let token = token.map(|token| format!("Bearer {token}"));
         self.headers = vec![Header::secret("Authorization", token)];
         self.spans_table = Some(format!("{location}_otel_spans"));
         Ok(())
@@ -219,7 +289,18 @@ impl Server {
         }
     }
 
-    fn ask(&self) -> Request {
+    /// Says what it means that the experiment is not there.
+    pub(super) fn lacks_experiment(&self) -> Probed {
+        match &self.experiment {
+            Experiment::Id(_) => Probed::Failed,
+            Experiment::Name(name) => {
+                Probed::Good(Some(format!("the experiment `{name}` will be made")))
+            }
+        }
+    }
+
+    /// Asks for the experiment, and makes none.
+    pub(super) fn ask(&self) -> Request {
         let query = match &self.experiment {
             Experiment::Id(id) => format!("get?experiment_id={}", escaped(id)),
             Experiment::Name(name) => format!("get-by-name?experiment_name={}", escaped(name)),

@@ -42,6 +42,11 @@ pub fn span_id(thread_id: &str, turn: &str, key: &str) -> SpanId {
     derive(&format!("{TOOL}:span:v1"), &[thread_id, turn, key])
 }
 
+/// Returns another id, for a copy of what has `id` at one place alone.
+pub fn copied<const N: usize>(id: [u8; N], place: &str) -> [u8; N] {
+    derive(&format!("{TOOL}:copy:v1"), &[&Hex(&id).to_string(), place])
+}
+
 /// Returns the trace id that Codex recorded, if it is one: 32 hex digits, not
 /// all of them zero.
 pub fn recorded(text: JsonText<'_>) -> Option<TraceId> {
@@ -93,6 +98,8 @@ mod tests {
         let key = "tool:call_abc123";
         assert_eq!(Hex(&trace_id(SESSION, TURN)).to_string(), "c90e6ab8c43052516cbadb2ad9705a59");
         assert_eq!(Hex(&span_id(SESSION, TURN, key)).to_string(), "398a3585e606092b");
+        let copy = copied(trace_id(SESSION, TURN), "mlflow http://m#two");
+        assert_eq!(Hex(&copy).to_string(), "30bb00641a85a98437885a0953016a7d");
     }
 
     #[test]

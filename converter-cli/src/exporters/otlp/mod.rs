@@ -14,6 +14,7 @@ pub(super) mod facts;
 mod genai;
 pub mod ids;
 pub(super) mod json;
+mod live;
 pub(super) mod messages;
 mod openinference;
 pub mod proto;
@@ -26,13 +27,15 @@ mod window;
 use clap::ValueEnum;
 use codex_trace_model::{Span as TreeSpan, SpanKind as Kind, Status as Ended, Trace};
 use prost::Message as _;
+use serde::Deserialize;
 
 use super::{
-    Backend, Contract, EncodeError, Exporter, Framing, Limits, Rewrite, Route, Setting, Unit,
-    UnitBuilder, UnitKey, Verdict,
+    Backend, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Rewrite, Route, Setting,
+    Unit, UnitBuilder, UnitKey, Verdict,
 };
 use crate::content::ContentRules;
-use crate::transport::{Method, Response};
+use crate::exporters::address::without_login;
+use crate::transport::{ClientOptions, Header, Method, Request, Response};
 use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
 
 pub(super) use answer::verdict;
@@ -46,23 +49,24 @@ pub(super) const BACKEND: Backend = Backend {
     name: "otlp",
     summary: "Any OTLP/HTTP receiver: OpenTelemetry collector, Tempo, Phoenix, …",
     settings: &[
-        Setting { env: "OTEL_EXPORTER_OTLP_ENDPOINT", help: "Base address", secret: false },
-        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", help: "Whole address", secret: false },
-        Setting { env: "OTEL_EXPORTER_OTLP_HEADERS", help: "Headers: k=v,k=v", secret: true },
-        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_HEADERS", help: "The same", secret: true },
-        Setting {
-            env: "OTEL_EXPORTER_OTLP_PROTOCOL",
-            help: "http/protobuf or http/json",
-            secret: false,
-        },
-        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", help: "The same", secret: false },
-        Setting { env: "OTEL_EXPORTER_OTLP_COMPRESSION", help: "gzip or none", secret: false },
-        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", help: "The same", secret: false },
-        Setting { env: "OTEL_SERVICE_NAME", help: "Instead of Codex' own", secret: false },
-        Setting { env: "OTEL_RESOURCE_ATTRIBUTES", help: "Added: k=v,k=v", secret: false },
+        Setting { env: "OTEL_EXPORTER_OTLP_ENDPOINT", help: "Base address" },
+        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", help: "Whole address" },
+        Setting { env: "OTEL_EXPORTER_OTLP_HEADERS", help: "Headers: k=v,k=v" },
+        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_HEADERS", help: "The same" },
+        Setting { env: "OTEL_EXPORTER_OTLP_PROTOCOL", help: "http/protobuf or http/json" },
+        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", help: "The same" },
+        Setting { env: "OTEL_EXPORTER_OTLP_COMPRESSION", help: "gzip or none" },
+        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", help: "The same" },
+        Setting { env: "OTEL_EXPORTER_OTLP_CERTIFICATE", help: "Authorities" },
+        Setting { env: "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", help: "Ours" },
+        Setting { env: "OTEL_EXPORTER_OTLP_CLIENT_KEY", help: "Its key" },
+        Setting { env: "OTEL_EXPORTER_OTLP_TIMEOUT", help: "Milliseconds" },
+        Setting { env: "OTEL_SERVICE_NAME", help: "Instead of Codex' own" },
+        Setting { env: "OTEL_RESOURCE_ATTRIBUTES", help: "Added: k=v,k=v" },
     ],
     connect: settings::connect,
-    describe: None,
+    describe: settings::describe,
+    keys: &["own_ids", "workspace", "protocol", "semconv", "llm_input_bytes", "field_bytes"],
 };
 
 /// A piece, the smallest part of a request, is no larger than this in spans…
@@ -75,14 +79,16 @@ const PIECE_BYTES: usize = 64 * 1024;
 const LIMITS: Limits = Limits { max_bytes: 3 << 20, max_pieces: usize::MAX, max_spans: 500 };
 
 /// In which conventions spans are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 pub enum Semconv {
     /// Those of OpenTelemetry for generative AI
     #[default]
     #[value(name = "genai")]
+    #[serde(rename = "genai")]
     GenAi,
     /// OpenInference, which Phoenix and Arize read
     #[value(name = "openinference")]
+    #[serde(rename = "openinference")]
     OpenInference,
 }
 
@@ -301,6 +307,11 @@ struct Otlp {
     contract: Contract,
     options: Options,
     encoding: Encoding,
+    client: ClientOptions,
+    /// What all places of the server have in common.
+    server: String,
+    tenant: Option<String>,
+    own_ids: bool,
 }
 
 impl Exporter for Otlp {
@@ -311,6 +322,7 @@ impl Exporter for Otlp {
         units: &mut dyn FnMut(Unit),
     ) -> Result<(), EncodeError> {
         let scene = Scene::new(trace, rules, self.options.amount);
+        let scene = scene.for_place(self.own_ids.then_some(&self.contract.destination));
         let vocabulary = self.options.semconv.vocabulary();
         let writer = Writer::new(&scene, vocabulary, &self.options, self.encoding);
         writer.for_each(|group| {
@@ -321,6 +333,25 @@ impl Exporter for Otlp {
 
     fn contract(&self) -> &Contract {
         &self.contract
+    }
+
+    fn client(&self) -> ClientOptions {
+        self.client.clone()
+    }
+
+    /// Projects of Phoenix share ids; tenants of Grafana's servers do not.
+    fn id_space(&self) -> Option<IdSpace> {
+        (!self.own_ids && self.tenant.is_none())
+            .then(|| IdSpace { server: self.server.clone(), key: None })
+    }
+
+    /// A request without spans.
+    fn probes(&self) -> Vec<Request> {
+        let route = &self.contract.routes[0];
+        let mut headers = route.headers.clone();
+        headers.push(Header::new("Content-Type", route.content_type.clone()));
+        let body = [route.framing.open.as_ref(), &route.framing.close].concat();
+        vec![Request { method: route.method, url: route.url.clone(), headers, body }]
     }
 
     fn verdict(&self, _route: usize, response: &Response) -> Verdict {
@@ -345,6 +376,8 @@ fn route(target: settings::Target) -> Route {
         framing,
         compressions: target.compressions,
         limits: LIMITS,
+        in_order: false,
+        tells_sizes: false,
     }
 }
 
@@ -352,13 +385,20 @@ impl Otlp {
     fn new(target: settings::Target, options: Options) -> Otlp {
         let project = options.resource.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT);
         let project = project.map_or_else(String::new, |(_, name)| format!("#{name}"));
+        let tenant = target.tenant.clone();
         let encoding = target.encoding;
+        let client = target.client.clone();
+        let server = format!("otlp {}", without_login(&target.url));
+        let own_ids = target.own_ids;
         let contract = Contract {
-            destination: format!("otlp {}{project}", target.url),
+            destination: match &tenant {
+                Some(tenant) => format!("{server}{project} {tenant}"),
+                None => format!("{server}{project}"),
+            },
             routes: vec![route(target)],
             rewrite: Rewrite::Doubles,
             max_age: None,
         };
-        Otlp { contract, options, encoding }
+        Otlp { contract, options, encoding, client, server, tenant, own_ids }
     }
 }

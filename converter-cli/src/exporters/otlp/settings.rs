@@ -2,22 +2,30 @@
 //! `codex-trace.toml`, the variables that every OTLP exporter has, the `[otel]`
 //! table of Codex' own `config.toml`, the default address of a collector.
 //!
-//! Timeout and certificates are those of the HTTP client.
+//! A destination of `codex-trace.toml` with an endpoint of its own is another
+//! place than the one that the variables are about: of these it takes only what
+//! describes us.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use codex_rollout::JsonText;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
+use super::live::{Live, OtelTable, codex_otel};
 use super::proto::Resource;
 use super::spans::Scene;
 use super::{Amount, Attributes, Encoding, LlmInput, Options, Otlp, Semconv};
-use crate::exporters::{ConfigError, Exporter, Settings};
-use crate::transport::{Compression, Header, Secret};
+use crate::exporters::address::web_address;
+use crate::exporters::describe::Description;
+use crate::exporters::{ConfigError, Exporter, Said, Settings};
+use crate::transport::{ClientOptions, Compression, Header, Secret};
 
 /// By which Phoenix tells projects apart.
 pub(super) const PHOENIX_PROJECT: &str = "openinference.project.name";
+
+/// By which Grafana's servers tell tenants apart.
+const TENANT: &str = "X-Scope-OrgID";
 
 /// Where requests go, and how.
 #[derive(Debug)]
@@ -26,99 +34,218 @@ pub(super) struct Target {
     pub(super) headers: Vec<Header>,
     pub(super) encoding: Encoding,
     pub(super) compressions: &'static [Compression],
+    pub(super) tenant: Option<String>,
+    pub(super) client: ClientOptions,
+    /// Whether ids are for this place alone.
+    pub(super) own_ids: bool,
     /// Whether it is the receiver of Codex' own telemetry.
-    pub(super) is_live: bool,
+    is_live: bool,
 }
 
 /// Makes an exporter of settings.
 pub(super) fn connect(settings: &Settings) -> Result<Vec<Box<dyn Exporter>>, ConfigError> {
-    let codex = codex_otel(settings)?;
-    let mut target = target(settings, &codex)?;
-    let mut options = options(settings, &codex)?;
-    // Who sends to the receiver of the live telemetry has said there whether
-    // prompts may go to it.
-    options.amount.prompts = !target.is_live || codex.log_user_prompt;
-    if let Some(headers) = settings.options.get("headers") {
-        target.headers = headers_of("headers", headers)?;
-    }
+    let (target, options) = read(settings, &mut Description::default())?;
     Ok(vec![Box::new(Otlp::new(target, options))])
 }
 
-fn target(settings: &Settings, codex: &OtelTable) -> Result<Target, ConfigError> {
-    let var = |name: &str| {
-        settings
-            .var(&format!("OTEL_EXPORTER_OTLP_TRACES_{name}"))
-            .or_else(|| settings.var(&format!("OTEL_EXPORTER_OTLP_{name}")))
-    };
-    let whole = settings.var("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").map(str::to_owned);
-    let base = || settings.var("OTEL_EXPORTER_OTLP_ENDPOINT").map(traces_url);
-    let named = settings.endpoint.as_deref().map(traces_url).or(whole).or_else(base);
+/// Says what was found, for `doctor`.
+pub(super) fn describe(settings: &Settings) -> Description {
+    let mut found = Description::default();
+    // What fails, fails in `connect` too, and is told there.
+    read(settings, &mut found).ok();
+    found
+}
+
+fn read(settings: &Settings, found: &mut Description) -> Result<(Target, Options), ConfigError> {
+    let codex = codex_otel(settings)?;
+    let target = target(settings, &codex, found)?;
+    let mut options = options(settings, &codex, found)?;
+    // Who sends to the receiver of the live telemetry has said there whether
+    // prompts may go to it.
+    if target.is_live {
+        let said = Said::new(codex.log_user_prompt, codex.origin("log_user_prompt"));
+        found.take("log_user_prompt", Some(said), bool::to_string);
+    }
+    options.amount.prompts = !target.is_live || codex.log_user_prompt;
+    Ok((target, options))
+}
+
+/// A variable of OTLP exporters, that of traces first.
+fn otlp_var(settings: &Settings, name: &str) -> Option<Said<String>> {
+    let of_traces = format!("OTEL_EXPORTER_OTLP_TRACES_{name}");
+    settings.place_var(&[&of_traces, &format!("OTEL_EXPORTER_OTLP_{name}")])
+}
+
+fn target(
+    settings: &Settings,
+    codex: &OtelTable,
+    found: &mut Description,
+) -> Result<Target, ConfigError> {
+    let var = |name: &str| otlp_var(settings, name);
+    let whole = || settings.place_var(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]);
+    let base = || settings.place_var(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+    let based = |said: Said<String>| said.map(|url| traces_url(&url));
+    let named = settings.said_endpoint().map(based).or_else(whole).or_else(|| base().map(based));
     let live = match named {
         Some(_) => None,
         None => codex.receiver()?,
     };
-    let mut headers = match var("HEADERS") {
-        Some(text) => headers_of("OTEL_EXPORTER_OTLP_HEADERS", text)?,
-        None => Vec::new(),
-    };
-    let protocol = settings.options.get("protocol").map(String::as_str).or(var("PROTOCOL"));
-    let mut encoding = protocol.map(encoding_of).transpose()?;
-    if let Some(live) = &live {
-        headers.extend(
-            live.headers
-                .iter()
-                .map(|(name, value)| Header::secret(name.clone(), Secret::new(value.clone()))),
-        );
-        encoding = encoding.or(Some(live.encoding()));
-    }
-    let is_live = live.is_some();
-    let url = named.or(live.map(|it| it.endpoint));
-    let compression = settings.options.get("compression").map(String::as_str);
+    let url = named.or_else(|| Some(live.as_ref()?.said(|it| it.endpoint.clone())));
+    let url = url.unwrap_or_else(|| Said::new(traces_url("http://localhost:4318"), "the default"));
+    let url = found.text("endpoint", Some(url)).unwrap_or_default();
+
+    let option = |name: &str| settings.option(name).map(|said| said.map(str::to_owned));
+    let of_live =
+        live.as_ref().and_then(|it| it.receiver.protocol.clone().map(|text| it.said(|_| text)));
+    let protocol = option("protocol").or_else(|| var("PROTOCOL")).or(of_live);
+    let protocol = found.text("protocol", protocol);
+    let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
+    let compression = option("compression").or_else(|| var("COMPRESSION"));
+    let compression = found.text("compression", compression);
+    let headers = headers(settings, live.as_ref(), found)?;
+    let client = client(settings, live.as_ref(), found)?;
     Ok(Target {
-        url: url.unwrap_or_else(|| traces_url("http://localhost:4318")),
+        // Last, so that all else is found.
+        url: web_address(&url)?,
         headers,
-        encoding: encoding.unwrap_or_default(),
-        is_live,
-        compressions: match compression.or(var("COMPRESSION")) {
-            None | Some("gzip") => &[Compression::Gzip],
-            Some("none") => &[],
-            Some(other) => {
-                return Err(ConfigError::new(format!("`{other}` is no compression of OTLP"))
-                    .hint("say `gzip` or `none`"));
-            }
-        },
+        encoding,
+        compressions: compressions(compression.as_deref())?,
+        tenant: settings.access.workspace.clone(),
+        client,
+        own_ids: own_ids(settings, found),
+        is_live: live.is_some(),
     })
 }
 
-fn options(settings: &Settings, codex: &OtelTable) -> Result<Options, ConfigError> {
-    let semconv = match settings.options.get("semconv") {
+fn headers(
+    settings: &Settings,
+    live: Option<&Live>,
+    found: &mut Description,
+) -> Result<Vec<Header>, ConfigError> {
+    let mut headers = Vec::new();
+    if let Some(said) = otlp_var(settings, "HEADERS") {
+        headers = headers_of(&said.from, &said.value)?;
+        for header in &headers {
+            let secret = Secret::new(header.wire_value());
+            found.secret(&format!("header {}", header.name), Some(Said::new(secret, &*said.from)));
+        }
+    }
+    for (name, value) in live.iter().flat_map(|live| &live.receiver.headers) {
+        let secret = Secret::new(value.clone());
+        let said = live.map(|it| it.said(|_| secret.clone()));
+        found.secret(&format!("header {name}"), said);
+        headers.push(Header::secret(name.clone(), secret));
+    }
+    if let Some(live) = live.filter(|it| !it.receiver.headers.is_empty()) {
+        found.holds_keys(&live.path);
+    }
+    if let Some(key) = &settings.access.key {
+        let said = Said::new(key.clone(), settings.origin("key"));
+        found.secret("key", Some(said));
+        headers.retain(|header| !header.name.eq_ignore_ascii_case("authorization"));
+        headers.push(Header::secret("Authorization", key.map(|key| format!("Bearer {key}"))));
+    }
+    let workspace = settings.access.workspace.clone();
+    let workspace = workspace.map(|it| Said::new(it, settings.origin("workspace")));
+    if let Some(tenant) = found.text("workspace", workspace) {
+        headers.push(Header::new(TENANT, tenant));
+    }
+    Ok(headers)
+}
+
+fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigError> {
+    match word {
+        None | Some("gzip" | "auto") => Ok(&[Compression::Gzip]),
+        Some("zstd") => Ok(&[Compression::Zstd]),
+        Some("none") => Ok(&[]),
+        Some(other) => Err(ConfigError::new(format!("`{other}` is no compression of OTLP"))
+            .hint("say `gzip`, `zstd` or `none`")),
+    }
+}
+
+/// Reads certificates, and how long a request may take.
+fn client(
+    settings: &Settings,
+    live: Option<&Live>,
+    found: &mut Description,
+) -> Result<ClientOptions, ConfigError> {
+    let mut client = ClientOptions::default();
+    let files = [
+        ("ca certificate", "CERTIFICATE", &mut client.tls.ca),
+        ("client certificate", "CLIENT_CERTIFICATE", &mut client.tls.client_cert),
+        ("client key", "CLIENT_KEY", &mut client.tls.client_key),
+    ];
+    for (name, suffix, slot) in files {
+        let of_live = || {
+            let live = live?;
+            let path = live.tls_file(suffix)?;
+            Some(live.said(|_| path))
+        };
+        let said = otlp_var(settings, suffix).map(|said| said.map(PathBuf::from)).or_else(of_live);
+        *slot = found.take(name, said, |path| path.display().to_string());
+    }
+    if let Some(key) = &client.tls.client_key {
+        found.holds_keys(key);
+    }
+    if let Some(said) = otlp_var(settings, "TIMEOUT") {
+        let millis =
+            said.value.trim().parse().ok().filter(|millis| *millis > 0).ok_or_else(|| {
+                ConfigError::new(format!("`{}` cannot be `{}`", said.from, said.value))
+                    .hint("it is a number of milliseconds")
+            })?;
+        found.take("timeout", Some(said), |text| format!("{text} ms"));
+        client.timeout = Some(Duration::from_millis(millis));
+    }
+    Ok(client)
+}
+
+fn options(
+    settings: &Settings,
+    codex: &OtelTable,
+    found: &mut Description,
+) -> Result<Options, ConfigError> {
+    let option = |name: &str| settings.option(name).map(|said| said.map(str::to_owned));
+    let semconv = match found.text("semconv", option("semconv")) {
         None => Semconv::default(),
-        Some(word) => Semconv::from_word(word).ok_or_else(|| {
+        Some(word) => Semconv::from_word(&word).ok_or_else(|| {
             ConfigError::new(format!("`{word}` is no set of conventions"))
                 .hint("say `genai` or `openinference`")
         })?,
     };
     let mut resource = Vec::new();
-    if let Some(environment) = &codex.environment {
-        resource.push(("env".to_owned(), environment.clone()));
+    let environment = codex.environment.clone();
+    let environment = environment.map(|it| Said::new(it, codex.origin("environment")));
+    if let Some(environment) = found.text("environment", environment) {
+        resource.push(("env".to_owned(), environment));
     }
-    if let Some(pairs) = settings.var("OTEL_RESOURCE_ATTRIBUTES") {
-        resource.extend(pairs_of("OTEL_RESOURCE_ATTRIBUTES", pairs)?);
+    let var = |name: &str| Some(Said::new(settings.var(name)?.to_owned(), name));
+    if let Some(pairs) = found.text("resource", var("OTEL_RESOURCE_ATTRIBUTES")) {
+        resource.extend(pairs_of("OTEL_RESOURCE_ATTRIBUTES", &pairs)?);
     }
-    if let Some(name) = settings.var("OTEL_SERVICE_NAME") {
-        resource.push(("service.name".to_owned(), name.to_owned()));
+    if let Some(name) = found.text("service name", var("OTEL_SERVICE_NAME")) {
+        resource.push(("service.name".to_owned(), name));
     }
-    if let Some(project) = &settings.project {
-        resource.push((PHOENIX_PROJECT.to_owned(), project.clone()));
+    if let Some(project) = found.text("project", settings.said_project()) {
+        resource.push((PHOENIX_PROJECT.to_owned(), project));
     }
-    Ok(Options { semconv, amount: amount(settings)?, resource })
+    Ok(Options { semconv, amount: amount(settings, found)?, resource })
+}
+
+/// Reads whether ids are to be for this place alone.
+pub(in crate::exporters) fn own_ids(settings: &Settings, found: &mut Description) -> bool {
+    let said = settings.option("own_ids").map(|said| said.map(|word| word == "true"));
+    found.take("own_ids", said, bool::to_string).unwrap_or_default()
 }
 
 /// Reads how much content to send.
-pub(in crate::exporters) fn amount(settings: &Settings) -> Result<Amount, ConfigError> {
+pub(in crate::exporters) fn amount(
+    settings: &Settings,
+    found: &mut Description,
+) -> Result<Amount, ConfigError> {
+    let option = |name: &str| settings.option(name).map(|said| said.map(str::to_owned));
     let mut amount = Amount::default();
-    if let Some(word) = settings.options.get("llm-input") {
-        amount.llm_input = LlmInput::from_word(word).ok_or_else(|| {
+    if let Some(word) = found.text("llm-input", option("llm-input")) {
+        amount.llm_input = LlmInput::from_word(&word).ok_or_else(|| {
             ConfigError::new(format!("`{word}` is no amount of history"))
                 .hint("say `full`, `turn`, `delta` or `none`")
         })?;
@@ -126,7 +253,7 @@ pub(in crate::exporters) fn amount(settings: &Settings) -> Result<Amount, Config
     for (name, bytes) in
         [("llm-input-bytes", &mut amount.llm_input_bytes), ("field-bytes", &mut amount.field_bytes)]
     {
-        if let Some(text) = settings.options.get(name) {
+        if let Some(text) = found.text(name, option(name)) {
             *bytes = text
                 .parse()
                 .map_err(|_| ConfigError::new(format!("`{name}` is no number: `{text}`")))?;
@@ -212,79 +339,4 @@ fn percent_decoded(text: &str) -> String {
         rest = if byte.is_some() { &after[2..] } else { after };
     }
     String::from_utf8_lossy(&out).into_owned()
-}
-
-/// The `[otel]` table of Codex' `config.toml`.
-#[derive(Debug, Default, Deserialize)]
-struct OtelTable {
-    environment: Option<String>,
-    #[serde(default)]
-    log_user_prompt: bool,
-    exporter: Option<LiveExporter>,
-    trace_exporter: Option<LiveExporter>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum LiveExporter {
-    None,
-    #[serde(rename = "statsig")]
-    OpenAi,
-    OtlpHttp(LiveReceiver),
-    OtlpGrpc(IgnoredAny),
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct LiveReceiver {
-    /// The whole address: Codex appends nothing.
-    endpoint: String,
-    protocol: Option<String>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-}
-
-impl LiveReceiver {
-    fn encoding(&self) -> Encoding {
-        match self.protocol.as_deref() {
-            Some("json") => Encoding::Json,
-            _ => Encoding::Proto,
-        }
-    }
-}
-
-impl OtelTable {
-    /// Returns where the live telemetry goes, if over HTTP. Logs alone say where
-    /// the receiver is, but their address is another one.
-    fn receiver(&self) -> Result<Option<LiveReceiver>, ConfigError> {
-        let live = match (&self.trace_exporter, &self.exporter) {
-            (Some(LiveExporter::OtlpHttp(it)), _) => it.clone(),
-            (None, Some(LiveExporter::OtlpHttp(it))) => LiveReceiver {
-                endpoint: it.endpoint.replace("/v1/logs", "/v1/traces"),
-                ..it.clone()
-            },
-            (Some(LiveExporter::OtlpGrpc(_)), _) | (None, Some(LiveExporter::OtlpGrpc(_))) => {
-                return Err(ConfigError::new("Codex' config.toml names an OTLP/gRPC receiver")
-                    .hint("give its HTTP address with --endpoint, mostly on port 4318"));
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(live))
-    }
-}
-
-fn codex_otel(settings: &Settings) -> Result<OtelTable, ConfigError> {
-    #[derive(Default, Deserialize)]
-    struct Config {
-        #[serde(default)]
-        otel: OtelTable,
-    }
-    let Some(path) = settings.codex_home.as_ref().map(|home| home.join("config.toml")) else {
-        return Ok(OtelTable::default());
-    };
-    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(OtelTable::default()) };
-    let config: Config = toml::from_str(&text).map_err(|err| {
-        ConfigError::new(format!("`{}`: {}", path.display(), err.message()))
-            .hint("name the receiver with --endpoint")
-    })?;
-    Ok(config.otel)
 }

@@ -73,6 +73,8 @@ pub(crate) struct Scene<'s, 'a> {
     pub rules: &'s ContentRules,
     /// How much is sent.
     pub amount: Amount,
+    /// The place that ids are for alone, if they are.
+    place: Option<&'s str>,
     times: Vec<Option<Times>>,
     /// The last item seen by the call before, by model call.
     seen_before: HashMap<SpanIx, ItemIx>,
@@ -124,7 +126,17 @@ impl<'s, 'a> Scene<'s, 'a> {
             }
         }
         let between_turns = events::between_turns(trace);
-        Scene { trace, rules, amount, times: times::times(trace), seen_before, between_turns }
+        let times = times::times(trace);
+        Scene { trace, rules, amount, place: None, times, seen_before, between_turns }
+    }
+
+    /// Makes all ids for one place alone.
+    pub(crate) fn for_place(self, place: Option<&'s str>) -> Scene<'s, 'a> {
+        Scene { place, ..self }
+    }
+
+    fn placed<const N: usize>(&self, id: [u8; N]) -> [u8; N] {
+        self.place.map_or(id, |place| ids::copied(id, place))
     }
 
     /// Returns the groups of spans that become traces, in file order.
@@ -198,7 +210,7 @@ impl<'s, 'a> Scene<'s, 'a> {
         let label = label.map_or_else(|| root.key.clone(), Cow::into_owned);
         let thread = &self.trace.thread_of(root).id;
         let trace_id = recorded.filter(|_| reuse).unwrap_or_else(|| ids::trace_id(thread, &label));
-        Identity { trace_id, label }
+        Identity { trace_id: self.placed(trace_id), label }
     }
 
     /// Encodes a span. `None` if its file says no time at all.
@@ -232,7 +244,7 @@ impl<'s, 'a> Scene<'s, 'a> {
 
     fn span_id(&self, identity: &Identity, ix: SpanIx) -> SpanId {
         let span = self.trace.span(ix);
-        ids::span_id(&self.trace.thread_of(span).id, &identity.label, &span.key)
+        self.placed(ids::span_id(&self.trace.thread_of(span).id, &identity.label, &span.key))
     }
 }
 
@@ -360,8 +372,8 @@ impl<'s, 'a> Subject<'s, 'a> {
         attributes.word("codex.link.relation", link.relation.word());
         attributes.text("codex.thread.id", Some(Cow::from(link.thread_id.as_ref())));
         Link {
-            trace_id: ids::trace_id(&link.thread_id, &label).to_vec(),
-            span_id: ids::span_id(&link.thread_id, &label, &key).to_vec(),
+            trace_id: self.scene.placed(ids::trace_id(&link.thread_id, &label)).to_vec(),
+            span_id: self.scene.placed(ids::span_id(&link.thread_id, &label, &key)).to_vec(),
             attributes: attributes.0,
         }
     }

@@ -3,11 +3,13 @@
 use clap::ValueEnum;
 use codex_rollout::{RawJson, ResponseItem};
 use codex_trace_model::{Item, ItemIx, ModelCall, SpanIx, Thread};
+use serde::Deserialize;
 
 use super::messages::{ItemReader, Message, Part, push_message};
 
 /// How much of the history a model call is given as its input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LlmInput {
     /// All that the model saw
     Full,

@@ -2,19 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "in helpers, too, it is the test that fails")]
 
+mod faults;
+mod features;
 mod golden;
+mod input;
 mod server;
+mod settings;
+mod sizes;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use codex_trace_model::Timestamp;
-use converter_cli::config::Selection;
-use converter_cli::content::ContentRules;
+use converter_cli::config::{Content, Selection};
+use converter_cli::content::{Capture, ContentRules};
 use converter_cli::delivery::{self, Account, DeadLetters, Destination, Options, Run};
 use converter_cli::exporters::{self, BACKENDS, Environment};
 use converter_cli::ledger::Ledger;
+use converter_cli::redact::Redactor;
 use converter_cli::retry::RetryPolicy;
 use converter_cli::transport::{Compression, Http};
 use converter_cli::ui::Ui;
@@ -34,12 +40,20 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 struct Upload {
     server: String,
     state: TempDir,
+    /// Where the ledger is, if not in `state`.
+    at: Option<PathBuf>,
     home: TempDir,
     endpoint: String,
     options: Vec<(&'static str, String)>,
     env: Vec<(&'static str, String)>,
     now: String,
     time_shift: bool,
+    timeout: Duration,
+    settle: Duration,
+    redact: bool,
+    max_image_bytes: usize,
+    /// What else the bytes depend on: another one, and files are looked at again.
+    encoding: String,
 }
 
 impl Upload {
@@ -47,12 +61,18 @@ impl Upload {
         Upload {
             server: server.to_owned(),
             state: tempfile::tempdir().unwrap(),
+            at: None,
             home: tempfile::tempdir().unwrap(),
             endpoint: server.to_owned(),
             options: vec![("no_sidecar", "true".to_owned())],
             env: vec![("LANGSMITH_API_KEY", "lsv2_pt_secret_0123456789".to_owned())],
             now: "2026-11-21T12:00:00Z".to_owned(),
             time_shift: false,
+            timeout: Duration::from_secs(60),
+            settle: Duration::ZERO,
+            redact: false,
+            max_image_bytes: Content::default().max_image_bytes,
+            encoding: String::new(),
         }
     }
 
@@ -71,38 +91,7 @@ impl Upload {
         accounts.remove(0)
     }
 
-    fn run_all(&self, files: &[PathBuf]) -> Vec<Account> {
-        let ui = Ui::new(config::Settings::unresolved());
-        let pool = pipeline::pool(1).unwrap();
-        let selection = Selection { paths: files.to_vec(), ..Selection::default() };
-        let history = history::find(&selection, &ui, &pool).unwrap();
-        let ledger = Ledger::open(self.state.path()).unwrap();
-        let dead_letters = DeadLetters::within(self.state.path());
-        let interrupted = AtomicBool::new(false);
-        let millis = Duration::from_millis;
-        let options = Options {
-            jobs: 2,
-            senders: 3,
-            max_memory: 64 << 20,
-            settle: Duration::ZERO,
-            force: false,
-            dry_run: false,
-            time_shift: self.time_shift,
-            retry: RetryPolicy { initial: millis(2), max_wait: millis(20), budget: millis(5_000) },
-            now: self.now.parse::<Timestamp>().unwrap(),
-            compressions: vec![Compression::Gzip, Compression::Zstd],
-            encoding: String::new(),
-        };
-        let run = Run {
-            history: &history,
-            wanted: &|_| true,
-            rules: &ContentRules::default(),
-            ledger: Some(&ledger),
-            dead_letters: &dead_letters,
-            options: &options,
-            interrupted: &interrupted,
-            step: &|| {},
-        };
+    fn connect(&self) -> exporters::Connected {
         let own = |(key, value): &(&str, String)| ((*key).to_owned(), value.clone());
         let settings = exporters::Settings {
             endpoint: (!self.endpoint.is_empty()).then(|| self.endpoint.clone()),
@@ -112,10 +101,46 @@ impl Upload {
             ..exporters::Settings::default()
         };
         let backend = BACKENDS.iter().find(|it| it.name == "langsmith").unwrap();
-        let destinations = (backend.connect)(&settings).unwrap().into_iter().map(|exporter| {
-            let http = Http::new(3, Duration::from_secs(10));
+        (backend.connect)(&settings)
+    }
+
+    fn run_all(&self, files: &[PathBuf]) -> Vec<Account> {
+        let ui = Ui::new(config::Settings::unresolved());
+        let pool = pipeline::pool(1).unwrap();
+        let selection = Selection { paths: files.to_vec(), ..Selection::default() };
+        let history = history::find(&selection, &ui, &pool).unwrap();
+        let ledger = Ledger::open(self.at.as_deref().unwrap_or(self.state.path())).unwrap();
+        let dead_letters = DeadLetters::within(self.state.path());
+        let interrupted = AtomicBool::new(false);
+        let millis = Duration::from_millis;
+        let options = Options {
+            jobs: 2,
+            senders: 3,
+            max_memory: 64 << 20,
+            settle: self.settle,
+            force: false,
+            dry_run: false,
+            time_shift: self.time_shift,
+            retry: RetryPolicy { initial: millis(2), max_wait: millis(20), budget: millis(5_000) },
+            now: self.now.parse::<Timestamp>().unwrap(),
+            compressions: vec![Compression::Gzip, Compression::Zstd],
+            encoding: self.encoding.clone(),
+        };
+        let content = Content { max_image_bytes: self.max_image_bytes, ..Content::default() };
+        let run = Run {
+            history: &history,
+            wanted: &|_| true,
+            rules: &ContentRules::new(Capture::Full, self.redact.then(Redactor::default), content),
+            ledger: Some(&ledger),
+            dead_letters: &dead_letters,
+            options: &options,
+            interrupted: &interrupted,
+            step: &|| {},
+        };
+        let destinations = self.connect().unwrap().into_iter().map(|exporter| {
+            let http = Http::new(3, self.timeout);
             let transport = Box::new(Rerouted(http, self.server.clone()));
-            Destination { name: "langsmith".to_owned(), exporter, transport }
+            Destination { name: "langsmith".to_owned(), exporter, transport, own: None }
         });
         delivery::run(&run, destinations.collect()).unwrap()
     }

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 use codex_trace_model::Timestamp;
 use converter_cli::transport::{Http, NoAnswer, Request, Response, Transport};
@@ -25,6 +26,10 @@ pub(crate) struct Rules {
     pub(crate) poison: Option<&'static str>,
     /// Stores, and answers with nothing, this many times.
     pub(crate) lose_answers: usize,
+    /// How many of a hundred uploads each kind of fault befalls.
+    pub(crate) chaos: u64,
+    /// How long to think about an upload.
+    pub(crate) delay: Duration,
     /// Whether there is a multipart endpoint.
     pub(crate) multipart: bool,
     pub(crate) zstd: bool,
@@ -40,6 +45,8 @@ impl Default for Rules {
             faults: Vec::new(),
             poison: None,
             lose_answers: 0,
+            chaos: 0,
+            delay: Duration::ZERO,
             multipart: true,
             zstd: true,
         }
@@ -50,12 +57,63 @@ impl Default for Rules {
 pub(crate) struct State {
     pub(crate) rules: Rules,
     pub(crate) runs: BTreeMap<String, Value>,
-    /// Path, status and, if refused, why, of every request.
-    pub(crate) log: Vec<(String, u16, String)>,
+    pub(crate) log: Vec<Logged>,
+    /// What the faults are drawn from.
+    dice: u64,
     /// How old the runs of each stored request were, youngest and oldest start.
     pub(crate) spread: Vec<(i64, i64)>,
     pub(crate) headers: Vec<String>,
 }
+
+/// A request, as far as it was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    pub(crate) path: String,
+    pub(crate) status: u16,
+    /// Why, if it was refused.
+    pub(crate) why: String,
+    /// The connection, by number, and whether the answer got out.
+    pub(crate) connection: usize,
+    pub(crate) answered: bool,
+}
+
+impl Logged {
+    fn told(&self) -> String {
+        let Logged { path, status, why, connection, answered } = self;
+        let answered = if *answered { "answered" } else { "no answer" };
+        format!("{path} on connection {connection}: {status}, {answered} {why}")
+    }
+}
+
+/// What befalls an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Status(u16),
+    /// Nothing for longer than the client waits; stored or not.
+    Silence {
+        stored: bool,
+    },
+    /// The connection ends, before or after it is stored.
+    Reset {
+        stored: bool,
+    },
+    /// Half of the answer, and the end.
+    HalfAnswer,
+    /// The answer byte by byte.
+    SlowLoris,
+}
+
+const FAULTS: [Fault; 9] = [
+    Fault::Status(429),
+    Fault::Status(500),
+    Fault::Status(503),
+    Fault::Silence { stored: false },
+    Fault::Silence { stored: true },
+    Fault::Reset { stored: false },
+    Fault::Reset { stored: true },
+    Fault::HalfAnswer,
+    Fault::SlowLoris,
+];
 
 /// The server, running.
 pub(crate) struct Server {
@@ -67,12 +125,13 @@ impl Server {
     pub(crate) fn start(rules: Rules) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let state = Arc::new(Mutex::new(State { rules, ..State::default() }));
+        let state =
+            Arc::new(Mutex::new(State { rules, dice: 88_172_645_463_325_252, ..State::default() }));
         let of_thread = Arc::clone(&state);
         thread::spawn(move || {
-            for stream in listener.incoming() {
+            for (nth, stream) in listener.incoming().enumerate() {
                 let state = Arc::clone(&of_thread);
-                thread::spawn(move || stream.map(|stream| serve(&state, stream)).ok());
+                thread::spawn(move || stream.map(|stream| serve(&state, stream, nth)).ok());
             }
         });
         Server { url, state }
@@ -91,7 +150,7 @@ impl Server {
 
     /// Returns how many requests for a path were answered with a status.
     pub(crate) fn n(&self, path: &str, status: u16) -> usize {
-        self.state().log.iter().filter(|it| it.0 == path && it.1 == status).count()
+        self.state().log.iter().filter(|it| it.path == path && it.status == status).count()
     }
 
     /// Checks that nothing was refused and that every parent is there.
@@ -100,8 +159,10 @@ impl Server {
         let state = self.state();
         // A request whose answer was lost on a busy machine is sent again; that
         // its runs are there already is for the client to find out.
-        let refused: Vec<_> = state.log.iter().filter(|it| it.1 >= 400 && it.1 != 409).collect();
-        assert!(refused.is_empty(), "{refused:#?}");
+        let lost = state.log.iter().any(|it| !it.answered);
+        let is_refusal = |it: &Logged| it.status >= 400 && !(lost && it.status == 409);
+        let told: Vec<String> = state.log.iter().map(Logged::told).collect();
+        assert!(!state.log.iter().any(is_refusal), "{told:#?}");
         for run in state.runs.values() {
             if let Some(parent) = run["parent_run_id"].as_str() {
                 assert!(state.runs.contains_key(parent), "an orphan: {}", run["name"]);
@@ -122,39 +183,85 @@ impl Transport for Rerouted {
 
 type Refusal = (u16, String);
 
-fn serve(state: &Mutex<State>, stream: TcpStream) -> Option<()> {
+fn serve(shared: &Mutex<State>, stream: TcpStream, connection: usize) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut stream = stream;
     loop {
         let (path, headers, body) = read_request(&mut reader)?;
-        let mut state = state.lock().ok()?;
-        state.headers.push(headers.clone());
         let is_upload = path == "/runs/multipart" || path == "/runs/batch";
-        let fault = is_upload && !state.rules.faults.is_empty();
-        let answer = if fault {
-            let status = state.rules.faults.remove(0);
-            Err((status, "a fault".to_owned()))
-        } else {
-            handle(&mut state, &path, &headers, &body)
+        let mut state = shared.lock().ok()?;
+        state.headers.push(headers.clone());
+        let fault = if is_upload { state.fault() } else { None };
+        let answer = match fault {
+            Some(Fault::Status(status)) => Err((status, "a fault".to_owned())),
+            Some(Fault::Silence { stored: false } | Fault::Reset { stored: false }) => {
+                Err((0, "not even looked at".to_owned()))
+            }
+            _ => handle(&mut state, &path, &headers, &body),
         };
         let (status, text) = match answer {
             Ok(value) => (if is_upload { 202 } else { 200 }, value.to_string()),
             Err((status, why)) => (status, why),
         };
-        state.log.push((path, status, if status >= 400 { text.clone() } else { String::new() }));
-        if is_upload && status == 202 && state.rules.lose_answers > 0 {
-            state.rules.lose_answers -= 1;
-            return None;
-        }
+        let why = if status >= 400 { text.clone() } else { String::new() };
+        let nth = state.log.len();
+        state.log.push(Logged { path, status, why, connection, answered: false });
+        let delay = if is_upload { state.rules.delay } else { Duration::ZERO };
         drop(state);
+        thread::sleep(delay);
         let more = if status == 429 { "Retry-After: 0\r\n" } else { "" };
         let len = text.len();
-        write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {len}\r\n{more}\r\n{text}").ok()?;
+        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {len}\r\n{more}\r\n{text}");
+        match fault {
+            Some(Fault::Silence { .. }) => {
+                // Until the client has had enough, which it shows by going.
+                reader.fill_buf().ok()?;
+                return None;
+            }
+            Some(Fault::Reset { .. }) => return None,
+            Some(Fault::HalfAnswer) => {
+                stream.write_all(&answer.as_bytes()[..answer.len() / 2]).ok()?;
+                return None;
+            }
+            Some(Fault::SlowLoris) => {
+                for byte in answer.as_bytes() {
+                    stream.write_all(&[*byte]).ok()?;
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            _ => stream.write_all(answer.as_bytes()).ok()?,
+        }
+        shared.lock().ok()?.log[nth].answered = true;
+    }
+}
+
+impl State {
+    /// Draws what befalls an upload: what the test wants next, or one of the
+    /// faults, each tried in turn.
+    fn fault(&mut self) -> Option<Fault> {
+        if !self.rules.faults.is_empty() {
+            return Some(Fault::Status(self.rules.faults.remove(0)));
+        }
+        if self.rules.lose_answers > 0 {
+            self.rules.lose_answers -= 1;
+            return Some(Fault::Reset { stored: true });
+        }
+        FAULTS.into_iter().find(|_| {
+            // xorshift: the same in every run, whatever its order.
+            self.dice ^= self.dice << 13;
+            self.dice ^= self.dice >> 7;
+            self.dice ^= self.dice << 17;
+            self.dice % 100 < self.rules.chaos
+        })
     }
 }
 
 fn handle(state: &mut State, path: &str, headers: &str, body: &[u8]) -> Result<Value, Refusal> {
     let rules = state.rules.clone();
+    if let Some(name) = path.strip_prefix("/sessions?limit=1&name=") {
+        let known = state.runs.values().any(|run| run["session_name"] == *name);
+        return Ok(if known { json!([{"id": project(name), "name": name}]) } else { json!([]) });
+    }
     match path {
         "/info" => Ok(json!({
             "batch_ingest_config": {
@@ -176,10 +283,21 @@ fn handle(state: &mut State, path: &str, headers: &str, body: &[u8]) -> Result<V
             let query: Value = serde_json::from_slice(body).map_err(|err| bad(err.to_string()))?;
             let ids = query["id"].as_array().cloned().unwrap_or_default();
             let runs = ids.iter().filter_map(|id| state.runs.get(id.as_str()?)).cloned();
+            let runs = runs.map(|mut run| {
+                // As the service: not the name of its project, but its id.
+                let name = run.as_object_mut().and_then(|run| run.remove("session_name"));
+                run["session_id"] = project(name.unwrap_or_default().as_str().unwrap_or("")).into();
+                run
+            });
             Ok(json!({ "runs": runs.collect::<Vec<_>>() }))
         }
         _ => Err((404, "no such thing".to_owned())),
     }
+}
+
+/// Returns the id of a project.
+fn project(name: &str) -> String {
+    format!("00000000-0000-4000-8000-{:012x}", name.len())
 }
 
 fn bad(why: impl Into<String>) -> Refusal {
@@ -218,7 +336,7 @@ fn store(state: &mut State, runs: &[Value], body: &[u8]) -> Result<Value, Refusa
     Ok(json!({}))
 }
 
-/// Checks one run by itself, and against its parent if that is known.
+/// Checks one run by itself, and against its parent.
 fn check(
     run: &Value,
     seen: &BTreeMap<String, Value>,
@@ -261,18 +379,14 @@ fn check(
     if !fits {
         return Err(bad(format!("a run that does not fit together: {run}")));
     }
-    // Whoever is in the same request or there already must be what it is said to be.
-    if let Some(parent) = parent.and_then(|parent| seen.get(parent).or(stored.get(parent))) {
+    // A parent comes first, and is what its child says it is.
+    if let Some(parent) = parent {
+        let parent = seen.get(parent).or(stored.get(parent));
+        let parent = parent.ok_or_else(|| bad(format!("{id} comes before its parent")))?;
         let above = parent["dotted_order"].as_str().unwrap_or_default();
         if segments[..segments.len() - 1].join(".") != above {
             return Err(bad(format!("{id} is not where its parent is")));
         }
-    } else if let Some(parent) = parent
-        && seen.len() > 1
-        && !stored.contains_key(parent)
-        && seen.values().any(|it| it["parent_run_id"] == *parent)
-    {
-        return Err(bad(format!("{id} comes before its parent")));
     }
     Ok((id, starts.as_millisecond()))
 }
@@ -345,7 +459,15 @@ fn read_request(reader: &mut impl BufRead) -> Option<(String, String, Vec<u8>)> 
         flate2::read::GzDecoder::new(&*body).read_to_end(&mut plain).ok()?;
         body = plain;
     } else if lower.contains("content-encoding: zstd") {
+        let packed = body.len();
         body = zstd::decode_all(&*body).ok()?;
+        // What the service's own clients say.
+        let says = |what: &str, len: usize| {
+            lower.contains(&format!("x-{what}-compressed-size: {len}\r\n"))
+        };
+        if !says("pre", body.len()) || !says("post", packed) {
+            return None;
+        }
     }
     Some((path, headers, body))
 }

@@ -1,6 +1,7 @@
 //! A turn's runs, serialised: what each is given, gives back, costs and says
 //! about itself.
 
+mod input;
 mod more;
 mod tools;
 
@@ -8,15 +9,20 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use codex_rollout::{JsonText, TokenUsage};
-use codex_trace_model::{ItemIx, Span, SpanIx, SpanKind, Status, Thread, Timestamp, Trace, Turn};
+use codex_trace_model::{
+    Event, EventKind, ItemIx, Span, SpanIx, SpanKind, Status, Thread, Timestamp, Trace, Turn,
+};
 
-use crate::content::{ContentRules, Part};
+use crate::content::Part;
+use crate::exporters::langsmith::ids;
+use crate::exporters::langsmith::limited::LimitedRules;
 use crate::exporters::langsmith::messages;
 use crate::exporters::langsmith::metadata::{Kind, Metadata};
 use crate::exporters::langsmith::plan::{Group, Place, Plan, TurnPlan};
+use crate::exporters::langsmith::runs::input::{Given, Inputs};
 use crate::exporters::langsmith::wire::{Format, Run};
 use crate::exporters::langsmith::written::Written;
-use crate::exporters::langsmith::{LlmInput, ids};
+use crate::exporters::otlp::LlmInput;
 use crate::exporters::{UnitBuilder, UnitKey};
 use crate::json::{self, Object};
 
@@ -26,11 +32,13 @@ const MUTED: &str = "[LangSmith system notice: content omitted because tracing i
 /// How to encode, for all turns of a session.
 pub(super) struct Encoder<'e, 'a> {
     pub(super) trace: &'e Trace<'a>,
-    pub(super) rules: &'e ContentRules,
+    pub(super) rules: &'e LimitedRules<'e>,
     pub(super) plan: &'e Plan<'e, 'a>,
     pub(super) format: &'e Format,
     pub(super) own: &'e serde_json::Map<String, serde_json::Value>,
     pub(super) llm_input: LlmInput,
+    /// The most of that, in bytes.
+    pub(super) input_bytes: Option<usize>,
     /// The spans directly below each span.
     pub(super) children: &'e [Vec<SpanIx>],
 }
@@ -44,10 +52,8 @@ struct TurnEncoder<'t, 'e, 'a> {
     metadata: Metadata<'t, 'a>,
     /// Absent where the turn is private.
     written: Option<Written>,
+    inputs: Inputs,
     next: u32,
-    /// When the last run so far ended.
-    end: i64,
-    pieces: Vec<Vec<u8>>,
 }
 
 impl<'a> Encoder<'_, 'a> {
@@ -67,7 +73,6 @@ impl<'a> Encoder<'_, 'a> {
         });
         let metadata =
             Metadata { thread, turn, rules: self.rules, own: self.own, muted, turn_id: &plan.key };
-        let end = plan.messages.iter().rfind(|it| it.from < it.to).map(|it| it.end + plan.shift);
         let turn = TurnEncoder {
             all: self,
             plan,
@@ -75,9 +80,8 @@ impl<'a> Encoder<'_, 'a> {
             turn,
             metadata,
             written,
+            inputs: Inputs::new(self.input_bytes),
             next: plan.next,
-            end: end.unwrap_or(plan.root.start.millis).max(plan.root.start.millis),
-            pieces: Vec::new(),
         };
         let key = UnitKey { thread_id: thread.id.clone(), turn: Some(span.key.clone()) };
         let mut unit = UnitBuilder::new(key, route);
@@ -103,25 +107,34 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 _ => None,
             })
             .collect();
+        self.root(span, self.last_end(&below), unit);
         for (nth, group) in self.plan.groups.iter().enumerate() {
-            self.llm(nth, group, calls.get(&nth));
+            self.llm(nth, group, calls.get(&nth), unit);
             for tool in &group.tools {
                 let span = tools.get(&tool.call_id).copied();
-                let place = self.tool(group, tool, span);
+                let place = self.tool(group, tool, span, unit);
                 if let Some(span) = span {
                     runs_of.insert(span, place);
                 }
             }
         }
-        self.what_the_plugin_lacks(&below, &mut runs_of);
-        // It goes first, but does not end before what is below it.
-        let root = self.root(span);
-        unit.body().extend_from_slice(&root);
-        unit.end_piece(1);
-        for piece in self.pieces {
-            unit.body().extend_from_slice(&piece);
-            unit.end_piece(1);
-        }
+        self.what_the_plugin_lacks(&below, &mut runs_of, unit);
+    }
+
+    /// Returns when the last of the turn's runs ends: the root goes first, but
+    /// does not end before what is below it.
+    fn last_end(&self, below: &[SpanIx]) -> i64 {
+        let messages = &self.plan.messages;
+        let said = messages.iter().rfind(|it| it.from < it.to).map(|it| it.end);
+        let groups = self.plan.groups.iter();
+        let of_groups = groups.flat_map(|group| {
+            let tools = group.tools.iter().map(|tool| messages[tool.message].end);
+            tools.chain([group.end])
+        });
+        let spans = below.iter().map(|ix| self.all.trace.span(*ix));
+        let of_spans = spans.filter_map(|span| Some(span.end.or(span.start)?.as_millisecond()));
+        let last = said.into_iter().chain(of_groups).chain(of_spans).max();
+        last.map_or(i64::MIN, |last| last + self.plan.shift).max(self.plan.root.start.millis)
     }
 
     /// Returns the spans of the turn but subagents', parents first.
@@ -161,7 +174,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         found
     }
 
-    fn root(&self, span: &Span<'a>) -> Vec<u8> {
+    fn root(&self, span: &Span<'a>, end: i64, unit: &mut UnitBuilder) {
         let (error, interrupted) = match &span.status {
             Status::Error { message } => (Some(message.clone()), false),
             Status::Interrupted { reason } if reason == "interrupted" => {
@@ -171,7 +184,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 (Some(format!("Turn aborted: {reason}").into()), false)
             }
             Status::Incomplete => (Some("Turn did not end: the transcript does".into()), true),
-            _ => (None, false),
+            _ => (self.failure(span), false),
         };
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         match &self.written {
@@ -180,17 +193,29 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         }
         let kind = Kind::Root { interrupted, total: span.usage };
         let extra = self.extra(kind, error.is_some(), self.plan.root.start.millis, |_| {});
-        self.piece(&Run {
+        let run = Run {
             place: &self.plan.root,
             name: b"\"openai.codex\"".into(),
             run_type: "chain",
-            end: self.end,
+            end,
             error: error.map(|it| self.error(&it, Part::Label)),
             inputs: &[&inputs],
             outputs: &outputs,
             extra: &extra,
             events: b"",
-        })
+        };
+        self.piece(&run, unit);
+    }
+
+    /// Returns what the turn failed with, if it ended without an answer: older
+    /// files say so in an event alone.
+    fn failure(&self, span: &Span<'a>) -> Option<Cow<'a, str>> {
+        let message = |event: &Event<'a>| match event.kind {
+            EventKind::Error { message, .. } => message.map(JsonText::decode),
+            _ => None,
+        };
+        let last = span.events.iter().rev().find_map(message);
+        last.filter(|_| self.turn.last_agent_message.is_none())
     }
 
     /// Writes what the user asked, and all that came of it.
@@ -213,7 +238,8 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         outputs.extend_from_slice(b"{\"messages\":[");
         let from = asked.map_or(0, |asked| asked + 1);
         let before = outputs.len();
-        written.tail(self.thread, items, &self.plan.messages, from, outputs);
+        let room = self.room(inputs.len());
+        written.tail(self.thread, items, &self.plan.messages, from, room, outputs);
         if outputs.len() == before
             && let Some(last) = self.turn.last_agent_message
         {
@@ -226,7 +252,13 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         outputs.extend_from_slice(b"]}");
     }
 
-    fn llm(&mut self, nth: usize, group: &Group<'a>, calls: Option<&Vec<SpanIx>>) {
+    fn llm(
+        &mut self,
+        nth: usize,
+        group: &Group<'a>,
+        calls: Option<&Vec<SpanIx>>,
+        unit: &mut UnitBuilder,
+    ) {
         let trace = self.all.trace;
         let calls = calls.map_or(&[][..], Vec::as_slice);
         let mut spans = calls.iter().map(|ix| trace.span(*ix));
@@ -239,38 +271,27 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         let extra = self.extra(kind, false, place.start.millis, |_| {});
         let events = if nth == 0 { self.first_token(&place, end) } else { Vec::new() };
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-        let mut spliced: [&[u8]; 3] = [b"", b"", b""];
+        self.look_back(self.history_of(calls));
+        let mut given = Given::default();
         match &self.written {
-            None => {
-                muted(&mut inputs, &mut outputs);
-                spliced[0] = &inputs;
-            }
+            None => muted(&mut inputs, &mut outputs),
             Some(written) => {
                 outputs.extend_from_slice(b"{\"messages\":[");
-                outputs.extend_from_slice(written.messages(group.message, group.message + 1));
+                let said = written.messages().range(group.message, group.message + 1);
+                outputs.extend_from_slice(said);
                 outputs.extend_from_slice(b"]}");
-                let from = match self.all.llm_input {
-                    LlmInput::Turn => 0,
-                    LlmInput::Delta => {
-                        nth.checked_sub(1).map_or(0, |before| self.plan.groups[before].message + 1)
-                    }
-                    LlmInput::None => group.message,
-                };
-                let room = self.all.format.max_bytes.saturating_sub(outputs.len() + (64 << 10));
                 inputs.extend_from_slice(b"{\"messages\":[");
-                let from = written.fitting(from, group.message, room);
-                if from.1 {
-                    inputs.extend_from_slice(b"{\"role\":\"system\",\"content\":[");
-                    messages::text_part(b"[earlier messages omitted: too long]", &mut inputs);
-                    inputs.extend_from_slice(b"]}");
-                    if from.0 < group.message {
-                        inputs.push(b',');
-                    }
-                }
-                spliced = [&inputs, written.messages(from.0, group.message), b"]}"];
+                let before = nth.checked_sub(1).map(|nth| self.plan.groups[nth].message);
+                given = self.given(before, group.message, outputs.len());
             }
         }
-        let piece = self.piece(&Run {
+        let mut spliced: Vec<&[u8]> = vec![&inputs];
+        spliced.extend(given.parts());
+        if self.written.is_some() {
+            spliced.push(b"]}");
+        }
+        let took = given.len();
+        let run = Run {
             place: &place,
             name: b"\"openai.codex.turn\"".into(),
             run_type: "llm",
@@ -280,8 +301,9 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             outputs: &outputs,
             extra: &extra,
             events: &events,
-        });
-        self.add(piece, end);
+        };
+        self.piece(&run, unit);
+        self.inputs.took(took);
     }
 
     /// Says when the first token came, in the way that LangSmith measures it.
@@ -336,15 +358,22 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         kept.map_or("failed".into(), |text| text.into_owned().into())
     }
 
-    fn piece(&self, run: &Run<'_>) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.all.format.write(run, &mut out);
-        out
-    }
-
-    fn add(&mut self, piece: Vec<u8>, end: i64) {
-        self.end = self.end.max(end);
-        self.pieces.push(piece);
+    /// Serialises a run. One that the service would find too large still goes
+    /// without what it was given and gave back.
+    fn piece(&self, run: &Run<'_>, unit: &mut UnitBuilder) {
+        let out = unit.body();
+        let start = out.len();
+        self.all.format.write(run, out);
+        let len = out.len() - start;
+        if len > self.all.format.max_run() {
+            let mut note = Vec::new();
+            let what = format!("[omitted: {len} bytes, more than a run can hold]");
+            json::object(&mut note, |o| o.put("omitted", what));
+            out.truncate(start);
+            let kept = Run { inputs: &[&note], outputs: &note, events: b"", ..run.clone() };
+            self.all.format.write(&kept, out);
+        }
+        unit.end_piece(1);
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use codex_rollout::RawJson;
-use codex_trace_model::{ItemIx, Span, SpanIx, SpanKind, ToolCall};
+use codex_trace_model::{ItemIx, ModelCall, Span, SpanIx, SpanKind, ToolCall};
 
 use super::{TurnEncoder, muted};
 use crate::content::Part;
+use crate::exporters::UnitBuilder;
 use crate::exporters::langsmith::messages::{self, put_text, put_value};
 use crate::exporters::langsmith::metadata::Kind;
 use crate::exporters::langsmith::plan::Place;
@@ -22,6 +23,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         &mut self,
         below: &[SpanIx],
         runs_of: &mut HashMap<SpanIx, Place>,
+        unit: &mut UnitBuilder,
     ) {
         let trace = self.all.trace;
         let grouped: HashSet<ItemIx> = self
@@ -36,14 +38,14 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             match &span.kind {
                 SpanKind::ToolCall(call) if !runs_of.contains_key(&ix) => {
                     let parent = span.parent.and_then(|parent| runs_of.get(&parent)).cloned();
-                    let place = self.more_tool(span, call, parent.as_ref());
+                    let place = self.more_tool(span, call, parent.as_ref(), unit);
                     runs_of.insert(ix, place);
                 }
-                SpanKind::Compaction(_) => self.compaction(ix, span),
+                SpanKind::Compaction(_) => self.compaction(ix, span, unit),
                 SpanKind::ModelCall(call)
                     if !call.compaction && !call.output.iter().any(|it| grouped.contains(it)) =>
                 {
-                    self.more_llm(span);
+                    self.more_llm(span, call, unit);
                 }
                 _ => {}
             }
@@ -62,7 +64,13 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         (place, end)
     }
 
-    fn more_tool(&mut self, span: &Span<'a>, call: &ToolCall<'a>, parent: Option<&Place>) -> Place {
+    fn more_tool(
+        &mut self,
+        span: &Span<'a>,
+        call: &ToolCall<'a>,
+        parent: Option<&Place>,
+        unit: &mut UnitBuilder,
+    ) -> Place {
         // `tool:<call id>`, as its key is.
         let (place, end) = self.more_place(&span.key, span, parent);
         let mut inputs = Vec::new();
@@ -95,8 +103,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             text.unwrap_or_default().write(&mut name);
         }
         let answer = (!answer.is_empty()).then_some(&*answer);
-        let piece = self.tool_run(&place, name, Some(span), end, inputs, answer);
-        self.add(piece, end);
+        self.tool_run(&place, name, Some(span), end, inputs, answer, unit);
         place
     }
 
@@ -124,7 +131,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         }
     }
 
-    fn compaction(&mut self, ix: SpanIx, span: &Span<'a>) {
+    fn compaction(&mut self, ix: SpanIx, span: &Span<'a>, unit: &mut UnitBuilder) {
         let SpanKind::Compaction(compaction) = &span.kind else { return };
         let below = self.all.children[ix.index()].iter();
         let request = below.map(|ix| self.all.trace.span(*ix)).find(|it| it.usage.is_some());
@@ -149,7 +156,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             }
         }
         let extra = self.extra(Kind::Compaction { usage }, false, place.start.millis, |_| {});
-        let piece = self.piece(&Run {
+        let run = Run {
             place: &place,
             name: b"\"openai.codex.compaction\"".into(),
             // Only what cost tokens is a model's run.
@@ -160,23 +167,46 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             outputs: &outputs,
             extra: &extra,
             events: b"",
-        });
-        self.add(piece, end);
+        };
+        self.piece(&run, unit);
     }
 
-    /// A request whose answer left no item: its tokens were spent all the same.
-    fn more_llm(&mut self, span: &Span<'a>) {
+    /// A request that is in no group: its answer is of a kind that the plugin
+    /// does not take for the model's, or left no item. Its tokens were spent
+    /// all the same.
+    fn more_llm(&mut self, span: &Span<'a>, call: &ModelCall<'a>, unit: &mut UnitBuilder) {
         let (place, end) = self.more_place(&format!("call:{}", span.key), span, None);
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-        if self.written.is_none() {
-            muted(&mut inputs, &mut outputs);
+        if let Some(written) = &self.written {
+            let (messages, items) = (&self.plan.messages, &self.plan.items);
+            let message_of = |item: &ItemIx| {
+                let at = items.binary_search_by_key(&item.0, |it| it.0).ok()?;
+                Some(messages.partition_point(|message| message.to <= at))
+            };
+            let mut said: Vec<usize> = call.output.iter().filter_map(message_of).collect();
+            said.dedup();
+            outputs.extend_from_slice(b"{\"messages\":[");
+            for (nth, message) in said.iter().enumerate() {
+                if nth > 0 {
+                    outputs.push(b',');
+                }
+                outputs.extend_from_slice(written.messages().range(*message, *message + 1));
+            }
+            outputs.extend_from_slice(b"]}");
+            inputs.extend_from_slice(b"{\"messages\":[");
+            if let Some(said) = said.first() {
+                let mut groups = self.plan.groups.iter().map(|group| group.message);
+                let before = groups.rfind(|message| message < said);
+                let given = self.given(before, *said, outputs.len());
+                given.parts().iter().for_each(|part| inputs.extend_from_slice(part));
+            }
+            inputs.extend_from_slice(b"]}");
         } else {
-            inputs.extend_from_slice(b"{\"messages\":[]}");
-            outputs.extend_from_slice(b"{\"messages\":[]}");
+            muted(&mut inputs, &mut outputs);
         }
         let kind = Kind::Llm { span: Some(span), usage: span.usage };
         let extra = self.extra(kind, false, place.start.millis, |_| {});
-        let piece = self.piece(&Run {
+        let run = Run {
             place: &place,
             name: b"\"openai.codex.turn\"".into(),
             run_type: "llm",
@@ -186,7 +216,8 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             outputs: &outputs,
             extra: &extra,
             events: b"",
-        });
-        self.add(piece, end);
+        };
+        self.piece(&run, unit);
+        self.inputs.took(inputs.len());
     }
 }

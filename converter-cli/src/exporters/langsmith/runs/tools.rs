@@ -7,6 +7,7 @@ use codex_trace_model::{Span, SpanIx, SpanKind, Status, Timestamp, ToolCall};
 
 use super::{TurnEncoder, muted};
 use crate::content::Part;
+use crate::exporters::UnitBuilder;
 use crate::exporters::langsmith::ids;
 use crate::exporters::langsmith::messages::{self, put_value};
 use crate::exporters::langsmith::metadata::Kind;
@@ -20,6 +21,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         group: &Group<'a>,
         tool: &Answered<'a>,
         span: Option<SpanIx>,
+        unit: &mut UnitBuilder,
     ) -> Place {
         let call_id = tool.call_id.decode();
         let run = format!("tool:{call_id}");
@@ -42,30 +44,29 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             let arguments = messages::Arguments::of(&tool.call, self.all.rules);
             json::object(&mut inputs, |o| o.value("input").extend_from_slice(&arguments.json));
         }
-        let answer = self.written.as_ref().map(|it| it.messages(tool.message, tool.message + 1));
+        let answer =
+            self.written.as_ref().map(|it| it.messages().range(tool.message, tool.message + 1));
         let mut named = Vec::new();
         let name = name.unwrap_or(JsonText::new(b"openai.codex.tool"));
         messages::label(name, self.all.rules, &mut named);
-        let piece = self.tool_run(&place, named, span, end, inputs, answer);
-        self.add(piece, end);
+        self.tool_run(&place, named, span, end, inputs, answer, unit);
         for (skill, order) in tool.skills.iter().zip(tool.order + 1..) {
-            self.skill(skill, &call_id, &place, end, order, span);
+            let run = format!("skill:{call_id}:{skill}");
+            let id = self.all.plan.id(self.plan.thread, &self.plan.key, &run);
+            let place = self.plan.root.child(id, place.start.millis, order);
+            self.skill(skill, &place, end, span, unit);
         }
         place
     }
 
     fn skill(
-        &mut self,
+        &self,
         skill: &str,
-        call_id: &str,
-        tool: &Place,
+        place: &Place,
         end: i64,
-        order: u32,
         span: Option<&Span<'a>>,
+        unit: &mut UnitBuilder,
     ) {
-        let run = format!("skill:{call_id}:{skill}");
-        let id = self.all.plan.id(self.plan.thread, &self.plan.key, &run);
-        let place = self.plan.root.child(id, tool.start.millis, order);
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         let worked = span.is_none_or(|span| matches!(span.status, Status::Ok));
         if self.written.is_none() {
@@ -80,8 +81,8 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             });
         }
         let extra = self.extra(Kind::Skill { name: skill }, false, place.start.millis, |_| {});
-        let piece = self.piece(&Run {
-            place: &place,
+        let run = Run {
+            place,
             name: b"\"Skill\"".into(),
             run_type: "tool",
             end,
@@ -90,10 +91,11 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             outputs: &outputs,
             extra: &extra,
             events: b"",
-        });
-        self.add(piece, end);
+        };
+        self.piece(&run, unit);
     }
 
+    #[expect(clippy::too_many_arguments, reason = "all that a run is made of")]
     pub(super) fn tool_run(
         &self,
         place: &Place,
@@ -102,7 +104,8 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         end: i64,
         mut inputs: Vec<u8>,
         answer: Option<&[u8]>,
-    ) -> Vec<u8> {
+        unit: &mut UnitBuilder,
+    ) {
         let mut outputs = Vec::new();
         let call = span.and_then(|span| match &span.kind {
             SpanKind::ToolCall(call) => Some(&**call),
@@ -147,7 +150,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             // The run's own start is that of the model's message, as the plugin has it.
             o.maybe("codex.called_at", started.map(|it| ids::time(it + self.plan.shift)));
         });
-        self.piece(&Run {
+        let run = Run {
             place,
             name: name.into(),
             run_type: "tool",
@@ -157,7 +160,8 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             outputs: &outputs,
             extra: &extra,
             events: b"",
-        })
+        };
+        self.piece(&run, unit);
     }
 
     /// Writes what is known of a call, under the names of Codex' own events.

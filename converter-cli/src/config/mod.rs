@@ -1,20 +1,27 @@
 //! Arguments and environment, resolved: every default lives here, and this is
 //! the only module that reads the environment or the clock.
 
+mod file;
+mod redaction;
+mod secret;
+mod upload;
+
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::args::{Compress, ContentArgs, GlobalArgs, SelectArgs, Standing, UploadArgs, When};
+use crate::args::{ContentArgs, GlobalArgs, SelectArgs, Standing, When};
 use crate::exporters;
 use crate::failure::Failure;
-use crate::retry::RetryPolicy;
-use crate::transport::Compression;
 use crate::when::{self, Edge};
+
+pub use file::{ConfigFile, Table};
+pub use redaction::{redactor, redacts};
+pub use secret::{HeaderValue, SecretRef, exposed};
+pub use upload::{UploadSettings, age, state_dir};
 
 /// The most threads to use unless told otherwise.
 const MAX_JOBS: usize = 16;
@@ -254,107 +261,6 @@ impl Default for Content {
     }
 }
 
-/// How to upload, resolved.
-#[derive(Clone, Debug)]
-pub struct UploadSettings {
-    /// Where the ledger is.
-    pub state_dir: PathBuf,
-    /// Whether nothing is sent.
-    pub dry_run: bool,
-    /// Where requests are written to instead.
-    pub dry_run_dir: Option<PathBuf>,
-    /// How long a file must have been left alone.
-    pub settle: Duration,
-    /// Bytes of encoded units held at once.
-    pub max_memory: usize,
-    /// Requests under way at once.
-    pub senders: usize,
-    /// How long a request may take.
-    pub timeout: Duration,
-    /// When to try again.
-    pub retry: RetryPolicy,
-    /// Which compressions may be used.
-    pub compressions: Vec<Compression>,
-}
-
-impl UploadSettings {
-    /// Resolves the arguments.
-    ///
-    /// # Errors
-    ///
-    /// If one of them cannot be read, or there is no home for the ledger.
-    pub fn resolve(args: &UploadArgs, settings: &Settings) -> Result<UploadSettings, Failure> {
-        let age = |flag: &str, text: &str| {
-            let age = when::parse_age(text).and_then(|age| Duration::try_from(age).ok());
-            age.ok_or_else(|| {
-                Failure::new(format!("`{flag}` cannot be `{text}`"))
-                    .hint("give an age: 90s, 15m, 24h, 7d")
-            })
-        };
-        if args.senders == 0 {
-            return Err(Failure::new("`--senders` needs at least one"));
-        }
-        Ok(UploadSettings {
-            state_dir: state_dir(args.state_dir.as_deref(), settings)?,
-            dry_run: args.dry_run.is_some(),
-            dry_run_dir: args.dry_run.clone().flatten(),
-            settle: age("--settle", &args.settle)?,
-            max_memory: size("--max-memory", &args.max_memory)?,
-            senders: args.senders,
-            timeout: age("--timeout", &args.timeout)?,
-            retry: RetryPolicy {
-                budget: age("--retry-for", &args.retry_for)?,
-                ..RetryPolicy::default()
-            },
-            compressions: match args.compress {
-                Compress::Auto => vec![Compression::Gzip, Compression::Zstd],
-                Compress::Gzip => vec![Compression::Gzip],
-                Compress::Zstd => vec![Compression::Zstd],
-                Compress::None => Vec::new(),
-            },
-        })
-    }
-}
-
-/// Returns where the ledger is: `--state-dir`, or below `$XDG_STATE_HOME` or
-/// `~/.local/state`.
-///
-/// # Errors
-///
-/// If there is no home directory either.
-pub fn state_dir(named: Option<&Path>, settings: &Settings) -> Result<PathBuf, Failure> {
-    const NAME: &str = "codex-trace";
-    if let Some(dir) = named {
-        return Ok(dir.to_path_buf());
-    }
-    let xdg = settings.vars.0.get("XDG_STATE_HOME").map(PathBuf::from);
-    // A relative path there is to be ignored, by the specification.
-    if let Some(dir) = xdg.filter(|dir| dir.is_absolute()) {
-        return Ok(dir.join(NAME));
-    }
-    let home = settings.home.as_ref().map(|home| home.join(".local/state").join(NAME));
-    home.ok_or_else(|| {
-        Failure::new("there is no home directory to keep the ledger in")
-            .hint("name one with `--state-dir DIR`")
-    })
-}
-
-/// Reads a size in bytes: `512MiB`, `2G`, `1000000`.
-fn size(flag: &str, text: &str) -> Result<usize, Failure> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let shift = match text[digits.len()..].trim() {
-        "" | "B" => Some(0),
-        "K" | "KiB" | "k" => Some(10),
-        "M" | "MiB" => Some(20),
-        "G" | "GiB" => Some(30),
-        _ => None,
-    };
-    let size = shift.and_then(|shift| digits.parse::<usize>().ok()?.checked_mul(1 << shift));
-    size.filter(|size| *size > 0).ok_or_else(|| {
-        Failure::new(format!("`{flag}` cannot be `{text}`")).hint("give a size: 512MiB, 2GiB")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,30 +324,6 @@ mod tests {
         assert_eq!(Settings::resolve(&no_args(), &env).unwrap().width, 40);
         let none = GlobalArgs { jobs: Some(0), ..no_args() };
         assert!(Settings::resolve(&none, &env).is_err());
-    }
-
-    #[test]
-    fn sizes() {
-        let size = |text| size("--max-memory", text).ok();
-        assert_eq!(size("512MiB"), Some(512 << 20));
-        assert_eq!(size("2G"), Some(2 << 30));
-        assert_eq!(size("17"), Some(17));
-        for bad in ["", "0", "x", "5MB", "-1K", "99999999999G"] {
-            assert_eq!(size(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_ledger_has_a_home() {
-        let mut settings = Settings::unresolved();
-        assert!(state_dir(None, &settings).is_err());
-        settings.home = Some(PathBuf::from("/home/u"));
-        let dir = |settings: &_| state_dir(None, settings).unwrap();
-        assert_eq!(dir(&settings), Path::new("/home/u/.local/state/codex-trace"));
-        settings.vars.0.insert("XDG_STATE_HOME".to_owned(), "relative".to_owned());
-        assert_eq!(dir(&settings), Path::new("/home/u/.local/state/codex-trace"));
-        settings.vars.0.insert("XDG_STATE_HOME".to_owned(), "/state".to_owned());
-        assert_eq!(dir(&settings), Path::new("/state/codex-trace"));
     }
 
     #[test]

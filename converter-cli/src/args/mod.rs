@@ -1,0 +1,246 @@
+//! The command line as typed: opens nothing, resolves nothing.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+mod reports;
+mod upload;
+
+pub use reports::{BenchArgs, By, ListArgs, ShowArgs, UsageArgs, Zone};
+pub use upload::{Compress, DoctorArgs, OtlpArgs, PlaceArgs, RedactArgs, StatusArgs, UploadArgs};
+
+/// Turn the transcripts of Codex CLI into traces
+///
+/// PATHS are Codex homes, directories, rollout files, or ids of threads (the
+/// first characters are enough). Without any, the history in `$CODEX_HOME` or
+/// `~/.codex` is read, archived sessions included. Nothing there is changed.
+#[derive(Debug, Parser)]
+#[command(name = "codex-trace", version, max_term_width = 98)]
+#[command(propagate_version = true, infer_subcommands = false)]
+pub struct Args {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+pub struct GlobalArgs {
+    /// Say less: no progress, no summary
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Say more: a summary, all problems, and where the history was looked for
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+
+    /// Color the output for people
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+
+    /// Codex home to read and to look up ids in [default: `$CODEX_HOME` or `~/.codex`]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub codex_home: Option<PathBuf>,
+
+    /// Number of threads to work with [default: one per processor, at most 16]
+    #[arg(short, long, global = true, value_name = "N")]
+    pub jobs: Option<usize>,
+}
+
+/// When to do something that depends on the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Convert sessions to spans as JSON lines
+    ///
+    /// Writes one JSON object a line, of type `trace`, `item` or `span`: the
+    /// format codex-trace/v1, described in docs/span-schema.md. With `--to`,
+    /// writes OTLP instead.
+    Convert(ConvertArgs),
+    /// List sessions, newest first
+    ///
+    /// Times are UTC; a `~` marks the local time of the machine, which is all
+    /// that some versions of 2025 recorded. Turns, model calls and tool calls
+    /// are those of subagents too. Narrow terminals get fewer columns.
+    List(ListArgs),
+    /// Show one session as a tree
+    Show(ShowArgs),
+    /// Upload sessions, skipping what is already there
+    ///
+    /// Safe to interrupt and to repeat: what a destination has acknowledged is
+    /// written to a ledger and not sent again. Secrets are redacted unless told
+    /// otherwise. Keys come from the environment, from the files that the
+    /// backend's own plugin reads, or from where codex-trace.toml says
+    /// (docs/configuration.md): no flag takes one.
+    Upload(Box<UploadArgs>),
+    /// Say what was uploaded, and what was not
+    Status(StatusArgs),
+    /// Say what is configured, where it was found, and what is missing
+    ///
+    /// Looks at the history, the ledger, codex-trace.toml and each destination:
+    /// every setting with its value (keys masked) and its origin. Sends nothing
+    /// unless asked to with `--connect`. Exits with 0 if all that was asked for
+    /// can be used, 1 if some of it cannot, 2 if nothing can.
+    Doctor(DoctorArgs),
+    /// Count tokens, and what they cost
+    ///
+    /// Counts every model call of the span trees once. `--since`, `--until` and
+    /// `--model` choose single calls here, the other filters whole sessions.
+    Usage(UsageArgs),
+    /// Measure how fast a history is read
+    ///
+    /// Each stage is run several times and the best time counts. Times are
+    /// compared with those of a plain count of newlines over the same files with
+    /// as many threads. Nothing is written.
+    Bench(BenchArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Which sessions to take.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct SelectArgs {
+    /// Codex homes, directories, rollout files or session ids [default: the Codex home]
+    pub paths: Vec<PathBuf>,
+
+    /// Read more PATHS from a file, one a line (`-` is standard input)
+    #[arg(long, value_name = "FILE", help_heading = "Filters")]
+    pub files_from: Option<PathBuf>,
+
+    /// Take sessions that were active at this time or later
+    ///
+    /// A time (2026-11-21T05:39:08Z), a date (2026-11-21) or an age (90m, 24h,
+    /// 7d, 2w). Dates and times without an offset are UTC.
+    #[arg(long, value_name = "WHEN", help_heading = "Filters")]
+    pub since: Option<String>,
+
+    /// Take sessions that began before this time; a date includes that day
+    #[arg(long, value_name = "WHEN", help_heading = "Filters")]
+    pub until: Option<String>,
+
+    /// Take sessions whose working directory is DIR or below it
+    #[arg(long, value_name = "DIR", help_heading = "Filters")]
+    pub cwd: Option<PathBuf>,
+
+    /// Take sessions that used a model whose name contains TEXT
+    #[arg(long, value_name = "TEXT", help_heading = "Filters")]
+    pub model: Option<String>,
+
+    /// Take sessions started by this: `cli`, `exec`, `vscode`, `mcp`, `review`, …
+    #[arg(long, value_name = "WORD", help_heading = "Filters")]
+    pub source: Option<String>,
+
+    /// Take sessions that stand like this (can be repeated)
+    #[arg(long, value_name = "STATUS", help_heading = "Filters")]
+    pub status: Vec<Standing>,
+}
+
+/// How a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+pub enum Standing {
+    /// Its last turn was completed
+    Complete,
+    /// Its last turn was stopped by somebody
+    Interrupted,
+    /// Its file ends within a turn: it still runs, or was killed
+    Open,
+    /// Its last turn failed
+    Error,
+}
+
+impl Standing {
+    /// Returns the word for it, as in `list --json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::Complete => "complete",
+            Standing::Interrupted => "interrupted",
+            Standing::Open => "open",
+            Standing::Error => "error",
+        }
+    }
+}
+
+/// How to write content.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct ContentArgs {
+    /// Keep encrypted reasoning, which only the provider can read
+    #[arg(long)]
+    pub encrypted: bool,
+
+    /// Replace inline images above N bytes by their digest
+    #[arg(long, value_name = "N", default_value_t = 1 << 20)]
+    pub max_image_bytes: usize,
+}
+
+/// Arguments of `convert`.
+#[derive(Debug, clap::Args)]
+pub struct ConvertArgs {
+    /// Which sessions.
+    #[command(flatten)]
+    pub select: SelectArgs,
+
+    /// Format to write
+    #[arg(long, value_name = "FORMAT", default_value = "spans")]
+    pub to: Format,
+
+    /// How to write OTLP.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
+
+    /// File to write to, or directory for one file per session
+    ///
+    /// An existing directory, or a name that ends in `/`, gets one file per
+    /// session. Files are private, appear only when complete, and are
+    /// compressed if the name ends in `.gz`. `-` is standard output.
+    #[arg(short, long, value_name = "FILE|DIR")]
+    pub output: Option<PathBuf>,
+
+    /// Compress the files of an output directory
+    #[arg(long)]
+    pub gzip: bool,
+
+    /// How to write content.
+    #[command(flatten)]
+    pub content: ContentArgs,
+
+    /// What to redact.
+    #[command(flatten)]
+    pub redact: RedactArgs,
+
+    /// Exit with 1 if any line could not be read
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// What `convert` can write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// JSON lines of the format codex-trace/v1
+    Spans,
+    /// OTLP/JSON, one request a line, as a collector's file receiver reads it
+    OtlpJson,
+    /// OTLP protobuf: one request, to be posted to a collector
+    OtlpProto,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// Shell to complete for
+    pub shell: Shell,
+}

@@ -1,0 +1,448 @@
+//! `codex-trace.toml`: destinations by name.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::de::DeTable;
+
+use crate::args::Compress;
+use crate::config::Settings;
+use crate::config::secret::{HeaderValue, Home, SecretRef};
+use crate::content::Capture;
+use crate::exporters::describe::without_password;
+use crate::exporters::otlp::{LlmInput, Semconv};
+use crate::exporters::{BACKENDS, Backend};
+use crate::failure::Failure;
+use crate::when;
+
+/// The variable that names the file.
+const VARIABLE: &str = "CODEX_TRACE_CONFIG";
+
+/// The file, read and checked; empty if there is none.
+#[derive(Debug, Default)]
+pub struct ConfigFile {
+    /// Where it is, or would be.
+    pub path: Option<PathBuf>,
+    /// Whether it is there.
+    pub exists: bool,
+    /// Where an upload goes to that does not say.
+    pub to: Vec<String>,
+    /// The destinations.
+    pub destinations: BTreeMap<String, Table>,
+    /// In which line a key of a destination is.
+    lines: BTreeMap<(String, String), usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Whole {
+    to: Vec<String>,
+    destinations: BTreeMap<String, Table>,
+}
+
+/// A destination, as the file has it. What it leaves out is as it would be
+/// without the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Table {
+    /// What takes the data: `otlp`, `mlflow`, `langsmith`.
+    pub backend: String,
+    /// Its address.
+    pub endpoint: Option<String>,
+    /// The project, or what the backend has for one.
+    pub project: Option<String>,
+    /// The workspace or tenant, of servers that have such.
+    pub workspace: Option<String>,
+    /// Where the key is.
+    pub key: Option<SecretRef>,
+    /// The name, for access by name and password.
+    pub username: Option<String>,
+    /// Where the password is.
+    pub password: Option<SecretRef>,
+    /// Headers of every request.
+    pub headers: BTreeMap<String, HeaderValue>,
+    /// The protocol of OTLP.
+    pub protocol: Option<String>,
+    /// How to compress requests.
+    pub compression: Option<Compress>,
+    /// Certificates.
+    pub tls: TlsTable,
+    /// How long a request may take.
+    pub timeout: Option<Age>,
+    /// Requests under way at once.
+    pub senders: Option<usize>,
+    /// The most requests a second.
+    pub requests_per_second: Option<f64>,
+    /// How much content to send.
+    pub capture: Option<Capture>,
+    /// Whether to redact secrets.
+    pub redact: Option<bool>,
+    /// Rules of redaction, besides those built in.
+    pub redact_patterns: Vec<String>,
+    /// A file of such rules.
+    pub redact_rules: Option<PathBuf>,
+    /// How much history to repeat as the input of a model call.
+    pub llm_input: Option<LlmInput>,
+    /// The most of it, in bytes.
+    pub llm_input_bytes: Option<u64>,
+    /// The most of any other text, in bytes.
+    pub field_bytes: Option<u64>,
+    /// The names of attributes.
+    pub semconv: Option<Semconv>,
+    /// Whether the destination takes old data.
+    pub assume_backfill_allowed: Option<bool>,
+    /// Whether to move sessions that are too old for it.
+    pub time_shift: Option<bool>,
+    /// Whether ids are for this place alone.
+    pub own_ids: Option<bool>,
+    /// Whether to read and write what a live plugin keeps beside rollouts.
+    pub sidecar: Option<bool>,
+}
+
+/// Certificates, as files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsTable {
+    /// The authorities to trust, instead of the system's.
+    #[serde(rename = "ca_file")]
+    pub ca: Option<PathBuf>,
+    /// Our own certificate.
+    #[serde(rename = "client_cert_file")]
+    pub client_cert: Option<PathBuf>,
+    /// Its key.
+    #[serde(rename = "client_key_file")]
+    pub client_key: Option<PathBuf>,
+}
+
+/// A length of time, written as `90s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Age(pub Duration);
+
+impl TryFrom<String> for Age {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Age, String> {
+        let age = when::parse_age(&text).and_then(|age| Duration::try_from(age).ok());
+        age.filter(|age| !age.is_zero())
+            .map(Age)
+            .ok_or_else(|| format!("`{text}` is no length of time: say 30s, 2m"))
+    }
+}
+
+impl ConfigFile {
+    /// Reads the file that `--config` names, or else `CODEX_TRACE_CONFIG`, or
+    /// else the one of the user's configuration, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// If a file that was named is not there, it cannot be read, or something
+    /// in it makes no sense.
+    pub fn find(named: Option<&Path>, settings: &Settings) -> Result<ConfigFile, Failure> {
+        let var = |name: &str| settings.vars.0.get(name).filter(|value| !value.is_empty());
+        let named = named.map(Path::to_path_buf).or_else(|| var(VARIABLE).map(PathBuf::from));
+        let must_exist = named.is_some();
+        // A relative path there is to be ignored, by the specification.
+        let xdg = var("XDG_CONFIG_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let usual = || {
+            let dir = xdg.or_else(|| Some(settings.home.as_ref()?.join(".config")))?;
+            Some(dir.join("codex-trace").join("codex-trace.toml"))
+        };
+        let Some(path) = named.or_else(usual) else { return Ok(ConfigFile::default()) };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => ConfigFile::read(path, &text),
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound && !must_exist => {
+                Ok(ConfigFile { path: Some(path), ..ConfigFile::default() })
+            }
+            Err(err) => Err(Failure::new(format!("cannot read `{}`: {err}", path.display()))
+                .hint(format!("`--config` or the variable {VARIABLE} names the file"))),
+        }
+    }
+
+    /// Reads the text of the file.
+    ///
+    /// # Errors
+    ///
+    /// If something in it makes no sense: which line and key, and which key may
+    /// have been meant.
+    pub fn read(path: PathBuf, text: &str) -> Result<ConfigFile, Failure> {
+        let whole: Whole = toml::from_str(text).map_err(|err| explained(&path, text, &err))?;
+        let lines = lines(text);
+        let file = ConfigFile {
+            path: Some(path),
+            exists: true,
+            to: whole.to,
+            destinations: whole.destinations,
+            lines,
+        };
+        for (name, table) in &file.destinations {
+            file.check(name, table)?;
+        }
+        for name in &file.to {
+            if !file.destinations.contains_key(name) && Backend::named(name).is_none() {
+                let at = file.origin("", "to");
+                let wrong = Failure::new(format!("{at}: there is no destination `{name}`"));
+                return Err(wrong.hint(file.names_hint(name)));
+            }
+        }
+        Ok(file)
+    }
+
+    fn check(&self, name: &str, table: &Table) -> Result<(), Failure> {
+        let wrong = |key: &str, what: String| {
+            Failure::new(format!("{}: destination `{name}`: {what}", self.origin(name, key)))
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+            return Err(wrong("", "its name is not made of letters, digits, `-`, `_`, `.`".into()));
+        }
+        let words: Vec<&str> = BACKENDS.iter().map(|backend| backend.name).collect();
+        let Some(backend) = Backend::named(&table.backend) else {
+            let what = match table.backend.as_str() {
+                "" => "`backend` is missing".to_owned(),
+                other => format!("`backend` cannot be `{other}`"),
+            };
+            return Err(wrong("backend", what).hint(suggestion(&table.backend, &words)));
+        };
+        if name != backend.name && Backend::named(name).is_some() {
+            let what =
+                format!("its name is that of a backend, and its backend is `{}`", backend.name);
+            return Err(wrong("backend", what).hint("give it another name"));
+        }
+        if let Some(key) = table.special_keys().find(|key| !backend.keys.contains(key)) {
+            return Err(wrong(key, format!("`{key}` means nothing to `{}`", backend.name))
+                .hint("docs/configuration.md says which keys are for which backend"));
+        }
+        table.fault().map_or(Ok(()), |(key, what)| Err(wrong(&key, what)))
+    }
+
+    /// Says where a key of a destination is: `FILE:LINE`.
+    pub fn origin(&self, destination: &str, key: &str) -> String {
+        let path = self.path.as_deref().unwrap_or(Path::new("codex-trace.toml")).display();
+        let line = |key: &str| self.lines.get(&(destination.to_owned(), key.to_owned()));
+        line(key).or_else(|| line("")).map_or_else(|| path.to_string(), |n| format!("{path}:{n}"))
+    }
+
+    /// Says which names there are, the likeliest alone if there is one.
+    pub fn names_hint(&self, meant: &str) -> String {
+        let mut names: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
+        names.extend(BACKENDS.iter().map(|backend| backend.name));
+        names.dedup();
+        suggestion(meant, &names)
+    }
+
+    /// Returns from where paths in the file lead.
+    pub fn home<'h>(&'h self, settings: &'h Settings) -> Home<'h> {
+        let base = self.path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        Home { base, home: settings.home.as_deref() }
+    }
+}
+
+impl Table {
+    /// Returns what makes no sense, whatever the backend: which key, and why.
+    fn fault(&self) -> Option<(String, String)> {
+        let fault = |key: &str, what: &str| Some((key.to_owned(), what.to_owned()));
+        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        let is_name = |name: &String| !name.is_empty() && name.chars().all(token);
+        if let Some(name) = self.headers.keys().find(|name| !is_name(name)) {
+            let what = format!("`{name}` cannot be the name of a header");
+            return fault(&format!("headers.{name}"), &what);
+        }
+        if self.username.is_some() != self.password.is_some() {
+            return fault("username", "`username` and `password` go together");
+        }
+        if self.key.is_some() && self.password.is_some() {
+            return fault("key", "there is a `key` and a `password`: keep one");
+        }
+        if self.tls.client_cert.is_none() && self.tls.client_key.is_some() {
+            return fault("tls", "`client_key_file` is of no use without `client_cert_file`");
+        }
+        if self.time_shift == Some(true) && self.assume_backfill_allowed == Some(true) {
+            return fault("time_shift", "where old data is allowed, `time_shift` is of no use");
+        }
+        if self.senders == Some(0) {
+            return fault("senders", "`senders` needs at least one");
+        }
+        let is_rate = |rate: f64| rate.is_finite() && rate >= 0.1;
+        match self.requests_per_second {
+            Some(rate) if !is_rate(rate) => {
+                fault("requests_per_second", "`requests_per_second` needs at least 0.1")
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the keys that are there and not for every backend.
+    fn special_keys(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("workspace", self.workspace.is_some()),
+            ("username", self.username.is_some()),
+            ("protocol", self.protocol.is_some()),
+            ("semconv", self.semconv.is_some()),
+            ("llm_input_bytes", self.llm_input_bytes.is_some()),
+            ("field_bytes", self.field_bytes.is_some()),
+            ("assume_backfill_allowed", self.assume_backfill_allowed.is_some()),
+            ("time_shift", self.time_shift.is_some()),
+            ("own_ids", self.own_ids.is_some()),
+            ("sidecar", self.sidecar.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(key, there)| there.then_some(key))
+    }
+}
+
+/// Finds the lines of all keys of all destinations. A destination's own line
+/// goes by the key ``, and keys of the file by the destination ``.
+fn lines(text: &str) -> BTreeMap<(String, String), usize> {
+    let mut lines = BTreeMap::new();
+    let Ok(whole) = DeTable::parse(text) else { return lines };
+    let mut note = |destination: &str, key: &str, at: usize| {
+        lines.insert((destination.to_owned(), key.to_owned()), line_of(text, at));
+    };
+    for (key, value) in whole.get_ref() {
+        note("", key.get_ref(), key.span().start);
+        if key.get_ref() != "destinations" {
+            continue;
+        }
+        for (name, table) in value.get_ref().as_table().into_iter().flatten() {
+            note(name.get_ref(), "", name.span().start);
+            for (key, value) in table.get_ref().as_table().into_iter().flatten() {
+                note(name.get_ref(), key.get_ref(), key.span().start);
+                for (below, _) in value.get_ref().as_table().into_iter().flatten() {
+                    let path = format!("{}.{}", key.get_ref(), below.get_ref());
+                    note(name.get_ref(), &path, below.span().start);
+                }
+            }
+        }
+    }
+    lines
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.get(..at).map_or(0, |before| before.matches('\n').count()) + 1
+}
+
+/// Says what is wrong with the file, and where.
+fn explained(path: &Path, text: &str, err: &toml::de::Error) -> Failure {
+    let line = err.span().map_or_else(String::new, |at| format!(":{}", line_of(text, at.start)));
+    // What a value was is not repeated: it may be a key in the wrong place.
+    let message = without_password(err.message());
+    let message = message.lines().collect::<Vec<_>>().join(": ");
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let of_key = message.starts_with("unknown field");
+    if !of_key && !message.starts_with("unknown variant") {
+        return Failure::new(format!("`{}`{line}: {message}", path.display()));
+    }
+    let what = if of_key { "unknown key" } else { "unknown word" };
+    let (given, known) = quoted.split_first().map_or(("", &[][..]), |(it, rest)| (*it, rest));
+    Failure::new(format!("`{}`{line}: {what} `{given}`", path.display()))
+        .hint(suggestion(given, known))
+}
+
+/// Says which of several words may have been meant.
+fn suggestion(given: &str, known: &[&str]) -> String {
+    let near = known
+        .iter()
+        .map(|word| (strsim::damerau_levenshtein(given, word), word))
+        .filter(|(distance, word)| *distance <= word.len().max(given.len()) / 3)
+        .min();
+    match near {
+        Some((_, word)) => format!("did you mean `{word}`?"),
+        None => format!("there are: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<ConfigFile, Failure> {
+        ConfigFile::read(PathBuf::from("c.toml"), text)
+    }
+
+    fn refused(text: &str) -> (String, String) {
+        let err = read(text).unwrap_err();
+        (err.to_string(), err.hint_line().unwrap_or_default().to_owned())
+    }
+
+    /// Key by key; a key that is forgotten here is forgotten in the documents.
+    #[test]
+    fn the_documented_example_is_read() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+        let docs = std::fs::read_to_string(docs).unwrap();
+        let blocks: Vec<&str> = docs.split("```toml\n").skip(1).collect();
+        assert!(!blocks.is_empty());
+        for block in blocks {
+            let block = block.split("```").next().unwrap();
+            let file = read(block).unwrap_or_else(|err| panic!("{err}\n{block}"));
+            assert!(!file.destinations.is_empty());
+        }
+        let known = refused("[destinations.x]\nnonsense_of_mine = 1").1;
+        let known = known.strip_prefix("there are: ").unwrap();
+        let whole = known.split(", ").count();
+        assert!(whole > 20, "{known}");
+        for key in known.split(", ") {
+            assert!(docs.contains(&format!("| `{key}")), "`{key}` is in no table");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_line_and_what_may_be_meant() {
+        let at = |text: &str| refused(&format!("\n[destinations.x]\nbackend = 'otlp'\n{text}"));
+        let (what, hint) = at("endpont = 'http://x'");
+        assert_eq!(what, "`c.toml`:4: unknown key `endpont`");
+        assert_eq!(hint, "did you mean `endpoint`?");
+        let (what, hint) = at("capture = 'metadata'");
+        assert_eq!(what, "`c.toml`:4: unknown word `metadata`");
+        assert!(hint.contains("metadata-only"), "{hint}");
+        assert_eq!(
+            at("timeout = 'soon'").0,
+            "`c.toml`:4: `soon` is no length of time: say 30s, 2m"
+        );
+        assert!(at("tls.cafile = 'x'").1.contains("`ca_file`"));
+        assert!(at("sidecar = false").0.starts_with("c.toml:4: destination `x`: `sidecar`"));
+        assert!(at("senders = 0").0.ends_with("`senders` needs at least one"));
+        assert!(at("requests_per_second = inf").0.contains("at least 0.1"));
+        assert!(at("key.env = 'A'\npassword.env = 'B'\nusername = 'u'").0.contains("`username`"));
+        assert!(at("tls.client_key_file = 'k'").0.contains(":4: "));
+        assert!(at("headers = { 'a b' = 'c' }").0.starts_with("c.toml:4: destination `x`: `a b`"));
+        assert!(at("endpoint = ").0.starts_with("`c.toml`:4: "));
+        let (what, hint) = refused("[destinations.x]\nbackend = 'langsmiht'");
+        assert!(what.contains("c.toml:2"), "{what}");
+        assert_eq!(hint, "did you mean `langsmith`?");
+        assert!(refused("[destinations.'a b']\nbackend = 'otlp'").0.contains("c.toml:1"));
+        assert!(refused("[destinations.mlflow]\nbackend = 'otlp'").0.contains("of a backend"));
+        let (what, hint) = refused("to = ['tem']\n[destinations.team]\nbackend = 'otlp'");
+        assert_eq!(what, "c.toml:1: there is no destination `tem`");
+        assert_eq!(hint, "did you mean `team`?");
+    }
+
+    #[test]
+    fn a_key_is_where_it_belongs_and_nowhere_else() {
+        let table = |text: &str| {
+            let text = format!("[destinations.x]\nbackend = 'otlp'\n{text}");
+            read(&text).map(|mut file| file.destinations.remove("x").unwrap())
+        };
+        let key = |text| table(text).unwrap().key.unwrap();
+        assert_eq!(key("key = { env = 'A' }"), SecretRef::Env("A".into()));
+        assert_eq!(key("key.file = '~/k'"), SecretRef::File("~/k".into()));
+        let secret = "lsv2_pt_0123456789";
+        for wrong in [
+            "key = 'S'",
+            "key = { env = 'A', file = 'B' }",
+            "key = {}",
+            "password = 'S'",
+            "key = { envv = 'S' }",
+            "senders = 'S'",
+        ] {
+            let err = table(&wrong.replace('S', secret)).unwrap_err();
+            assert!(!format!("{err:?}").contains(secret), "{err:?}");
+        }
+        let headers = table("headers = { a = 'plain', b = { env = 'B' } }").unwrap().headers;
+        assert_eq!(headers["a"], HeaderValue::Plain("plain".into()));
+        assert_eq!(headers["b"], HeaderValue::Secret(SecretRef::Env("B".into())));
+        assert!(!format!("{headers:?}").contains("plain\""));
+    }
+}

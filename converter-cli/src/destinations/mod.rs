@@ -1,0 +1,309 @@
+//! From names on the command line to places that can be sent to: what flags,
+//! `codex-trace.toml`, the environment and live plugins say, in this order.
+
+mod manner;
+pub mod places;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::args::{PlaceArgs, UploadArgs};
+use crate::config::{self, ConfigFile, HeaderValue, SecretRef, Settings, Table, exposed};
+use crate::exporters::describe::{Description, without_password};
+use crate::exporters::{self, Access, BACKENDS, Backend, Exporter, Said};
+use crate::failure::Failure;
+use crate::transport::{Client, Header, Http, Secret, TlsFiles, Transport};
+
+pub use manner::Manner;
+
+/// How long a request may take, where nobody says.
+const TIMEOUT: Duration = Duration::from_secs(2 * 60);
+
+/// What is given: the flags, the file, the rest of the world.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'g> {
+    /// The flags about places.
+    pub place: &'g PlaceArgs,
+    /// The other flags of an upload.
+    pub upload: Option<&'g UploadArgs>,
+    /// `codex-trace.toml`.
+    pub file: &'g ConfigFile,
+    /// What holds for every command.
+    pub settings: &'g Settings,
+}
+
+/// The name and the exporter of one place.
+pub type Connected = (String, Box<dyn Exporter>);
+
+/// A destination that was named: everything about it is known, and nothing has
+/// been sent.
+pub struct Named<'g> {
+    /// Its name: of `codex-trace.toml`, or of its backend.
+    pub name: String,
+    /// What takes the data.
+    pub backend: &'static Backend,
+    /// What the backend may look at.
+    pub settings: exporters::Settings,
+    given: Given<'g>,
+    table: Option<&'g Table>,
+    headers: BTreeMap<String, Said<Secret>>,
+    /// Keys that are not where they should be.
+    missing: Vec<String>,
+}
+
+/// The destinations that were asked for: by `--to`, or by `to` of
+/// `codex-trace.toml`; none, if neither says.
+///
+/// # Errors
+///
+/// If there is none of that name, or one of several is to have an endpoint that
+/// is for one.
+pub fn asked_for(given: Given<'_>) -> Result<Vec<Named<'_>>, Failure> {
+    let names = if given.place.to.is_empty() { &given.file.to } else { &given.place.to };
+    find(names.iter().map(String::as_str).collect(), given)
+}
+
+/// All that `codex-trace.toml` has, and all backends that it has not.
+///
+/// # Errors
+///
+/// As [`asked_for`].
+pub fn all(given: Given<'_>) -> Result<Vec<Named<'_>>, Failure> {
+    let own = given.file.destinations.keys().map(String::as_str);
+    let rest = BACKENDS.iter().map(|backend| backend.name);
+    let rest = rest.filter(|name| !given.file.destinations.contains_key(*name));
+    find(own.chain(rest).collect(), given)
+}
+
+fn find<'g>(names: Vec<&str>, given: Given<'g>) -> Result<Vec<Named<'g>>, Failure> {
+    if names.len() > 1 && given.place.endpoint.is_some() {
+        return Err(Failure::new("`--endpoint` is for one destination, and there are several")
+            .hint("name one with `--to`, or give each a table in codex-trace.toml"));
+    }
+    names.into_iter().map(|name| Named::find(name, given)).collect()
+}
+
+impl<'g> Named<'g> {
+    fn find(name: &str, given: Given<'g>) -> Result<Named<'g>, Failure> {
+        let table = given.file.destinations.get(name);
+        let backend = Backend::named(table.map_or(name, |table| &table.backend));
+        let backend = backend.ok_or_else(|| {
+            Failure::new(format!("no destination or backend `{name}`"))
+                .hint(given.file.names_hint(name))
+        })?;
+        let mut named = Named {
+            name: name.to_owned(),
+            backend,
+            settings: exporters::Settings {
+                own_place: table.is_some_and(|table| table.endpoint.is_some()),
+                env: given.settings.vars.clone(),
+                codex_home: given.settings.codex_home.clone(),
+                home: given.settings.home.clone(),
+                cwd: given.settings.cwd.clone(),
+                ..exporters::Settings::default()
+            },
+            given,
+            table,
+            headers: BTreeMap::new(),
+            missing: Vec::new(),
+        };
+        named.read_place();
+        for (option, said) in named.manner().options() {
+            named.settings.options.insert(option.clone(), said.value);
+            named.settings.origins.insert(option, said.from);
+        }
+        if let Some(table) = table {
+            named.read_access(table);
+        }
+        Ok(named)
+    }
+
+    /// How it is to be written to.
+    pub fn manner(&self) -> Manner<'_> {
+        Manner { given: self.given, own: Some(&*self.name).zip(self.table) }
+    }
+
+    fn read_place(&mut self) {
+        let place = self.given.place;
+        let table = self.table;
+        let endpoint = table.and_then(|table| table.endpoint.clone());
+        let project = table.and_then(|table| table.project.clone());
+        self.settings.endpoint = self.choose("endpoint", place.endpoint.clone(), endpoint);
+        self.settings.project = self.choose("project", place.project.clone(), project);
+    }
+
+    fn read_access(&mut self, table: &Table) {
+        let key = table.key.as_ref().and_then(|it| self.secret("key", it));
+        let password = table.password.as_ref().and_then(|it| self.secret("password", it));
+        self.settings.access = Access {
+            key,
+            login: table.username.clone().zip(password),
+            workspace: table.workspace.clone(),
+        };
+        for key in ["username", "workspace"] {
+            self.settings.origins.insert(key.to_owned(), self.manner().origin(key));
+        }
+        for (name, value) in &table.headers {
+            let place = format!("headers.{name}");
+            let secret = match value {
+                HeaderValue::Plain(text) => {
+                    self.settings.origins.insert(place.clone(), self.manner().origin(&place));
+                    Some(Secret::new(text))
+                }
+                HeaderValue::Secret(reference) => self.secret(&place, reference),
+            };
+            if let Some(secret) = secret {
+                let said = Said::new(secret, self.settings.origin(&place));
+                self.headers.insert(name.clone(), said);
+            }
+        }
+    }
+
+    /// Reads a key from where it is, and notes where that is.
+    fn secret(&mut self, key: &str, reference: &SecretRef) -> Option<Secret> {
+        let at = self.manner().origin(key);
+        let home = self.given.file.home(self.given.settings);
+        match reference.read(&self.settings.env, &home) {
+            Ok(secret) => {
+                self.settings.origins.insert(key.to_owned(), format!("{reference}, named in {at}"));
+                Some(secret)
+            }
+            Err(what) => {
+                self.missing.push(format!("`{key}` ({at}): {what}"));
+                None
+            }
+        }
+    }
+
+    /// Takes a flag, else a key of the file, and notes which.
+    fn choose(&mut self, name: &str, flag: Option<String>, own: Option<String>) -> Option<String> {
+        if flag.is_none() && own.is_some() {
+            self.settings.origins.insert(name.to_owned(), self.manner().origin(name));
+        }
+        flag.or(own)
+    }
+
+    /// Makes an exporter for each place that the settings name (replicas are
+    /// several), with its name; sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// If something is missing or makes no sense.
+    pub fn connect(&self) -> Result<Vec<Connected>, Failure> {
+        let failure = |what: &str| Failure::new(format!("{}: {what}", self.name));
+        if let [what, rest @ ..] = &self.missing[..] {
+            return Err(failure(what)
+                .details(rest.to_vec())
+                .hint("set the variable or write the file, or name another in codex-trace.toml"));
+        }
+        let exporters = (self.backend.connect)(&self.settings).map_err(|err| {
+            let failure = failure(&without_password(&err.message));
+            match err.hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
+        let n = exporters.len();
+        let name = |nth: usize| match n {
+            1 => self.name.clone(),
+            _ => format!("{}#{}", self.name, nth + 1),
+        };
+        Ok(exporters.into_iter().enumerate().map(|(nth, it)| (name(nth), it)).collect())
+    }
+
+    /// Makes the way to a place over HTTP.
+    ///
+    /// # Errors
+    ///
+    /// If a certificate cannot be read, or a length of time.
+    pub fn http(&self, exporter: &dyn Exporter) -> Result<Box<dyn Transport>, Failure> {
+        let timeout = self.timeout(exporter)?;
+        let http = Http::with(self.manner().senders()?.value, timeout, &self.tls(exporter))
+            .map_err(|what| Failure::new(format!("{}: {what}", self.name)))?;
+        Ok(Box::new(http))
+    }
+
+    /// Puts the destination's own headers and pace over a way there.
+    pub fn dressed(&self, inner: Box<dyn Transport>) -> Box<dyn Transport> {
+        let rate = self.table.and_then(|table| table.requests_per_second);
+        if self.headers.is_empty() && rate.is_none() {
+            return inner;
+        }
+        let header = |(name, said): (&String, &Said<Secret>)| {
+            Header::secret(name.clone(), said.value.clone())
+        };
+        Box::new(Client::new(inner, self.headers.iter().map(header).collect(), rate))
+    }
+
+    fn tls(&self, exporter: &dyn Exporter) -> TlsFiles {
+        self.own_tls().filter(|tls| !tls.is_empty()).unwrap_or_else(|| exporter.client().tls)
+    }
+
+    fn own_tls(&self) -> Option<TlsFiles> {
+        let tls = &self.table?.tls;
+        let path = |path: &Option<PathBuf>| path.as_deref().map(|path| self.manner().path(path));
+        Some(TlsFiles {
+            ca: path(&tls.ca),
+            client_cert: path(&tls.client_cert),
+            client_key: path(&tls.client_key),
+        })
+    }
+
+    fn timeout(&self, exporter: &dyn Exporter) -> Result<Duration, Failure> {
+        if let Some(text) = &self.given.place.timeout {
+            let timeout = config::age("--timeout", text)?;
+            return if timeout.is_zero() {
+                Err(Failure::new("`--timeout` leaves no time at all"))
+            } else {
+                Ok(timeout)
+            };
+        }
+        let own = self.table.and_then(|table| table.timeout).map(|age| age.0);
+        Ok(own.or(exporter.client().timeout).unwrap_or(TIMEOUT))
+    }
+
+    /// Says every setting that is there, and where.
+    pub fn describe(&self) -> Description {
+        let mut all = (self.backend.describe)(&self.settings);
+        self.manner().describe(&mut all);
+        for (name, said) in &self.headers {
+            all.secret(&format!("header {name}"), Some(said.clone()));
+        }
+        if all.found.iter().all(|known| known.name != "timeout") {
+            let default = Said::new(TIMEOUT, "the default");
+            all.take("timeout", Some(default), |timeout| format!("{} s", timeout.as_secs()));
+        }
+        let Some(table) = self.table else { return all };
+        let tls = self.own_tls().unwrap_or_default();
+        for (key, path) in [
+            ("tls.ca_file", &tls.ca),
+            ("tls.client_cert_file", &tls.client_cert),
+            ("tls.client_key_file", &tls.client_key),
+        ] {
+            let said = path.clone().map(|path| Said::new(path, self.manner().origin(key)));
+            all.take(key, said, |path| path.display().to_string());
+        }
+        tls.client_key.as_deref().iter().for_each(|path| all.holds_keys(path));
+        let rate = table.requests_per_second;
+        let rate = rate.map(|rate| Said::new(rate, self.manner().origin("requests_per_second")));
+        all.take("requests_per_second", rate, f64::to_string);
+        for reference in table.key.iter().chain(&table.password).chain(secret_headers(table)) {
+            if let SecretRef::File(path) = reference {
+                all.problems.extend(exposed(&self.manner().path(path)));
+            }
+        }
+        let literal = table.headers.values().any(|value| matches!(value, HeaderValue::Plain(_)));
+        if let Some(path) = self.given.file.path.as_deref().filter(|_| literal) {
+            all.problems.extend(exposed(path));
+        }
+        all
+    }
+}
+
+fn secret_headers(table: &Table) -> impl Iterator<Item = &SecretRef> {
+    table.headers.values().filter_map(|value| match value {
+        HeaderValue::Secret(reference) => Some(reference),
+        HeaderValue::Plain(_) => None,
+    })
+}

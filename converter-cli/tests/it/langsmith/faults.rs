@@ -1,0 +1,270 @@
+//! A service that misbehaves, and a run that is killed: in the end all is there,
+//! once, and the plugin knows.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use converter_cli::clock::Clock;
+use serde_json::Value;
+
+use super::server::{Rules, Server};
+use super::{Upload, beside, prompts, rollout, turns};
+use crate::testenv::{TestEnv, testdata};
+
+/// What the plugin loses for good: a long string, or a first answer that is no
+/// success.
+#[test]
+fn whatever_the_first_answer_a_turn_arrives() {
+    for status in [422, 429, 500] {
+        let server = Server::start(Rules { faults: vec![status], ..Rules::default() });
+        let env = TestEnv::new();
+        let long = "x".repeat(64 << 10);
+        let file = rollout(&env, &turns(2).replace("prompt 1", &long));
+        let upload = Upload::new(&server.url);
+        let account = upload.run(&[file]);
+        assert_eq!(
+            (account.turns, account.rejected),
+            (2, 0),
+            "{status}: {}",
+            upload.dead_letters()
+        );
+        assert_eq!(prompts(&server), [long.as_str(), "prompt 2"], "{status}");
+        assert_eq!((server.runs().len(), server.n("/runs/multipart", status)), (4, 1));
+    }
+}
+
+/// Refused again when it was alone: a dead letter, which the next run sends.
+#[test]
+fn what_was_refused_is_tried_by_the_next_run() {
+    let server = Server::start(Rules { faults: vec![422, 422], ..Rules::default() });
+    let env = TestEnv::new();
+    let file = rollout(&env, &turns(1));
+    let upload = Upload::beside_the_plugin(&server.url);
+    let account = upload.run(std::slice::from_ref(&file));
+    assert_eq!((account.turns, account.rejected), (0, 1), "{account:?}");
+    assert!(upload.dead_letters().contains("a fault"), "{}", upload.dead_letters());
+    assert!(!beside(&file, ".langsmith").exists(), "the plugin may still send it");
+    assert_eq!(upload.run(&[file]).turns, 1);
+    assert_eq!(server.runs().len(), 2);
+}
+
+/// Each of 429, 500, 503, silence, resets, half answers and answers byte by
+/// byte at one in five, before and after the service has stored the request.
+#[test]
+fn whatever_befalls_requests_all_is_there_once() {
+    let files = [testdata("homes")];
+    let clean = Server::start(Rules { max_runs: 12, ..Rules::default() });
+    Upload::new(&clean.url).run(&files);
+    clean.is_clean();
+    let server = Server::start(Rules { max_runs: 12, chaos: 20, ..Rules::default() });
+    let mut upload = Upload::new(&server.url);
+    upload.timeout = Duration::from_millis(150);
+    let mut runs = 0;
+    loop {
+        let account = upload.run(&files);
+        runs += 1;
+        if account.is_complete() {
+            break;
+        }
+        assert!(runs < 40, "{account:?}");
+    }
+    assert_eq!(server.runs(), clean.runs());
+    let faulty = server.state().log.iter().filter(|it| !it.answered || it.status >= 400).count();
+    assert!(faulty > 50, "{faulty} faults in {runs} runs");
+}
+
+/// Not a test of its own: what the test below runs as a process to be killed.
+#[test]
+fn child() {
+    let Some(spec) = std::env::var_os("CODEX_TRACE_TEST_LANGSMITH") else { return };
+    let spec = spec.into_string().unwrap();
+    let [url, state, home] = spec.split('|').collect::<Vec<_>>()[..] else { panic!("{spec}") };
+    let mut upload = Upload::beside_the_plugin(url);
+    upload.at = Some(PathBuf::from(state));
+    assert!(upload.run(&[PathBuf::from(home)]).is_complete());
+}
+
+fn spawn(url: &str, state: &Path, home: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "langsmith::faults::child"])
+        .env("CODEX_TRACE_TEST_LANGSMITH", format!("{url}|{}|{}", state.display(), home.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// A home with a few sessions of several turns, and one with subagents.
+fn home(env: &TestEnv) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for nth in 1..=20 {
+        let id = format!("019a0000-0000-7000-8000-{nth:012}");
+        let text = turns(10).replace(super::ID, &id);
+        files.push(env.write(&format!("sessions/rollout-2026-03-01T10-00-00-{id}.jsonl"), text));
+    }
+    let spawned = "golden/rollouts/langsmith/sessions/2026/04/23";
+    for entry in fs::read_dir(testdata(spawned)).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.starts_with("rollout-subagents") {
+            files.push(env.copy(&format!("{spawned}/{name}"), &format!("sessions/{name}")));
+        }
+    }
+    files
+}
+
+/// Returns the turns that a file's sidecar names twice over, for both
+/// generations of the plugin.
+fn noted(file: &Path) -> (Vec<String>, Vec<String>) {
+    let text = fs::read_to_string(beside(file, ".langsmith")).unwrap();
+    let (mut json, mut bare) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        match serde_json::from_str::<Value>(line) {
+            Ok(line) => json.push(line["turnId"].as_str().unwrap().to_owned()),
+            Err(_) => bare.push(line.to_owned()),
+        }
+    }
+    json.sort();
+    bare.sort();
+    (json, bare)
+}
+
+#[test]
+fn killed_at_any_moment_all_is_there_once_and_the_plugin_knows() {
+    let clean = Server::start(Rules::default());
+    let of_clean = TestEnv::new();
+    let clean_files = home(&of_clean);
+    Upload::beside_the_plugin(&clean.url).run(&[of_clean.dir().to_owned()]);
+    clean.is_clean();
+
+    let delay = Duration::from_millis(3);
+    let server = Server::start(Rules { max_runs: 6, delay, ..Rules::default() });
+    let env = TestEnv::new();
+    let files = home(&env);
+    let state = tempfile::tempdir().unwrap();
+    let mut n_killed = 0;
+    for nth in 1..=30 {
+        let before = server.state().log.len();
+        let mut child = spawn(&server.url, state.path(), env.dir());
+        let started = Clock::start();
+        let ended = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success());
+                break true;
+            }
+            // One that waits for the lock of one that was killed is of no use here.
+            let waits = started.elapsed() > Duration::from_secs(1);
+            if server.state().log.len() > before + nth % 5 || waits {
+                break false;
+            }
+            std::thread::yield_now();
+        };
+        if ended {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        n_killed += 1;
+    }
+    assert!(n_killed > 5, "{n_killed}");
+    let mut upload = Upload::beside_the_plugin(&server.url);
+    upload.at = Some(state.path().to_owned());
+    let account = upload.run(&[env.dir().to_owned()]);
+    assert!(account.is_complete(), "{account:?}");
+    assert_eq!(server.runs(), clean.runs());
+    for (file, clean) in files.iter().zip(&clean_files) {
+        let (json, bare) = noted(file);
+        assert_eq!((&json, &bare), (&bare, &noted(clean).0), "{}", file.display());
+        assert!(!beside(file, ".langsmith.lock").exists());
+    }
+    let topologies = |files: &[PathBuf]| {
+        let dir = fs::read_dir(files[0].parent().unwrap()).unwrap();
+        let names = dir.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name.contains("langsmith")).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(topologies(&files), topologies(&clean_files), "nothing else is left either");
+}
+
+/// The run ends after the ledger has a turn and before the plugin is told.
+#[test]
+fn the_next_run_notes_what_the_last_one_could_not() {
+    let server = Server::start(Rules::default());
+    let env = TestEnv::new();
+    let file = rollout(&env, &turns(3));
+    let mut upload = Upload::beside_the_plugin(&server.url);
+    upload.run(std::slice::from_ref(&file));
+    let whole = noted(&file);
+    // Half of it is gone, and the file is one to be looked at.
+    let text = fs::read_to_string(beside(&file, ".langsmith")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    fs::write(beside(&file, ".langsmith"), lines[..2].join("\n") + "\n").unwrap();
+    assert_ne!(noted(&file), whole);
+    upload.encoding = "another".to_owned();
+    let account = upload.run(std::slice::from_ref(&file));
+    assert_eq!((account.already, account.sent), (3, 0), "{account:?}");
+    assert_eq!((noted(&file), server.runs().len()), (whole, 6));
+    // Somebody holds the lock: told, and tried again by the next run.
+    fs::remove_file(beside(&file, ".langsmith")).unwrap();
+    fs::write(beside(&file, ".langsmith.lock"), "a file is no lock").unwrap();
+    upload.encoding = "a third".to_owned();
+    let account = upload.run(std::slice::from_ref(&file));
+    assert!(account.not_noted.is_some(), "{account:?}");
+    fs::remove_file(beside(&file, ".langsmith.lock")).unwrap();
+    assert_eq!(upload.run(std::slice::from_ref(&file)).already, 3, "not unchanged");
+    assert_eq!(noted(&file).0.len(), 3);
+}
+
+/// What hangs under something else waits for it, whichever request that is in.
+#[test]
+fn parents_come_first() {
+    let env = TestEnv::new();
+    let spawned = "golden/rollouts/langsmith/sessions/2026/04/23";
+    let mut files = Vec::new();
+    for entry in fs::read_dir(testdata(spawned)).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.starts_with("rollout-subagents") {
+            files.push(env.copy(&format!("{spawned}/{name}"), &format!("sessions/{name}")));
+        }
+    }
+    // A run a request: the server refuses what comes before its parent.
+    let delay = Duration::from_millis(5);
+    let server = Server::start(Rules { max_runs: 1, delay, ..Rules::default() });
+    let account = Upload::new(&server.url).run(&files);
+    assert!(account.is_complete(), "{account:?}");
+    server.is_clean();
+    let n = server.runs().len();
+    assert!(n > 20, "{n}");
+    // The spawning turn is still open: so are those below it.
+    let main = files.iter().find(|it| it.ends_with("rollout-subagents.jsonl")).unwrap();
+    let text = fs::read_to_string(main).unwrap();
+    let open: Vec<&str> = text.lines().filter(|line| !line.contains("\"task_complete\"")).collect();
+    assert!(open.len() < text.lines().count());
+    fs::write(main, open.join("\n") + "\n").unwrap();
+    let server = Server::start(Rules::default());
+    let mut upload = Upload::new(&server.url);
+    upload.settle = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    let account = upload.run(&files);
+    assert!(account.is_complete(), "{account:?}");
+    assert_eq!((account.turns, server.runs().len()), (0, 0), "{account:?}");
+    upload.settle = Duration::ZERO;
+    assert!(upload.run(&files).is_complete());
+    server.is_clean();
+    assert_eq!(server.runs().len(), n);
+}
+
+/// One workspace, another project: a run is there once.
+#[test]
+fn what_is_in_another_project_is_not_here() {
+    let server = Server::start(Rules::default());
+    let env = TestEnv::new();
+    let file = rollout(&env, &turns(1));
+    Upload::new(&server.url).run(std::slice::from_ref(&file));
+    let mut upload = Upload::new(&server.url);
+    upload.env.push(("LANGSMITH_PROJECT", "another one".to_owned()));
+    let account = upload.run(&[file]);
+    assert_eq!((account.turns, account.rejected), (0, 1), "{account:?}");
+    assert!(upload.dead_letters().contains("in another project"), "{}", upload.dead_letters());
+}

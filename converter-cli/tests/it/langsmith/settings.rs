@@ -1,0 +1,148 @@
+//! What the plugin's users have set for it.
+
+use std::fs;
+
+use super::server::{Rules, Server};
+use super::{ID, Upload, prompts, rollout, turns};
+use crate::testenv::TestEnv;
+
+const MUTED: &str = "[LangSmith system notice: content omitted because tracing is muted.]";
+
+/// Writes the plugin's file; returns what there is to know before an upload.
+fn set(upload: &Upload, json: &str) -> Vec<String> {
+    let dir = upload.home.path().join(".codex");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("langsmith.json"), json).unwrap();
+    let exporters = upload.connect().unwrap();
+    exporters.iter().flat_map(|it| it.remarks()).map(|it| it.message.clone()).collect()
+}
+
+#[test]
+fn extra_rules_act_everywhere_and_only_here() {
+    let server = Server::start(Rules::default());
+    let env = TestEnv::new();
+    let text =
+        turns(2).replace("prompt 2", r"ask ACME-17\nof user=ann, sk-proj-0123456789abcdefABCDEF");
+    let text = text.replace("/home/u/work/small", "/home/u/ACME-18");
+    let file = rollout(&env, &text);
+    let mut upload = Upload::new(&server.url);
+    upload.redact = true;
+    let rules = r#"{"redact_extra_rules":[{"pattern":"ACME-\\d+\\s"},{"pattern":"(user=)\\w+","replace":"$1***"},{"pattern":"ACME-\\d+","replace":"<acme>"}]}"#;
+    assert_eq!(set(&upload, rules), Vec::<String>::new());
+    assert_eq!(upload.run(std::slice::from_ref(&file)).turns, 2);
+    server.is_clean();
+    assert_eq!(prompts(&server), ["prompt 1", "ask [redacted]of user=***, [SECRET_DETECTED]"]);
+    let all = serde_json::to_string(&server.runs()).unwrap();
+    assert!(!all.contains("ACME-1"), "in a path, too: {all}");
+    assert_eq!(server.runs()[0]["extra"]["metadata"]["cwd"], "/home/u/<acme>");
+    // Nobody is told that something is redacted which is not.
+    let mut upload = Upload::new(&server.url);
+    server.state().runs.clear();
+    set(&upload, rules);
+    upload.options.push(("no-redact", "true".to_owned()));
+    upload.run(&[file]);
+    assert!(prompts(&server)[1].contains("ACME-17\nof user=ann"), "{:?}", prompts(&server));
+}
+
+#[test]
+fn a_rule_that_cannot_be_kept_is_no_rule_to_drop() {
+    let mut upload = Upload::new("http://127.0.0.1:1");
+    let dir = upload.home.path().join(".codex");
+    fs::create_dir_all(&dir).unwrap();
+    for pattern in ["(?<=key )[a-z]+", "(", "x*"] {
+        let json = serde_json::json!({"redact_extra_rules": [{ "pattern": pattern }]}).to_string();
+        fs::write(dir.join("langsmith.json"), json).unwrap();
+        let Err(err) = upload.connect() else { panic!("{pattern} is taken") };
+        assert!(err.message.contains("`redact_extra_rules`"), "{}", err.message);
+        assert!(err.hint.unwrap().contains("--no-redact"));
+    }
+    upload.options.push(("no-redact", "true".to_owned()));
+    assert!(upload.connect().is_ok());
+}
+
+/// A setting for what is uploaded turn by turn must not lay a whole history
+/// open.
+#[test]
+fn redaction_is_not_switched_off_by_the_plugins_file() {
+    let server = Server::start(Rules::default());
+    let env = TestEnv::new();
+    let file = rollout(&env, &turns(1).replace("prompt 1", "sk-proj-0123456789abcdefABCDEF"));
+    let mut upload = Upload::new(&server.url);
+    upload.redact = true;
+    let told = set(&upload, r#"{"redact":false}"#);
+    assert!(told.len() == 1 && told[0].contains("langsmith.json"), "{told:?}");
+    upload.run(std::slice::from_ref(&file));
+    assert_eq!(prompts(&server), ["[SECRET_DETECTED]"]);
+    // Nothing to tell those who have said it here.
+    upload.options.push(("no-redact", "true".to_owned()));
+    assert_eq!(set(&upload, r#"{"redact":false}"#), Vec::<String>::new());
+    upload.options.pop();
+    upload.env.push(("LANGSMITH_CODEX_REDACT", "off".to_owned()));
+    let told = set(&upload, "{}");
+    assert!(told[0].contains("`LANGSMITH_CODEX_REDACT`"), "{told:?}");
+
+    let mut command = env.command(&["upload", "--to", "langsmith", "--dry-run", "."]);
+    let vars = [("LANGSMITH_API_KEY", "k"), ("LANGSMITH_CODEX_REDACT", "0")];
+    let run = env.finish(command.envs(vars));
+    assert!(run.stderr.contains("secrets are redacted all the same"), "{}", run.stderr);
+    assert!(run.stderr.contains("--no-redact"), "{}", run.stderr);
+    let mut command =
+        env.command(&["upload", "--to", "langsmith", "--dry-run", "--no-redact", "."]);
+    let run = env.finish(command.envs(vars));
+    assert!(!run.stderr.contains("redact"), "{}", run.stderr);
+}
+
+#[test]
+fn who_is_muted_unless_told_otherwise_stays_so() {
+    let env = TestEnv::new();
+    let file = rollout(&env, &turns(3));
+    let uploaded = |upload: &Upload, server: &Server| {
+        server.state().runs.clear();
+        upload.run(std::slice::from_ref(&file));
+        server.is_clean();
+        prompts(server)
+    };
+    let server = Server::start(Rules::default());
+    let upload = Upload::new(&server.url);
+    set(&upload, r#"{"defaultMuted":true}"#);
+    let privacy = format!(r#"{{"version":1,"threads":{{"{ID}":{{"turns":{{"t-2":"full"}}}}}}}}"#);
+    fs::write(upload.home.path().join(".codex/langsmith-state.privacy.json"), privacy).unwrap();
+    assert_eq!(uploaded(&upload, &server), [MUTED, "prompt 2", MUTED]);
+    let mut upload = Upload::new(&server.url);
+    set(&upload, r#"{"defaultMuted":true}"#);
+    upload.env.push(("LANGSMITH_DEFAULT_MUTED", "False".to_owned()));
+    assert_eq!(uploaded(&upload, &server), ["prompt 1", "prompt 2", "prompt 3"]);
+    // As the plugin: what cannot be understood means muted.
+    let mut upload = Upload::new(&server.url);
+    upload.env.push(("LANGSMITH_CODEX_DEFAULT_MUTED", "maybe".to_owned()));
+    assert_eq!(uploaded(&upload, &server), [MUTED; 3]);
+}
+
+/// A project that somebody else made may say where uploads go.
+#[test]
+fn a_project_that_leads_a_history_away_is_named() {
+    let env = TestEnv::new();
+    rollout(&env, &turns(1));
+    env.write(
+        "work/.codex/langsmith.json",
+        r#"{"api_url":"http://127.0.0.1:9","project":"theirs"}"#,
+    );
+    let mut command = env.command(&["upload", "--to", "langsmith", "--dry-run", ".."]);
+    let run = env.finish(command.current_dir(env.dir().join("work")));
+    assert!(
+        run.stderr.contains("`api_url` from a file of the project in `[DIR]/work`"),
+        "{}",
+        run.stderr
+    );
+    let mut command = env.command(&[
+        "upload",
+        "--to",
+        "langsmith",
+        "--dry-run",
+        "--endpoint",
+        "http://127.0.0.1:8",
+        "..",
+    ]);
+    let run = env.finish(command.current_dir(env.dir().join("work")));
+    assert!(!run.stderr.contains("from a file"), "{}", run.stderr);
+}

@@ -10,7 +10,7 @@ work=$target/build
 mkdir -p "$target/bin" "$work"/{lists/partial,cache/archives/partial,packages,tree,path/src/otelcol}
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
-debian=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1 | tr -d ' ')
+debian=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1 | tr -d ' ' || true)
 [ -n "$debian" ] || { echo "build.sh: the system's package sources name no Debian mirror" >&2; exit 1; }
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $debian sid main" >"$work/sources.list"
 aside() {

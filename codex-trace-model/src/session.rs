@@ -106,6 +106,9 @@ struct Linker<'a> {
     threads: Vec<ResolvedThread<'a>>,
     /// By thread; `None` for the root.
     places: Vec<Option<Place>>,
+    /// By thread, one above it as far as threads have their places; itself if
+    /// there is none.
+    uppers: Vec<usize>,
     by_id: HashMap<String, usize>,
     /// The calls that say that they spawned a thread, by its id.
     spawning: HashMap<String, Vec<Place>>,
@@ -122,6 +125,7 @@ impl<'a> Linker<'a> {
         let by_id = threads.iter().enumerate().map(|(ix, it)| (it.thread.id.clone(), ix)).collect();
         let mut linker = Linker {
             places: vec![None; threads.len()],
+            uppers: (0..threads.len()).collect(),
             by_id,
             spawning: HashMap::new(),
             named: HashMap::new(),
@@ -166,8 +170,9 @@ impl<'a> Linker<'a> {
         for child in 1..self.threads.len() {
             let place = self.place_of(child);
             let root = Place { thread: 0, span: SpanIx(0) };
-            self.places[child] =
-                Some(if self.is_above(child, place.thread) { root } else { place });
+            let place = if self.top_of(place.thread) == child { root } else { place };
+            self.places[child] = Some(place);
+            self.uppers[child] = place.thread;
         }
         self.note_missing();
         self.flatten()
@@ -227,16 +232,15 @@ impl<'a> Linker<'a> {
         })
     }
 
-    /// Whether `upper` is `lower` itself or hangs over it.
-    fn is_above(&self, upper: usize, lower: usize) -> bool {
-        let mut at = Some(lower);
-        while let Some(thread) = at {
-            if thread == upper {
-                return true;
-            }
-            at = self.places[thread].map(|place| place.thread);
+    /// Returns the thread that a thread hangs under in the end, so far.
+    fn top_of(&mut self, thread: usize) -> usize {
+        let mut at = thread;
+        while self.uppers[at] != at {
+            // Shorter for the next one.
+            self.uppers[at] = self.uppers[self.uppers[at]];
+            at = self.uppers[at];
         }
-        false
+        at
     }
 
     /// Links to threads whose files are not here.
@@ -283,6 +287,13 @@ impl<'a> Linker<'a> {
                 below.entry((place.thread, place.span.0)).or_default().push(child);
             }
         }
+        if let [alone] = self.threads.as_mut_slice() {
+            // As most are; the list of spans is right as it is.
+            let spans = std::mem::take(&mut alone.spans);
+            let flat =
+                Flat { maps: HashMap::from([(0, identity(spans.len()))]), ..Flat::default() };
+            return Flat { spans, order: vec![0], ..flat }.finish(self.threads);
+        }
         let n_spans = self.threads.iter().map(|it| it.spans.len()).sum();
         let mut flat = Flat { spans: Vec::with_capacity(n_spans), ..Flat::default() };
         let mut spans: Vec<_> =
@@ -322,6 +333,10 @@ impl<'a> Linker<'a> {
 
 fn span_ix(ix: usize) -> SpanIx {
     SpanIx(u32::try_from(ix).expect("fewer than 2^32 spans"))
+}
+
+fn identity(n_spans: usize) -> Vec<SpanIx> {
+    (0..n_spans).map(span_ix).collect()
 }
 
 /// The flat list of spans while it grows.

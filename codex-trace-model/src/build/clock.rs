@@ -18,7 +18,7 @@ pub(super) fn times(tool: &ToolDraft<'_>) -> (Option<Timestamp>, Option<Timestam
     let start = started.unwrap_or(called);
     let end = match tool.answered {
         // A command may go on after its call has returned.
-        Some(answered) if tool.outcome.running_session.is_some() => Some(answered),
+        Some(answered) if tool.outcome.running_session().is_some() => Some(answered),
         Some(answered) => Some(told.map_or(answered, |told| told.min(answered))),
         None => told,
     };

@@ -4,7 +4,7 @@
 use codex_rollout::JsonText;
 use codex_rollout::item::usage::{TokenCount, TokenCountInfo, TokenUsageRecord};
 
-use crate::build::turn::{MarkKind, UsageDraft};
+use crate::build::turn::{self, MarkKind, UsageDraft};
 use crate::build::usage::Count;
 use crate::build::{FOREIGN, Outcome, Place, ThreadBuilder};
 use crate::diagnostic::Code;
@@ -33,7 +33,7 @@ impl<'a> ThreadBuilder<'a> {
         draft.turn.root_turn_id = draft.turn.root_turn_id.or(record.root_turn_id);
         draft.has_records = true;
         draft.usages.push(UsageDraft { usage, response_id: record.response_id });
-        let kind = MarkKind::Record(draft.usages.len() - 1);
+        let kind = MarkKind::Record(turn::index(&draft.usages));
         self.mark(turn, kind, place);
         Outcome::Span
     }
@@ -69,7 +69,7 @@ impl<'a> ThreadBuilder<'a> {
                     draft.turn.model_context_window.get_or_insert(window);
                 }
                 draft.usages.push(UsageDraft { usage, response_id: None });
-                let kind = MarkKind::Moved(draft.usages.len() - 1);
+                let kind = MarkKind::Moved(turn::index(&draft.usages));
                 self.mark(turn, kind, place);
                 Outcome::Span
             }

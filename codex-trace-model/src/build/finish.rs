@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::build::ThreadBuilder;
 use crate::build::clock::{keep_within, times};
+use crate::build::ids::IdTable;
 use crate::build::keys::Keys;
 use crate::build::model_call::{self, CallDraft};
 use crate::build::stamp;
@@ -51,6 +52,8 @@ impl<'a> ThreadBuilder<'a> {
         }
         self.settle_details();
         self.check_usage();
+        self.tools.forget_ids();
+        self.responses = IdTable::default();
         let mut writer = SpanWriter::new(&mut self);
         let turns = std::mem::take(&mut writer.builder.turns);
         let mut resolved = Vec::with_capacity(turns.len());
@@ -288,10 +291,11 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         children.sort_by_key(|(line, _)| *line);
         self.join_exits(draft);
+        let waited = times_before_compactions(draft);
         for (_, child) in children {
             match child {
                 Child::Compaction(ix, request) => {
-                    let span = self.compaction(draft, ix, turn);
+                    let span = self.compaction(draft, ix, waited[ix], turn);
                     if let Some(n) = request {
                         self.model_call(draft, n, &mut calls[n], span);
                     }
@@ -315,7 +319,7 @@ impl<'a> SpanWriter<'_, 'a> {
         for &tool in &draft.tools {
             let ToolDraft { call, outcome, session, .. } = &calls[tool];
             if call.family == ToolFamily::Command
-                && let Some(session) = &outcome.running_session
+                && let Some(session) = outcome.running_session()
             {
                 running.insert(session.clone(), tool);
             } else if let (Some(session), Some(code)) = (session, outcome.exit_code)
@@ -326,10 +330,14 @@ impl<'a> SpanWriter<'_, 'a> {
         }
     }
 
-    fn compaction(&mut self, draft: &TurnDraft<'a>, ix: usize, turn: SpanIx) -> SpanIx {
+    fn compaction(
+        &mut self,
+        draft: &TurnDraft<'a>,
+        ix: usize,
+        waited: Option<Timestamp>,
+        turn: SpanIx,
+    ) -> SpanIx {
         let compaction = &draft.compactions[ix];
-        let before = draft.marks.partition_point(|mark| mark.line < compaction.line);
-        let waited = draft.marks[..before].iter().rev().find_map(|mark| mark.at).or(draft.start);
         self.push(Span {
             key: numbered_key("compaction:", &draft.id, ix),
             thread: ThreadIx(0),
@@ -359,7 +367,7 @@ impl<'a> SpanWriter<'_, 'a> {
         call: &mut CallDraft<'a>,
         parent: SpanIx,
     ) {
-        let usage = call.usage.map(|usage| draft.usages[usage]);
+        let usage = call.usage.map(|usage| draft.usages[usage as usize]);
         let model = call.settings.model;
         self.push(Span {
             key: numbered_key("llm:", &draft.id, n),
@@ -395,7 +403,7 @@ impl<'a> SpanWriter<'_, 'a> {
         call.duration = call.duration.or(outcome.duration);
         call.success = tool.told.succeeded;
         if call.family == ToolFamily::Agents
-            && let Some(agent) = outcome.agent_id.take()
+            && let Some(agent) = outcome.more.as_mut().and_then(|it| it.agent_id.take())
             && !call.spawned.contains(&agent)
             && call.tool.is_some_and(|tool| tool.is("spawn_agent"))
         {
@@ -403,9 +411,9 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         let (start, end) = times(tool);
         let status = self.builder.tool_status(draft, tool);
-        let mut call = std::mem::take(&mut tool.call);
-        call.running_session = tool.outcome.running_session.take();
-        let path = tool.outcome.task_name.take();
+        let mut call = Box::new(std::mem::take(&mut tool.call));
+        let more = tool.outcome.more.take().map(|it| *it).unwrap_or_default();
+        call.running_session = more.running_session;
         let (key, name) = (std::mem::take(&mut tool.key), std::mem::take(&mut tool.name));
         let provenance = provenance(draft, tool.first_line, tool.last_line);
         let span = self.push(Span {
@@ -424,7 +432,7 @@ impl<'a> SpanWriter<'_, 'a> {
             recorded: None,
             outlives_parent: false,
         });
-        self.named_agents.extend(path.map(|path| (span, path)));
+        self.named_agents.extend(more.task_name.map(|path| (span, path)));
         span
     }
 }
@@ -432,8 +440,9 @@ impl<'a> SpanWriter<'_, 'a> {
 impl<'a> ThreadBuilder<'a> {
     fn tool_status(&mut self, draft: &TurnDraft<'a>, tool: &ToolDraft<'a>) -> Status<'a> {
         let error = |message: Cow<'a, str>| Status::Error { message };
-        let ToolDraft { told, outcome, .. } = tool;
-        if let Some(reason) = &outcome.aborted {
+        let told = &tool.told;
+        let more = tool.outcome.more.as_deref();
+        if let Some(reason) = more.and_then(|it| it.aborted.as_ref()) {
             return Status::Interrupted { reason: reason.clone() };
         }
         if told.declined {
@@ -443,7 +452,7 @@ impl<'a> ThreadBuilder<'a> {
             Some(code) if code != 0 => return error(format!("exit code {code}").into()),
             _ => {}
         }
-        if let Some(failed) = told.failed.as_ref().or(outcome.failure.as_ref()) {
+        if let Some(failed) = told.failed.as_ref().or_else(|| more?.failure.as_ref()) {
             return error(failed.clone());
         }
         let answered = tool.call.output_item.is_some() || tool.whole || told.ended;
@@ -469,6 +478,19 @@ impl<'a> ThreadBuilder<'a> {
         let calls = |turn: &TurnDraft<'_>| turn.usages.len().max(1) + turn.compactions.len();
         1 + self.turns.iter().map(|turn| 1 + calls(turn)).sum::<usize>() + self.tools.calls.len()
     }
+}
+
+/// Returns the last time before each compaction of a turn.
+fn times_before_compactions(draft: &TurnDraft<'_>) -> Vec<Option<Timestamp>> {
+    let mut marks = draft.marks.iter().peekable();
+    let mut last = draft.start;
+    let before = draft.compactions.iter().map(|compaction| {
+        while let Some(mark) = marks.next_if(|mark| mark.line < compaction.line) {
+            last = mark.at.or(last);
+        }
+        last
+    });
+    before.collect()
 }
 
 fn numbered_key(kind: &str, id: &str, n: usize) -> String {

@@ -314,7 +314,7 @@ fn whole_call<'a>(
     turn: usize,
     place: Place,
 ) -> ToolDraft<'a> {
-    let mut draft = ToolDraft { turn, call: Box::new(call), whole: true, ..ToolDraft::default() };
+    let mut draft = ToolDraft { turn, call, whole: true, ..ToolDraft::default() };
     draft.answered = place.at;
     draft.form = ToolCallForm::Custom;
     if status.is_some_and(|status| status.is("failed") || status.is("incomplete")) {

@@ -74,14 +74,14 @@ impl<'a> ThreadBuilder<'a> {
     /// Leaves the turns from an ordinal on: the user went on from before them.
     fn abandon_from(&mut self, cut: u64) {
         let is_cut = |ordinal: Option<u64>| ordinal.is_some_and(|ordinal| ordinal >= cut);
-        let first = self.kept.iter().position(|turn| is_cut(self.turns[*turn].ordinal));
-        let left = first.map(|first| self.kept.split_off(first)).unwrap_or_default();
-        for &turn in &left {
-            self.turns[turn].turn.fate = Fate::Abandoned;
+        let first = self.kept.partition_point(|kept| !is_cut(kept.highest));
+        let left = self.kept.split_off(first);
+        for kept in &left {
+            self.turns[kept.turn].turn.fate = Fate::Abandoned;
         }
         let (history, mut kept) = left.first().map_or_else(
             || (self.histories.len() - 1, self.items.len()),
-            |turn| (self.turns[*turn].history, self.turns[*turn].first_item as usize),
+            |kept| (self.turns[kept.turn].history, self.turns[kept.turn].first_item as usize),
         );
         // Ordinals rise within a file, not from file to file.
         while kept > 0 && is_cut(self.items[kept - 1].ordinal) {
@@ -96,11 +96,11 @@ impl<'a> ThreadBuilder<'a> {
         self.close_open_turn();
         let n = usize::try_from(turns).unwrap_or(usize::MAX).min(self.kept.len());
         let left = self.kept.split_off(self.kept.len() - n);
-        for &turn in &left {
-            self.turns[turn].turn.fate = Fate::RolledBack;
+        for kept in &left {
+            self.turns[kept.turn].turn.fate = Fate::RolledBack;
         }
-        if let Some(&first) = left.first() {
-            self.branch_history(self.turns[first].history, self.turns[first].first_item);
+        if let Some(first) = left.first().map(|kept| &self.turns[kept.turn]) {
+            self.branch_history(first.history, first.first_item);
         }
         self.push_event(place, EventKind::RolledBack(turns))
     }

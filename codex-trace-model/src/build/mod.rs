@@ -68,6 +68,14 @@ struct Place {
     bare: bool,
 }
 
+/// A turn that still belongs to the conversation.
+#[derive(Clone, Copy, Debug)]
+struct KeptTurn {
+    turn: usize,
+    /// The highest ordinal at which it or a kept turn before it was opened.
+    highest: Option<u64>,
+}
+
 /// A thread while its files are read.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadBuilder<'a> {
@@ -82,7 +90,7 @@ pub(crate) struct ThreadBuilder<'a> {
     /// The last turn with an id.
     turn_of_id: IdTable<&'a [u8], usize>,
     /// The turns that still belong to the conversation.
-    kept: Vec<usize>,
+    kept: Vec<KeptTurn>,
     /// The turn that lines belong to now.
     open: Option<usize>,
     /// Whether the file shows where turns begin: by what the user interface
@@ -254,7 +262,7 @@ impl<'a> ThreadBuilder<'a> {
             response_id: compacted.compaction_response_id,
             window_number: compacted.window_number,
         });
-        let kind = MarkKind::Compacted(draft.compactions.len() - 1);
+        let kind = MarkKind::Compacted(turn::index(&draft.compactions));
         self.mark(turn, kind, place);
         let from = self.item_count();
         self.histories.push(History {
@@ -301,9 +309,9 @@ impl<'a> ThreadBuilder<'a> {
 
     fn mark(&mut self, turn: usize, kind: MarkKind, place: Place) {
         let items = self.item_count();
-        let history = u32::try_from(self.histories.len()).unwrap_or(u32::MAX).saturating_sub(1);
-        let settings = self.settings;
+        let history = turn::index(&self.histories);
         let turn = &mut self.turns[turn];
+        let settings = turn.index_of(self.settings);
         match kind {
             MarkKind::Input(_) => turn.touch_input(place.line, place.at),
             // Says nothing new, however late it is written.
@@ -364,7 +372,6 @@ impl<'a> ThreadBuilder<'a> {
             id,
             rollout: self.rollout(),
             first_line: place.line,
-            ordinal: place.ordinal,
             start: place.at,
             first_item: self.item_count(),
             history: self.histories.len().saturating_sub(1),
@@ -380,7 +387,8 @@ impl<'a> ThreadBuilder<'a> {
         if let Some(id) = turn_id {
             self.turn_of_id.insert(id.raw(), ix);
         }
-        self.kept.push(ix);
+        let highest = self.kept.last().and_then(|kept| kept.highest).max(place.ordinal);
+        self.kept.push(KeptTurn { turn: ix, highest });
         self.open = Some(ix);
         ix
     }

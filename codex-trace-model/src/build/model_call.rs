@@ -13,7 +13,7 @@ use crate::trace::ItemIx;
 pub(crate) struct CallDraft<'a> {
     pub(crate) items: Vec<ItemIx>,
     /// An index into the turn's usages.
-    pub(crate) usage: Option<usize>,
+    pub(crate) usage: Option<u32>,
     pub(crate) evidence: CallEvidence,
     pub(crate) start: Option<Timestamp>,
     pub(crate) end: Option<Timestamp>,
@@ -28,6 +28,7 @@ pub(crate) struct CallDraft<'a> {
 /// Tells the model calls of a turn apart.
 pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>) -> Vec<CallDraft<'a>> {
     let mut splitter = Splitter {
+        settings: &turn.settings,
         by_record: turn.marks.iter().any(|mark| matches!(mark.kind, MarkKind::Record(_))),
         by_state: turn.marks.iter().any(|mark| mark.kind == MarkKind::State),
         calls: Vec::new(),
@@ -50,14 +51,14 @@ pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>) -> Vec<CallDraft<'a>> {
 
 /// An item that no call has yet, or the end of a run of such items.
 #[derive(Clone, Copy)]
-enum Pending<'m, 'a> {
+enum Pending<'m> {
     /// With the end of what its request waited for.
-    Item(&'m Mark<'a>, ItemIx, Option<Timestamp>),
+    Item(&'m Mark, ItemIx, Option<Timestamp>),
     Break,
 }
 
-impl<'m, 'a> Pending<'m, 'a> {
-    fn item(&self) -> Option<(&'m Mark<'a>, ItemIx, Option<Timestamp>)> {
+impl<'m> Pending<'m> {
+    fn item(&self) -> Option<(&'m Mark, ItemIx, Option<Timestamp>)> {
         match *self {
             Pending::Item(mark, item, waited) => Some((mark, item, waited)),
             Pending::Break => None,
@@ -66,13 +67,14 @@ impl<'m, 'a> Pending<'m, 'a> {
 }
 
 struct Splitter<'m, 'a> {
+    settings: &'m [Settings<'a>],
     /// Whether the turn has usage records, so that its token counts are echoes.
     by_record: bool,
     /// Whether the turn has state lines, so that an output ends no response:
     /// calls and outputs of one response were written in turns.
     by_state: bool,
     calls: Vec<CallDraft<'a>>,
-    pending: Vec<Pending<'m, 'a>>,
+    pending: Vec<Pending<'m>>,
     /// The call whose count came before its items (0.40 to 0.65).
     leading: Option<usize>,
     /// Whether a repeated count came last: what tells a leading count.
@@ -81,8 +83,8 @@ struct Splitter<'m, 'a> {
     waited: Option<Timestamp>,
 }
 
-impl<'m, 'a> Splitter<'m, 'a> {
-    fn take(&mut self, mark: &'m Mark<'a>) {
+impl<'m> Splitter<'m, '_> {
+    fn take(&mut self, mark: &'m Mark) {
         match mark.kind {
             MarkKind::Made(item) => self.made(mark, item),
             MarkKind::Output => {
@@ -114,7 +116,7 @@ impl<'m, 'a> Splitter<'m, 'a> {
         }
     }
 
-    fn made(&mut self, mark: &'m Mark<'a>, item: ItemIx) {
+    fn made(&mut self, mark: &'m Mark, item: ItemIx) {
         if let Some(call) = self.leading {
             let call = &mut self.calls[call];
             // Calls and outputs were written in turns, when all had been said.
@@ -136,7 +138,7 @@ impl<'m, 'a> Splitter<'m, 'a> {
         }
     }
 
-    fn moved(&mut self, mark: &Mark<'a>, usage: usize) {
+    fn moved(&mut self, mark: &Mark, usage: u32) {
         let leads = self.repeated_last && self.pending.is_empty();
         self.close(mark, Some(usage), CallEvidence::TokenCount);
         self.leading = leads.then(|| self.calls.len() - 1);
@@ -144,7 +146,7 @@ impl<'m, 'a> Splitter<'m, 'a> {
     }
 
     /// Closes a call over everything pending.
-    fn close(&mut self, mark: &Mark<'a>, usage: Option<usize>, evidence: CallEvidence) {
+    fn close(&mut self, mark: &Mark, usage: Option<u32>, evidence: CallEvidence) {
         let mut pending = std::mem::take(&mut self.pending);
         self.push(mark, &pending, usage, evidence);
         pending.clear();
@@ -153,9 +155,9 @@ impl<'m, 'a> Splitter<'m, 'a> {
 
     fn push(
         &mut self,
-        closing: &Mark<'a>,
-        run: &[Pending<'m, 'a>],
-        usage: Option<usize>,
+        closing: &Mark,
+        run: &[Pending<'m>],
+        usage: Option<u32>,
         evidence: CallEvidence,
     ) {
         let first = run.iter().find_map(Pending::item);
@@ -173,7 +175,7 @@ impl<'m, 'a> Splitter<'m, 'a> {
             first_line: first.line,
             last_line: if usage.is_some() { closing.line } else { last.line },
             window: Window { history: first.history, end: ItemIx(first.items) },
-            settings: first.settings,
+            settings: self.settings[first.settings as usize],
             compaction: None,
         });
         // An output that came meanwhile is what the next request waits for.
@@ -231,7 +233,7 @@ fn assign_compactions<'a>(turn: &TurnDraft<'a>, calls: &mut [CallDraft<'a>]) {
     let mut of_response: HashMap<&[u8], usize> = HashMap::new();
     let mut empty: Vec<usize> = Vec::new();
     for (ix, call) in calls.iter().enumerate() {
-        if let Some(id) = call.usage.and_then(|usage| turn.usages[usage].response_id) {
+        if let Some(id) = call.usage.and_then(|usage| turn.usages[usage as usize].response_id) {
             of_response.entry(id.raw()).or_insert(ix);
         }
         if call.items.is_empty() && call.evidence == CallEvidence::UsageRecord {

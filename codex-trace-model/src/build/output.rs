@@ -13,6 +13,13 @@ use jiff::SignedDuration;
 pub(crate) struct Outcome<'a> {
     pub(crate) exit_code: Option<i64>,
     pub(crate) duration: Option<SignedDuration>,
+    /// What few outputs say.
+    pub(crate) more: Option<Box<More<'a>>>,
+}
+
+/// What few outputs say about a call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct More<'a> {
     /// The session of a command that still runs.
     pub(crate) running_session: Option<Cow<'a, str>>,
     /// The user stopped it.
@@ -23,6 +30,17 @@ pub(crate) struct Outcome<'a> {
     pub(crate) agent_id: Option<Cow<'a, str>>,
     /// The path of an agent that was spawned.
     pub(crate) task_name: Option<Cow<'a, str>>,
+}
+
+impl<'a> Outcome<'a> {
+    fn more(&mut self) -> &mut More<'a> {
+        self.more.get_or_insert_default()
+    }
+
+    /// Returns the session of a command that still runs.
+    pub(crate) fn running_session(&self) -> Option<&Cow<'a, str>> {
+        self.more.as_ref()?.running_session.as_ref()
+    }
 }
 
 /// How much of an output is looked at, in bytes, at its head and at its tail.
@@ -59,7 +77,7 @@ pub(crate) fn outcome(output: RawJson<'_>) -> Outcome<'_> {
     }
     for (nth, line) in Lines(text.prefix(LOOK).raw()).take(HEADER_LINES).enumerate() {
         if nth == 0 && FAILURES.iter().any(|start| line.raw().starts_with(start.as_bytes())) {
-            outcome.failure = Some(line.decode());
+            outcome.more().failure = Some(line.decode());
         }
         if line.is("Output:") {
             break;
@@ -121,9 +139,9 @@ fn header_line<'a>(line: JsonText<'a>, outcome: &mut Outcome<'a>) {
     } else if let Some(session) =
         after("Process running with session ID ").or_else(|| after("Script running with cell ID "))
     {
-        outcome.running_session = Some(trimmed(session));
+        outcome.more().running_session = Some(trimmed(session));
     } else if line.raw().starts_with(b"aborted by user") {
-        outcome.aborted = Some(line.decode());
+        outcome.more().aborted = Some(line.decode());
     }
 }
 
@@ -145,10 +163,14 @@ fn json_outcome<'a>(text: JsonText<'a>, outcome: &mut Outcome<'a>) {
         .or_else(|| number_after(head, br#"\"wall_time_seconds\":"#))
         .and_then(|seconds| seconds.parse().ok())
         .and_then(seconds_to_duration);
-    outcome.agent_id = word_after(head, br#"\"agent_id\":\""#);
-    outcome.task_name = word_after(head, br#"\"task_name\":\""#);
+    if let Some(id) = word_after(head, br#"\"agent_id\":\""#) {
+        outcome.more().agent_id = Some(id);
+    }
+    if let Some(name) = word_after(head, br#"\"task_name\":\""#) {
+        outcome.more().task_name = Some(name);
+    }
     if outcome.exit_code == Some(1) && raw.starts_with(br#"{\"output\":\"aborted\""#) {
-        outcome.aborted = Some("aborted".into());
+        outcome.more().aborted = Some("aborted".into());
     }
 }
 
@@ -230,16 +252,19 @@ mod tests {
         let outcome = outcome_of(
             r#""Chunk ID: a\nWall time: 0.5 seconds\nProcess running with session ID -42\nOutput:\n""#,
         );
-        assert_eq!(outcome.running_session.as_deref(), Some("-42"));
         assert_eq!(outcome.exit_code, None);
+        assert_eq!(outcome.running_session().map(AsRef::as_ref), Some("-42"));
     }
 
     #[test]
     fn interruptions_and_refusals_are_told_apart_from_answers() {
         let aborted = outcome_of(r#""Wall time: 0.7 seconds\naborted by user""#);
-        assert_eq!(aborted.aborted.as_deref(), Some("aborted by user"));
+        assert_eq!(aborted.more.and_then(|it| it.aborted).as_deref(), Some("aborted by user"));
         let refused = outcome_of(r#""unsupported call: nosuch_tool""#);
-        assert_eq!(refused.failure.as_deref(), Some("unsupported call: nosuch_tool"));
+        assert_eq!(
+            refused.more.and_then(|it| it.failure).as_deref(),
+            Some("unsupported call: nosuch_tool")
+        );
         assert_eq!(outcome_of(r#""Plan updated""#), Outcome::default());
     }
 
@@ -270,8 +295,8 @@ mod tests {
     #[test]
     fn spawned_agents_are_named_by_id_or_path() {
         let v1 = outcome_of(r#""{\"agent_id\":\"019d\",\"nickname\":\"Harvey\"}""#);
-        assert_eq!(v1.agent_id.as_deref(), Some("019d"));
+        assert_eq!(v1.more.and_then(|it| it.agent_id).as_deref(), Some("019d"));
         let v2 = outcome_of(r#""{\"task_name\":\"/root/worker_one\"}""#);
-        assert_eq!(v2.task_name.as_deref(), Some("/root/worker_one"));
+        assert_eq!(v2.more.and_then(|it| it.task_name).as_deref(), Some("/root/worker_one"));
     }
 }

@@ -25,8 +25,7 @@ pub(crate) struct ToolDraft<'a> {
     /// The key and the name of the span, made while the lines are at hand.
     pub(crate) key: String,
     pub(crate) name: Cow<'a, str>,
-    /// Boxed: it becomes the span's as it is.
-    pub(crate) call: Box<ToolCall<'a>>,
+    pub(crate) call: ToolCall<'a>,
     pub(crate) form: ToolCallForm,
     pub(crate) first_line: u64,
     pub(crate) last_line: u64,
@@ -129,6 +128,12 @@ impl<'a> ToolTable<'a> {
         self.waiting.push(Some((turn, detail)));
     }
 
+    /// Forgets the ids: no line comes any more that could name one.
+    pub(crate) fn forget_ids(&mut self) {
+        self.by_id = IdTable::default();
+        self.waiting_by_id = IdTable::default();
+    }
+
     /// Takes the details whose calls never came, in file order.
     pub(crate) fn unclaimed(&mut self) -> impl Iterator<Item = (usize, Detail<'a>)> + use<'a> {
         self.waiting_by_id.clear();
@@ -153,7 +158,7 @@ impl<'a> ToolDraft<'a> {
             turn,
             form: call.form,
             session: family::input_session(family, arguments),
-            call: Box::new(ToolCall {
+            call: ToolCall {
                 call_id: fields.call_id.or(fields.id),
                 tool,
                 namespace,
@@ -163,7 +168,7 @@ impl<'a> ToolDraft<'a> {
                 command,
                 cwd,
                 ..ToolCall::default()
-            }),
+            },
             ..ToolDraft::default()
         }
     }
@@ -175,13 +180,13 @@ impl<'a> ToolDraft<'a> {
         inside: Option<usize>,
         detail: Detail<'a>,
     ) -> ToolDraft<'a> {
-        let call = Box::new(ToolCall {
+        let call = ToolCall {
             call_id: detail.call.call_id,
             tool: detail.call.tool,
             namespace: detail.call.namespace,
             family: detail.call.family,
             ..ToolCall::default()
-        });
+        };
         let mut draft = ToolDraft {
             turn,
             inside,
@@ -197,7 +202,7 @@ impl<'a> ToolDraft<'a> {
     /// Takes in what an event or item says of the call; the last one counts.
     pub(crate) fn enrich(&mut self, detail: Detail<'a>) {
         let told = detail.call;
-        let call = &mut *self.call;
+        let call = &mut self.call;
         call.exit_code = told.exit_code.or(call.exit_code);
         call.duration = told.duration.or(call.duration);
         call.mcp = told.mcp.or(call.mcp);

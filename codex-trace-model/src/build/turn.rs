@@ -28,8 +28,6 @@ pub(crate) struct TurnDraft<'a> {
     pub(crate) has_records: bool,
     /// Calls of code mode, the running ones last.
     pub(crate) scripts: Vec<usize>,
-    /// The ordinal of the line that opened it.
-    pub(crate) ordinal: Option<u64>,
     pub(crate) start: Option<Timestamp>,
     pub(crate) end: Option<Timestamp>,
     /// The last time seen in it.
@@ -44,7 +42,9 @@ pub(crate) struct TurnDraft<'a> {
     /// Whether the review's findings have come: what follows is an echo.
     pub(crate) review_done: bool,
     /// What happened that tells model calls apart, in file order.
-    pub(crate) marks: Vec<Mark<'a>>,
+    pub(crate) marks: Vec<Mark>,
+    /// The settings that marks refer to, in the order of their use.
+    pub(crate) settings: Vec<Settings<'a>>,
     /// Usages that marks refer to.
     pub(crate) usages: Vec<UsageDraft<'a>>,
     /// Indices into the thread's tool calls.
@@ -85,15 +85,16 @@ pub(crate) struct Settings<'a> {
 
 /// Something that tells one model call from the next.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark<'a> {
+pub(crate) struct Mark {
     pub(crate) at: Option<Timestamp>,
     pub(crate) line: u64,
     pub(crate) kind: MarkKind,
+    /// An index into the turn's settings.
+    pub(crate) settings: u32,
     /// How many items the thread had before this line.
     pub(crate) items: u32,
     /// The history that a request would see.
     pub(crate) history: u32,
-    pub(crate) settings: Settings<'a>,
 }
 
 /// What a [`Mark`] stands for.
@@ -106,9 +107,9 @@ pub(crate) enum MarkKind {
     /// Any other item: of the user, of the harness, of another agent.
     Input(ItemIx),
     /// A `token_usage_record`; an index into the turn's usages.
-    Record(usize),
+    Record(u32),
     /// A `token_count` whose total moved; an index into the turn's usages.
-    Moved(usize),
+    Moved(u32),
     /// A `token_count` that repeats the total.
     Repeated,
     /// A `turn_context`.
@@ -116,10 +117,18 @@ pub(crate) enum MarkKind {
     /// A `state` line of a bare rollout: written between responses.
     State,
     /// A `compacted` line; an index into the turn's compactions.
-    Compacted(usize),
+    Compacted(u32),
 }
 
-impl TurnDraft<'_> {
+impl<'a> TurnDraft<'a> {
+    /// Returns the place of settings in the turn's list.
+    pub(crate) fn index_of(&mut self, settings: Settings<'a>) -> u32 {
+        if self.settings.last() != Some(&settings) {
+            self.settings.push(settings);
+        }
+        index(&self.settings)
+    }
+
     /// Notes that a line belongs to the turn.
     pub(crate) fn touch(&mut self, line: u64, at: Option<Timestamp>) {
         self.touch_input(line, at);
@@ -167,4 +176,9 @@ impl TurnDraft<'_> {
                 _ => None,
             }) == Some(true)
     }
+}
+
+/// Returns the index of the last one of a list, as marks keep it.
+pub(crate) fn index<T>(list: &[T]) -> u32 {
+    u32::try_from(list.len()).unwrap_or(u32::MAX).saturating_sub(1)
 }

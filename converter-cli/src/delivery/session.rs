@@ -384,6 +384,61 @@ mod tests {
         assert_eq!(session.end(&ready.released[0], true).files, [stamp]);
     }
 
+    fn route(max_pieces: usize) -> Route {
+        Route {
+            name: "r",
+            method: crate::transport::Method::Post,
+            url: String::new(),
+            headers: Vec::new(),
+            content_type: "".into(),
+            framing: crate::exporters::Framing::CONCATENATED,
+            compressions: &[],
+            limits: Limits { max_bytes: 100, max_pieces, max_spans: 100 },
+            in_order: true,
+            tells_sizes: false,
+        }
+    }
+
+    #[test]
+    fn in_order_the_next_slice_comes_when_the_last_is_settled() {
+        let session = Arc::new(Session::new(Vec::new()));
+        let whole = in_flight(unit("1", &["a", "b", "c", "d", "e"], Waits::No), &session);
+        assert_eq!(shape(&whole.begin(&route(2))), [(0, 2)]);
+        assert!(whole.next().is_none());
+        assert!(!whole.settle(1, None));
+        assert!(whole.next().is_none(), "half of it");
+        assert!(!whole.settle(1, None));
+        assert_eq!(shape(whole.next().as_slice()), [(2, 4)]);
+        assert!(whole.next().is_none());
+        // What is not sent takes all that would have followed with it.
+        assert!(whole.skip(2));
+        assert!(whole.next().is_none() && whole.is_unsent());
+    }
+
+    #[test]
+    fn what_hangs_under_another_unit_follows_it_however_deep() {
+        let session = Arc::new(Session::new(Vec::new()));
+        let below = |turn: &str, above: &str| {
+            let mut unit = unit(turn, &["x"], Waits::No);
+            unit.under = Some(UnitKey { turn: Some(above.to_owned()), ..unit.key.clone() });
+            session.begin(&unit.key);
+            in_flight(unit, &session)
+        };
+        let top = unit("1", &["a"], Waits::No);
+        session.begin(&top.key);
+        let (child, grandchild) = (below("2", "1"), below("3", "2"));
+        assert!(session.wait(child).released.is_empty());
+        assert!(session.wait(grandchild).released.is_empty());
+        assert_eq!(session.wait(below("4", "elsewhere")).released.len(), 1, "it is there");
+        let ready = session.end(&top, true);
+        assert_eq!(ready.released.len(), 1);
+        let child = &ready.released[0].unit;
+        assert_eq!(child.key.turn.as_deref(), Some("2"));
+        // The child was refused: what hangs under it is not sent.
+        let ready = session.end(child, false);
+        assert_eq!((ready.released.len(), ready.abandoned.len()), (0, 1));
+    }
+
     #[test]
     fn what_waits_for_something_missing_is_abandoned() {
         let session =

@@ -1,6 +1,11 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
+use crate::generated::{self, Options};
 use crate::testenv::{TestEnv, place, small_rollout, testdata};
+use crate::usage::homes;
 
 const OLD: &str = "01a1fc00-0000-7000-8000-000000000001";
 const NEW: &str = "01a1fd00-0000-7000-8000-000000000002";
@@ -233,4 +238,91 @@ fn escapes_from_a_transcript_do_not_reach_the_terminal() {
             run.stdout
         );
     }
+}
+
+/// What `list` says of sessions, summed up from what `convert` writes of them.
+fn listed_by_hand(lines: &[Value]) -> BTreeMap<String, Value> {
+    let mut sessions = BTreeMap::new();
+    let traces = lines.iter().enumerate().filter(|(_, line)| line["type"] == "trace");
+    for (at, trace) in traces {
+        let below = lines[at + 1..].iter().take_while(|line| line["type"] != "trace");
+        let spans: Vec<&Value> = below.filter(|line| line["type"] == "span").collect();
+        let n_of = |kind: &str| spans.iter().filter(|span| span["kind"] == kind).count();
+        let mut models: Vec<&Value> = Vec::new();
+        for model in spans.iter().filter_map(|span| span["attributes"].get("model")) {
+            if !models.contains(&model) {
+                models.push(model);
+            }
+        }
+        let threads = trace["threads"].as_array().unwrap();
+        let of_threads = |key: &str| threads.iter().map(|it| it[key].clone()).collect::<Vec<_>>();
+        let files: Vec<Value> =
+            of_threads("files").iter().flat_map(|it| it.as_array().unwrap().clone()).collect();
+        let problems = trace.get("diagnostics").cloned().unwrap_or_else(|| json!([]));
+        let session = json!({
+            "session_id": trace["session_id"],
+            "thread_ids": of_threads("thread_id"),
+            "started_at": trace["started_at"],
+            "ended_at": trace["ended_at"],
+            "cwd": threads[0]["cwd"],
+            "source": threads[0]["source"],
+            "name": threads[0]["name"],
+            "models": models,
+            "turns": n_of("turn"),
+            "model_calls": n_of("model_call"),
+            "tool_calls": n_of("tool_call"),
+            "usage": trace["usage"],
+            "status": trace["status"],
+            "files": files,
+            "problems": problems,
+        });
+        sessions.insert(trace["session_id"].as_str().unwrap().to_owned(), session);
+    }
+    sessions
+}
+
+fn listed(env: &TestEnv, home: &Path, options: &[&str]) -> BTreeMap<String, Value> {
+    let mut args = vec!["list".as_ref(), "--json".as_ref(), home.as_os_str()];
+    args.extend(options.iter().map(std::convert::AsRef::<std::ffi::OsStr>::as_ref));
+    let mut sessions = BTreeMap::new();
+    for mut session in env.run(&args).json() {
+        let fields = session.as_object_mut().unwrap();
+        // Of a local clock; `convert` has the text of the file.
+        fields.remove("started_at_local");
+        for key in ["started_at", "ended_at", "cwd", "source", "name"] {
+            fields.entry(key).or_insert(Value::Null);
+        }
+        sessions.insert(fields["session_id"].as_str().unwrap().to_owned(), session);
+    }
+    sessions
+}
+
+/// `list` lets files leave memory while it reads them, `convert` does not.
+#[test]
+fn every_session_is_listed_as_it_is_converted() {
+    let env = TestEnv::new();
+    // Its rollouts are large enough to be mapped.
+    let large = Options { sessions: 3, turns: 12, output_len: 200_000, seed: 5, records: true };
+    let mut largest = 0;
+    for (path, text) in &generated::history(large).files {
+        largest = largest.max(text.len());
+        env.write(&format!("large/{path}"), text);
+    }
+    assert!(largest > 3 << 20, "{largest} bytes");
+    let mut compared = 0;
+    for home in homes().into_iter().chain([env.dir().join("large")]) {
+        let converted = env.run(&["convert".as_ref(), home.as_os_str()]).json();
+        let expected = listed_by_hand(&converted);
+        let mut seen = listed(&env, &home, &[]);
+        for (id, problems) in listed(&env, &home, &["--problems"]) {
+            seen.insert(id, problems);
+        }
+        for session in seen.values_mut() {
+            let fields = session.as_object_mut().unwrap();
+            fields.entry("problems").or_insert_with(|| json!([]));
+        }
+        assert_eq!(seen, expected, "{}", home.display());
+        compared += seen.len();
+    }
+    assert!(compared > 60, "{compared} sessions compared");
 }

@@ -109,7 +109,7 @@ fn sums_of_spans(
     sums
 }
 
-fn homes() -> Vec<PathBuf> {
+pub(crate) fn homes() -> Vec<PathBuf> {
     let below = |dir: PathBuf| {
         let entries = std::fs::read_dir(&dir).map(|it| it.flatten().collect::<Vec<_>>());
         let paths = entries.unwrap_or_default().into_iter().map(|entry| entry.path());

@@ -190,8 +190,7 @@ fn exporters() -> Vec<(String, Box<dyn Exporter>)> {
         }
         for mut form in forms {
             // As much as the backend can send.
-            let most = if backend.name == "langsmith" { LlmInput::Turn } else { LlmInput::Full };
-            form.insert("llm-input", most.word());
+            form.insert("llm-input", LlmInput::Full.word());
             let words = |(name, word): (&&str, &&str)| ((*name).to_owned(), (*word).to_owned());
             let keys = backend.settings.iter().filter(|it| it.env.ends_with("_API_KEY"));
             let settings = Settings {

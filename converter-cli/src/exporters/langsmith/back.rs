@@ -124,7 +124,7 @@ pub(super) fn compare(
         };
         if elsewhere {
             return Found::Other(format!(
-                "run {} is in another project than `{}`, and a workspace takes an id once: a copy in a second project is made by naming both as replicas",
+                "run {} is in another project than `{}`, and a workspace takes an id once: a second copy needs `own_ids = true` in codex-trace.toml, or both projects named as replicas",
                 ours.id, project.name
             ));
         }

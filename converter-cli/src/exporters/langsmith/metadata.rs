@@ -32,7 +32,7 @@ pub(super) struct Metadata<'m, 'a> {
 pub(super) enum Kind<'m, 'a> {
     Root { interrupted: bool, total: Option<TokenUsage> },
     Llm { span: Option<&'m Span<'a>>, usage: Option<TokenUsage> },
-    Tool { name: Option<JsonText<'a>> },
+    Tool,
     Compaction { usage: Option<TokenUsage> },
     Skill { name: &'m str },
 }
@@ -97,10 +97,7 @@ impl Metadata<'_, '_> {
         match kind {
             Kind::Root { interrupted, total } => self.root(interrupted, total, o),
             Kind::Llm { span, usage } => self.model(span, usage, o),
-            Kind::Tool { name } => {
-                self.model(None, None, o);
-                o.maybe("ls_tool_name", name);
-            }
+            Kind::Tool => self.model(None, None, o),
             Kind::Compaction { usage } => self.model(None, usage, o),
             Kind::Skill { name } => o.put("ls_skill_name", name),
         }

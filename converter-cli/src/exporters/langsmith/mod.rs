@@ -236,9 +236,8 @@ impl Exporter for LangSmith {
             if mode == Mode::Off || self.of_plugin && beside.is_there(turn.span) {
                 continue;
             }
-            let muted = mode == Mode::Metadata || !rules.keeps(crate::content::Part::Message);
             let old = notes.is_older(turn.root.start.millis, WINDOW);
-            let mut unit = encoder.turn(turn, muted, usize::from(old)).finish();
+            let mut unit = encoder.turn(turn, mode, usize::from(old)).finish();
             unit.under = turn.parent.map(|parent| {
                 let above = trace.span(plan.turns[parent].span);
                 UnitKey {

@@ -60,9 +60,10 @@ fn whatever_befalls_requests_all_is_there_once() {
     clean.is_clean();
     let server = Server::start(Rules { max_runs: 12, chaos: 20, ..Rules::default() });
     let mut upload = Upload::new(&server.url);
-    upload.timeout = Duration::from_millis(150);
     let mut runs = 0;
     loop {
+        // Longer and longer, should the machine be too busy for a short one.
+        upload.timeout = Duration::from_millis(150 << (runs / 4).min(6));
         let account = upload.run(&files);
         runs += 1;
         if account.is_complete() {
@@ -138,7 +139,7 @@ fn killed_at_any_moment_all_is_there_once_and_the_plugin_knows() {
     Upload::beside_the_plugin(&clean.url).run(&[of_clean.dir().to_owned()]);
     clean.is_clean();
 
-    let delay = Duration::from_millis(3);
+    let delay = Duration::from_millis(15);
     let server = Server::start(Rules { max_runs: 6, delay, ..Rules::default() });
     let env = TestEnv::new();
     let files = home(&env);
@@ -167,7 +168,7 @@ fn killed_at_any_moment_all_is_there_once_and_the_plugin_knows() {
         child.wait().unwrap();
         n_killed += 1;
     }
-    assert!(n_killed > 5, "{n_killed}");
+    assert!(n_killed > 2, "{n_killed}");
     let mut upload = Upload::beside_the_plugin(&server.url);
     upload.at = Some(state.path().to_owned());
     let account = upload.run(&[env.dir().to_owned()]);
@@ -206,15 +207,23 @@ fn the_next_run_notes_what_the_last_one_could_not() {
     let account = upload.run(std::slice::from_ref(&file));
     assert_eq!((account.already, account.sent), (3, 0), "{account:?}");
     assert_eq!((noted(&file), server.runs().len()), (whole, 6));
-    // Somebody holds the lock: told, and tried again by the next run.
-    fs::remove_file(beside(&file, ".langsmith")).unwrap();
-    fs::write(beside(&file, ".langsmith.lock"), "a file is no lock").unwrap();
+    // Somebody holds the lock: told, and tried again by the next run, whether
+    // the turn was sent in this one or before.
+    let blocked = |upload: &Upload| {
+        fs::remove_file(beside(&file, ".langsmith")).ok();
+        fs::write(beside(&file, ".langsmith.lock"), "a file is no lock").unwrap();
+        let account = upload.run(std::slice::from_ref(&file));
+        assert!(account.not_noted.is_some(), "{account:?}");
+        fs::remove_file(beside(&file, ".langsmith.lock")).unwrap();
+    };
     upload.encoding = "a third".to_owned();
-    let account = upload.run(std::slice::from_ref(&file));
-    assert!(account.not_noted.is_some(), "{account:?}");
-    fs::remove_file(beside(&file, ".langsmith.lock")).unwrap();
-    assert_eq!(upload.run(std::slice::from_ref(&file)).already, 3, "not unchanged");
-    assert_eq!(noted(&file).0.len(), 3);
+    for upload in [upload, Upload::beside_the_plugin(&server.url)] {
+        server.state().runs.clear();
+        blocked(&upload);
+        assert_eq!(upload.run(std::slice::from_ref(&file)).already, 3, "not unchanged");
+        assert_eq!(noted(&file).0.len(), 3);
+        assert_eq!(upload.run(std::slice::from_ref(&file)).unchanged, 1);
+    }
 }
 
 /// What hangs under something else waits for it, whichever request that is in.
@@ -230,8 +239,8 @@ fn parents_come_first() {
         }
     }
     // A run a request: the server refuses what comes before its parent.
-    let delay = Duration::from_millis(5);
-    let server = Server::start(Rules { max_runs: 1, delay, ..Rules::default() });
+    let slow_parents = Duration::from_millis(50);
+    let server = Server::start(Rules { max_runs: 1, slow_parents, ..Rules::default() });
     let account = Upload::new(&server.url).run(&files);
     assert!(account.is_complete(), "{account:?}");
     server.is_clean();

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::server::{Rules, Server};
+use super::sizes::with_tool;
 use super::{Upload, rollout, turns};
 use crate::testenv::{TestEnv, testdata};
 
@@ -48,6 +49,11 @@ fn each_amount_means_what_it_says() {
         ]
     );
     assert_eq!(of("none"), ["", "", ""]);
+    let text = with_tool("{}", "listed");
+    let of = |what| uploaded(&[("llm-input", what)], &text);
+    assert_eq!(of("turn"), ["user:prompt 1", "user:prompt 1 ai:tool_call tool:listed"]);
+    assert_eq!(of("full"), of("turn"), "it is the first one");
+    assert_eq!(of("delta"), ["user:prompt 1", "tool:listed"]);
     let upload =
         Upload { options: vec![("llm-input", "all".to_owned())], ..Upload::new("http://x") };
     assert!(upload.connect().is_err());

@@ -28,8 +28,10 @@ pub(crate) struct Rules {
     pub(crate) lose_answers: usize,
     /// How many of a hundred uploads each kind of fault befalls.
     pub(crate) chaos: u64,
-    /// How long to think about an upload.
+    /// How long to keep an answer to an upload back.
     pub(crate) delay: Duration,
+    /// How long to think about one that holds a run that others hang under.
+    pub(crate) slow_parents: Duration,
     /// Whether there is a multipart endpoint.
     pub(crate) multipart: bool,
     pub(crate) zstd: bool,
@@ -47,6 +49,7 @@ impl Default for Rules {
             lose_answers: 0,
             chaos: 0,
             delay: Duration::ZERO,
+            slow_parents: Duration::ZERO,
             multipart: true,
             zstd: true,
         }
@@ -189,6 +192,10 @@ fn serve(shared: &Mutex<State>, stream: TcpStream, connection: usize) -> Option<
     loop {
         let (path, headers, body) = read_request(&mut reader)?;
         let is_upload = path == "/runs/multipart" || path == "/runs/batch";
+        if is_upload && memchr::memmem::find(&body, br#""run_type":"chain""#).is_some() {
+            let slow_parents = shared.lock().ok()?.rules.slow_parents;
+            thread::sleep(slow_parents);
+        }
         let mut state = shared.lock().ok()?;
         state.headers.push(headers.clone());
         let fault = if is_upload { state.fault() } else { None };

@@ -9,7 +9,7 @@ use crate::exporters::otlp::LlmInput;
 
 /// How much of the history the calls of a turn are given all in all, in bytes,
 /// lest a long turn grow with the square of its length; and how much a call is
-/// given all the same.
+/// given all the same, if that is more than what came since the call before.
 const PER_TURN: usize = 128 << 20;
 const PER_CALL: usize = 64 << 10;
 
@@ -96,9 +96,10 @@ impl TurnEncoder<'_, '_, '_> {
     /// oldest is left out. `before` is the model's message before.
     pub(super) fn given(&self, before: Option<usize>, said: usize, taken: usize) -> Given<'_> {
         let Some(written) = &self.written else { return Given::default() };
-        let room = self.room(taken).min(self.inputs.per_call);
-        let room = room.min(self.inputs.left.max(PER_CALL));
         let messages = written.messages();
+        let news = messages.range(before.map_or(0, |before| before + 1), said).len();
+        let room = self.room(taken).min(self.inputs.per_call);
+        let room = room.min(self.inputs.left.max(PER_CALL).max(news));
         let (plan, mut given) = (self.plan, Given::default());
         let mut prompt: &[u8] = b"";
         let from = match self.all.llm_input {

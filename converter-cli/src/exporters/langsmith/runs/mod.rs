@@ -20,6 +20,7 @@ use crate::exporters::langsmith::messages;
 use crate::exporters::langsmith::metadata::{Kind, Metadata};
 use crate::exporters::langsmith::plan::{Group, Place, Plan, TurnPlan};
 use crate::exporters::langsmith::runs::input::{Given, Inputs};
+use crate::exporters::langsmith::sidecar::Mode;
 use crate::exporters::langsmith::wire::{Format, Run};
 use crate::exporters::langsmith::written::Written;
 use crate::exporters::otlp::LlmInput;
@@ -50,7 +51,9 @@ struct TurnEncoder<'t, 'e, 'a> {
     thread: &'t Thread<'a>,
     turn: &'t Turn<'a>,
     metadata: Metadata<'t, 'a>,
-    /// Absent where the turn is private.
+    /// Whether its user wants the turn to be private.
+    private: bool,
+    /// Absent where the turn goes without content.
     written: Option<Written>,
     inputs: Inputs,
     next: u32,
@@ -58,7 +61,9 @@ struct TurnEncoder<'t, 'e, 'a> {
 
 impl<'a> Encoder<'_, 'a> {
     /// Encodes a turn with everything below it but subagents' turns.
-    pub(super) fn turn(&self, plan: &TurnPlan<'a>, muted: bool, route: usize) -> UnitBuilder {
+    pub(super) fn turn(&self, plan: &TurnPlan<'a>, mode: Mode, route: usize) -> UnitBuilder {
+        let private = mode == Mode::Metadata;
+        let muted = private || !self.rules.keeps(Part::Message);
         let span = self.trace.span(plan.span);
         let SpanKind::Turn(turn) = &span.kind else { unreachable!("only turns are planned") };
         let thread = self.trace.thread_of(span);
@@ -79,6 +84,7 @@ impl<'a> Encoder<'_, 'a> {
             thread,
             turn,
             metadata,
+            private,
             written,
             inputs: Inputs::new(self.input_bytes),
             next: plan.next,
@@ -175,16 +181,20 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
     }
 
     fn root(&self, span: &Span<'a>, end: i64, unit: &mut UnitBuilder) {
+        let failed = |message: Cow<'a, str>| {
+            // What a provider says may quote what it was asked.
+            if self.private { "failed".into() } else { self.error(&message, Part::Label) }
+        };
         let (error, interrupted) = match &span.status {
-            Status::Error { message } => (Some(message.clone()), false),
+            Status::Error { message } => (Some(failed(message.clone())), false),
             Status::Interrupted { reason } if reason == "interrupted" => {
                 (Some("Turn interrupted".into()), true)
             }
             Status::Interrupted { reason } => {
-                (Some(format!("Turn aborted: {reason}").into()), false)
+                (Some(self.error(&format!("Turn aborted: {reason}"), Part::Label)), false)
             }
             Status::Incomplete => (Some("Turn did not end: the transcript does".into()), true),
-            _ => (self.failure(span), false),
+            _ => (self.failure(span).map(failed), false),
         };
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         match &self.written {
@@ -198,7 +208,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             name: b"\"openai.codex\"".into(),
             run_type: "chain",
             end,
-            error: error.map(|it| self.error(&it, Part::Label)),
+            error,
             inputs: &[&inputs],
             outputs: &outputs,
             extra: &extra,
@@ -352,6 +362,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         out
     }
 
+    /// Returns what went wrong, as far as it may be said.
     fn error(&self, text: &str, part: Part) -> Cow<'static, str> {
         let kept = self.all.rules.text(part, text);
         let kept = kept.filter(|_| self.written.is_some() || part == Part::Label);

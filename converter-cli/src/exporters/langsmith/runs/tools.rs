@@ -138,7 +138,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 }
             });
         }
-        let kind = Kind::Tool { name: None };
+        let kind = Kind::Tool;
         let started = span.and_then(|span| span.start).map(Timestamp::as_millisecond);
         let extra = self.extra(kind, error.is_some(), place.start.millis, |o| {
             if interrupted {

@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/provider/envprovider"
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
@@ -62,7 +63,7 @@ func parts() (otelcol.Factories, error) {
 }
 
 func main() {
-	files := []confmap.ProviderFactory{fileprovider.NewFactory()}
+	files := []confmap.ProviderFactory{fileprovider.NewFactory(), envprovider.NewFactory()}
 	settings := otelcol.CollectorSettings{
 		BuildInfo:              component.BuildInfo{Command: "otelcol", Description: "a collector for tests"},
 		Factories:              parts,

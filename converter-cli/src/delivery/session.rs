@@ -424,7 +424,7 @@ mod tests {
             session.begin(&unit.key);
             in_flight(unit, &session)
         };
-        let top = unit("1", &["a"], Waits::No);
+        let top = in_flight(unit("1", &["a"], Waits::No), &session);
         session.begin(&top.key);
         let (child, grandchild) = (below("2", "1"), below("3", "2"));
         assert!(session.wait(child).released.is_empty());
@@ -432,7 +432,7 @@ mod tests {
         assert_eq!(session.wait(below("4", "elsewhere")).released.len(), 1, "it is there");
         let ready = session.end(&top, true);
         assert_eq!(ready.released.len(), 1);
-        let child = &ready.released[0].unit;
+        let child = &ready.released[0];
         assert_eq!(child.key.turn.as_deref(), Some("2"));
         // The child was refused: what hangs under it is not sent.
         let ready = session.end(child, false);

@@ -254,10 +254,12 @@ fn listed_by_hand(lines: &[Value]) -> BTreeMap<String, Value> {
                 models.push(model);
             }
         }
-        let threads = trace["threads"].as_array().unwrap();
+        let threads = trace["threads"].as_array().expect("a list");
         let of_threads = |key: &str| threads.iter().map(|it| it[key].clone()).collect::<Vec<_>>();
-        let files: Vec<Value> =
-            of_threads("files").iter().flat_map(|it| it.as_array().unwrap().clone()).collect();
+        let files: Vec<Value> = of_threads("files")
+            .iter()
+            .flat_map(|it| it.as_array().expect("a list").clone())
+            .collect();
         let problems = trace.get("diagnostics").cloned().unwrap_or_else(|| json!([]));
         let session = json!({
             "session_id": trace["session_id"],
@@ -276,7 +278,7 @@ fn listed_by_hand(lines: &[Value]) -> BTreeMap<String, Value> {
             "files": files,
             "problems": problems,
         });
-        sessions.insert(trace["session_id"].as_str().unwrap().to_owned(), session);
+        sessions.insert(trace["session_id"].as_str().expect("what it must be").to_owned(), session);
     }
     sessions
 }
@@ -286,13 +288,14 @@ fn listed(env: &TestEnv, home: &Path, options: &[&str]) -> BTreeMap<String, Valu
     args.extend(options.iter().map(std::convert::AsRef::<std::ffi::OsStr>::as_ref));
     let mut sessions = BTreeMap::new();
     for mut session in env.run(&args).json() {
-        let fields = session.as_object_mut().unwrap();
+        let fields = session.as_object_mut().expect("what it must be");
         // Of a local clock; `convert` has the text of the file.
         fields.remove("started_at_local");
         for key in ["started_at", "ended_at", "cwd", "source", "name"] {
             fields.entry(key).or_insert(Value::Null);
         }
-        sessions.insert(fields["session_id"].as_str().unwrap().to_owned(), session);
+        sessions
+            .insert(fields["session_id"].as_str().expect("what it must be").to_owned(), session);
     }
     sessions
 }

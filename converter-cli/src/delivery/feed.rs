@@ -331,8 +331,9 @@ impl Engine<'_> {
         };
         let Ok(modified) = Timestamp::try_from(modified) else { return false };
         let age = self.run.options.now.duration_since(modified);
-        // A time that is yet to come is young too.
-        Duration::try_from(age).map_or(true, |age| age < self.run.options.settle)
+        let settle = self.run.options.settle;
+        // A time that is yet to come is young too, unless nobody wants to wait.
+        Duration::try_from(age).map_or(!settle.is_zero(), |age| age < settle)
     }
 
     /// Returns what tells whether a file has changed, or how it is encoded.

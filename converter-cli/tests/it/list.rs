@@ -278,7 +278,7 @@ fn listed_by_hand(lines: &[Value]) -> BTreeMap<String, Value> {
             "files": files,
             "problems": problems,
         });
-        sessions.insert(trace["session_id"].as_str().expect("what it must be").to_owned(), session);
+        sessions.insert(trace["session_id"].as_str().expect("an id").to_owned(), session);
     }
     sessions
 }
@@ -288,14 +288,13 @@ fn listed(env: &TestEnv, home: &Path, options: &[&str]) -> BTreeMap<String, Valu
     args.extend(options.iter().map(std::convert::AsRef::<std::ffi::OsStr>::as_ref));
     let mut sessions = BTreeMap::new();
     for mut session in env.run(&args).json() {
-        let fields = session.as_object_mut().expect("what it must be");
+        let fields = session.as_object_mut().expect("an object");
         // Of a local clock; `convert` has the text of the file.
         fields.remove("started_at_local");
         for key in ["started_at", "ended_at", "cwd", "source", "name"] {
             fields.entry(key).or_insert(Value::Null);
         }
-        sessions
-            .insert(fields["session_id"].as_str().expect("what it must be").to_owned(), session);
+        sessions.insert(fields["session_id"].as_str().expect("an id").to_owned(), session);
     }
     sessions
 }

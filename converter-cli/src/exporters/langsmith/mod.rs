@@ -10,6 +10,7 @@ mod beside;
 mod config;
 mod ids;
 mod limited;
+mod lock;
 mod lost;
 mod messages;
 mod metadata;

@@ -8,20 +8,14 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::exporters::langsmith::lock::Lock;
+
 /// The most that a topology file may hold, as the plugin has it, in bytes.
 const MAX_TOPOLOGY: u64 = 64 << 10;
-
-/// How long a lock without an owner is left alone.
-const INITIALIZING: Duration = Duration::from_secs(10);
-
-/// How long to wait for the lock, and how long between two looks.
-const PATIENCE: Duration = Duration::from_secs(30);
-const RETRY: Duration = Duration::from_millis(50);
 
 /// What the plugin has noted of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,116 +210,6 @@ fn write_topology(path: &Path, topology: &Topology) -> io::Result<()> {
     Ok(())
 }
 
-/// The plugin's lock: a directory with a file that says whose it is.
-#[derive(Debug)]
-struct Lock {
-    dir: PathBuf,
-    token: String,
-}
-
-#[derive(Debug, PartialEq, Deserialize, Serialize)]
-struct Owner {
-    pid: u32,
-    token: String,
-}
-
-impl Lock {
-    fn take(dir: &Path) -> io::Result<Lock> {
-        let start = crate::clock::Clock::start();
-        loop {
-            match Lock::make(dir) {
-                Ok(lock) => return Ok(lock),
-                Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
-                Err(_) => {}
-            }
-            recover(dir)?;
-            if start.elapsed() > PATIENCE {
-                let what = format!("somebody holds `{}`", dir.display());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
-            }
-            std::thread::sleep(RETRY);
-        }
-    }
-
-    fn make(dir: &Path) -> io::Result<Lock> {
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(dir)?;
-        let pid = std::process::id();
-        let token = format!("codex-trace-{pid}-{:016x}", crate::clock::jitter().to_bits());
-        let owner = serde_json::to_vec(&Owner { pid, token: token.clone() })?;
-        let mut options = crate::ledger::private_options();
-        let written = options
-            .create_new(true)
-            .write(true)
-            .open(dir.join("owner.json"))
-            .and_then(|mut file| file.write_all(&owner));
-        if let Err(err) = written {
-            std::fs::remove_dir(dir).ok();
-            return Err(err);
-        }
-        Ok(Lock { dir: dir.to_owned(), token })
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Somebody may have taken us for dead.
-        if owner(&self.dir).is_some_and(|owner| owner.token == self.token) {
-            std::fs::remove_file(self.dir.join("owner.json")).ok();
-            std::fs::remove_dir(&self.dir).ok();
-        }
-    }
-}
-
-fn owner(dir: &Path) -> Option<Owner> {
-    serde_json::from_slice(&std::fs::read(dir.join("owner.json")).ok()?).ok()
-}
-
-/// Removes the lock of a process that is no more. One at a time: the plugin
-/// uses the same file to say who is at it.
-fn recover(dir: &Path) -> io::Result<()> {
-    let Ok(metadata) = std::fs::symlink_metadata(dir) else { return Ok(()) };
-    if !metadata.is_dir() {
-        let what = format!("`{}` is no lock", dir.display());
-        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    }
-    let seen = owner(dir);
-    let age = metadata.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
-    let dead = match &seen {
-        Some(owner) => !is_alive(owner.pid),
-        None => age >= INITIALIZING,
-    };
-    if !dead {
-        return Ok(());
-    }
-    let pid = seen.as_ref().map_or(0, |owner| owner.pid);
-    let mut at_it = dir.as_os_str().to_owned();
-    at_it.push(format!(".recover-{pid}"));
-    let mut options = crate::ledger::private_options();
-    let Ok(mut file) = options.create_new(true).write(true).open(&at_it) else { return Ok(()) };
-    let me = Owner { pid: std::process::id(), token: "recovery".to_owned() };
-    file.write_all(&serde_json::to_vec(&me)?)?;
-    if owner(dir) == seen {
-        std::fs::remove_file(dir.join("owner.json")).ok();
-        std::fs::remove_dir(dir).ok();
-    }
-    std::fs::remove_file(&at_it).ok();
-    Ok(())
-}
-
-/// Whether a process runs. In doubt, it does.
-fn is_alive(pid: u32) -> bool {
-    let proc = Path::new("/proc");
-    if proc.join("self").exists() {
-        return proc.join(pid.to_string()).exists();
-    }
-    let mut kill = std::process::Command::new("kill");
-    kill.args(["-0", &pid.to_string()]).stderr(std::process::Stdio::null());
-    kill.status().map_or(true, |status| status.success())
-}
-
 /// The plugin's file of private threads and turns.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -456,24 +340,6 @@ mod tests {
         assert_eq!(topology(&path, "turn").unwrap().dotted_order, "d");
         std::fs::write(&file, text.replace(":1}", ":0}")).unwrap();
         assert_eq!(topology(&path, "turn"), None);
-    }
-
-    #[test]
-    fn the_lock_of_the_dead_is_taken_and_that_of_the_living_is_not() {
-        let (_dir, path) = rollout();
-        let lock = beside(&path, ".langsmith.lock");
-        std::fs::create_dir(&lock).unwrap();
-        let owner = |pid: u32| format!(r#"{{"pid":{pid},"token":"x"}}"#);
-        std::fs::write(lock.join("owner.json"), owner(std::process::id())).unwrap();
-        recover(&lock).unwrap();
-        assert!(lock.exists());
-        // Above the largest id that Linux gives.
-        std::fs::write(lock.join("owner.json"), owner(4_194_305)).unwrap();
-        note(&path, "turn", None).unwrap();
-        assert!(!lock.exists());
-        assert!(
-            std::fs::read_to_string(beside(&path, ".langsmith")).unwrap().ends_with("\nturn\n")
-        );
     }
 
     #[test]

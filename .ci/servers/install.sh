@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the servers that docs/testing-servers.md tells of, from PyPI and Debian.
-# usage: install.sh [mlflow] [phoenix] [browser]
+# usage: install.sh [mlflow] [phoenix] [collector] [browser]
 # Everything but the browser (a Debian package) lands below $SERVERS.
 set -euo pipefail
 servers=${SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/codex-trace/servers}
@@ -15,6 +15,7 @@ for name in "$@"; do
   case $name in
     mlflow) venv mlflow mlflow==3.17.2 ;;
     phoenix) venv phoenix arize-phoenix==20.26.1 ;;
+    collector) "$(dirname "$0")/collector/build.sh" ;;
     browser)
       apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core
       mkdir -p "$servers/browser" && cd "$servers/browser" && npm install --silent playwright-core

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Starts an installed server on 127.0.0.1 and returns when it answers.
-# usage: start.sh mlflow [PORT=5101] | phoenix [PORT=6106]
+# usage: start.sh mlflow [PORT=5101] | phoenix [PORT=6106] | collector [PORT=5318]
 # Exit codes: 77 not installed, 1 it did not come up (its last lines on stderr).
 set -euo pipefail
 servers=${SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/codex-trace/servers}
 name=$1
-python=$servers/$name/bin/python
-[ -x "$python" ] || { echo "start.sh: $name is not installed: run install.sh $name" >&2; exit 77; }
+[ -d "$servers/$name/bin" ] || { echo "start.sh: $name is not installed: run install.sh $name" >&2; exit 77; }
 data=$servers/data/$name
 mkdir -p "$data"
+fail=(-f)
 cd "$data"
 
 case $name in
@@ -24,6 +24,18 @@ case $name in
     export PHOENIX_GRPC_PORT=$((port + 1)) PHOENIX_TELEMETRY_ENABLED=false
     export PHOENIX_ALLOW_EXTERNAL_RESOURCES=false
     command=("$servers/phoenix/bin/phoenix" serve) ;;
+  collector)
+    # Each request that it takes is a line of traces.jsonl in its directory.
+    port=${2:-5318} health=/ fail=() # it has no page to say that it is well
+    rm -f traces.jsonl
+    cat >config.yaml <<YAML
+receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:$port", max_request_body_size: 67108864}}}}
+exporters: {lines: {path: "$data/traces.jsonl"}}
+service:
+  telemetry: {metrics: {level: none}}
+  pipelines: {traces: {receivers: [otlp], exporters: [lines]}}
+YAML
+    command=("$servers/collector/bin/otelcol" --config config.yaml) ;;
   *) echo "start.sh: no server is called $name" >&2; exit 2 ;;
 esac
 
@@ -31,7 +43,7 @@ setsid "${command[@]}" >"$data/log" 2>&1 </dev/null &
 pid=$!
 echo "$pid" >"$data/pid"
 for _ in $(seq 180); do
-  if curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$port$health" 2>/dev/null; then
+  if curl "${fail[@]}" -sS -m 2 -o /dev/null "http://127.0.0.1:$port$health" 2>/dev/null; then
     echo "http://127.0.0.1:$port"
     exit 0
   fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stops a server that start.sh started, and forgets what it stored with --clean.
-# usage: stop.sh mlflow|phoenix [--clean]
+# usage: stop.sh mlflow|phoenix|collector [--clean]
 set -euo pipefail
 servers=${SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/codex-trace/servers}
 data=$servers/data/$1

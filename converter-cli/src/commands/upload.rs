@@ -52,7 +52,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     tell_of_settings(&destinations, ui);
     tell_of_age(&history, &destinations, args, ui);
-    let dead_letters = DeadLetters::at(upload.state_dir.join("dead-letters.jsonl"));
+    let dead_letters = DeadLetters::within(&upload.state_dir);
     ui.start("uploading", history.sessions.len() * destinations.len());
     let run = Run {
         history: &history,
@@ -66,8 +66,8 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     };
     let accounts = delivery::run(&run, destinations)?;
     ui.stop();
-    let dead_letters = dead_letters.path().display().to_string();
     for account in &accounts {
+        let dead_letters = dead_letters.path(&account.name).display().to_string();
         account.tell(upload.dry_run, &dead_letters, ui);
     }
     Ok(delivery::status(&accounts, interrupted.load(Ordering::Relaxed), args.strict))

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,12 +9,12 @@ use crate::exporters::UnitKey;
 use crate::json;
 use crate::ledger::private_options;
 
-/// A private file of what was refused, one JSON object a line: which unit, and
-/// the server's answer. Never the content.
+/// Private files of what was refused, one for each destination, one JSON object
+/// a line: which unit, and the server's answer. Never the content.
 #[derive(Debug)]
 pub struct DeadLetters {
-    path: PathBuf,
-    file: Mutex<Option<File>>,
+    dir: PathBuf,
+    files: Mutex<HashMap<PathBuf, File>>,
 }
 
 /// What was refused.
@@ -29,18 +31,20 @@ pub(super) struct DeadLetter<'l> {
 }
 
 impl DeadLetters {
-    /// Names the file; it is made when there is something to write.
-    pub fn at(path: PathBuf) -> DeadLetters {
-        DeadLetters { path, file: Mutex::default() }
+    /// Names the directory; a file is made when there is something to write.
+    pub fn within(dir: &Path) -> DeadLetters {
+        DeadLetters { dir: dir.to_path_buf(), files: Mutex::default() }
     }
 
-    /// Returns the file's name.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Returns the file of a destination, by the name that it goes by.
+    pub fn path(&self, name: &str) -> PathBuf {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+        let name: String = name.chars().map(plain).collect();
+        self.dir.join(format!("dead-letters-{name}.jsonl"))
     }
 
-    /// Adds a line.
-    pub(super) fn add(&self, letter: DeadLetter<'_>) -> io::Result<()> {
+    /// Adds a line to the file of a destination.
+    pub(super) fn add(&self, name: &str, letter: DeadLetter<'_>) -> io::Result<()> {
         let mut line = Vec::new();
         json::object(&mut line, |o| {
             o.put("at", letter.at);
@@ -55,10 +59,28 @@ impl DeadLetters {
             o.put("answer", letter.answer);
         });
         line.push(b'\n');
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.is_none() {
-            *file = Some(private_options().create(true).append(true).open(&self.path)?);
-        }
-        file.as_mut().map_or(Ok(()), |file| file.write_all(&line))
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match files.entry(self.path(name)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let file = private_options().create(true).append(true).open(entry.key())?;
+                entry.insert(file)
+            }
+        };
+        file.write_all(&line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_destination_has_a_file_and_none_leaves_the_directory() {
+        let letters = DeadLetters::within(Path::new("state"));
+        let path = |name| letters.path(name).display().to_string();
+        assert_eq!(path("otlp"), "state/dead-letters-otlp.jsonl");
+        assert_eq!(path("langsmith#2"), "state/dead-letters-langsmith-2.jsonl");
+        assert_eq!(path("../my home"), "state/dead-letters-..-my-home.jsonl");
     }
 }

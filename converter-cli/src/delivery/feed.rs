@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use codex_rollout::RolloutHead;
+use codex_rollout::{Encoding, RolloutHead};
 use codex_trace_model::{Code, SessionGroup, Timestamp, Trace};
 use sha2::{Digest, Sha256};
 
@@ -19,6 +19,12 @@ use crate::pipeline::{self, Look};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
+
+/// How much larger a compressed rollout usually is than its file.
+const USUAL_RATIO: u64 = 8;
+
+/// The most bytes of a rollout that are held in memory: larger ones are mapped.
+const MAX_IN_MEMORY: u64 = 16 << 20;
 
 /// What to do with a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +48,26 @@ struct Taking {
     young: bool,
     /// What is not sent in this run, and why.
     withheld: HashMap<UnitKey, Decision>,
+    /// The units that others may wait for.
+    units: Vec<(UnitKey, Fingerprint)>,
+}
+
+impl Taking {
+    /// Returns the fingerprint of the next unit.
+    fn fingerprint(&mut self, unit: &Unit) -> Fingerprint {
+        let own = unit.fingerprint();
+        let all = self.units.iter();
+        match unit.waits {
+            Waits::ForTurn => {
+                own.after(all.filter(|(key, _)| *key == unit.key).map(|(_, print)| *print))
+            }
+            Waits::ForTrace => own.after(all.map(|(_, print)| *print)),
+            Waits::No => {
+                self.units.push((unit.key.clone(), own));
+                own
+            }
+        }
+    }
 }
 
 impl Engine<'_> {
@@ -81,6 +107,7 @@ impl Engine<'_> {
             return Ok(());
         }
         let young = heads.iter().any(|head| self.is_young(head));
+        let room = self.queue.open(heads.iter().map(|head| bytes_in_memory(head)).sum());
         let read = pipeline::with_trace(self.run.history, group, Look::Content, |trace| {
             if (self.run.wanted)(trace) {
                 self.count_oddities(trace);
@@ -89,6 +116,7 @@ impl Engine<'_> {
                 Ok(())
             }
         });
+        drop(room);
         match read {
             Ok(result) => result,
             Err(diagnostics) => {
@@ -106,6 +134,7 @@ impl Engine<'_> {
     }
 
     fn encode(&self, trace: &Trace<'_>, files: Vec<FileStamp>, young: bool) -> Result<(), Failure> {
+        self.reopen(trace, &files)?;
         let session = Arc::new(Session::new(files));
         let mut taking = Taking { young, ..Taking::default() };
         let mut result = Ok(());
@@ -133,6 +162,20 @@ impl Engine<'_> {
         self.proceed(session.encoded(), &mut files);
         self.record(&[], &files);
         Ok(())
+    }
+
+    /// Takes back what the ledger says of a session that is sent again: killed
+    /// half way, the next run must not take it for done. What cannot be replaced
+    /// stays as it is, or it would be doubled.
+    fn reopen(&self, trace: &Trace<'_>, files: &[FileStamp]) -> Result<(), Failure> {
+        let contract = self.exporter.contract();
+        let Some(ledger) = self.run.ledger.filter(|_| !self.run.options.dry_run) else {
+            return Ok(());
+        };
+        if !self.run.options.force || contract.rewrite != Rewrite::Replaces {
+            return Ok(());
+        }
+        ledger.reopen(&contract.destination, trace.threads.iter().map(|it| &*it.id), files)
     }
 
     /// Finds what is known of a session beside its files; within, why it is
@@ -184,7 +227,7 @@ impl Engine<'_> {
             self.account().cut_short = true;
             return Ok(());
         }
-        let fingerprint = unit.fingerprint();
+        let fingerprint = taking.fingerprint(&unit);
         let contract = self.exporter.contract();
         let thread = match taking.known.entry(unit.key.thread_id.clone()) {
             MapEntry::Occupied(entry) => entry.into_mut(),
@@ -193,10 +236,8 @@ impl Engine<'_> {
                 None => Known::new(),
             }),
         };
-        let place = (
-            unit.key.turn.clone().unwrap_or_default(),
-            contract.routes[unit.route].name.to_owned(),
-        );
+        let place =
+            (unit.key.turn.clone().unwrap_or_default(), self.routes[unit.route].name.to_owned());
         let mut decision =
             self.decide(&unit, fingerprint, thread.get(&place).copied(), taking.young);
         // What hangs under something that is not there would hang in the air.
@@ -212,7 +253,7 @@ impl Engine<'_> {
             Decision::Already => {
                 self.account().already += 1;
                 // A run may have ended between the ledger and the note.
-                if !self.hand_over(&unit) {
+                if !self.hand_over(unit.receipt.as_ref()) {
                     session.look_again();
                 }
             }
@@ -261,7 +302,7 @@ impl Engine<'_> {
     /// Notes that a unit is not sent in this run.
     fn withhold(&self, unit: Unit, fingerprint: Fingerprint, session: &Session, why: &str) {
         session.miss(&unit.key);
-        let route = self.exporter.contract().routes[unit.route].name;
+        let route = self.routes[unit.route].name;
         let note = Some(why.to_owned());
         let key = unit.key;
         self.record(&[Entry { key, route, fingerprint, outcome: Outcome::Pending, note }], &[]);
@@ -274,11 +315,11 @@ impl Engine<'_> {
             self.account().cut_short = true;
             return;
         }
-        let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session)));
-        if flight.unit.waits == Waits::No {
-            session.begin(&flight.unit.key);
+        let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &self.store));
+        if flight.waits == Waits::No {
+            session.begin(&flight.key);
         }
-        let free = flight.unit.waits == Waits::No && flight.unit.under.is_none();
+        let free = flight.waits == Waits::No && flight.under.is_none();
         let ready = if free { Ready::of(flight) } else { session.wait(flight) };
         self.proceed(ready, &mut Vec::new());
     }
@@ -290,8 +331,9 @@ impl Engine<'_> {
         };
         let Ok(modified) = Timestamp::try_from(modified) else { return false };
         let age = self.run.options.now.duration_since(modified);
-        // A time that is yet to come is young too.
-        Duration::try_from(age).map_or(true, |age| age < self.run.options.settle)
+        let settle = self.run.options.settle;
+        // A time that is yet to come is young too, unless nobody wants to wait.
+        Duration::try_from(age).map_or(!settle.is_zero(), |age| age < settle)
     }
 
     /// Returns what tells whether a file has changed, or how it is encoded.
@@ -311,4 +353,15 @@ impl Engine<'_> {
         let path = std::path::absolute(path).ok()?.display().to_string();
         Some(FileStamp { path, stamp: hasher.finalize().into() })
     }
+}
+
+/// Returns how much memory a rollout takes while it is read, about. What is
+/// mapped the system can take back.
+fn bytes_in_memory(head: &RolloutHead) -> usize {
+    let len = head.rollout.path.metadata().map_or(0, |it| it.len());
+    let len = match head.rollout.encoding {
+        Encoding::Plain => len,
+        Encoding::Zstd | Encoding::Gzip => len.saturating_mul(USUAL_RATIO),
+    };
+    usize::try_from(len.min(MAX_IN_MEMORY)).unwrap_or(usize::MAX)
 }

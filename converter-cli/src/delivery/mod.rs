@@ -18,6 +18,7 @@ mod feed;
 mod queue;
 mod send;
 mod session;
+mod store;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -27,7 +28,7 @@ use codex_trace_model::{Timestamp, Trace};
 
 use crate::clock::Clock;
 use crate::content::ContentRules;
-use crate::exporters::Exporter;
+use crate::exporters::{Exporter, Route};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::ledger::{Entry, FileStamp, Ledger, Outcome};
@@ -39,6 +40,15 @@ pub use account::{Account, status};
 pub use dead_letter::DeadLetters;
 use queue::Queue;
 use session::{InFlight, Ready};
+use store::Store;
+
+/// The most bytes in one request, whatever a backend takes: larger ones are no
+/// faster, and several are under way at once.
+const MAX_REQUEST: usize = 8 << 20;
+
+/// What a worker needs beside the rollouts that it reads and the units that it
+/// hands on, in bytes, about.
+const ENCODING: usize = 32 << 20;
 
 /// How to deliver.
 #[derive(Clone, Debug)]
@@ -47,7 +57,8 @@ pub struct Options {
     pub jobs: usize,
     /// Requests under way at once, for each destination.
     pub senders: usize,
-    /// Bytes of encoded units held at once, for all destinations together.
+    /// Bytes held at once of what is read, encoded and under way, for all
+    /// destinations together.
     pub max_memory: usize,
     /// How long a file must have been left alone before what is open in it
     /// counts as final.
@@ -164,12 +175,35 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
     engine.finish()
 }
 
+/// Returns the routes of a destination with requests no larger than need be.
+fn routes(destination: &Destination) -> Vec<Route> {
+    let mut routes = destination.exporter.contract().routes.clone();
+    for route in &mut routes {
+        route.limits.max_bytes = route.limits.max_bytes.min(MAX_REQUEST);
+    }
+    routes
+}
+
+/// Returns how much of the memory is for units, beside what requests under way
+/// and encoding take; never less than half of it.
+fn for_units(budget: usize, routes: &[Route], options: &Options) -> usize {
+    let largest = routes.iter().map(|route| route.limits.max_bytes).max().unwrap_or(0);
+    let requests = largest.saturating_mul(options.senders);
+    let encoding = ENCODING.saturating_mul(options.jobs);
+    budget - requests.saturating_add(encoding).min(budget / 2)
+}
+
 /// The pipeline of one destination.
 struct Engine<'e> {
     run: &'e Run<'e>,
+    name: &'e str,
     exporter: &'e dyn Exporter,
     transport: &'e dyn Transport,
+    routes: Vec<Route>,
     queue: Queue,
+    store: Arc<Store>,
+    /// Bodies of requests that have ended: as many as there are senders.
+    buffers: Mutex<Vec<Vec<u8>>>,
     clock: Clock,
     pace: Mutex<Flow>,
     flow_changed: Condvar,
@@ -188,11 +222,16 @@ struct Flow {
 
 impl<'e> Engine<'e> {
     fn new(run: &'e Run<'e>, destination: &'e Destination, budget: usize) -> Engine<'e> {
+        let routes = routes(destination);
         Engine {
             run,
+            name: &destination.name,
             exporter: &*destination.exporter,
             transport: &*destination.transport,
-            queue: Queue::new(budget),
+            queue: Queue::new(for_units(budget, &routes, run.options)),
+            routes,
+            store: Arc::default(),
+            buffers: Mutex::default(),
             clock: Clock::start(),
             pace: Mutex::new(Flow { pace: Pace::new(run.options.senders), under_way: 0 }),
             flow_changed: Condvar::new(),
@@ -244,8 +283,8 @@ impl<'e> Engine<'e> {
         while let Some(flight) = units.pop() {
             self.account().unsent += 1;
             entries.push(self.entry(&flight, Outcome::Pending, Some(why.to_owned())));
-            self.queue.release(flight.unit.body.len());
-            let ready = flight.session.end(&flight.unit, false);
+            self.queue.release(flight.body.len());
+            let ready = flight.session.end(&flight, false);
             units.extend(ready.abandoned);
             units.extend(ready.released);
         }
@@ -254,8 +293,8 @@ impl<'e> Engine<'e> {
 
     fn entry(&self, flight: &InFlight, outcome: Outcome, note: Option<String>) -> Entry {
         Entry {
-            key: flight.unit.key.clone(),
-            route: self.exporter.contract().routes[flight.unit.route].name,
+            key: flight.key.clone(),
+            route: self.routes[flight.route].name,
             fingerprint: flight.fingerprint,
             outcome,
             note,
@@ -267,7 +306,7 @@ impl<'e> Engine<'e> {
         files.extend(ready.files);
         self.leave(ready.abandoned, "waits for units that were not sent");
         for flight in ready.released {
-            let route = &self.exporter.contract().routes[flight.unit.route];
+            let route = &self.routes[flight.route];
             flight.begin(route).into_iter().for_each(|slice| self.queue.push(slice));
         }
     }

@@ -15,6 +15,7 @@ pub(super) const LOOK: Duration = Duration::from_millis(100);
 ///
 /// Bytes count from when a unit is encoded until its destination has answered,
 /// so that a slow destination stops encoding rather than filling the memory.
+/// Beside them those of the rollouts count that units are made of.
 #[derive(Debug)]
 pub(super) struct Queue {
     budget: usize,
@@ -27,6 +28,8 @@ struct State {
     slices: VecDeque<Slice>,
     /// Bytes of units that are not settled.
     held: usize,
+    /// Bytes of rollouts that are being read.
+    opened: usize,
     /// The most that was held at once.
     peak: usize,
     /// Batches taken and not settled: they may put back more.
@@ -40,11 +43,29 @@ impl Queue {
         Queue { budget, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Waits until there is room for a unit of `bytes`; one that is larger than
-    /// the whole budget gets in alone. Returns `false` if nobody wants it any more.
+    /// Waits until there is room for a rollout of `bytes`; one that is larger
+    /// than the whole budget gets in alone. Gives the room back when dropped.
+    pub(super) fn open(&self, bytes: usize) -> Opened<'_> {
+        let mut state = self.lock();
+        let is_full = |state: &State| {
+            let held = state.held + state.opened;
+            held > 0 && held + bytes > self.budget
+        };
+        while !state.stopped && is_full(&state) {
+            state = self.wait(state, LOOK);
+        }
+        state.opened += bytes;
+        Opened { queue: self, bytes }
+    }
+
+    /// Waits until there is room for a unit of `bytes`. If no unit is held it
+    /// gets in whatever its size, as waiting would help nobody. Returns `false`
+    /// if nobody wants it any more.
     pub(super) fn reserve(&self, bytes: usize) -> bool {
         let mut state = self.lock();
-        while !state.stopped && state.held > 0 && state.held + bytes > self.budget {
+        let is_full =
+            |state: &State| state.held > 0 && state.held + state.opened + bytes > self.budget;
+        while !state.stopped && is_full(&state) {
             state = self.wait(state, LOOK);
         }
         if !state.stopped {
@@ -81,11 +102,11 @@ impl Queue {
             }
         };
         state.under_way += 1;
-        let route = first.unit.unit.route;
+        let route = first.unit.route;
         let mut batch = Batch::new(&routes[route], first);
         let mut lingered = false;
         loop {
-            let next = state.slices.front().is_some_and(|it| it.unit.unit.route == route);
+            let next = state.slices.front().is_some_and(|it| it.unit.route == route);
             let fits = next && state.slices.front().is_some_and(|it| batch.fits(it));
             if fits {
                 batch.slices.extend(state.slices.pop_front());
@@ -136,6 +157,20 @@ impl Queue {
 
     fn wait<'q>(&self, state: MutexGuard<'q, State>, most: Duration) -> MutexGuard<'q, State> {
         self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Room for a rollout, for as long as it is read.
+#[derive(Debug)]
+pub(super) struct Opened<'q> {
+    queue: &'q Queue,
+    bytes: usize,
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        self.queue.lock().opened -= self.bytes;
+        self.queue.changed.notify_all();
     }
 }
 

@@ -1,5 +1,6 @@
+use std::iter;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, jitter};
@@ -7,7 +8,8 @@ use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::queue::LOOK;
 use crate::delivery::session::{Slice, halve};
 use crate::delivery::{Destination, Engine, Run};
-use crate::exporters::{Found, Preflight, Reread, Route, Unit, Verdict};
+use crate::exporters::{Found, Framing, Preflight, Receipt, Reread, Route, Verdict};
+use crate::failure::Failure;
 use crate::ledger::Outcome;
 use crate::transport::{Compression, Header, Request, Response, compress};
 
@@ -44,7 +46,7 @@ impl Engine<'_> {
     /// Sends what is in the queue until nothing can come any more.
     pub(super) fn send_all(&self) {
         while !self.interrupted()
-            && let Some(batch) = self.queue.take(&self.exporter.contract().routes)
+            && let Some(batch) = self.queue.take(&self.routes)
         {
             self.deliver(batch);
             self.queue.settled();
@@ -157,7 +159,9 @@ impl Engine<'_> {
 
     /// Asks what is there of a part, piece by piece; `None` if nobody can say.
     fn read_back(&self, part: &[Slice]) -> Option<Vec<Found>> {
-        let pieces: Vec<&[u8]> = part.iter().flat_map(Slice::bytes).collect();
+        let pieces = part.iter().flat_map(Slice::pieces);
+        let pieces: Vec<Vec<u8>> = pieces.map(|it| it.flatten().copied().collect()).collect();
+        let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let mut answers = Vec::new();
         loop {
             match self.exporter.reread(&pieces, &answers) {
@@ -219,17 +223,12 @@ impl Engine<'_> {
         self.record(&entries, &[]);
         let mut files = Vec::new();
         for (flight, sent) in ended {
-            if sent && !self.hand_over(&flight.unit) {
+            if sent && !self.hand_over(flight.receipt.as_ref()) {
                 flight.session.look_again();
             }
-            self.count(
-                flight.unit.key.turn.is_some(),
-                flight.unit.route,
-                sent,
-                &flight.unit.key.thread_id,
-            );
-            self.queue.release(flight.unit.body.len());
-            self.proceed(flight.session.end(&flight.unit, sent), &mut files);
+            self.count(flight.key.turn.is_some(), flight.route, sent, &flight.key.thread_id);
+            self.queue.release(flight.body.len());
+            self.proceed(flight.session.end(flight, sent), &mut files);
         }
         self.record(&[], &files);
         self.leave(unsent, "another part of it was not sent");
@@ -237,8 +236,8 @@ impl Engine<'_> {
 
     /// Tells the live plugin of a unit that the ledger has; returns whether it
     /// could be told.
-    pub(super) fn hand_over(&self, unit: &Unit) -> bool {
-        let Some(receipt) = unit.receipt.as_ref().filter(|_| !self.run.options.dry_run) else {
+    pub(super) fn hand_over(&self, receipt: Option<&Receipt>) -> bool {
+        let Some(receipt) = receipt.filter(|_| !self.run.options.dry_run) else {
             return true;
         };
         let noted = self.exporter.acknowledged(receipt);
@@ -256,7 +255,7 @@ impl Engine<'_> {
             return;
         }
         account.sent += 1;
-        let routes = &self.exporter.contract().routes;
+        let routes = &self.routes;
         account.turns += usize::from(is_turn && routes[route].name == routes[0].name);
         if !account.threads.contains(thread_id) {
             account.threads.insert(thread_id.to_owned());
@@ -272,34 +271,47 @@ impl Engine<'_> {
 
     fn dead_letter(&self, slice: &Slice, answer: &str) {
         let contract = self.exporter.contract();
-        let unit = &slice.unit.unit;
+        let unit = &slice.unit;
         let letter = DeadLetter {
             at: &self.run.options.now.to_string(),
             destination: &contract.destination,
-            route: contract.routes[unit.route].name,
+            route: self.routes[unit.route].name,
             key: &unit.key,
             pieces: (slice.pieces.start, slice.pieces.end),
             spans: slice.spans(),
             bytes: slice.len(),
             answer,
         };
-        if let Err(err) = self.run.dead_letters.add(letter) {
-            let path = self.run.dead_letters.path().display();
-            self.fail(crate::failure::Failure::new(format!("cannot write `{path}`: {err}")));
+        if let Err(err) = self.run.dead_letters.add(self.name, letter) {
+            let path = self.run.dead_letters.path(self.name);
+            let what = format!("cannot write `{}`: {err}", path.display());
+            self.fail(Failure::new(what));
         }
     }
 
     /// Sends a part until there is an answer that means something.
     fn send(&self, part: &[Slice], patience: Patience) -> Outcomes {
-        let nth = part[0].unit.unit.route;
-        let request = request_of(&self.exporter.contract().routes[nth], part, self.run);
+        let nth = part[0].unit.route;
+        let buffer = self.buffers().pop().unwrap_or_default();
+        let request = request_of(&self.routes[nth], part, self.run, buffer);
+        let outcome = self.exchange(nth, &request, patience);
+        self.buffers().push(request.body);
+        outcome
+    }
+
+    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request until there is an answer that means something.
+    fn exchange(&self, nth: usize, request: &Request, patience: Patience) -> Outcomes {
         let started = self.clock.elapsed();
         let mut attempt = 0;
         loop {
             if self.queue.is_stopped() || attempt > 0 && self.interrupted() || !self.enter() {
                 return Outcomes::Interrupted;
             }
-            let answer = self.transport.send(&request);
+            let answer = self.transport.send(request);
             self.leave_flow();
             attempt += 1;
             self.note_request(request.body.len());
@@ -368,38 +380,41 @@ impl Engine<'_> {
     }
 }
 
-/// Puts a part into one request.
-fn request_of(route: &Route, part: &[Slice], run: &Run<'_>) -> Request {
-    let framing = &route.framing;
+/// Puts a part into one request, its body into `buffer`. What is compressed is
+/// never there as a whole before.
+fn request_of(route: &Route, part: &[Slice], run: &Run<'_>, buffer: Vec<u8>) -> Request {
     let n_pieces = part.iter().map(Slice::n_pieces).sum();
-    let len = part.iter().map(Slice::len).sum();
-    let mut body = Vec::with_capacity(framing.len_of(n_pieces, len));
-    body.extend_from_slice(&framing.open);
-    let mut first = true;
-    for slice in part {
-        for nth in slice.pieces.clone() {
-            if !std::mem::take(&mut first) {
-                body.extend_from_slice(&framing.between);
-            }
-            body.extend_from_slice(slice.unit.unit.piece(nth));
-        }
-    }
-    body.extend_from_slice(&framing.close);
+    let len = route.framing.len_of(n_pieces, part.iter().map(Slice::len).sum());
     let mut headers = route.headers.clone();
     headers.push(Header::new("Content-Type", route.content_type.clone().into_owned()));
     let how = route.compressions.iter().find(|how| run.options.compressions.contains(how));
-    if let Some(how) = how
-        && body.len() >= COMPRESS_FROM
-    {
-        let len = body.len();
-        body = compress(&body, *how);
+    let mut body = buffer;
+    body.clear();
+    if let Some(how) = how.filter(|_| len >= COMPRESS_FROM) {
         headers.push(Header::new("Content-Encoding", how.word()));
+        body = compress(framed(&route.framing, part), len, *how, body);
         if route.tells_sizes && *how == Compression::Zstd {
             headers.push(Header::new("X-Pre-Compressed-Size", len.to_string()));
             headers.push(Header::new("X-Post-Compressed-Size", body.len().to_string()));
         }
+    } else {
+        body.reserve_exact(if body.capacity() < len {
+            len.max(route.limits.max_bytes)
+        } else {
+            len
+        });
+        framed(&route.framing, part).for_each(|bytes| body.extend_from_slice(bytes));
     }
     Request { method: route.method, url: route.url.clone(), headers, body }
+}
+
+/// Returns the bytes of a body, bit by bit.
+fn framed<'b>(framing: &'b Framing, part: &'b [Slice]) -> impl Iterator<Item = &'b [u8]> {
+    let pieces = part.iter().flat_map(Slice::pieces).enumerate().flat_map(|(nth, piece)| {
+        let between: &[u8] = if nth == 0 { &[] } else { &framing.between };
+        iter::once(between).chain(piece)
+    });
+    iter::once(&*framing.open).chain(pieces).chain(iter::once(&*framing.close))
 }
 
 /// Asks what is to be asked before anything is sent.

@@ -3,13 +3,21 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::exporters::{Fingerprint, Limits, Piece, Route, Unit, UnitKey, Waits};
+use crate::delivery::store::{Store, Stored};
+use crate::exporters::{Fingerprint, Limits, Piece, Receipt, Route, Unit, UnitKey, Waits};
 use crate::ledger::FileStamp;
 
 /// A unit on its way.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    pub(super) unit: Unit,
+    pub(super) key: UnitKey,
+    pub(super) route: usize,
+    /// The encoded bytes of all pieces.
+    pub(super) body: Stored,
+    pub(super) pieces: Vec<Piece>,
+    pub(super) waits: Waits,
+    pub(super) under: Option<UnitKey>,
+    pub(super) receipt: Option<Receipt>,
     pub(super) fingerprint: Fingerprint,
     pub(super) session: Arc<Session>,
     /// Pieces of which it is not known what became of them.
@@ -23,10 +31,21 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    pub(super) fn new(unit: Unit, fingerprint: Fingerprint, session: Arc<Session>) -> InFlight {
+    pub(super) fn new(
+        unit: Unit,
+        fingerprint: Fingerprint,
+        session: Arc<Session>,
+        store: &Arc<Store>,
+    ) -> InFlight {
         let left = AtomicUsize::new(unit.pieces.len());
         InFlight {
-            unit,
+            key: unit.key,
+            route: unit.route,
+            body: store.keep(&unit.body),
+            pieces: unit.pieces,
+            waits: unit.waits,
+            under: unit.under,
+            receipt: unit.receipt,
             fingerprint,
             session,
             left,
@@ -36,25 +55,30 @@ impl InFlight {
         }
     }
 
+    /// Returns where a piece is in the body.
+    fn place(&self, nth: usize) -> Range<usize> {
+        nth.checked_sub(1).map_or(0, |before| self.pieces[before].end)..self.pieces[nth].end
+    }
+
     /// Cuts the unit into slices that fit into one request each, as far as its
     /// pieces let it.
     fn slices(self: &Arc<InFlight>, limits: &Limits) -> Vec<Slice> {
         let mut slices = Vec::new();
         let mut from = 0;
         let (mut bytes, mut spans) = (0, 0);
-        for nth in 0..self.unit.pieces.len() {
-            let len = self.unit.piece(nth).len();
+        for nth in 0..self.pieces.len() {
+            let len = self.place(nth).len();
             let full = bytes + len > limits.max_bytes
                 || nth - from >= limits.max_pieces
-                || spans + self.unit.pieces[nth].spans > limits.max_spans;
+                || spans + self.pieces[nth].spans > limits.max_spans;
             if full && nth > from {
                 slices.push(Slice { unit: Arc::clone(self), pieces: from..nth });
                 (from, bytes, spans) = (nth, 0, 0);
             }
             bytes += len;
-            spans += self.unit.pieces[nth].spans;
+            spans += self.pieces[nth].spans;
         }
-        slices.push(Slice { unit: Arc::clone(self), pieces: from..self.unit.pieces.len() });
+        slices.push(Slice { unit: Arc::clone(self), pieces: from..self.pieces.len() });
         slices
     }
 
@@ -123,14 +147,13 @@ impl Slice {
     }
 
     pub(super) fn len(&self) -> usize {
-        let pieces = &self.unit.unit.pieces;
-        let start = self.pieces.start.checked_sub(1).map_or(0, |before| pieces[before].end);
-        pieces[self.pieces.end - 1].end - start
+        let (first, last) = (self.pieces.start, self.pieces.end - 1);
+        self.unit.place(last).end - self.unit.place(first).start
     }
 
-    /// Returns the bytes of each piece.
-    pub(super) fn bytes(&self) -> impl Iterator<Item = &[u8]> {
-        self.pieces.clone().map(|nth| self.unit.unit.piece(nth))
+    /// Returns the bytes of each piece, bit by bit.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = impl Iterator<Item = &[u8]>> {
+        self.pieces.clone().map(|nth| self.unit.body.range(self.unit.place(nth)))
     }
 
     /// Returns each piece by itself.
@@ -140,7 +163,7 @@ impl Slice {
     }
 
     pub(super) fn spans(&self) -> u32 {
-        self.unit.unit.pieces[self.pieces.clone()].iter().map(|Piece { spans, .. }| spans).sum()
+        self.unit.pieces[self.pieces.clone()].iter().map(|Piece { spans, .. }| spans).sum()
     }
 }
 
@@ -231,7 +254,7 @@ impl Session {
     }
 
     /// Notes that a unit under way has ended.
-    pub(super) fn end(&self, unit: &Unit, sent: bool) -> Ready {
+    pub(super) fn end(&self, unit: &InFlight, sent: bool) -> Ready {
         let mut state = self.lock();
         if !sent {
             state.missing.insert(unit.key.clone());
@@ -263,8 +286,8 @@ impl State {
     fn ready(&mut self) -> Ready {
         let mut ready = Ready::default();
         for unit in std::mem::take(&mut self.waiting) {
-            let key = &unit.unit.key;
-            let (blocked, missing) = match (unit.unit.waits, &unit.unit.under) {
+            let key = &unit.key;
+            let (blocked, missing) = match (unit.waits, &unit.under) {
                 (Waits::No, None) => (false, false),
                 (Waits::No, Some(above)) => {
                     (self.open.contains_key(above), self.missing.contains(above))
@@ -278,7 +301,7 @@ impl State {
                 self.waiting.push(unit);
                 continue;
             }
-            if unit.unit.waits != Waits::No {
+            if unit.waits != Waits::No {
                 self.n_open_last += 1;
             }
             if missing {
@@ -314,7 +337,7 @@ mod tests {
 
     fn in_flight(unit: Unit, session: &Arc<Session>) -> Arc<InFlight> {
         let fingerprint = unit.fingerprint();
-        Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session)))
+        Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &Arc::default()))
     }
 
     fn shape(slices: &[Slice]) -> Vec<(usize, usize)> {
@@ -351,14 +374,14 @@ mod tests {
     fn what_waits_for_the_trace_comes_last_and_files_after_it() {
         let stamp = FileStamp { path: "f".to_owned(), stamp: [0; 32] };
         let session = Arc::new(Session::new(vec![stamp.clone()]));
-        let turn = unit("1", &["a"], Waits::No);
+        let turn = in_flight(unit("1", &["a"], Waits::No), &session);
         session.begin(&turn.key);
         let last = in_flight(unit("1", &["z"], Waits::ForTrace), &session);
         assert!(session.wait(last).released.is_empty());
         assert!(session.encoded().released.is_empty());
         let ready = session.end(&turn, true);
         assert_eq!((ready.released.len(), ready.files.len()), (1, 0));
-        assert_eq!(session.end(&ready.released[0].unit, true).files, [stamp]);
+        assert_eq!(session.end(&ready.released[0], true).files, [stamp]);
     }
 
     fn route(max_pieces: usize) -> Route {
@@ -401,7 +424,7 @@ mod tests {
             session.begin(&unit.key);
             in_flight(unit, &session)
         };
-        let top = unit("1", &["a"], Waits::No);
+        let top = in_flight(unit("1", &["a"], Waits::No), &session);
         session.begin(&top.key);
         let (child, grandchild) = (below("2", "1"), below("3", "2"));
         assert!(session.wait(child).released.is_empty());
@@ -409,7 +432,7 @@ mod tests {
         assert_eq!(session.wait(below("4", "elsewhere")).released.len(), 1, "it is there");
         let ready = session.end(&top, true);
         assert_eq!(ready.released.len(), 1);
-        let child = &ready.released[0].unit;
+        let child = &ready.released[0];
         assert_eq!(child.key.turn.as_deref(), Some("2"));
         // The child was refused: what hangs under it is not sent.
         let ready = session.end(child, false);
@@ -420,7 +443,7 @@ mod tests {
     fn what_waits_for_something_missing_is_abandoned() {
         let session =
             Arc::new(Session::new(vec![FileStamp { path: "f".to_owned(), stamp: [0; 32] }]));
-        let turn = unit("1", &["a"], Waits::No);
+        let turn = in_flight(unit("1", &["a"], Waits::No), &session);
         session.begin(&turn.key);
         let one = in_flight(unit("1", &["z"], Waits::ForTurn), &session);
         let other = in_flight(unit("2", &["z"], Waits::ForTurn), &session);

@@ -1,7 +1,6 @@
 use std::fmt;
 
 use codex_trace_model::Timestamp;
-use sha2::{Digest, Sha256};
 
 use crate::exporters::Receipt;
 
@@ -75,9 +74,24 @@ pub enum Waits {
     ForTrace,
 }
 
-/// The SHA-256 of a unit's body.
+/// A digest of a unit's body, and of what it waits for: BLAKE3, as all that is
+/// sent goes through it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// Returns the digest of a unit that comes after others: another one if one
+    /// of those is, as it is to be sent again after them.
+    #[must_use]
+    pub fn after(self, others: impl Iterator<Item = Fingerprint>) -> Fingerprint {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.0);
+        for other in others {
+            hasher.update(&other.0);
+        }
+        Fingerprint(hasher.finalize().into())
+    }
+}
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,9 +100,9 @@ impl fmt::Debug for Fingerprint {
 }
 
 impl Unit {
-    /// Returns the SHA-256 of the body.
+    /// Returns the digest of the body.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint(Sha256::digest(&self.body).into())
+        Fingerprint(blake3::hash(&self.body).into())
     }
 
     /// Returns how many spans it has.
@@ -115,6 +129,15 @@ impl fmt::Debug for Unit {
             .finish_non_exhaustive()
     }
 }
+
+/// From here on a unit is written into memory of its own, in bytes. Buffers
+/// that grow step by step to this size and far beyond would leave behind heaps
+/// of several times that size.
+const LARGE: usize = 2 << 20;
+
+/// How much address space a large unit gets, in bytes. What is not written to
+/// takes no memory.
+const HUGE: usize = 64 << 20;
 
 /// Puts a unit together, span by span.
 ///
@@ -161,8 +184,12 @@ impl UnitBuilder {
     /// Ends a piece of so many spans. Pieces of no bytes do not count.
     pub fn end_piece(&mut self, spans: u32) {
         let start = self.unit.pieces.last().map_or(0, |piece| piece.end);
-        if self.unit.body.len() > start {
-            self.unit.pieces.push(Piece { end: self.unit.body.len(), spans });
+        let body = &mut self.unit.body;
+        if body.len() > start {
+            self.unit.pieces.push(Piece { end: body.len(), spans });
+        }
+        if body.len() > LARGE && body.capacity() < HUGE {
+            body.reserve_exact(HUGE - body.len());
         }
     }
 
@@ -195,12 +222,9 @@ impl UnitBuilder {
     /// # Panics
     ///
     /// If bytes were written after the last piece ended.
-    pub fn finish(mut self) -> Unit {
+    pub fn finish(self) -> Unit {
         let end = self.unit.pieces.last().map_or(0, |piece| piece.end);
         assert_eq!(end, self.unit.body.len(), "the last piece ends where the body does");
-        // What waits to be sent is counted by its length; a body that has grown
-        // holds up to twice as much.
-        self.unit.body.shrink_to_fit();
         self.unit
     }
 }

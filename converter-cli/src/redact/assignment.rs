@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use crate::redact::escape::backslashes_before;
+use crate::redact::secret::{Quote, Secret};
+use crate::redact::value;
 
 /// The shortest value without quotes that counts.
 const SHORTEST: usize = 6;
@@ -28,33 +30,42 @@ const WORDS: &[&str] = &[
     "config",
 ];
 
-/// Returns where the value is, if the text at `at`, which begins with the last
-/// part of a secret's name, goes on with one.
-pub(super) fn find(text: &[u8], at: usize) -> Option<Range<usize>> {
+/// Returns the value, if the text at `at`, which begins with the last part of a
+/// secret's name, goes on with one.
+pub(super) fn find(text: &[u8], at: usize) -> Option<Secret> {
     let name_len = name_len(text, at)?;
     let mut cursor = Cursor { text, at: at + name_len };
-    let quoted_name = cursor.quote().is_some();
+    let quoted_name = cursor.quote();
     let spaced = cursor.spaces();
-    let separator = cursor.separator();
-    if !separator {
-        // `--password VALUE` has no separator but the space.
-        if !spaced || quoted_name || !is_flag(text, at) {
-            return None;
-        }
-        return match cursor.quote() {
-            Some((quote, depth)) => quoted(text, cursor.at, quote, depth),
-            None => bare(text, cursor.at, true),
+    if !cursor.separator() {
+        let flag = flag_start(text, at)?;
+        return match quoted_name {
+            Some(quote) => argument(cursor, flag, quote).map(Secret::part),
+            // `--password VALUE` has no separator but the space.
+            None if spaced => match cursor.quote() {
+                Some(quote) => quoted(text, cursor.at, quote),
+                None => bare(text, cursor.at, true),
+            }
+            .map(Secret::part),
+            None => None,
         };
     }
     let spaced = cursor.spaces() || spaced;
-    if let Some((quote, depth)) = cursor.quote() {
-        return quoted(text, cursor.at, quote, depth);
+    if let Some(quote) = cursor.quote() {
+        return quoted(text, cursor.at, quote).map(Secret::part);
     }
-    // `"token": 17` is a number; putting text there would break the JSON.
-    if quoted_name {
-        return None;
+    match quoted_name {
+        Some(quote) => {
+            let place = value::find(text, cursor.at, quote.depth, is_counted(text, at))?;
+            Some(Secret { place, quote: Some(quote) })
+        }
+        None => bare(text, cursor.at, spaced).map(Secret::part),
     }
-    bare(text, cursor.at, spaced)
+}
+
+/// Whether numbers under the name at `at` are usually counts.
+fn is_counted(text: &[u8], at: usize) -> bool {
+    text[at].eq_ignore_ascii_case(&b't')
 }
 
 /// Returns the length of the name's end at `at`, if it is that of a secret.
@@ -87,26 +98,55 @@ fn name_len(text: &[u8], at: usize) -> Option<usize> {
     ends.then_some(len)
 }
 
-/// Whether the name at `at` is that of a command line flag.
-fn is_flag(text: &[u8], at: usize) -> bool {
+/// Returns where the name at `at` begins, if it is that of a command line flag
+/// that takes a value.
+fn flag_start(text: &[u8], at: usize) -> Option<usize> {
     let before = &text[at.saturating_sub(40)..at];
     let name = before.iter().rev().take_while(|it| it.is_ascii_alphanumeric() || **it == b'-');
+    let start = at - name.count();
     // The letter of an escape may stand before it.
-    before[before.len() - name.count()..].windows(2).any(|pair| pair == b"--")
+    let dashes = text[start..at].windows(2).position(|pair| pair == b"--")?;
+    let start = start + dashes;
+    (!text[start..].starts_with(b"--no-")).then_some(start)
+}
+
+/// The element after that of a flag, in a list of quoted arguments.
+fn argument(mut cursor: Cursor<'_>, flag: usize, quote: Quote) -> Option<Range<usize>> {
+    let text = cursor.text;
+    let begins = text[..flag].last() == Some(&quote.byte);
+    let name = &text[flag + 2..cursor.at];
+    if !begins || text.get(cursor.at) != Some(&b',') {
+        return None;
+    }
+    cursor.at += 1;
+    cursor.spaces();
+    if cursor.quote() != Some(quote) {
+        return None;
+    }
+    let value = quoted(text, cursor.at, quote)?;
+    // Another flag, or what a parser of arguments is to call this one.
+    let is_flag = text[value.clone()].starts_with(b"-") || name.starts_with(&text[value.clone()]);
+    (!is_flag).then_some(value)
 }
 
 /// A value up to the quote that ends it, at the depth of the one that began it.
-fn quoted(text: &[u8], start: usize, quote: u8, depth: usize) -> Option<Range<usize>> {
+fn quoted(text: &[u8], start: usize, quote: Quote) -> Option<Range<usize>> {
     let mut at = start;
     let end = loop {
         let Some(&byte) = text.get(at) else { break text.len() };
         let n_before = backslashes_before(&text[..at], at).min(at - start);
-        // A double quote that is less escaped than ours ends what is around us.
-        if byte == quote && n_before <= depth || byte == b'"' && n_before < depth {
+        if quote.byte == b'"' {
+            if byte == b'"'
+                && let Some(end) = quote.ends_at(at, n_before)
+            {
+                break end;
+            }
+        } else if byte == quote.byte && n_before <= quote.depth
+            || byte == b'"' && n_before < quote.depth
+        {
             break at - n_before;
-        }
-        // An apostrophe, not a quote: a quoted word ends on its line.
-        if quote == b'\'' && (byte == b'"' || byte == b'\n') {
+        } else if byte == b'"' || byte == b'\n' {
+            // An apostrophe, not a quote: a quoted word ends on its line.
             return bare(text, start, true);
         }
         at += 1;
@@ -150,16 +190,16 @@ struct Cursor<'t> {
 }
 
 impl Cursor<'_> {
-    /// Takes a quote; returns it and how many backslashes it had.
-    fn quote(&mut self) -> Option<(u8, usize)> {
+    /// Takes a quote.
+    fn quote(&mut self) -> Option<Quote> {
         let rest = &self.text[self.at..];
         let depth = rest.iter().take_while(|byte| **byte == b'\\').count();
-        let quote = *rest.get(depth)?;
-        if quote != b'"' && quote != b'\'' {
+        let byte = *rest.get(depth)?;
+        if byte != b'"' && byte != b'\'' {
             return None;
         }
         self.at += depth + 1;
-        Some((quote, depth))
+        Some(Quote { byte, depth })
     }
 
     /// Takes white space, escaped or not; returns whether there was some.

@@ -11,7 +11,9 @@ mod assignment;
 mod escape;
 mod rules;
 mod scan;
+mod secret;
 mod user;
+mod value;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -149,18 +151,18 @@ impl Redactor {
             at = start + 1;
             let rule = match hit {
                 Hit::Rule(rule) => rule,
-                Hit::Escape if escapes => return Pass::Escapes,
+                Hit::Escape if escapes && escape::is_escaped(text, start) => return Pass::Escapes,
                 Hit::Escape => continue,
             };
             let Some(secret) = rules::find(rule, text, start, json) else { continue };
             // The name of one secret may stand in another.
-            if secret.start < copied {
+            if secret.place.start < copied {
                 continue;
             }
-            out.extend_from_slice(&text[copied..secret.start]);
-            out.extend_from_slice(PLACEHOLDER.as_bytes());
-            copied = secret.end;
-            at = secret.end;
+            out.extend_from_slice(&text[copied..secret.place.start]);
+            secret.write_placeholder(&mut out);
+            copied = secret.place.end;
+            at = secret.place.end;
         }
         if copied == 0 {
             return Pass::Clean;

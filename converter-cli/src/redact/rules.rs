@@ -1,8 +1,8 @@
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
+use crate::redact::secret::Secret;
 use crate::redact::{assignment, escape};
 
 /// A rule: where to look, and what a secret looks like there.
@@ -159,6 +159,12 @@ pub(super) const RULES: &[Rule] = &[
         clean: &["authorization: required", "Authorization of users"],
     },
     Rule {
+        name: "passwords of sshpass", triggers: &["sshpass"],
+        shape: Word(r#"sshpass(?:\\*["'])?(?:\s|\\+[nrt]|,)*(?:\\*["'])?-p(?:\\*["'])?(?:\s|,)*(?:\\*["'])?(?<s>[^\s"'\\,-][^\s"'\\,]*)"#),
+        secret: &["sshpass -p «hunter2» ssh a@b", "sshpass -p'«hunter2»' ssh", r#"["sshpass", "-p", "«hunter2»", "ssh"]"#],
+        clean: &["sshpass -e ssh a@b", "install sshpass", "mkdir -p hunter2", r#"["mkdir", "-p", "hunter2"]"#, r#"["ssh", "-p", "2222"]"#],
+    },
+    Rule {
         name: "passwords in addresses", triggers: &["://", r":\/\/"],
         shape: Anywhere(r#":(?:\\*/){2}[^\s/:@"'\\<>]*:(?<s>[^\s/@"'\\<>]+)@"#),
         secret: &["postgres://user:«hunter2»@db:5432/x", "redis://:«p%40ss»@cache"],
@@ -178,10 +184,15 @@ pub(super) const RULES: &[Rule] = &[
             "--password '«correct horse»' -v", "--api-key \"«a b»\"",
             "private_key=«abcdefghij»", "passwd=«hunter22»", "x-auth-token: «abcdef0123»",
             r#"{\"password\":\"«correct horse\\n»\"}"#,
+            r#"["--password", "«hunter2»"]"#, r#"["x","--api-key","«k y»","--verbose"]"#, "['--token', '«t-1»']",
+            r#"{"password":"«ends in \\»","user":"me"}"#,
         ],
         clean: &[
             "max_output_tokens: 20000", r#"{"max_output_tokens":20000,"token":1234567890123}"#, "token = next_token(stream)",
             "the secret of success", "primary_key=abcdefgh", "PASSWORD=$PASSWORD_FROM_VAULT", "token: String", "tokenizer: abcdefgh",
+            r#"["--no-password", "mydb"]"#, "psql --no-password mydatabase", r#"["--token", "--verbose"]"#, r#"["--token"]"#,
+            r#"add("--token", "token", "-t")"#, r#"add("--secret", help="the secret")"#, r#"["token", "abcdefgh"]"#,
+            r#"{"password":null,"secret":true,"passwd":{},"token":[]}"#, r#"{"password":{"type":"string"},"secret":17,"token":[1,2,3]}"#,
             "secret = [SECRET_DETECTED]", "password: ", r#"{"token":"","n":"abcdefgh"}"#, "total_token_usage: abcdef",
         ],
     },
@@ -199,7 +210,7 @@ static COMPILED: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
 });
 
 /// Returns where the secret is, if the text at a trigger has one.
-pub(super) fn find(nth: usize, text: &[u8], at: usize, json: bool) -> Option<Range<usize>> {
+pub(super) fn find(nth: usize, text: &[u8], at: usize, json: bool) -> Option<Secret> {
     let rule = &RULES[nth];
     let at = match rule.shape {
         Dashed(_) => at - text[..at].strip_suffix(b"-----").map(|_| 5)?,
@@ -220,5 +231,5 @@ pub(super) fn find(nth: usize, text: &[u8], at: usize, json: bool) -> Option<Ran
     let captures = regex.captures(rest)?;
     let whole = captures.get(0)?;
     let secret = captures.name("s").unwrap_or(whole);
-    Some(at + secret.start()..at + secret.end())
+    Some(Secret::part(at + secret.start()..at + secret.end()))
 }

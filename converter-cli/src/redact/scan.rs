@@ -5,8 +5,10 @@ use aho_corasick::{AhoCorasick, Input, MatchKind, Span};
 
 use crate::redact::rules::RULES;
 
-/// Beginnings of escapes that stand for plain characters.
-const ESCAPES: [&str; 6] = [r"\u002", r"\u003", r"\u004", r"\u005", r"\u006", r"\u007"];
+/// Beginnings of escapes that stand for plain characters, but for the backslash:
+/// the searcher looks closer at what has the first four bytes of a pattern, and
+/// colours on a terminal begin `\u001b`.
+const ESCAPES: [&str; 6] = ["u002", "u003", "u004", "u005", "u006", "u007"];
 
 /// How many passes are made over a text.
 ///

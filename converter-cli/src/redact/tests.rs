@@ -95,6 +95,34 @@ fn an_escape_is_not_the_beginning_of_a_word() {
     assert_eq!(*redactor.json(text), *br"\n[SECRET_DETECTED]");
 }
 
+/// What is not a text becomes one: JSON stays JSON, at any depth.
+#[test]
+fn values_that_are_no_texts() {
+    let redactor = Redactor::default();
+    #[rustfmt::skip]
+    let cases = [
+        (r#"{"password":12345678,"n":1}"#,                   r#"{"password":"[SECRET_DETECTED]","n":1}"#),
+        (r#"{"pin":1234,"secret": -1.5e30}"#,                r#"{"pin":1234,"secret": "[SECRET_DETECTED]"}"#),
+        (r#"{"secret":{"a":"}","b":["\"",{}]},"n":"x"}"#,    r#"{"secret":"[SECRET_DETECTED]","n":"x"}"#),
+        (r#"[{"client_secret":["a b","c"]},7]"#,             r#"[{"client_secret":"[SECRET_DETECTED]"},7]"#),
+        (r#"{"token":{"value":"abc"},"password":"a\\","b":"c"}"#, r#"{"token":"[SECRET_DETECTED]","password":"[SECRET_DETECTED]","b":"c"}"#),
+        (r#"{"auth":{"api_key":{"k":"v\\"}}}"#,              r#"{"auth":{"api_key":"[SECRET_DETECTED]"}}"#),
+    ];
+    for (plain, expected) in cases {
+        let (mut plain, mut expected) = (plain.to_owned(), expected.to_owned());
+        for depth in 0..4 {
+            assert_eq!(redactor.json(plain.as_bytes()), expected.as_bytes(), "{depth}: {plain}");
+            (plain, expected) = (quoted(&plain), quoted(&expected));
+        }
+    }
+    // What is cut off within a string ends where the string does.
+    let out = redactor.json(br#"{"a":"{\"secret\":{\"b\":\"c","d":1}"#).into_owned();
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        r#"{"a":"{\"secret\":\"[SECRET_DETECTED]\"","d":1}"#
+    );
+}
+
 #[test]
 fn rules_of_users() {
     let mut redactor = Redactor::default();

@@ -1,28 +1,42 @@
-use std::io::Write;
+use std::io::{self, Write};
 
 use flate2::Compression as Level;
 use flate2::write::GzEncoder;
+use zstd::stream::write::Encoder;
 
 use crate::transport::Compression;
 
 /// The fastest level worth having: the line is seldom slower than one core.
 const ZSTD_LEVEL: i32 = 1;
 
-/// Compresses a request body, fast rather than small.
+/// Compresses a request body that is given in parts of `len` bytes in all,
+/// fast rather than small, and appends it to `out`.
 ///
 /// # Panics
 ///
 /// If memory cannot be written to, which is to say never.
-pub fn compress(body: &[u8], how: Compression) -> Vec<u8> {
-    match how {
+pub fn compress<'b>(
+    parts: impl Iterator<Item = &'b [u8]>,
+    len: usize,
+    how: Compression,
+    out: Vec<u8>,
+) -> Vec<u8> {
+    let packed = match how {
         Compression::Gzip => {
-            let mut out = GzEncoder::new(Vec::with_capacity(body.len() / 4), Level::fast());
-            out.write_all(body).and_then(|()| out.finish()).expect("a vector takes everything")
+            let mut encoder = GzEncoder::new(out, Level::fast());
+            feed(&mut encoder, parts).and_then(|()| encoder.finish())
         }
-        Compression::Zstd => {
-            zstd::bulk::compress(body, ZSTD_LEVEL).expect("a vector takes everything")
-        }
-    }
+        Compression::Zstd => Encoder::new(out, ZSTD_LEVEL).and_then(|mut encoder| {
+            encoder.set_pledged_src_size(Some(len as u64))?;
+            feed(&mut encoder, parts)?;
+            encoder.finish()
+        }),
+    };
+    packed.expect("a vector takes everything")
+}
+
+fn feed<'b>(to: &mut impl Write, parts: impl Iterator<Item = &'b [u8]>) -> io::Result<()> {
+    parts.into_iter().try_for_each(|part| to.write_all(part))
 }
 
 #[cfg(test)]
@@ -35,11 +49,12 @@ mod tests {
     fn comes_back_whole() {
         for body in [Vec::new(), b"abc".to_vec(), vec![b'x'; 1 << 20]] {
             let mut gzip = Vec::new();
-            let packed = compress(&body, Compression::Gzip);
-            flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut gzip).unwrap();
+            let packed = |how| compress(body.chunks(1000), body.len(), how, Vec::new());
+            let gzipped = packed(Compression::Gzip);
+            flate2::read::GzDecoder::new(gzipped.as_slice()).read_to_end(&mut gzip).unwrap();
             assert_eq!(gzip, body);
-            let packed = compress(&body, Compression::Zstd);
-            assert_eq!(zstd::bulk::decompress(&packed, 2 << 20).unwrap(), body);
+            let zipped = packed(Compression::Zstd);
+            assert_eq!(zstd::bulk::decompress(&zipped, 2 << 20).unwrap(), body);
         }
     }
 }

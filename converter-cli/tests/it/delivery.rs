@@ -297,6 +297,50 @@ fn what_makes_a_trace_final_comes_after_it() {
     assert_eq!((account.sent, account.unsent), (2, 0));
 }
 
+/// What makes a trace final is the same, but what it is about was sent anew.
+#[test]
+fn what_makes_a_trace_final_comes_again_after_what_is_new() {
+    let stage = Stage::new(2, 2);
+    let server = Server::start(&[], Some(Act::Ok));
+    let upload = || {
+        let toy = Toy { last: true, ..Toy::new(&server.url) };
+        stage.case.upload(toy).unwrap()
+    };
+    assert_eq!(upload().sent, 8);
+    let mut file = OpenOptions::new().append(true).open(rollout_path(&stage.case.home, 1)).unwrap();
+    write!(file, "{}{}", opened(2), completed(2, "new")).unwrap();
+    let account = upload();
+    assert_eq!((account.sent, account.already, account.unchanged), (2, 3, 1), "{account:?}");
+    let lines = server.lines();
+    let n_last = [0, 1].map(|thread| lines[&format!("{} last", id(thread))]);
+    assert_eq!(n_last, [1, 2]);
+}
+
+/// Otherwise the end of a trace could be missing after its beginning was sent
+/// again.
+#[test]
+fn what_is_sent_again_and_cut_short_is_sent_by_the_next_run() {
+    let mut stage = Stage::new(2, 2);
+    let server = stage.arrives(&[], &Act::Ok);
+    stage.case.options.force = true;
+    stage.case.options.retry.budget = Duration::from_millis(100);
+    let server_down = Server::start(&[], Some(Act::Drop));
+    let account = stage.case.upload(Toy::new(&server_down.url)).unwrap();
+    assert!(account.down.is_some(), "{account:?}");
+    stage.case.options.force = false;
+    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
+    assert!(account.is_complete() && account.sent + account.already == 6, "{account:?}");
+    assert!(account.sent > 0, "{account:?}");
+    // What cannot be replaced is not doubled.
+    stage.case.options.force = true;
+    let mut toy = Toy::new(&server_down.url);
+    toy.contract.rewrite = Rewrite::Doubles;
+    assert!(stage.case.upload(toy).unwrap().down.is_some());
+    stage.case.options.force = false;
+    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
+    assert_eq!((account.sent, account.unchanged), (0, 2), "{account:?}");
+}
+
 #[test]
 fn an_interrupted_run_goes_on_where_it_stopped() {
     let stage = Stage::new(5, 5);

@@ -179,7 +179,7 @@ impl Case {
         let pool = pipeline::pool(1).expect("a thread");
         let history = history::find(&Selection::of(&self.home), &ui, &pool).expect("a history");
         let ledger = Ledger::open(&self.state)?;
-        let dead_letters = DeadLetters::at(self.state.join("dead-letters.jsonl"));
+        let dead_letters = DeadLetters::within(&self.state);
         let run = Run {
             history: &history,
             wanted: &|_| true,
@@ -200,6 +200,6 @@ impl Case {
     }
 
     pub(crate) fn dead_letters(&self) -> String {
-        fs::read_to_string(self.state.join("dead-letters.jsonl")).unwrap_or_default()
+        fs::read_to_string(self.state.join("dead-letters-toy.jsonl")).unwrap_or_default()
     }
 }

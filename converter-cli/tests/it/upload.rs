@@ -1,6 +1,7 @@
 //! `upload` and `status` as a user runs them.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::scripted_server::{Act, Server};
 use crate::testenv::{TestEnv, place, small_rollout};
@@ -171,4 +172,77 @@ fn convert_redacts_if_asked_to() {
         assert!(!run.stdout.contains(secret), "{}", run.stdout);
     }
     assert!(run.json().len() == plain.json().len(), "still JSON");
+}
+
+/// Starts an upload and waits until the server has a request of it.
+#[cfg(unix)]
+fn under_way(env: &TestEnv, server: &Server) -> std::process::Child {
+    let mut command = env.command(&upload(server, &["--senders", "1", "--jobs", "1"]));
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("the command runs");
+    while server.requests() == 0 {
+        assert!(child.try_wait().expect("a child").is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child
+}
+
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child) {
+    let pid = child.id().to_string();
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args(["-INT", &pid]).status().expect("kill runs").success());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_interrupt_finishes_what_is_under_way() {
+    let env = home("hello");
+    let server = Server::start(&[Act::Delay(Duration::from_secs(1))], Some(Act::Ok));
+    let child = under_way(&env, &server);
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!server.set().is_empty(), "it was stored, and waited for");
+    let status = env.run(&["status", "--json"]).json();
+    assert_eq!((&status[0]["sent"], &status[0]["pending"]), (&1.into(), &0.into()));
+    assert_eq!(env.run(&upload(&server, &[])).code, Some(0));
+    assert_eq!(server.requests(), 1, "nothing is sent twice");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_second_interrupt_ends_at_once() {
+    let env = home("hello");
+    let server = Server::start(&[Act::Delay(Duration::from_secs(60))], Some(Act::Ok));
+    let mut child = under_way(&env, &server);
+    let status = loop {
+        // Two that come too close together are one to the system.
+        interrupt(&child);
+        std::thread::sleep(Duration::from_millis(20));
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+    };
+    assert_eq!(status.code(), Some(130));
+    assert!(server.set().is_empty(), "it did not wait for the answer");
+    assert_eq!(env.run(&upload(&server, &[])).code, Some(0), "the next run sends it");
+    assert!(!server.set().is_empty());
+}
+
+/// What cannot be noted as refused must not be taken for done.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_for_dead_letters_ends_it_and_says_so() {
+    let env = home("hello");
+    let server = Server::start(&[], Some(Act::Refuse(422, "", "no")));
+    let letters = env.dir().join("state/dead-letters-otlp.jsonl");
+    fs::create_dir_all(letters.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &letters).unwrap();
+    let run = env.run(&upload(&server, &["--state-dir", "state"]));
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("dead-letters-otlp.jsonl`: No space left"), "{}", run.stderr);
+    fs::remove_file(&letters).unwrap();
+    let server = Server::start(&[], Some(Act::Ok));
+    let run = env.run(&upload(&server, &["--state-dir", "state"]));
+    assert_eq!((run.code, server.requests()), (Some(0), 1), "{}", run.stderr);
 }

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what went wrong")]
 
+mod collector;
 mod content;
 mod contract;
 mod encoding;
+mod faults;
 mod properties;
+mod proxy;
 mod servers;
 mod support;

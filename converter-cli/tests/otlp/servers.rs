@@ -14,7 +14,7 @@ use crate::support::{exporter, for_each_trace, units};
 
 /// Returns the address of a server to test on, or says why there is none.
 #[expect(clippy::disallowed_methods, reason = "the tests' own switch")]
-fn server(name: &str, default: &str) -> Option<String> {
+pub(crate) fn server(name: &str, default: &str) -> Option<String> {
     if std::env::var_os("CODEX_TRACE_SERVERS").is_none() {
         println!("skipped: set CODEX_TRACE_SERVERS=1 to test on a real {name}");
         return None;
@@ -23,14 +23,14 @@ fn server(name: &str, default: &str) -> Option<String> {
     Some(std::env::var(variable).unwrap_or_else(|_| default.to_owned()))
 }
 
-fn agent() -> ureq::Agent {
+pub(crate) fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(120)));
     config.build().into()
 }
 
-fn send(agent: &ureq::Agent, request: &Request) -> Response {
+pub(crate) fn send(agent: &ureq::Agent, request: &Request) -> Response {
     let mut builder =
         ureq::http::Request::builder().method(request.method.word()).uri(&request.url);
     for header in &request.headers {
@@ -40,7 +40,7 @@ fn send(agent: &ureq::Agent, request: &Request) -> Response {
     Response::new(answer.status().as_u16(), answer.body_mut().read_to_vec().unwrap())
 }
 
-fn get(agent: &ureq::Agent, url: String) -> Value {
+pub(crate) fn get(agent: &ureq::Agent, url: String) -> Value {
     let request = Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() };
     let answer = send(agent, &request);
     assert_eq!(answer.status, 200, "{} {}", request.url, answer.reason());
@@ -63,7 +63,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// Asks what is to be asked before, then sends every unit of every home, a
 /// session's on the same route together.
-fn upload(agent: &ureq::Agent, exporter: &mut dyn Exporter) -> usize {
+pub(crate) fn upload(agent: &ureq::Agent, exporter: &mut dyn Exporter) -> usize {
     let mut answer = None;
     while let Preflight::Ask(request) = exporter.preflight(answer.as_ref()).unwrap() {
         answer = Some(send(agent, &request));
@@ -74,21 +74,20 @@ fn upload(agent: &ureq::Agent, exporter: &mut dyn Exporter) -> usize {
         units.sort_by_key(|unit| unit.route);
         for (nth, route) in exporter.contract().routes.iter().enumerate() {
             let alone = route.limits.max_pieces == 1;
-            let bodies: Vec<&[u8]> =
-                units.iter().filter(|it| it.route == nth).map(|it| it.body.as_slice()).collect();
-            let joined = [bodies.concat()];
-            let joined: Vec<&[u8]> = joined.iter().map(Vec::as_slice).collect();
-            for body in if alone { &bodies } else { &joined } {
-                if body.is_empty() {
-                    continue;
-                }
+            let mine = units.iter().filter(|it| it.route == nth);
+            let pieces = mine.flat_map(|unit| (0..unit.pieces.len()).map(|nth| unit.piece(nth)));
+            let pieces: Vec<&[u8]> = pieces.collect();
+            for pieces in pieces.chunks(if alone { 1 } else { pieces.len().max(1) }) {
+                let (open, between, close) =
+                    (&route.framing.open, &*route.framing.between, &route.framing.close);
+                let body = [open, pieces.join(between).as_slice(), close].concat();
                 let mut headers = route.headers.clone();
                 headers.push(Header::new("Content-Type", route.content_type.clone()));
                 let zipped = !route.compressions.is_empty();
                 if zipped {
                     headers.push(Header::new("Content-Encoding", "gzip"));
                 }
-                let body = if zipped { gzip(body) } else { body.to_vec() };
+                let body = if zipped { gzip(&body) } else { body };
                 let url = route.url.clone();
                 let answer = send(agent, &Request { method: route.method, url, headers, body });
                 assert_eq!(exporter.verdict(nth, &answer), Verdict::Done, "{home}");
@@ -101,13 +100,13 @@ fn upload(agent: &ureq::Agent, exporter: &mut dyn Exporter) -> usize {
 
 /// What of a span must come back.
 #[derive(Debug, PartialEq)]
-struct Facts {
-    name: String,
-    parent: Option<String>,
-    start: Option<i128>,
-    end: Option<i128>,
-    total_tokens: Option<u64>,
-    is_error: bool,
+pub(crate) struct Facts {
+    pub(crate) name: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) start: Option<i128>,
+    pub(crate) end: Option<i128>,
+    pub(crate) total_tokens: Option<u64>,
+    pub(crate) is_error: bool,
 }
 
 /// `thread/key` of a span.
@@ -116,7 +115,9 @@ fn place(trace: &Trace<'_>, span: &Span<'_>) -> String {
 }
 
 /// The facts of all spans of all homes but the root threads', by place.
-fn expected(name: impl Fn(&Trace<'_>, &Span<'_>) -> Option<String>) -> BTreeMap<String, Facts> {
+pub(crate) fn expected(
+    name: impl Fn(&Trace<'_>, &Span<'_>) -> Option<String>,
+) -> BTreeMap<String, Facts> {
     let mut all = BTreeMap::new();
     for_each_trace(|home, trace| {
         for (_, span) in trace.iter().skip(1) {
@@ -142,7 +143,9 @@ fn expected(name: impl Fn(&Trace<'_>, &Span<'_>) -> Option<String>) -> BTreeMap<
 }
 
 /// What a server gave back, in the same shape.
-fn found(spans: Vec<(String, Option<String>, String, Facts)>) -> BTreeMap<String, Facts> {
+pub(crate) fn found(
+    spans: Vec<(String, Option<String>, String, Facts)>,
+) -> BTreeMap<String, Facts> {
     let ids: BTreeMap<String, String> =
         spans.iter().map(|(id, _, place, _)| (id.clone(), place.clone())).collect();
     spans
@@ -154,7 +157,11 @@ fn found(spans: Vec<(String, Option<String>, String, Facts)>) -> BTreeMap<String
         .collect()
 }
 
-fn compare(server: &str, expected: &BTreeMap<String, Facts>, found: &BTreeMap<String, Facts>) {
+pub(crate) fn compare(
+    server: &str,
+    expected: &BTreeMap<String, Facts>,
+    found: &BTreeMap<String, Facts>,
+) {
     assert_eq!(found.len(), expected.len(), "{server}: spans");
     for (place, expected) in expected {
         let found = found.get(place).unwrap_or_else(|| panic!("{server} lacks {place}"));
@@ -179,7 +186,7 @@ fn number(value: &Value) -> Option<i128> {
 
 /// Removes what an earlier run has stored: spans of a trace that is there go to
 /// where it is.
-fn forget_mlflow(agent: &ureq::Agent, base: &str, name: &str) {
+pub(crate) fn forget_mlflow(agent: &ureq::Agent, base: &str, name: &str) {
     let url = format!("{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}");
     let request = Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() };
     let found = send(agent, &request);
@@ -191,7 +198,7 @@ fn forget_mlflow(agent: &ureq::Agent, base: &str, name: &str) {
     }
 }
 
-fn mlflow_traces(agent: &ureq::Agent, base: &str, experiment: &str) -> Vec<Value> {
+pub(crate) fn mlflow_traces(agent: &ureq::Agent, base: &str, experiment: &str) -> Vec<Value> {
     let mut all = Vec::new();
     let mut token = Value::Null;
     loop {
@@ -291,7 +298,7 @@ fn mlflow_has_what_the_trees_have() {
 }
 
 /// Removes what the server itself counts up.
-fn without_revision(mut traces: Vec<Value>) -> Vec<Value> {
+pub(crate) fn without_revision(mut traces: Vec<Value>) -> Vec<Value> {
     for trace in &mut traces {
         let spans = trace["spans"].as_array_mut().unwrap();
         spans.sort_by_key(|span| span["span_id"].to_string());

@@ -71,3 +71,19 @@ pub(crate) fn units(exporter: &dyn Exporter, trace: &Trace<'_>) -> Vec<Unit> {
     exporter.encode(trace, &ContentRules::default(), &mut |unit| units.push(unit)).unwrap();
     units
 }
+
+/// Numbers that are the same in every run: a linear congruence.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    /// Returns a number below `n`, or 0.
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n.max(1)
+    }
+}

@@ -111,7 +111,7 @@ impl Upload {
         let selection = Selection { paths: files.to_vec(), ..Selection::default() };
         let history = history::find(&selection, &ui, &pool).unwrap();
         let ledger = Ledger::open(self.at.as_deref().unwrap_or(self.state.path())).unwrap();
-        let dead_letters = DeadLetters::at(self.state.path().join("dead-letters.jsonl"));
+        let dead_letters = DeadLetters::within(self.state.path());
         let interrupted = AtomicBool::new(false);
         let millis = Duration::from_millis;
         let options = Options {
@@ -147,7 +147,7 @@ impl Upload {
     }
 
     fn dead_letters(&self) -> String {
-        let path = self.state.path().join("dead-letters.jsonl");
+        let path = self.state.path().join("dead-letters-langsmith.jsonl");
         std::fs::read_to_string(path).unwrap_or_default()
     }
 }

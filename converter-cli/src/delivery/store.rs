@@ -1,0 +1,140 @@
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use memmap2::MmapMut;
+
+/// The size of a block, in bytes.
+const BLOCK: usize = 16 << 10;
+
+/// What is smaller, in bytes, is not worth a block.
+const BLOCK_FROM: usize = BLOCK / 4;
+
+/// Where the bytes of units are kept until they are settled, in blocks of one
+/// size that are used again.
+///
+/// Thousands of buffers of any size, made on some threads, let go on others and
+/// much later, would leave a heap with as many holes as bytes.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    free: Mutex<Vec<Block>>,
+}
+
+/// A mapping of its own, apart from the heap, if the system has any left.
+enum Block {
+    Mapped(MmapMut),
+    OnHeap(Box<[u8]>),
+}
+
+impl Block {
+    fn new() -> Block {
+        let mapped = MmapMut::map_anon(BLOCK).map(Block::Mapped);
+        mapped.unwrap_or_else(|_| Block::OnHeap(vec![0; BLOCK].into()))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Block::Mapped(bytes) => bytes,
+            Block::OnHeap(bytes) => bytes,
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Block::Mapped(bytes) => bytes,
+            Block::OnHeap(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Block::Mapped(_)) { "mapped" } else { "on the heap" })
+    }
+}
+
+impl Store {
+    /// Copies bytes into the store.
+    pub(super) fn keep(self: &Arc<Store>, bytes: &[u8]) -> Stored {
+        let short = bytes.len() % BLOCK;
+        let rest = if short < BLOCK_FROM { short } else { 0 };
+        let (full, rest) = bytes.split_at(bytes.len() - rest);
+        let blocks = full.chunks(BLOCK).map(|bytes| {
+            let mut block = self.free().pop().unwrap_or_else(Block::new);
+            block.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
+            block
+        });
+        let blocks = blocks.collect();
+        Stored { blocks, rest: rest.into(), len: bytes.len(), store: Arc::clone(self) }
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Block>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes in a store, until they are dropped.
+#[derive(Debug)]
+pub(super) struct Stored {
+    blocks: Vec<Block>,
+    /// What is left, and too little for a block.
+    rest: Box<[u8]>,
+    len: usize,
+    store: Arc<Store>,
+}
+
+impl Stored {
+    /// Returns how many bytes there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns some of the bytes, bit by bit.
+    pub(super) fn range(&self, range: Range<usize>) -> impl Iterator<Item = &[u8]> {
+        let blocks = range.start / BLOCK..range.end.div_ceil(BLOCK);
+        blocks.map(move |nth| {
+            let block = self.blocks.get(nth).map_or(&*self.rest, Block::bytes);
+            let start = range.start.saturating_sub(nth * BLOCK);
+            &block[start..(range.end - nth * BLOCK).min(block.len())]
+        })
+    }
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        self.store.free().append(&mut self.blocks);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_range_is_what_was_kept() {
+        let store = Arc::new(Store::default());
+        for len in [0, 1, BLOCK_FROM, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 17] {
+            let bytes: Vec<u8> = (0..len).map(|n| n.to_le_bytes()[n / 256 % 2]).collect();
+            let stored = store.keep(&bytes);
+            assert_eq!(stored.len(), len);
+            let cuts = [0, 1, len / 3, BLOCK, BLOCK + 1, 2 * BLOCK, len];
+            for start in cuts.map(|at| at.min(len)) {
+                for end in cuts.map(|at| at.clamp(start, len)) {
+                    let found: Vec<u8> = stored.range(start..end).flatten().copied().collect();
+                    assert_eq!(found, bytes[start..end], "{start}..{end} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_are_used_again() {
+        let store = Arc::new(Store::default());
+        for _ in 0..3 {
+            let kept: Vec<Stored> = (0..4).map(|_| store.keep(&vec![7; 2 * BLOCK])).collect();
+            assert_eq!(store.free().len(), 0);
+            drop(kept);
+            assert_eq!(store.free().len(), 8);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What reached which destination: a SQLite database in the user's state
+//! directory, private, written only after a destination has acknowledged.
+//!
+//! Two processes may use it at once. A row is a fact about the past; losing the
+//! last ones costs sending the same units, with the same ids, once more.
+
+mod read;
+mod write;
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use crate::clock::{Clock, jitter};
+use crate::exporters::{Fingerprint, UnitKey};
+use crate::failure::Failure;
+
+/// The version of the tables.
+pub const SCHEMA: i64 = 2;
+
+/// How long to wait for another process.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// How often to look whether it is done, where SQLite does not wait by itself.
+const BUSY_LOOK: Duration = Duration::from_millis(10);
+
+const TABLES: &str = "
+    CREATE TABLE unit (
+        destination TEXT NOT NULL, thread TEXT NOT NULL, turn TEXT NOT NULL, route TEXT NOT NULL,
+        fingerprint BLOB NOT NULL, outcome TEXT NOT NULL, note TEXT, at TEXT NOT NULL,
+        PRIMARY KEY (destination, thread, turn, route)
+    ) WITHOUT ROWID;
+    CREATE TABLE file (
+        destination TEXT NOT NULL, path TEXT NOT NULL, stamp BLOB NOT NULL,
+        PRIMARY KEY (destination, path)
+    ) WITHOUT ROWID;
+    PRAGMA user_version = 1;";
+
+/// What version 2 added.
+const SHIFTS: &str = "
+    CREATE TABLE shift (
+        destination TEXT NOT NULL, session TEXT NOT NULL, millis INTEGER NOT NULL, found INTEGER NOT NULL,
+        PRIMARY KEY (destination, session)
+    ) WITHOUT ROWID;
+    PRAGMA user_version = 2;";
+
+/// What became of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The destination has it.
+    Sent,
+    /// The destination refused it.
+    Failed,
+    /// It was not sent, or nobody knows.
+    Pending,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Outcome::Sent => "sent",
+            Outcome::Failed => "failed",
+            Outcome::Pending => "pending",
+        }
+    }
+
+    fn of(word: &str) -> Outcome {
+        match word {
+            "sent" => Outcome::Sent,
+            "failed" => Outcome::Failed,
+            _ => Outcome::Pending,
+        }
+    }
+}
+
+/// What is to be recorded about a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The unit.
+    pub key: UnitKey,
+    /// The name of its route.
+    pub route: &'static str,
+    /// Its bytes.
+    pub fingerprint: Fingerprint,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What the destination said, or why it was not sent.
+    pub note: Option<String>,
+}
+
+/// The state of a file when all of it had been sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    /// The file.
+    pub path: String,
+    /// A digest of its length, time, beginning, and of how it was encoded.
+    pub stamp: [u8; 32],
+}
+
+/// How things stand with a destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The destination, as [`Contract::destination`](crate::exporters::Contract) says.
+    pub destination: String,
+    /// Units sent.
+    pub sent: u64,
+    /// Units known and not sent.
+    pub pending: u64,
+    /// Units refused.
+    pub failed: u64,
+    /// Why units are pending or failed, most frequent first, with their number.
+    pub reasons: Vec<(String, u64)>,
+}
+
+/// What is known of the units of one thread: by turn (empty for the thread
+/// itself) and route.
+pub type Known = HashMap<(String, String), (Fingerprint, Outcome)>;
+
+/// The ledger, opened.
+#[derive(Debug)]
+pub struct Ledger {
+    // A connection is not for two threads at once, and a write is a fraction of
+    // a millisecond: a channel to a writer of its own would only hide errors.
+    connection: Mutex<Connection>,
+    path: PathBuf,
+}
+
+impl Ledger {
+    /// Opens the ledger in a directory; makes both, private, unless they are there.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be made or written to, the file is no ledger, or was
+    /// written by a newer version.
+    pub fn open(dir: &Path) -> Result<Ledger, Failure> {
+        make_private_dir(dir)?;
+        let path = dir.join("ledger.db");
+        let private = private_options().create(true).append(true).open(&path);
+        drop(private.map_err(|err| cannot(&path, &err))?);
+        let connection = Connection::open(&path).map_err(|err| cannot(&path, &err))?;
+        let ledger = Ledger { connection: Mutex::new(connection), path };
+        ledger.prepare().map_err(|err| ledger.failure(&err))?;
+        ledger.check_version()?;
+        Ok(ledger)
+    }
+
+    /// Opens the ledger for reading, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_existing(dir: &Path) -> Result<Option<Ledger>, Failure> {
+        let path = dir.join("ledger.db");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(&path, flags).map_err(|err| cannot(&path, &err))?;
+        let ledger = Ledger { connection: Mutex::new(connection), path };
+        ledger.connection().busy_timeout(BUSY).map_err(|err| ledger.failure(&err))?;
+        if ledger.version()? == 0 {
+            // Another process is about to make it.
+            return Ok(None);
+        }
+        ledger.check_version()?;
+        Ok(Some(ledger))
+    }
+
+    /// Makes the tables, unless they are there.
+    fn prepare(&self) -> rusqlite::Result<()> {
+        let mut connection = self.connection();
+        connection.busy_timeout(BUSY)?;
+        patiently(|| {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            // Survives the death of the process; after that of the machine, at
+            // worst the last units are sent again.
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            if version == 0 {
+                tx.execute_batch(TABLES)?;
+            }
+            if version < 2 {
+                tx.execute_batch(SHIFTS)?;
+            }
+            tx.commit()
+        })
+    }
+
+    fn version(&self) -> Result<i64, Failure> {
+        let read = || self.connection().query_row("PRAGMA user_version", [], |row| row.get(0));
+        patiently(read).map_err(|err| self.failure(&err))
+    }
+
+    fn check_version(&self) -> Result<(), Failure> {
+        let version = self.version()?;
+        // A dry run changes nothing, and the first version lacks only shifts.
+        if version == SCHEMA || version == 1 {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "the ledger `{}` has version {version}, this program knows version {SCHEMA}",
+            self.path.display()
+        ))
+        .hint("use a newer codex-trace, or another `--state-dir`"))
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic in between leaves a transaction that is rolled back.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failure(&self, err: &rusqlite::Error) -> Failure {
+        let path = self.path.display();
+        match err.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Failure::new(format!(
+                "the ledger `{path}` is damaged: {err}"
+            ))
+            .hint("move the file away: all is then sent once more, with the same ids as before"),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Failure::new(format!("another process holds the ledger `{path}`"))
+                    .hint("wait for it to end, or use another `--state-dir`")
+            }
+            Some(ErrorCode::DiskFull) => {
+                Failure::new(format!("no space left for the ledger `{path}`"))
+                    .hint("make room and run the command again: it goes on where it stopped")
+            }
+            _ => cannot(&self.path, err),
+        }
+    }
+}
+
+/// Does what another process may stand in the way of.
+///
+/// SQLite waits for most locks by itself, but not where waiting could be for
+/// ever as far as it knows, and only for so long where the log is set up.
+fn patiently<T>(mut job: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let clock = Clock::start();
+    loop {
+        match job() {
+            Err(err) if is_busy(&err) && clock.elapsed() < BUSY => {
+                std::thread::sleep(BUSY_LOOK.mul_f64(0.5 + jitter()));
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_busy(err: &rusqlite::Error) -> bool {
+    matches!(
+        err.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+        )
+    )
+}
+
+fn cannot(path: &Path, err: &dyn std::fmt::Display) -> Failure {
+    Failure::new(format!("cannot use the ledger `{}`: {err}", path.display()))
+        .hint("the directory must be yours to write to; `--state-dir` names another one")
+}
+
+/// Makes a directory that only its owner can look into, unless it is there.
+fn make_private_dir(dir: &Path) -> Result<(), Failure> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|err| cannot(dir, &err))
+}
+
+/// Returns options that make a file which only its owner can read.
+pub(crate) fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,8 @@ pub(crate) fn server(name: &str, default: &str) -> Option<String> {
 pub(crate) fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
+        // A server may close what was idle just when the next request goes out.
+        .max_idle_connections(0)
         .timeout_global(Some(Duration::from_secs(120)));
     config.build().into()
 }

@@ -48,7 +48,7 @@ const MAX_REQUEST: usize = 8 << 20;
 
 /// What a worker needs beside the rollouts that it reads and the units that it
 /// hands on, in bytes, about.
-const ENCODING: usize = 32 << 20;
+const ENCODING: usize = 44 << 20;
 
 /// How to deliver.
 #[derive(Clone, Debug)]

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::proxy::{Fault, Proxy};
-use crate::servers::{agent, forget_mlflow, get, mlflow_traces, server, without_revision};
+use crate::servers::{
+    agent, alone_at_mlflow, forget_mlflow, get, mlflow_traces, server, without_revision,
+};
 use crate::support::Random;
 
 /// A place to upload to, empty at first.
@@ -112,6 +114,7 @@ fn differs(place: &str, found: &Value, clean: &Value) {
 #[test]
 fn killed_at_fifty_moments_it_ends_as_a_clean_run() {
     let Some(base) = server("mlflow", "http://127.0.0.1:5101") else { return };
+    let _alone = alone_at_mlflow();
     let slowly = ["--jobs", "1", "--senders", "2"];
     let stage = Stage::new(&base, "codex-trace-clean", "homes");
     let took = time(|| stage.completes(&base, &slowly));
@@ -159,6 +162,7 @@ fn troubled_it_ends_as_a_clean_run() {
         Fault::Slow,
     ];
     let Some(base) = server("mlflow", "http://127.0.0.1:5101") else { return };
+    let _alone = alone_at_mlflow();
     let stage = Stage::new(&base, "codex-trace-clean", "tree");
     stage.completes(&base, &[]);
     let clean = stage.take_out();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use codex_trace_model::{Span, SpanKind as Kind, Status, Trace};
@@ -21,6 +22,13 @@ pub(crate) fn server(name: &str, default: &str) -> Option<String> {
     }
     let variable = format!("CODEX_TRACE_{}_URL", name.to_uppercase());
     Some(std::env::var(variable).unwrap_or_else(|_| default.to_owned()))
+}
+
+/// Waits until no other test is at MLflow, where a session's traces are in one
+/// experiment at a time, whichever asked for them last.
+pub(crate) fn alone_at_mlflow() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn agent() -> ureq::Agent {
@@ -247,6 +255,7 @@ fn mlflow_span(span: &Value) -> (String, Option<String>, String, Facts) {
 #[test]
 fn mlflow_has_what_the_trees_have() {
     let Some(base) = server("mlflow", "http://127.0.0.1:5101") else { return };
+    let _alone = alone_at_mlflow();
     let agent = agent();
     let name = "codex-trace-test".to_owned();
     forget_mlflow(&agent, &base, &name);

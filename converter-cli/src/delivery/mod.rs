@@ -18,6 +18,7 @@ mod feed;
 mod queue;
 mod send;
 mod session;
+mod share;
 mod store;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -40,20 +41,14 @@ pub use account::{Account, status};
 pub use dead_letter::DeadLetters;
 use queue::Queue;
 use session::{InFlight, Ready};
+use share::Share;
 use store::Store;
-
-/// The most bytes in one request, whatever a backend takes: larger ones are no
-/// faster, and several are under way at once.
-const MAX_REQUEST: usize = 8 << 20;
-
-/// What a worker needs beside the rollouts that it reads and the units that it
-/// hands on, in bytes, about.
-const ENCODING: usize = 44 << 20;
 
 /// How to deliver.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Threads that resolve and encode, for each destination.
+    /// The most threads that resolve and encode, for each destination: fewer
+    /// where they would not fit into the memory.
     pub jobs: usize,
     /// Requests under way at once, for each destination.
     pub senders: usize,
@@ -158,15 +153,16 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
         let unreadable = run.history.n_failures;
         return Ok(Account { name, down: Some(reason), unreadable, ..Account::default() });
     }
-    let pool = pipeline::pool(run.options.jobs).map_err(|err| Failure::new(format!("{err:#}")))?;
-    let engine = Engine::new(run, &destination, budget);
+    let share = Share::of(budget, run.options);
+    let pool = pipeline::pool(share.workers).map_err(|err| Failure::new(format!("{err:#}")))?;
+    let engine = Engine::new(run, &destination, share);
     std::thread::scope(|scope| {
         for _ in 0..run.options.senders {
             scope.spawn(|| engine.send_all());
         }
         let next = AtomicUsize::new(0);
         pool.in_place_scope(|scope| {
-            for _ in 0..run.options.jobs {
+            for _ in 0..share.workers {
                 scope.spawn(|_| engine.feed_all(&next));
             }
         });
@@ -176,21 +172,12 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
 }
 
 /// Returns the routes of a destination with requests no larger than need be.
-fn routes(destination: &Destination) -> Vec<Route> {
+fn routes(destination: &Destination, max_bytes: usize) -> Vec<Route> {
     let mut routes = destination.exporter.contract().routes.clone();
     for route in &mut routes {
-        route.limits.max_bytes = route.limits.max_bytes.min(MAX_REQUEST);
+        route.limits.max_bytes = route.limits.max_bytes.min(max_bytes);
     }
     routes
-}
-
-/// Returns how much of the memory is for units, beside what requests under way
-/// and encoding take; never less than half of it.
-fn for_units(budget: usize, routes: &[Route], options: &Options) -> usize {
-    let largest = routes.iter().map(|route| route.limits.max_bytes).max().unwrap_or(0);
-    let requests = largest.saturating_mul(options.senders);
-    let encoding = ENCODING.saturating_mul(options.jobs);
-    budget - requests.saturating_add(encoding).min(budget / 2)
 }
 
 /// The pipeline of one destination.
@@ -221,15 +208,14 @@ struct Flow {
 }
 
 impl<'e> Engine<'e> {
-    fn new(run: &'e Run<'e>, destination: &'e Destination, budget: usize) -> Engine<'e> {
-        let routes = routes(destination);
+    fn new(run: &'e Run<'e>, destination: &'e Destination, share: Share) -> Engine<'e> {
         Engine {
             run,
             name: &destination.name,
             exporter: &*destination.exporter,
             transport: &*destination.transport,
-            queue: Queue::new(for_units(budget, &routes, run.options)),
-            routes,
+            queue: Queue::new(share.units),
+            routes: routes(destination, share.request),
             store: Arc::default(),
             buffers: Mutex::default(),
             clock: Clock::start(),

@@ -144,7 +144,7 @@ impl Case {
             options: Options {
                 jobs: 2,
                 senders: 3,
-                max_memory: 1 << 20,
+                max_memory: 256 << 20,
                 settle: Duration::ZERO,
                 force: false,
                 dry_run: false,

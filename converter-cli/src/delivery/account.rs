@@ -43,6 +43,8 @@ pub struct Account {
     pub not_noted: Option<String>,
     /// Why nothing more was sent.
     pub down: Option<String>,
+    /// What to do about that, if it is more than to run the command again.
+    pub advice: Option<String>,
     /// Requests made, repetitions included.
     pub requests: usize,
     /// Bytes of their bodies, as sent.
@@ -83,6 +85,10 @@ impl Account {
                     ui.say(format!("{to}: {} {what}", count(n, "unit")));
                 }
             }
+            if self.rejected_spans > 0 {
+                let n = self.rejected_spans;
+                ui.say(format!("{to}: {n} spans rejected in requests that were accepted"));
+            }
             if self.unchanged > 0 {
                 let n = count(self.unchanged, "session");
                 ui.say(format!("{to}: {n} unchanged since uploaded"));
@@ -112,6 +118,9 @@ impl Account {
     }
 
     fn hint(&self, dead_letters: &str) -> Option<String> {
+        if self.advice.is_some() {
+            return self.advice.clone();
+        }
         if self.down.is_some() || self.cut_short || self.unsent > 0 {
             return Some("run the same command again: it goes on where it stopped".to_owned());
         }

@@ -82,7 +82,7 @@ impl Engine<'_> {
             }
             match panics::catch(|| self.feed(session)) {
                 Ok(Ok(())) => {}
-                Ok(Err(failure)) => return self.fail(failure),
+                Ok(Err(failure)) => return self.fail(&failure),
                 Err(fault) => {
                     let id = &session.root_thread_id;
                     let what = format!("session {id}: a fault of codex-trace: {fault}");

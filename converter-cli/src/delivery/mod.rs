@@ -44,6 +44,9 @@ use session::{InFlight, Ready};
 use share::Share;
 use store::Store;
 
+/// Why something is left for the next run, if there is nothing more to say.
+const ENDED: &str = "the run ended before";
+
 /// How to deliver.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -123,8 +126,7 @@ pub struct Run<'r> {
 ///
 /// # Errors
 ///
-/// If the ledger cannot be read or written: to go on would be to forget what
-/// was sent. Everything sent and recorded before stays so.
+/// If the system has no threads left.
 pub fn run(run: &Run<'_>, destinations: Vec<Destination>) -> Result<Vec<Account>, Failure> {
     let budget = run.options.max_memory / destinations.len().max(1);
     let results: Vec<Result<Account, Failure>> = std::thread::scope(|scope| {
@@ -168,7 +170,7 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
         });
         engine.queue.close();
     });
-    engine.finish()
+    Ok(engine.finish())
 }
 
 /// Returns the routes of a destination with requests no larger than need be.
@@ -195,8 +197,8 @@ struct Engine<'e> {
     pace: Mutex<Flow>,
     flow_changed: Condvar,
     account: Mutex<Account>,
-    /// The ledger's failure, which ends everything.
-    failure: Mutex<Option<Failure>>,
+    /// Whether the ledger has failed, which ends everything.
+    failed: AtomicBool,
     /// Requests that the destination took.
     n_good: AtomicUsize,
 }
@@ -226,7 +228,7 @@ impl<'e> Engine<'e> {
                 unreadable: run.history.n_failures,
                 ..Account::default()
             }),
-            failure: Mutex::default(),
+            failed: AtomicBool::new(false),
             n_good: AtomicUsize::new(0),
         }
     }
@@ -239,27 +241,32 @@ impl<'e> Engine<'e> {
         self.run.interrupted.load(Ordering::Relaxed)
     }
 
-    /// Ends the pipeline for a reason that no other attempt would change.
-    fn give_up(&self, reason: String) {
-        self.account().down.get_or_insert(reason);
+    /// Ends the pipeline for a reason that no other attempt would change, and
+    /// says what to do, if that is more than to try another time.
+    fn give_up(&self, reason: String, advice: Option<&str>) {
+        let mut account = self.account();
+        if account.down.is_none() {
+            account.down = Some(reason);
+            account.advice = advice.map(str::to_owned);
+        }
+        drop(account);
         self.queue.stop();
     }
 
-    /// Ends the pipeline because of the ledger.
-    fn fail(&self, failure: Failure) {
-        let mut slot = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.get_or_insert(failure);
-        self.queue.stop();
+    /// Ends the pipeline because of what is written here, the ledger above all:
+    /// to go on would be to forget what was sent.
+    fn fail(&self, failure: &Failure) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.give_up(failure.to_string(), failure.hint_line());
     }
 
-    fn finish(self) -> Result<Account, Failure> {
+    fn finish(self) -> Account {
         let left = self.queue.drain().into_iter();
         let ended = left.filter(|slice| slice.unit.skip(slice.n_pieces()));
-        self.leave(ended.map(|slice| slice.unit).collect(), "the run ended before");
-        let failure = self.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.leave(ended.map(|slice| slice.unit).collect(), ENDED);
         let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
         account.peak = self.queue.peak();
-        failure.map_or(Ok(account), Err)
+        account
     }
 
     /// Notes that units encoded were not sent.
@@ -302,11 +309,15 @@ impl<'e> Engine<'e> {
         if self.run.options.dry_run || entries.is_empty() && files.is_empty() {
             return;
         }
+        // Once is enough: each attempt may wait for another process.
+        if self.failed.load(Ordering::Relaxed) {
+            return;
+        }
         let Some(ledger) = self.run.ledger else { return };
         let destination = &self.exporter.contract().destination;
         let at = self.run.options.now.to_string();
         if let Err(failure) = ledger.record(destination, entries, files, &at) {
-            self.fail(failure);
+            self.fail(&failure);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::clock::{Clock, jitter};
 use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::queue::LOOK;
-use crate::delivery::session::{Slice, halve};
-use crate::delivery::{Destination, Engine, Run};
+use crate::delivery::session::{Fate, Slice, halve};
+use crate::delivery::{Destination, ENDED, Engine, Run};
 use crate::exporters::{Found, Framing, Preflight, Receipt, Reread, Route, Verdict};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
@@ -22,6 +22,9 @@ const SHORT_ATTEMPTS: u32 = 3;
 /// How many single pieces may fail in a row before it is the destination.
 const MAX_SUSPECTS: usize = 3;
 
+/// What to do about a destination that wants nothing of what it is sent.
+const LOOK_INTO_IT: &str = "`codex-trace doctor --connect` looks at address and key; then run the same command again: it goes on where it stopped";
+
 /// How much a request is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
@@ -35,11 +38,10 @@ enum Patience {
 enum Outcomes {
     /// The destination said what it has to say.
     Answer(Verdict),
-    /// It did not get through. Perhaps because of what is in it, if it was
-    /// answered at all.
-    Exhausted { reason: String, answered: bool },
+    /// It did not get through, perhaps because of what is in it.
+    Exhausted { reason: String, suspicious: bool },
     /// The run ends.
-    Interrupted,
+    Ended,
 }
 
 impl Engine<'_> {
@@ -69,11 +71,13 @@ impl Engine<'_> {
                     let again = self.settle_by(verdict, part).into_iter().rev();
                     parts.extend(again.map(|part| (part, Patience::Full)));
                 }
-                Outcomes::Interrupted => self.unsent(part, "the run was interrupted"),
-                Outcomes::Exhausted { reason, answered } => {
-                    let suspicious = answered && suspects.len() < MAX_SUSPECTS;
-                    if !suspicious {
-                        self.give_up(reason.clone());
+                Outcomes::Ended if self.interrupted() => {
+                    self.unsent(part, "the run was interrupted");
+                }
+                Outcomes::Ended => self.unsent(part, ENDED),
+                Outcomes::Exhausted { reason, suspicious } => {
+                    if !suspicious || suspects.len() == MAX_SUSPECTS {
+                        self.give_up(reason.clone(), None);
                         self.unsent(part, &reason);
                         continue;
                     }
@@ -92,7 +96,7 @@ impl Engine<'_> {
             if alive {
                 self.refuse(&part, &reason);
             } else {
-                self.give_up(reason.clone());
+                self.give_up(reason.clone(), None);
                 self.unsent(part, &reason);
             }
         }
@@ -101,14 +105,14 @@ impl Engine<'_> {
     /// Acts upon an answer; returns the parts that are to be tried again.
     fn settle_by(&self, verdict: Verdict, part: Vec<Slice>) -> Vec<Vec<Slice>> {
         match verdict {
-            Verdict::Done | Verdict::AlreadyThere => self.settle(&part, None),
+            Verdict::Done | Verdict::AlreadyThere => self.settle(&part, Fate::Taken),
             Verdict::Partial { rejected, reason } => {
                 self.account().rejected_spans += rejected;
                 let note = format!("{rejected} rejected: {reason}");
                 for slice in &part {
                     self.dead_letter(slice, &note);
                 }
-                self.settle(&part, None);
+                self.settle(&part, Fate::Partly(&note));
             }
             Verdict::Conflict { reason } => return self.reconcile(part, &reason),
             Verdict::Split { reason } | Verdict::Reject { reason } => match halve(part) {
@@ -116,7 +120,7 @@ impl Engine<'_> {
                 Err(part) => self.refuse(&part, &reason),
             },
             Verdict::GiveUp { reason } | Verdict::Retry { reason, .. } => {
-                self.give_up(reason.clone());
+                self.give_up(reason.clone(), Some(LOOK_INTO_IT));
                 self.unsent(part, &reason);
             }
         }
@@ -137,7 +141,7 @@ impl Engine<'_> {
         let mut found = found.into_iter();
         for piece in part.iter().flat_map(Slice::singles) {
             match found.next() {
-                Some(Found::Same) => self.settle(&[piece], None),
+                Some(Found::Same) => self.settle(&[piece], Fate::Taken),
                 Some(Found::Other(what)) => self.refuse(&[piece], &what),
                 Some(Found::Missing) | None => missing.push(piece),
             }
@@ -197,15 +201,15 @@ impl Engine<'_> {
         for slice in part {
             self.dead_letter(slice, reason);
         }
-        self.settle(part, Some(reason));
+        self.settle(part, Fate::Refused(reason));
     }
 
     /// Notes what became of a part, and lets go on what waited for it.
-    fn settle(&self, part: &[Slice], refused: Option<&str>) {
+    fn settle(&self, part: &[Slice], fate: Fate<'_>) {
         let (mut entries, mut ended, mut unsent) = (Vec::new(), Vec::new(), Vec::new());
         for slice in part {
             let flight = &slice.unit;
-            if !flight.settle(slice.n_pieces(), refused) {
+            if !flight.settle(slice.n_pieces(), fate) {
                 flight.next().into_iter().for_each(|slice| self.queue.push(slice));
                 continue;
             }
@@ -213,10 +217,9 @@ impl Engine<'_> {
                 unsent.push(Arc::clone(flight));
                 continue;
             }
-            let refused = flight.refused();
-            let sent = refused.is_none();
+            let sent = !flight.is_refused();
             let outcome = if sent { Outcome::Sent } else { Outcome::Failed };
-            entries.push(self.entry(flight, outcome, refused));
+            entries.push(self.entry(flight, outcome, flight.said()));
             ended.push((flight, sent));
         }
         // First what is acknowledged, then whatever builds upon it.
@@ -285,7 +288,7 @@ impl Engine<'_> {
         if let Err(err) = self.run.dead_letters.add(self.name, letter) {
             let path = self.run.dead_letters.path(self.name);
             let what = format!("cannot write `{}`: {err}", path.display());
-            self.fail(Failure::new(what));
+            self.fail(&Failure::new(what));
         }
     }
 
@@ -309,15 +312,16 @@ impl Engine<'_> {
         let mut attempt = 0;
         loop {
             if self.queue.is_stopped() || attempt > 0 && self.interrupted() || !self.enter() {
-                return Outcomes::Interrupted;
+                return Outcomes::Ended;
             }
             let answer = self.transport.send(request);
             self.leave_flow();
             attempt += 1;
             self.note_request(request.body.len());
-            let (after, reason, answered) = match answer {
-                Ok(response) => match self.exporter.verdict(nth, &response) {
-                    Verdict::Retry { after, reason } => (after, reason, true),
+            let (after, reason, suspicious) = match answer {
+                Ok(response) => match self.verdict(nth, &response) {
+                    // Who says when to come back is not upset by what came.
+                    Verdict::Retry { after, reason } => (after, reason, after.is_none()),
                     verdict => {
                         self.flow(|flow| flow.pace.good());
                         if matches!(
@@ -330,16 +334,30 @@ impl Engine<'_> {
                     }
                 },
                 Err(no) if !no.retry => {
-                    return Outcomes::Exhausted { reason: no.reason, answered: false };
+                    return Outcomes::Exhausted { reason: no.reason, suspicious: false };
                 }
                 Err(no) => (None, no.reason, self.n_good.load(Ordering::Relaxed) > 0),
             };
             let elapsed = self.clock.elapsed().saturating_sub(started);
             let wait = self.run.options.retry.next_wait(attempt, elapsed, after, jitter());
             let wait = wait.filter(|_| patience == Patience::Full || attempt < SHORT_ATTEMPTS);
-            let Some(wait) = wait else { return Outcomes::Exhausted { reason, answered } };
+            let Some(wait) = wait else { return Outcomes::Exhausted { reason, suspicious } };
             let now = self.clock.elapsed();
             self.flow(|flow| flow.pace.overloaded(now, wait));
+        }
+    }
+
+    /// Reads an answer. Whatever a backend makes of it, a page for people is no
+    /// acknowledgement.
+    fn verdict(&self, nth: usize, response: &Response) -> Verdict {
+        match self.exporter.verdict(nth, response) {
+            Verdict::Done | Verdict::AlreadyThere | Verdict::Partial { .. }
+                if response.is_page() =>
+            {
+                let page = response.reason();
+                Verdict::GiveUp { reason: format!("a web page answers, not the server: {page}") }
+            }
+            verdict => verdict,
         }
     }
 

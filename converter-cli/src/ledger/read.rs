@@ -74,7 +74,7 @@ impl Ledger {
         self.patiently(|connection| {
             let mut rows = connection.prepare(
                 "SELECT destination, outcome, COALESCE(note, ''), COUNT(*) AS n FROM unit
-                 GROUP BY 1, 2, CASE outcome WHEN 'sent' THEN '' ELSE COALESCE(note, '') END
+                 GROUP BY 1, 2, 3
                  ORDER BY 1, n DESC, 3",
             )?;
             let mut rows = rows.query([])?;
@@ -92,7 +92,7 @@ impl Ledger {
                     Outcome::Failed => last.failed += n,
                     Outcome::Pending => last.pending += n,
                 }
-                if outcome != "sent" && !note.is_empty() {
+                if !note.is_empty() {
                     last.reasons.push((note, n));
                 }
             }

@@ -220,6 +220,37 @@ fn partial_success_is_read() {
     assert_eq!(account.rejected_spans, 1);
     assert!(!account.is_complete());
     assert!(stage.case.dead_letters().contains("1 rejected"));
+    let standing = Ledger::open(&stage.case.state).unwrap().standings().unwrap().remove(0);
+    assert_eq!((standing.sent, standing.failed), (2, 0));
+    let (why, n) = &standing.reasons[0];
+    assert!(why.starts_with("1 rejected: ") && (1..=2).contains(n), "{standing:?}");
+}
+
+/// A place where one logs in, a proxy, another server: all is well, they say.
+#[test]
+fn a_page_for_people_is_no_acknowledgement() {
+    let page = Act::Refuse(200, "Content-Type: text/html\r\n", "<!doctype html>Log in");
+    let stage = Stage::new(3, 3);
+    let server = Server::start(&[], Some(page));
+    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
+    let why = account.down.clone().unwrap_or_default();
+    assert!(why.starts_with("a web page answers"), "{account:?}");
+    assert_eq!(account.sent, 0);
+    stage.arrives(&[], &Act::Ok);
+}
+
+/// It is not what is in the request that such an answer is about.
+#[test]
+fn who_says_when_to_come_back_is_not_sent_every_piece_by_itself() {
+    let mut stage = Stage::new(2, 10);
+    stage.case.options.retry.budget = Duration::ZERO;
+    let busy = Act::Refuse(429, "Retry-After: 60\r\n", "later");
+    let server = Server::start(&[], Some(busy));
+    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
+    assert_eq!(account.down.as_deref(), Some("status 429: later"));
+    assert!(server.requests() <= 3, "one for each sender");
+    assert_eq!(stage.case.dead_letters(), "");
+    stage.arrives(&[], &Act::Ok);
 }
 
 #[test]
@@ -230,6 +261,8 @@ fn a_wrong_key_ends_it_at_once_and_loses_nothing() {
     assert_eq!(account.down.as_deref(), Some("status 401: who are you?"));
     assert_eq!(account.sent, 0);
     assert!(server.requests() <= 3, "one for each sender");
+    let standing = Ledger::open(&stage.case.state).unwrap().standings().unwrap().remove(0);
+    assert!(standing.reasons.iter().all(|(why, _)| !why.contains("interrupted")), "{standing:?}");
     stage.arrives(&[], &Act::Ok);
 }
 

@@ -241,6 +241,14 @@ fn a_full_disk_for_dead_letters_ends_it_and_says_so() {
     let run = env.run(&upload(&server, &["--state-dir", "state"]));
     assert_eq!(run.code, Some(2), "{}", run.stderr);
     assert!(run.stderr.contains("dead-letters-otlp.jsonl`: No space left"), "{}", run.stderr);
+    // What was sent before is told, and counts.
+    let other = ID.replace("0001", "0002");
+    let file = format!(".codex/{}", place("2026-03-01T10-00-00", &other));
+    env.write(&file, small_rollout(&other, START, "poison"));
+    let server = Server::start(&[], Some(Act::Poison("poison")));
+    let run = env.run(&upload(&server, &["--state-dir", "state", "--senders", "1"]));
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("uploaded 1 turn of 1 thread to otlp"), "{}", run.stderr);
     fs::remove_file(&letters).unwrap();
     let server = Server::start(&[], Some(Act::Ok));
     let run = env.run(&upload(&server, &["--state-dir", "state"]));

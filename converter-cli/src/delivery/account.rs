@@ -99,7 +99,7 @@ impl Account {
             }
             ui.say(self.sentence(dry_run));
         }
-        if let Some(hint) = self.hint(dead_letters) {
+        if let Some(hint) = self.hint(dry_run, dead_letters) {
             ui.hint(hint);
         }
     }
@@ -117,7 +117,10 @@ impl Account {
         ]
     }
 
-    fn hint(&self, dead_letters: &str) -> Option<String> {
+    fn hint(&self, dry_run: bool, dead_letters: &str) -> Option<String> {
+        if dry_run && self.down.is_some() {
+            return Some("give `--dry-run=DIR` an empty directory with room for all".to_owned());
+        }
         if self.advice.is_some() {
             return self.advice.clone();
         }

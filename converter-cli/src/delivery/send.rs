@@ -11,7 +11,7 @@ use crate::delivery::{Destination, ENDED, Engine, Run};
 use crate::exporters::{Found, Framing, Preflight, Receipt, Reread, Route, Verdict};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
-use crate::transport::{Compression, Header, Request, Response, compress};
+use crate::transport::{Cause, Compression, Header, Request, Response, compress};
 
 /// Bodies smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: usize = 1 << 10;
@@ -61,10 +61,10 @@ impl Engine<'_> {
 
     /// Delivers a batch, in parts if need be.
     fn deliver(&self, batch: Vec<Slice>) {
-        let good_before = self.n_good.load(Ordering::Relaxed);
         let mut parts = vec![(batch, Patience::Full)];
         // Single pieces that did not get through: is it them or the destination?
         let mut suspects: Vec<(Vec<Slice>, String)> = Vec::new();
+        let mut good_before = None;
         while let Some((part, patience)) = parts.pop() {
             match self.send(&part, patience) {
                 Outcomes::Answer(verdict) => {
@@ -76,6 +76,7 @@ impl Engine<'_> {
                 }
                 Outcomes::Ended => self.unsent(part, ENDED),
                 Outcomes::Exhausted { reason, suspicious } => {
+                    good_before.get_or_insert(self.n_good.load(Ordering::Relaxed));
                     if !suspicious || suspects.len() == MAX_SUSPECTS {
                         self.give_up(reason.clone(), None);
                         self.unsent(part, &reason);
@@ -91,14 +92,31 @@ impl Engine<'_> {
                 }
             }
         }
-        let alive = self.n_good.load(Ordering::Relaxed) > good_before;
+        let alive = good_before.is_some_and(|n| self.n_good.load(Ordering::Relaxed) > n);
         for (part, reason) in suspects {
             if alive {
-                self.refuse(&part, &reason);
+                self.convict(part);
             } else {
                 self.give_up(reason.clone(), None);
                 self.unsent(part, &reason);
             }
+        }
+    }
+
+    /// Sends a single piece once more, now that the destination has taken
+    /// others: what still does not get through is to blame itself.
+    fn convict(&self, part: Vec<Slice>) {
+        match self.send(&part, Patience::Short) {
+            Outcomes::Answer(verdict) => {
+                let again = self.settle_by(verdict, part);
+                debug_assert!(again.is_empty(), "a single piece has no parts");
+            }
+            Outcomes::Exhausted { reason, suspicious: true } => self.refuse(&part, &reason),
+            Outcomes::Exhausted { reason, suspicious: false } => {
+                self.give_up(reason.clone(), None);
+                self.unsent(part, &reason);
+            }
+            Outcomes::Ended => self.unsent(part, ENDED),
         }
     }
 
@@ -186,7 +204,7 @@ impl Engine<'_> {
                     Verdict::Retry { after, .. } => after,
                     _ => return Some(response),
                 },
-                Err(no) if !no.retry => return None,
+                Err(no) if no.cause == Cause::Lasting => return None,
                 Err(_) => None,
             };
             let wait =
@@ -333,10 +351,13 @@ impl Engine<'_> {
                         return Outcomes::Answer(verdict);
                     }
                 },
-                Err(no) if !no.retry => {
+                Err(no) if no.cause == Cause::Lasting => {
                     return Outcomes::Exhausted { reason: no.reason, suspicious: false };
                 }
-                Err(no) => (None, no.reason, self.n_good.load(Ordering::Relaxed) > 0),
+                Err(no) => {
+                    let known = self.n_good.load(Ordering::Relaxed) > 0;
+                    (None, no.reason, no.cause == Cause::Cut && known)
+                }
             };
             let elapsed = self.clock.elapsed().saturating_sub(started);
             let wait = self.run.options.retry.next_wait(attempt, elapsed, after, jitter());
@@ -458,7 +479,7 @@ pub(super) fn preflight(run: &Run<'_>, destination: &mut Destination) -> Result<
                     Verdict::Retry { after, reason } => (after, reason),
                     _ => break Some(response),
                 },
-                Err(no) if !no.retry => return Err(no.reason),
+                Err(no) if no.cause == Cause::Lasting => return Err(no.reason),
                 Err(no) => (None, no.reason),
             };
             let wait = run.options.retry.next_wait(attempt, clock.elapsed(), after, jitter());

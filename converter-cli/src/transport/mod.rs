@@ -31,8 +31,19 @@ pub trait Transport: Send + Sync {
 pub struct NoAnswer {
     /// Why, for people.
     pub reason: String,
-    /// Whether another attempt could do better.
-    pub retry: bool,
+    /// How far it got.
+    pub cause: Cause,
+}
+
+/// How far a request got that was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nowhere, and no other attempt could do better.
+    Lasting,
+    /// Nowhere: nobody is there just now, whatever is asked.
+    Away,
+    /// Somebody was there; perhaps the request itself is why that ended.
+    Cut,
 }
 
 impl fmt::Display for NoAnswer {

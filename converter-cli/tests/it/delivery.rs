@@ -57,14 +57,14 @@ fn completed(turn: usize, answer: &str) -> String {
 }
 
 /// A history, a state directory and what a clean run puts on a server.
-struct Stage {
+pub(crate) struct Stage {
     dir: TempDir,
-    case: Case,
-    clean: Vec<String>,
+    pub(crate) case: Case,
+    pub(crate) clean: Vec<String>,
 }
 
 impl Stage {
-    fn new(threads: usize, turns: usize) -> Stage {
+    pub(crate) fn new(threads: usize, turns: usize) -> Stage {
         let dir = tempfile::tempdir().expect("a directory");
         let home = history(dir.path(), threads, turns);
         let server = Server::start(&[], Some(Act::Ok));
@@ -80,7 +80,7 @@ impl Stage {
 
     /// Uploads until nothing is left, to a server with this script.
     #[track_caller]
-    fn arrives(&self, script: &[Act], always: &Act) -> Server {
+    pub(crate) fn arrives(&self, script: &[Act], always: &Act) -> Server {
         let server = Server::start(script, Some(always.clone()));
         let account = self.case.upload(Toy::new(&server.url)).expect("a ledger");
         assert!(account.is_complete(), "{account:?}");
@@ -90,7 +90,7 @@ impl Stage {
 }
 
 #[track_caller]
-fn no_doubles(server: &Server) {
+pub(crate) fn no_doubles(server: &Server) {
     let doubles: Vec<_> = server.lines().into_iter().filter(|(_, n)| *n > 1).collect();
     assert!(doubles.is_empty(), "{doubles:?}");
 }
@@ -224,33 +224,6 @@ fn partial_success_is_read() {
     assert_eq!((standing.sent, standing.failed), (2, 0));
     let (why, n) = &standing.reasons[0];
     assert!(why.starts_with("1 rejected: ") && (1..=2).contains(n), "{standing:?}");
-}
-
-/// A place where one logs in, a proxy, another server: all is well, they say.
-#[test]
-fn a_page_for_people_is_no_acknowledgement() {
-    let page = Act::Refuse(200, "Content-Type: text/html\r\n", "<!doctype html>Log in");
-    let stage = Stage::new(3, 3);
-    let server = Server::start(&[], Some(page));
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    let why = account.down.clone().unwrap_or_default();
-    assert!(why.starts_with("a web page answers"), "{account:?}");
-    assert_eq!(account.sent, 0);
-    stage.arrives(&[], &Act::Ok);
-}
-
-/// It is not what is in the request that such an answer is about.
-#[test]
-fn who_says_when_to_come_back_is_not_sent_every_piece_by_itself() {
-    let mut stage = Stage::new(2, 10);
-    stage.case.options.retry.budget = Duration::ZERO;
-    let busy = Act::Refuse(429, "Retry-After: 60\r\n", "later");
-    let server = Server::start(&[], Some(busy));
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert_eq!(account.down.as_deref(), Some("status 429: later"));
-    assert!(server.requests() <= 3, "one for each sender");
-    assert_eq!(stage.case.dead_letters(), "");
-    stage.arrives(&[], &Act::Ok);
 }
 
 #[test]

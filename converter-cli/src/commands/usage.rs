@@ -98,8 +98,10 @@ fn for_people(rows: &[Row<'_>], total: &Counts, by: By, with_cost: bool, ui: &Ui
         By::Directory => "DIRECTORY",
         By::Source => "SOURCE",
     };
+    // The end of a path says most, and the beginning of an id is one.
+    let key = Column::new(head).shrink_to(12);
     let columns = [
-        Column::new(head).shrink_to(12).keep_end(),
+        if by == By::Directory { key.keep_end() } else { key },
         Column::new("CALLS").right(),
         Column::new("INPUT").right(),
         Column::new("CACHED").right().expendable(2),

@@ -32,6 +32,27 @@ fn many_may_make_it_at_once() {
     }
 }
 
+/// SQLite does not wait there by itself, however long it is told to.
+#[test]
+fn who_is_just_making_it_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Connection::open(dir.path().join("ledger.db")).unwrap();
+    let maker = open();
+    maker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let impatient = open();
+    impatient.busy_timeout(BUSY).unwrap();
+    let err = impatient.pragma_update(None, "journal_mode", "WAL").unwrap_err();
+    assert_eq!(err.sqlite_error_code(), Some(ErrorCode::DatabaseBusy));
+    drop(impatient);
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Ledger::open(dir.path()));
+        std::thread::sleep(10 * BUSY_LOOK);
+        assert!(!opening.is_finished(), "{:?}", opening.join());
+        maker.execute_batch("COMMIT").unwrap();
+        opening.join().unwrap().unwrap();
+    });
+}
+
 #[test]
 fn what_was_sent_is_known_and_stays_so() {
     let dir = tempfile::tempdir().unwrap();

@@ -453,7 +453,7 @@ fn replicas_each_get_all_of_it() {
     );
     upload.env.push(("LANGSMITH_CODEX_RUNS_ENDPOINTS", replicas));
     let accounts = upload.run_all(&[file]);
-    assert_eq!(accounts.iter().map(|it| it.turns()).collect::<Vec<_>>(), [2, 2, 2]);
+    assert_eq!(accounts.iter().map(Account::turns).collect::<Vec<_>>(), [2, 2, 2]);
     one.is_clean();
     two.is_clean();
     assert_eq!((one.runs().len(), two.runs().len()), (4, 8), "ids of their own in one workspace");

@@ -220,8 +220,9 @@ pub struct ConvertArgs {
     /// File to write to, or directory for one file per session
     ///
     /// An existing directory, or a name that ends in `/`, gets one file per
-    /// session. Files are private, appear only when complete, and are
-    /// compressed if the name ends in `.gz`. `-` is standard output.
+    /// session. Files are private and compressed if the name ends in `.gz`.
+    /// They appear only when complete, and then take the place of what had the
+    /// name before. `-` is standard output.
     #[arg(short, long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
 

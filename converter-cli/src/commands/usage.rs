@@ -128,7 +128,9 @@ fn line(key: &str, counts: &Counts, with_cost: bool, tone: Tone) -> Vec<Cell> {
         Some(cost) => {
             let cents = cost.cents();
             let dollars = u64::try_from(cents / 100).unwrap_or(u64::MAX);
-            format!("${}.{:02}{more}", grouped(dollars), cents % 100)
+            // Something is not nothing.
+            let (less, cents) = if cost.is_under_a_cent() { ("<", 1) } else { ("", cents) };
+            format!("{less}${}.{:02}{more}", grouped(dollars), cents % 100)
         }
         None if counts.unpriced_tokens > 0 => "?".to_owned(),
         None => "-".to_owned(),

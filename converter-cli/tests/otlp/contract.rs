@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use converter_cli::exporters::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
 use converter_cli::exporters::{BACKENDS, ConfigError, Environment, Preflight, Settings, Verdict};
 use converter_cli::transport::{Compression, Response};
+use prost::Message as _;
 
 use crate::support::{exporter, with_bytes};
 
@@ -162,6 +164,9 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     assert_eq!(make.body, br#"{"name":"a b"}"#);
     let search = ask(Some(Response::new(200, r#"{"experiment_id":"3"}"#))).unwrap();
     assert!(search.url.ends_with("/api/3.0/mlflow/traces/search"));
+    // What the live plugin sends has no tags, not even a name.
+    let asked = String::from_utf8(search.body).unwrap();
+    assert!(asked.contains("metadata.`mlflow.trace.session`") && !asked.contains("tags."));
     let live = r#"{"traces":[{"trace_id":"tr-live","request_time":"2026-05-01T10:00:00.999Z",
         "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
     let next = ask(Some(Response::new(200, live))).unwrap();
@@ -201,4 +206,36 @@ fn mlflow_verdicts() {
     assert_eq!(verdict(1, 400), Verdict::Reject { reason: reason(400) });
     assert_eq!(verdict(0, 500), Verdict::Retry { after: None, reason: reason(500) });
     assert_eq!(verdict(0, 413), Verdict::Split { reason: reason(413) });
+}
+
+/// A subagent whose parent's file is elsewhere still belongs to its session.
+#[test]
+fn mlflow_groups_by_session_and_by_user() {
+    let rollout = concat!(
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"session_meta","payload":{"id":"child","session_id":"root","parent_thread_id":"root","source":{"subagent":{"thread_spawn":{"parent_thread_id":"root","depth":1}}}}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:01Z","type":"event_msg","payload":{"type":"task_started","turn_id":"one"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:02Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"one"}}"#,
+        "\n",
+    );
+    let env = settings(&[("MLFLOW_TRACKING_URI", "http://m"), ("USER", "alice")]);
+    let exporter = exporter("mlflow", &env);
+    with_bytes(rollout, |trace| {
+        let units = crate::support::units(exporter.as_ref(), trace);
+        let request = ExportTraceServiceRequest::decode(units[0].body.as_slice()).unwrap();
+        let root = &request.resource_spans[0].scope_spans[0].spans[0];
+        let text =
+            |key: &str| match root.attributes.iter().find(|it| it.key == key)?.value.clone()? {
+                AnyValue { value: Some(Text::String(text)) } => Some(text),
+                _ => None,
+            };
+        assert_eq!(text("session.id").as_deref(), Some("root"));
+        assert_eq!(text("user.id").as_deref(), Some("alice"));
+        let call: serde_json::Value = serde_json::from_slice(&units[1].body).unwrap();
+        let info = &call["trace"]["trace_info"];
+        assert_eq!(info["trace_metadata"]["mlflow.trace.session"], "root");
+        assert_eq!(info["trace_metadata"]["mlflow.trace.user"], "alice");
+        assert_eq!(info["client_request_id"], "child:one");
+    });
 }

@@ -28,7 +28,7 @@ impl Vocabulary for MlflowNames {
     fn describe(&self, subject: &Subject<'_, '_>, out: &mut Attributes) {
         out.word("mlflow.spanType", span_type(&subject.span.kind));
         if subject.is_root {
-            out.word("session.id", &subject.thread.id);
+            out.text("session.id", Some(subject.scene.session_id()));
             out.text("user.id", self.user.as_deref().map(Cow::from));
             out.word("mlflow.traceTag.mlflow.traceName", "codex_conversation");
         }

@@ -139,15 +139,55 @@ fn mlflow_reads_what_its_plugin_reads() {
     ]);
     // `u:p` in base64: the name comes before the token.
     assert_eq!(header(&env, "Authorization"), (url, Some("Basic dTpw".to_owned())));
-    let databricks = settings(&[
-        ("MLFLOW_TRACKING_URI", "databricks"),
-        ("DATABRICKS_HOST", "w.example"),
-        ("DATABRICKS_TOKEN", "t"),
-        ("MLFLOW_TRACE_LOCATION", "c.s.p"),
-    ]);
-    let (url, table) = header(&databricks, "X-Databricks-UC-Table-Name");
-    assert_eq!(url, "https://w.example/api/2.0/otel/v1/traces");
-    assert_eq!(table.as_deref(), Some("c.s.p_otel_spans"));
+}
+
+/// Where spans go, to which table, and with what.
+fn databricks(settings: &Settings) -> (String, String, String) {
+    let exporter = exporter("mlflow", settings);
+    let [spans] = &exporter.contract().routes[..] else { panic!("no final call") };
+    let header = |name: &str| {
+        let found = spans.headers.iter().find(|it| it.name == name).unwrap();
+        found.wire_value().to_owned()
+    };
+    assert!(exporter.remarks()[0].message.contains("never tested"), "it is said");
+    (spans.url.clone(), header("X-Databricks-UC-Table-Name"), header("Authorization"))
+}
+
+#[test]
+fn databricks_is_found_by_variables_or_by_a_profile() {
+    const URL: &str = "https://w.example/api/2.0/otel/v1/traces";
+    let home = tempfile::tempdir().unwrap();
+    let file = concat!(
+        "[DEFAULT]\nhost = https://default.example/\ntoken = one\n\n",
+        "[dev]\nhost = https://w.example\ntoken = two\n\n[half]\nhost = https://h.example\n",
+    );
+    fs::write(home.path().join(".databrickscfg"), file).unwrap();
+    let at_home =
+        |env: &[(&str, &str)]| Settings { home: Some(home.path().to_owned()), ..settings(env) };
+    let place = ("MLFLOW_TRACE_LOCATION", "c.s.p");
+    let host = ("DATABRICKS_HOST", "w.example");
+    let token = ("DATABRICKS_TOKEN", "t");
+    let uri = |uri| ("MLFLOW_TRACKING_URI", uri);
+    let table = || "c.s.p_otel_spans".to_owned();
+
+    let by_variables = at_home(&[uri("databricks"), host, token, place]);
+    assert_eq!(databricks(&by_variables), (URL.to_owned(), table(), "Bearer t".to_owned()));
+    // The profile is named, so that is where its key belongs.
+    let by_profile = at_home(&[uri("databricks://dev"), host, token, place]);
+    assert_eq!(databricks(&by_profile), (URL.to_owned(), table(), "Bearer two".to_owned()));
+    let (url, _, key) = databricks(&at_home(&[uri("databricks"), token, place]));
+    assert_eq!((&*url, &*key), ("https://default.example/api/2.0/otel/v1/traces", "Bearer one"));
+    let (_, table, _) =
+        databricks(&at_home(&[uri("databricks"), host, token, ("MLFLOW_TRACE_LOCATION", "c.s")]));
+    assert_eq!(table, "c.s.mlflow_experiment_trace_otel_spans");
+
+    let refused = |env: &[(&str, &str)]| refused("mlflow", &at_home(env)).message;
+    assert!(refused(&[uri("databricks://half"), token, place]).contains("token"));
+    assert!(refused(&[uri("databricks://none"), host, token, place]).contains("profile `none`"));
+    assert!(refused(&[uri("databricks"), host, place]).contains("token"), "no key goes elsewhere");
+    assert!(refused(&[uri("databricks"), host, token]).contains("location"));
+    let nowhere = [uri("databricks"), host, token, ("MLFLOW_TRACE_LOCATION", "c")];
+    assert!(refused(&nowhere).contains("`c` is no location"));
 }
 
 #[test]

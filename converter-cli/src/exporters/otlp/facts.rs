@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use codex_rollout::RawJson;
-use codex_trace_model::{ModelCall, SpanKind as Kind, ToolCall, ToolFamily, Turn};
+use codex_trace_model::{ModelCall, SpanKind as Kind, Status, ToolCall, ToolFamily, Turn};
 
+use super::chat;
 use super::messages::{Message, Part as Piece, Raw, joined};
 use super::spans::Subject;
 use super::window::{self, Input, Scope};
@@ -71,11 +72,19 @@ pub(crate) fn model_output<'a>(
     window::output(&subject.reader(), subject.thread, call)
 }
 
-/// Returns why the model stopped. The file does not say; whether it called a
-/// tool does.
-pub(crate) fn finish_reason(message: &Message<'_>) -> &'static str {
-    let calls = message.parts.iter().any(|it| matches!(it, Piece::ToolCall(_)));
-    if calls { "tool_call" } else { "stop" }
+/// Returns why the model stopped. The file does not say; a call of a tool in the
+/// answer does, and so does it that the answer was complete: then its tokens
+/// were counted, or the turn was completed with it. Else nobody knows.
+pub(crate) fn finish_reason(
+    subject: &Subject<'_, '_>,
+    message: &Message<'_>,
+) -> Option<&'static str> {
+    if message.parts.iter().any(|it| matches!(it, Piece::ToolCall(_))) {
+        return Some("tool_call");
+    }
+    let turn = subject.turn().map(|ix| subject.scene.trace.span(ix));
+    let completed = || turn.is_some_and(|it| it.status == Status::Ok);
+    (subject.span.usage.is_some() || completed()).then_some("stop")
 }
 
 /// Returns the time to the first token in seconds, on the first call of a turn:
@@ -137,6 +146,14 @@ pub(crate) fn tool_name<'t>(subject: &Subject<'t, '_>, call: &ToolCall<'_>) -> C
         Some(namespace) => Cow::Owned(format!("{namespace}.{tool}")),
         None => Cow::Owned(tool.into_owned()),
     }
+}
+
+/// Returns what a model call answered in words.
+pub(crate) fn words_of<'t>(message: &'t Message<'_>) -> Option<Cow<'t, [u8]>> {
+    chat::texts(&message.parts, |part| match part {
+        Piece::Text(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// Returns whether the provider runs the tool, and not Codex.

@@ -279,3 +279,32 @@ fn mlflow_groups_by_session_and_by_user() {
         assert_eq!(info["client_request_id"], "child:one");
     });
 }
+
+/// The live plugin calls a tool by the name that the model calls it by.
+#[test]
+fn mlflow_calls_tools_as_its_plugin_does() {
+    let rollout = concat!(
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"session_meta","payload":{"id":"t"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:01Z","type":"event_msg","payload":{"type":"task_started","turn_id":"one"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:02Z","type":"response_item","payload":{"type":"function_call","namespace":"collaboration","name":"spawn_agent","arguments":"{}","call_id":"c"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:03Z","type":"response_item","payload":{"type":"function_call_output","call_id":"c","output":"{}"}}"#,
+        "\n",
+    );
+    let exporter = exporter("mlflow", &settings(&[("MLFLOW_TRACKING_URI", "http://m")]));
+    with_bytes(rollout, |trace| {
+        let units = crate::support::units(exporter.as_ref(), trace);
+        let request = ExportTraceServiceRequest::decode(units[0].body.as_slice()).unwrap();
+        let spans = &request.resource_spans[0].scope_spans[0].spans;
+        let tool = spans.iter().find(|it| it.name == "tool_spawn_agent").expect("as the plugin");
+        let said = |key: &str, text: &str| {
+            let value = Some(AnyValue::from(Text::String(text.to_owned())));
+            assert!(tool.attributes.iter().any(|it| it.key == key && it.value == value), "{key}");
+        };
+        said("tool_name", "spawn_agent");
+        said("tool_id", "c");
+        said("codex.tool.namespace", "collaboration");
+    });
+}

@@ -287,7 +287,9 @@ fn nobody_claims_to_know_why_an_interrupted_model_stopped() {
 fn a_large_image_is_told_by_its_digest_wherever_it_is_repeated() {
     use base64::Engine as _;
     let image = base64::prelude::BASE64_STANDARD.encode(vec![b'x'; 66_000]);
+    let tag = |text: &str| format!(r#"{{"type":"input_text","text":"{text}"}},"#);
     let part = format!(r#"{{"type":"input_image","image_url":"data:image/png;base64,{image}"}},"#);
+    let part = tag("<image name=[Image #1]>") + &part + &tag("</image>");
     let rollout =
         ROLLOUT.replace(r#"{"type":"input_text","#, &format!(r#"{part}{{"type":"input_text","#));
     with_bytes(&rollout, |trace| {
@@ -301,11 +303,36 @@ fn a_large_image_is_told_by_its_digest_wherever_it_is_repeated() {
         });
         for call in ["llm:tu1:0", "llm:tu1:1"] {
             let input = parsed(&attribute(span(&request, call), "gen_ai.input.messages"));
-            assert_eq!(input[0]["parts"][0], expected, "{call}");
+            assert_eq!(input[0]["parts"][1], expected, "{call}");
         }
         assert_eq!(
             attribute(span(&request, "turn:tu1"), "input.value"),
-            "[omitted image/png, 66000 bytes, sha256 3b6336b7d86e77a7d5910275e563a2a8ae1540529cb69204e862400fa32241b2]\nsay \"hi\"\n"
+            "say \"hi\"\n\n[omitted image/png, 66000 bytes, sha256 3b6336b7d86e77a7d5910275e563a2a8ae1540529cb69204e862400fa32241b2]",
+            "what was typed comes first; the tags nobody typed"
         );
+    });
+}
+
+/// Without a message at the end of the turn, what was said last counts, and not
+/// what was said on the way there.
+#[test]
+fn the_last_word_is_the_answer() {
+    let before = r#""content":[{"type":"output_text","text":"done"}]}}"#;
+    let rollout = ROLLOUT
+        .replace(
+            &format!(r#"{{"timestamp":"2026-05-01T10:00:05.000Z","type":"response_item","payload":{{"type":"message","role":"assistant",{before}"#),
+            &format!(
+                "{0}\n{1}",
+                r#"{"timestamp":"2026-05-01T10:00:04.500Z","type":"response_item","payload":{"type":"message","role":"assistant","content":[{"type":"output_text","text":"nearly"}]}}"#,
+                r#"{"timestamp":"2026-05-01T10:00:05.000Z","type":"response_item","payload":{"type":"message","role":"assistant","content":[{"type":"output_text","text":"done"}]}}"#,
+            ),
+        )
+        .replace(r#""last_agent_message":"done","#, "");
+    with_bytes(&rollout, |trace| {
+        let mut out = Vec::new();
+        encode_json(trace, &ContentRules::default(), &Options::default(), &mut out).unwrap();
+        let request: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(attribute(span(&request, "turn:tu1"), "output.value"), "done");
+        assert_eq!(attribute(span(&request, "llm:tu1:1"), "output.value"), "nearly\n\ndone");
     });
 }

@@ -106,7 +106,10 @@ impl Engine<'_> {
         match verdict {
             Verdict::Done | Verdict::AlreadyThere => self.settle(&part, None),
             Verdict::Partial { rejected, reason } => {
-                self.account().rejected_spans += rejected;
+                let mut account = self.account();
+                account.rejected_spans += rejected;
+                account.why_rejected.get_or_insert_with(|| reason.clone());
+                drop(account);
                 let note = format!("{rejected} rejected: {reason}");
                 for slice in &part {
                     self.dead_letter(slice, &note);
@@ -197,6 +200,7 @@ impl Engine<'_> {
 
     /// Notes that the destination refuses a part.
     fn refuse(&self, part: &[Slice], reason: &str) {
+        self.account().why_rejected.get_or_insert_with(|| reason.to_owned());
         for slice in part {
             self.dead_letter(slice, reason);
         }

@@ -288,3 +288,30 @@ fn a_full_disk_for_dead_letters_ends_it_and_says_so() {
     let run = env.run(&upload(&server, &["--state-dir", "state"]));
     assert_eq!((run.code, server.requests()), (Some(0), 1), "{}", run.stderr);
 }
+
+/// What was refused is told at once, with the server's words, and kept apart.
+#[test]
+fn what_is_refused_is_told_with_its_reason() {
+    let env = home("hello");
+    let server = Server::start(&[], Some(Act::Refuse(400, "", "too strange")));
+    let run = env.run(&upload(&server, &[]));
+    let letters = "[DIR]/.local/state/codex-trace/dead-letters-otlp.jsonl";
+    run.is(
+        2,
+        "",
+        &format!(
+            "error: otlp: it does not take all: status 400: too strange\n\
+             uploaded nothing to otlp, 1 rejected\n\
+             hint: what was rejected, and why, is in `{letters}`\n"
+        ),
+    );
+    let status = env.run(&["status"]);
+    assert!(
+        status
+            .stdout
+            .contains(": 0 turns sent, 0 pending, 1 failed\n  1 failed: status 400: too strange\n"),
+        "{}",
+        status.stdout
+    );
+    assert!(status.stderr.starts_with("hint: what was refused"), "{}", status.stderr);
+}

@@ -4,6 +4,7 @@ mod bench;
 mod completions;
 mod config;
 mod convert;
+mod databricks;
 mod delivery;
 mod doctor;
 mod errors;

@@ -11,3 +11,4 @@ mod properties;
 mod proxy;
 mod servers;
 mod support;
+mod variables;

@@ -20,6 +20,7 @@ use codex_trace_model::{
 use super::attributes::Attributes;
 use super::events;
 use super::ids::{self, SpanId, TraceId};
+use super::images::Images;
 use super::messages::ItemReader;
 use super::proto::{Link, Span, SpanKind, Status, StatusCode};
 use super::times::{self, Times, nanos};
@@ -80,6 +81,7 @@ pub(crate) struct Scene<'s, 'a> {
     seen_before: HashMap<SpanIx, ItemIx>,
     /// The root thread's events, by the turn that comes next.
     between_turns: HashMap<SpanIx, Vec<usize>>,
+    images: Images,
 }
 
 /// A turn, or what stands beside the turns, with everything below it: one
@@ -127,7 +129,8 @@ impl<'s, 'a> Scene<'s, 'a> {
         }
         let between_turns = events::between_turns(trace);
         let times = times::times(trace);
-        Scene { trace, rules, amount, place: None, times, seen_before, between_turns }
+        let images = Images::default();
+        Scene { trace, rules, amount, place: None, times, seen_before, between_turns, images }
     }
 
     /// Makes all ids for one place alone.
@@ -159,11 +162,12 @@ impl<'s, 'a> Scene<'s, 'a> {
     }
 
     /// Returns the reader of items.
-    pub(crate) fn reader(&self) -> ItemReader<'s> {
+    pub(crate) fn reader(&'s self) -> ItemReader<'s> {
         ItemReader {
             rules: self.rules,
             field_limit: self.amount.field_bytes,
             prompts: self.amount.prompts,
+            images: &self.images,
         }
     }
 

@@ -19,6 +19,9 @@ const COMPRESS_FROM: usize = 1 << 10;
 /// How often a part of a request that could not be got through is tried.
 const SHORT_ATTEMPTS: u32 = 3;
 
+/// How many units may be refused before any is taken: then it is not them.
+const MAX_REFUSED: usize = 10;
+
 /// After which failed attempt of a request people are told.
 const TELL_AT: u32 = 3;
 
@@ -205,6 +208,10 @@ impl Engine<'_> {
             self.dead_letter(slice, reason);
         }
         self.settle(part, Some(reason));
+        let takes_nothing = self.n_good.load(Ordering::Relaxed) == 0;
+        if takes_nothing && self.account().rejected >= MAX_REFUSED {
+            self.give_up(format!("it takes nothing: {reason}"));
+        }
     }
 
     /// Notes what became of a part, and lets go on what waited for it.

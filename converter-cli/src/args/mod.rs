@@ -124,6 +124,10 @@ pub enum Command {
     /// as many threads. Nothing is written.
     Bench(BenchArgs),
     /// Print a completion script for a shell
+    ///
+    /// For bash, write it to ~/.local/share/bash-completion/completions/codex-trace;
+    /// for zsh, to a file `_codex-trace` in a directory of `$fpath`; for fish, to
+    /// ~/.config/fish/completions/codex-trace.fish.
     Completions(CompletionsArgs),
 }
 

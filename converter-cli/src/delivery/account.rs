@@ -28,6 +28,8 @@ pub struct Account {
     pub rejected: usize,
     /// Spans refused in requests that were otherwise accepted.
     pub rejected_spans: u64,
+    /// What the destination said when it first refused something.
+    pub why_rejected: Option<String>,
     /// Units that may still change.
     pub open: usize,
     /// Units that are older than the destination accepts.

@@ -228,10 +228,6 @@ impl Engine<'_> {
             self.note(session, &unit.key, Fate::OfPlugin);
             return Ok(());
         }
-        if self.queue.is_stopped() {
-            self.miss(session, &unit.key);
-            return Ok(());
-        }
         let fingerprint = taking.fingerprint(&unit);
         let contract = self.exporter.contract();
         let thread = match taking.known.entry(unit.key.thread_id.clone()) {
@@ -319,17 +315,13 @@ impl Engine<'_> {
         self.record(&[Entry { key, route, fingerprint, outcome: Outcome::Pending, note }], &[]);
     }
 
-    /// Notes that the run ends before a unit is queued.
-    fn miss(&self, session: &Session, key: &UnitKey) {
-        session.miss(key);
-        self.note(session, key, Fate::Unsent);
-        self.account().cut_short = true;
-    }
-
     /// Puts a unit into the queue, as soon as there is room.
     fn enqueue(&self, unit: Unit, fingerprint: Fingerprint, session: &Arc<Session>) {
         if !self.queue.reserve(unit.body.len()) {
-            self.miss(session, &unit.key);
+            // The run ends before it was queued.
+            self.note(session, &unit.key, Fate::Unsent);
+            self.account().cut_short = true;
+            self.withhold(unit, fingerprint, session, &self.why_ended());
             return;
         }
         let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &self.store));

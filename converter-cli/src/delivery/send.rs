@@ -19,6 +19,9 @@ const COMPRESS_FROM: usize = 1 << 10;
 /// How often a part of a request that could not be got through is tried.
 const SHORT_ATTEMPTS: u32 = 3;
 
+/// How many units may be refused before any is taken: then it is not them.
+const MAX_REFUSED: usize = 10;
+
 /// After which failed attempt of a request people are told.
 const TELL_AT: u32 = 3;
 
@@ -106,7 +109,10 @@ impl Engine<'_> {
         match verdict {
             Verdict::Done | Verdict::AlreadyThere => self.settle(&part, None),
             Verdict::Partial { rejected, reason } => {
-                self.account().rejected_spans += rejected;
+                let mut account = self.account();
+                account.rejected_spans += rejected;
+                account.why_rejected.get_or_insert_with(|| reason.clone());
+                drop(account);
                 let note = format!("{rejected} rejected: {reason}");
                 for slice in &part {
                     self.dead_letter(slice, &note);
@@ -197,10 +203,15 @@ impl Engine<'_> {
 
     /// Notes that the destination refuses a part.
     fn refuse(&self, part: &[Slice], reason: &str) {
+        self.account().why_rejected.get_or_insert_with(|| reason.to_owned());
         for slice in part {
             self.dead_letter(slice, reason);
         }
         self.settle(part, Some(reason));
+        let takes_nothing = self.n_good.load(Ordering::Relaxed) == 0;
+        if takes_nothing && self.account().rejected >= MAX_REFUSED {
+            self.give_up(format!("it takes nothing: {reason}"));
+        }
     }
 
     /// Notes what became of a part, and lets go on what waited for it.

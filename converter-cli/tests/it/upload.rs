@@ -288,3 +288,59 @@ fn a_full_disk_for_dead_letters_ends_it_and_says_so() {
     let run = env.run(&upload(&server, &["--state-dir", "state"]));
     assert_eq!((run.code, server.requests()), (Some(0), 1), "{}", run.stderr);
 }
+
+/// What was refused is told at once, with the server's words, and kept apart.
+#[test]
+fn what_is_refused_is_told_with_its_reason() {
+    let env = home("hello");
+    let server = Server::start(&[], Some(Act::Refuse(400, "", "too strange")));
+    let run = env.run(&upload(&server, &[]));
+    let letters = "[DIR]/.local/state/codex-trace/dead-letters-otlp.jsonl";
+    run.is(
+        2,
+        "",
+        &format!(
+            "error: otlp: it does not take all: status 400: too strange\n\
+             uploaded nothing to otlp, 1 rejected\n\
+             hint: what was rejected, and why, is in `{letters}`\n"
+        ),
+    );
+    let status = env.run(&["status"]);
+    assert!(
+        status
+            .stdout
+            .contains(": 0 turns sent, 0 pending, 1 failed\n  1 failed: status 400: too strange\n"),
+        "{}",
+        status.stdout
+    );
+    assert!(status.stderr.starts_with("hint: what was refused"), "{}", status.stderr);
+}
+
+/// A receiver that refuses whatever comes is not asked about every turn of a
+/// history: what it was not asked about is pending.
+#[test]
+fn who_takes_nothing_is_soon_left_alone() {
+    let env = TestEnv::new();
+    for nth in 0..40 {
+        let id = format!("019a0000-0000-7000-8000-0000000000{nth:02}");
+        let file = format!(".codex/{}", place(&format!("2026-03-01T10-{nth:02}-00"), &id));
+        env.write(&file, small_rollout(&id, START, "hello"));
+    }
+    let server = Server::start(&[], Some(Act::Refuse(500, "", "oh")));
+    let run = env.run(&upload(&server, &["--json"]));
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("error: otlp: it takes nothing: status 500: oh\n"),
+        "{}",
+        run.stderr
+    );
+    let account = run.json().remove(0);
+    let n = |what: &str| account["turns"][what].as_u64().expect("a number");
+    // Ten, and what the other senders had under way.
+    assert!((10..20).contains(&n("rejected")), "{account}");
+    let status = env.run(&["status", "--json"]).json().remove(0);
+    assert_eq!(
+        (&status["failed"], &status["pending"]),
+        (&n("rejected").into(), &n("unsent").into())
+    );
+}

@@ -25,6 +25,9 @@ impl Report<'_> {
         if let Some(reason) = &account.down {
             ui.error(format!("{to}: {}", without_password(reason)));
         }
+        if let Some(reason) = &account.why_rejected {
+            ui.error(format!("{to}: it does not take all: {}", without_password(reason)));
+        }
         if let Some(what) = &account.not_noted {
             ui.warn(format!("{to}: the live plugin could not be told what is there: {what}"));
         }
@@ -146,8 +149,9 @@ impl Report<'_> {
         o.put("bad_lines", account.bad_lines);
         o.put("requests", account.requests);
         o.put("bytes", account.bytes);
-        let down = account.down.iter().map(|reason| without_password(reason));
-        let errors: Vec<String> = account.faults.iter().cloned().chain(down).collect();
+        let reasons = account.down.iter().chain(&account.why_rejected);
+        let reasons = reasons.map(|reason| without_password(reason));
+        let errors: Vec<String> = account.faults.iter().cloned().chain(reasons).collect();
         o.array("errors", &errors, json::Json::write);
         let letters = account.rejected > 0 || account.rejected_spans > 0;
         o.maybe("dead_letters", letters.then(|| self.dead_letters(account)));

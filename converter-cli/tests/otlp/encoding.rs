@@ -129,6 +129,16 @@ fn a_model_call_says_what_it_saw_and_what_it_cost() {
     assert_eq!(parsed(&attribute(second, "gen_ai.input.messages")), saw);
 }
 
+/// Phoenix' list of spans has a column for it.
+#[test]
+fn a_model_call_has_an_output_for_lists() {
+    let request = encoded(&ContentRules::default(), &Options::default());
+    let first = span(&request, "llm:tu1:0");
+    assert_eq!(attribute(first, "output.value"), attribute(first, "gen_ai.output.messages"));
+    assert_eq!(attribute(first, "output.mime_type"), "application/json");
+    assert_eq!(attribute(span(&request, "llm:tu1:1"), "output.value"), "done");
+}
+
 #[test]
 fn a_tool_call_that_fails_is_an_error() {
     let request = encoded(&ContentRules::default(), &Options::default());

@@ -5,6 +5,7 @@
 
 mod clock;
 mod count;
+mod detail;
 mod event;
 mod family;
 mod finish;
@@ -20,6 +21,7 @@ mod stamp;
 mod tool_call;
 mod turn;
 mod usage;
+mod write;
 
 use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;

@@ -7,7 +7,7 @@ use crate::clock::{Clock, jitter};
 use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::queue::LOOK;
 use crate::delivery::session::{Slice, halve};
-use crate::delivery::{Destination, Engine, Run};
+use crate::delivery::{Destination, Engine, Fate, Run, tell_of_trouble};
 use crate::exporters::{Found, Framing, Preflight, Receipt, Reread, Route, Verdict};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
@@ -18,6 +18,9 @@ const COMPRESS_FROM: usize = 1 << 10;
 
 /// How often a part of a request that could not be got through is tried.
 const SHORT_ATTEMPTS: u32 = 3;
+
+/// After which failed attempt of a request people are told.
+const TELL_AT: u32 = 3;
 
 /// How many single pieces may fail in a row before it is the destination.
 const MAX_SUSPECTS: usize = 3;
@@ -69,7 +72,7 @@ impl Engine<'_> {
                     let again = self.settle_by(verdict, part).into_iter().rev();
                     parts.extend(again.map(|part| (part, Patience::Full)));
                 }
-                Outcomes::Interrupted => self.unsent(part, "the run was interrupted"),
+                Outcomes::Interrupted => self.unsent(part, &self.why_ended()),
                 Outcomes::Exhausted { reason, answered } => {
                     let suspicious = answered && suspects.len() < MAX_SUSPECTS;
                     if !suspicious {
@@ -226,7 +229,11 @@ impl Engine<'_> {
             if sent && !self.hand_over(flight.receipt.as_ref()) {
                 flight.session.look_again();
             }
-            self.count(flight.key.turn.is_some(), flight.route, sent, &flight.key.thread_id);
+            self.note(&flight.session, &flight.key, if sent { Fate::Sent } else { Fate::Rejected });
+            let mut account = self.account();
+            account.sent += usize::from(sent);
+            account.rejected += usize::from(!sent);
+            drop(account);
             self.queue.release(flight.body.len());
             self.proceed(flight.session.end(flight, sent), &mut files);
         }
@@ -246,20 +253,6 @@ impl Engine<'_> {
             self.account().not_noted.get_or_insert(format!("beside `{path}`: {err}"));
         }
         noted.is_ok()
-    }
-
-    fn count(&self, is_turn: bool, route: usize, sent: bool, thread_id: &str) {
-        let mut account = self.account();
-        if !sent {
-            account.rejected += 1;
-            return;
-        }
-        account.sent += 1;
-        let routes = &self.routes;
-        account.turns += usize::from(is_turn && routes[route].name == routes[0].name);
-        if !account.threads.contains(thread_id) {
-            account.threads.insert(thread_id.to_owned());
-        }
     }
 
     /// Leaves a part for the next run. A unit of which another part was sent is
@@ -338,6 +331,9 @@ impl Engine<'_> {
             let wait = self.run.options.retry.next_wait(attempt, elapsed, after, jitter());
             let wait = wait.filter(|_| patience == Patience::Full || attempt < SHORT_ATTEMPTS);
             let Some(wait) = wait else { return Outcomes::Exhausted { reason, answered } };
+            if attempt == TELL_AT {
+                self.tell_of_trouble(&reason);
+            }
             let now = self.clock.elapsed();
             self.flow(|flow| flow.pace.overloaded(now, wait));
         }
@@ -445,6 +441,9 @@ pub(super) fn preflight(run: &Run<'_>, destination: &mut Destination) -> Result<
             };
             let wait = run.options.retry.next_wait(attempt, clock.elapsed(), after, jitter());
             let Some(wait) = wait else { return Err(reason) };
+            if attempt == TELL_AT {
+                tell_of_trouble(run, &destination.name, &reason);
+            }
             pause(run, wait)?;
         };
     }

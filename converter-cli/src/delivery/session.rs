@@ -192,6 +192,7 @@ pub(super) fn halve(batch: Vec<Slice>) -> Result<(Vec<Slice>, Vec<Slice>), Vec<S
 /// What is under way of one session, for one destination.
 #[derive(Debug)]
 pub(super) struct Session {
+    pub(super) id: String,
     state: Mutex<State>,
 }
 
@@ -227,8 +228,9 @@ impl Ready {
 }
 
 impl Session {
-    pub(super) fn new(files: Vec<FileStamp>) -> Session {
-        Session { state: Mutex::new(State { files, ..State::default() }) }
+    pub(super) fn new(id: &str, files: Vec<FileStamp>) -> Session {
+        let state = Mutex::new(State { files, ..State::default() });
+        Session { id: id.to_owned(), state }
     }
 
     /// Notes that a unit is under way.
@@ -346,7 +348,7 @@ mod tests {
 
     #[test]
     fn slices_keep_to_the_limits_and_lose_nothing() {
-        let session = Arc::new(Session::new(Vec::new()));
+        let session = Arc::new(Session::new("s", Vec::new()));
         let whole = in_flight(unit("1", &["aa", "b", "cccccc", "d", "e"], Waits::No), &session);
         let by = |max_bytes, max_pieces, max_spans| {
             shape(&whole.slices(&Limits { max_bytes, max_pieces, max_spans }))
@@ -359,7 +361,7 @@ mod tests {
 
     #[test]
     fn halves_cut_through_units_down_to_one_piece() {
-        let session = Arc::new(Session::new(Vec::new()));
+        let session = Arc::new(Session::new("s", Vec::new()));
         let limits = Limits { max_bytes: 100, max_pieces: 100, max_spans: 100 };
         let mut batch = in_flight(unit("1", &["a"], Waits::No), &session).slices(&limits);
         batch.extend(in_flight(unit("2", &["b", "c", "d"], Waits::No), &session).slices(&limits));
@@ -373,7 +375,7 @@ mod tests {
     #[test]
     fn what_waits_for_the_trace_comes_last_and_files_after_it() {
         let stamp = FileStamp { path: "f".to_owned(), stamp: [0; 32] };
-        let session = Arc::new(Session::new(vec![stamp.clone()]));
+        let session = Arc::new(Session::new("s", vec![stamp.clone()]));
         let turn = in_flight(unit("1", &["a"], Waits::No), &session);
         session.begin(&turn.key);
         let last = in_flight(unit("1", &["z"], Waits::ForTrace), &session);
@@ -401,7 +403,7 @@ mod tests {
 
     #[test]
     fn in_order_the_next_slice_comes_when_the_last_is_settled() {
-        let session = Arc::new(Session::new(Vec::new()));
+        let session = Arc::new(Session::new("s", Vec::new()));
         let whole = in_flight(unit("1", &["a", "b", "c", "d", "e"], Waits::No), &session);
         assert_eq!(shape(&whole.begin(&route(2))), [(0, 2)]);
         assert!(whole.next().is_none());
@@ -417,7 +419,7 @@ mod tests {
 
     #[test]
     fn what_hangs_under_another_unit_follows_it_however_deep() {
-        let session = Arc::new(Session::new(Vec::new()));
+        let session = Arc::new(Session::new("s", Vec::new()));
         let below = |turn: &str, above: &str| {
             let mut unit = unit(turn, &["x"], Waits::No);
             unit.under = Some(UnitKey { turn: Some(above.to_owned()), ..unit.key.clone() });
@@ -442,7 +444,7 @@ mod tests {
     #[test]
     fn what_waits_for_something_missing_is_abandoned() {
         let session =
-            Arc::new(Session::new(vec![FileStamp { path: "f".to_owned(), stamp: [0; 32] }]));
+            Arc::new(Session::new("s", vec![FileStamp { path: "f".to_owned(), stamp: [0; 32] }]));
         let turn = in_flight(unit("1", &["a"], Waits::No), &session);
         session.begin(&turn.key);
         let one = in_flight(unit("1", &["z"], Waits::ForTurn), &session);

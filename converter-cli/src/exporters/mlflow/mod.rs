@@ -161,6 +161,8 @@ impl Exporter for Mlflow {
             let thread = &trace.thread_of(root).id;
             let is_turn = matches!(root.kind, Kind::Turn(_));
             if is_turn && self.live.has_other(thread, root.start, &trace_id) {
+                // Nothing to send, and a turn to account for.
+                units(UnitBuilder::new(otlp::key(&scene, group), SPANS).finish());
                 return Ok(());
             }
             units(writer.unit(group, SPANS)?);

@@ -14,6 +14,7 @@
 
 mod account;
 mod dead_letter;
+mod fate;
 mod feed;
 mod queue;
 mod send;
@@ -29,7 +30,7 @@ use codex_trace_model::{Timestamp, Trace};
 
 use crate::clock::Clock;
 use crate::content::ContentRules;
-use crate::exporters::{Exporter, Route};
+use crate::exporters::{Exporter, Route, UnitKey};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::ledger::{Entry, FileStamp, Ledger, Outcome};
@@ -39,13 +40,11 @@ use crate::transport::{Compression, Transport};
 
 pub use account::{Account, status};
 pub use dead_letter::DeadLetters;
+pub use fate::{Fate, Tally, TurnOf};
 use queue::Queue;
-use session::{InFlight, Ready};
+use session::{InFlight, Ready, Session};
 use share::Share;
 use store::Store;
-
-/// Why something is left for the next run, if there is nothing more to say.
-const ENDED: &str = "the run ended before";
 
 /// How to deliver.
 #[derive(Clone, Debug)]
@@ -119,6 +118,8 @@ pub struct Run<'r> {
     pub interrupted: &'r AtomicBool,
     /// Called for each session done with, by each destination.
     pub step: &'r (dyn Fn() + Sync),
+    /// Called with what somebody who waits should know.
+    pub notice: &'r (dyn Fn(String) + Sync),
 }
 
 /// Delivers to every destination at once; returns what became of it, in the
@@ -143,7 +144,6 @@ pub fn run(run: &Run<'_>, destinations: Vec<Destination>) -> Result<Vec<Account>
 }
 
 fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result<Account, Failure> {
-    let name = destination.name.clone();
     let own = destination.own.clone();
     let run = &match &own {
         Some(own) => Run { rules: &own.rules, options: &own.options, ..*run },
@@ -152,8 +152,7 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
     if !run.options.dry_run
         && let Err(reason) = send::preflight(run, &mut destination)
     {
-        let unreadable = run.history.n_failures;
-        return Ok(Account { name, down: Some(reason), unreadable, ..Account::default() });
+        return Ok(Account { down: Some(reason), ..Account::of(&destination, run) });
     }
     let share = Share::of(budget, run.options);
     let pool = pipeline::pool(share.workers).map_err(|err| Failure::new(format!("{err:#}")))?;
@@ -171,6 +170,12 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
         engine.queue.close();
     });
     Ok(engine.finish())
+}
+
+/// Says that a destination does not answer as it should, and what is done.
+fn tell_of_trouble(run: &Run<'_>, name: &str, reason: &str) {
+    let seconds = run.options.retry.budget.as_secs();
+    (run.notice)(format!("{name}: {reason}; trying again for up to {seconds} s"));
 }
 
 /// Returns the routes of a destination with requests no larger than need be.
@@ -201,6 +206,8 @@ struct Engine<'e> {
     failed: AtomicBool,
     /// Requests that the destination took.
     n_good: AtomicUsize,
+    /// Whether it was said that it does not answer as it should.
+    told: AtomicBool,
 }
 
 /// How fast it goes.
@@ -223,18 +230,20 @@ impl<'e> Engine<'e> {
             clock: Clock::start(),
             pace: Mutex::new(Flow { pace: Pace::new(run.options.senders), under_way: 0 }),
             flow_changed: Condvar::new(),
-            account: Mutex::new(Account {
-                name: destination.name.clone(),
-                unreadable: run.history.n_failures,
-                ..Account::default()
-            }),
+            account: Mutex::new(Account::of(destination, run)),
             failed: AtomicBool::new(false),
             n_good: AtomicUsize::new(0),
+            told: AtomicBool::new(false),
         }
     }
 
     fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what became of a unit.
+    fn note(&self, session: &Session, key: &UnitKey, fate: Fate) {
+        self.account().tally.note(&session.id, key, fate);
     }
 
     fn interrupted(&self) -> bool {
@@ -260,10 +269,26 @@ impl<'e> Engine<'e> {
         self.give_up(failure.to_string(), failure.hint_line());
     }
 
+    /// Says why what is left is left.
+    fn why_ended(&self) -> String {
+        let down = self.account().down.clone();
+        down.unwrap_or_else(|| {
+            let why = if self.interrupted() { "was interrupted" } else { "ended before" };
+            format!("the upload {why}")
+        })
+    }
+
+    /// Says, once, that the destination does not answer as it should.
+    fn tell_of_trouble(&self, reason: &str) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tell_of_trouble(self.run, self.name, reason);
+        }
+    }
+
     fn finish(self) -> Account {
         let left = self.queue.drain().into_iter();
         let ended = left.filter(|slice| slice.unit.skip(slice.n_pieces()));
-        self.leave(ended.map(|slice| slice.unit).collect(), ENDED);
+        self.leave(ended.map(|slice| slice.unit).collect(), &self.why_ended());
         let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
         account.peak = self.queue.peak();
         account
@@ -275,6 +300,7 @@ impl<'e> Engine<'e> {
         let mut entries = Vec::new();
         while let Some(flight) = units.pop() {
             self.account().unsent += 1;
+            self.note(&flight.session, &flight.key, Fate::Unsent);
             entries.push(self.entry(&flight, Outcome::Pending, Some(why.to_owned())));
             self.queue.release(flight.body.len());
             let ready = flight.session.end(&flight, false);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::clock::{Clock, jitter};
 use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::queue::LOOK;
-use crate::delivery::session::{Fate, Slice, halve};
-use crate::delivery::{Destination, ENDED, Engine, Run};
+use crate::delivery::session::{Settled, Slice, halve};
+use crate::delivery::{Destination, Engine, Fate, Run, tell_of_trouble};
 use crate::exporters::{Found, Framing, Preflight, Receipt, Reread, Route, Verdict};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
@@ -18,6 +18,12 @@ const COMPRESS_FROM: usize = 1 << 10;
 
 /// How often a part of a request that could not be got through is tried.
 const SHORT_ATTEMPTS: u32 = 3;
+
+/// How many units may be refused before any is taken: then it is not them.
+const MAX_REFUSED: usize = 10;
+
+/// After which failed attempt of a request people are told.
+const TELL_AT: u32 = 3;
 
 /// How many single pieces may fail in a row before it is the destination.
 const MAX_SUSPECTS: usize = 3;
@@ -71,10 +77,7 @@ impl Engine<'_> {
                     let again = self.settle_by(verdict, part).into_iter().rev();
                     parts.extend(again.map(|part| (part, Patience::Full)));
                 }
-                Outcomes::Ended if self.interrupted() => {
-                    self.unsent(part, "the run was interrupted");
-                }
-                Outcomes::Ended => self.unsent(part, ENDED),
+                Outcomes::Ended => self.unsent(part, &self.why_ended()),
                 Outcomes::Exhausted { reason, suspicious } => {
                     good_before.get_or_insert(self.n_good.load(Ordering::Relaxed));
                     if !suspicious || suspects.len() == MAX_SUSPECTS {
@@ -116,21 +119,24 @@ impl Engine<'_> {
                 self.give_up(reason.clone(), None);
                 self.unsent(part, &reason);
             }
-            Outcomes::Ended => self.unsent(part, ENDED),
+            Outcomes::Ended => self.unsent(part, &self.why_ended()),
         }
     }
 
     /// Acts upon an answer; returns the parts that are to be tried again.
     fn settle_by(&self, verdict: Verdict, part: Vec<Slice>) -> Vec<Vec<Slice>> {
         match verdict {
-            Verdict::Done | Verdict::AlreadyThere => self.settle(&part, Fate::Taken),
+            Verdict::Done | Verdict::AlreadyThere => self.settle(&part, Settled::Taken),
             Verdict::Partial { rejected, reason } => {
-                self.account().rejected_spans += rejected;
+                let mut account = self.account();
+                account.rejected_spans += rejected;
+                account.why_rejected.get_or_insert_with(|| reason.clone());
+                drop(account);
                 let note = format!("{rejected} rejected: {reason}");
                 for slice in &part {
                     self.dead_letter(slice, &note);
                 }
-                self.settle(&part, Fate::Partly(&note));
+                self.settle(&part, Settled::Partly(&note));
             }
             Verdict::Conflict { reason } => return self.reconcile(part, &reason),
             Verdict::Split { reason } | Verdict::Reject { reason } => match halve(part) {
@@ -159,7 +165,7 @@ impl Engine<'_> {
         let mut found = found.into_iter();
         for piece in part.iter().flat_map(Slice::singles) {
             match found.next() {
-                Some(Found::Same) => self.settle(&[piece], Fate::Taken),
+                Some(Found::Same) => self.settle(&[piece], Settled::Taken),
                 Some(Found::Other(what)) => self.refuse(&[piece], &what),
                 Some(Found::Missing) | None => missing.push(piece),
             }
@@ -216,18 +222,23 @@ impl Engine<'_> {
 
     /// Notes that the destination refuses a part.
     fn refuse(&self, part: &[Slice], reason: &str) {
+        self.account().why_rejected.get_or_insert_with(|| reason.to_owned());
         for slice in part {
             self.dead_letter(slice, reason);
         }
-        self.settle(part, Fate::Refused(reason));
+        self.settle(part, Settled::Refused(reason));
+        let takes_nothing = self.n_good.load(Ordering::Relaxed) == 0;
+        if takes_nothing && self.account().rejected >= MAX_REFUSED {
+            self.give_up(format!("it takes nothing: {reason}"), Some(LOOK_INTO_IT));
+        }
     }
 
     /// Notes what became of a part, and lets go on what waited for it.
-    fn settle(&self, part: &[Slice], fate: Fate<'_>) {
+    fn settle(&self, part: &[Slice], how: Settled<'_>) {
         let (mut entries, mut ended, mut unsent) = (Vec::new(), Vec::new(), Vec::new());
         for slice in part {
             let flight = &slice.unit;
-            if !flight.settle(slice.n_pieces(), fate) {
+            if !flight.settle(slice.n_pieces(), how) {
                 flight.next().into_iter().for_each(|slice| self.queue.push(slice));
                 continue;
             }
@@ -247,7 +258,11 @@ impl Engine<'_> {
             if sent && !self.hand_over(flight.receipt.as_ref()) {
                 flight.session.look_again();
             }
-            self.count(flight.key.turn.is_some(), flight.route, sent, &flight.key.thread_id);
+            self.note(&flight.session, &flight.key, if sent { Fate::Sent } else { Fate::Rejected });
+            let mut account = self.account();
+            account.sent += usize::from(sent);
+            account.rejected += usize::from(!sent);
+            drop(account);
             self.queue.release(flight.body.len());
             self.proceed(flight.session.end(flight, sent), &mut files);
         }
@@ -267,20 +282,6 @@ impl Engine<'_> {
             self.account().not_noted.get_or_insert(format!("beside `{path}`: {err}"));
         }
         noted.is_ok()
-    }
-
-    fn count(&self, is_turn: bool, route: usize, sent: bool, thread_id: &str) {
-        let mut account = self.account();
-        if !sent {
-            account.rejected += 1;
-            return;
-        }
-        account.sent += 1;
-        let routes = &self.routes;
-        account.turns += usize::from(is_turn && routes[route].name == routes[0].name);
-        if !account.threads.contains(thread_id) {
-            account.threads.insert(thread_id.to_owned());
-        }
     }
 
     /// Leaves a part for the next run. A unit of which another part was sent is
@@ -363,6 +364,9 @@ impl Engine<'_> {
             let wait = self.run.options.retry.next_wait(attempt, elapsed, after, jitter());
             let wait = wait.filter(|_| patience == Patience::Full || attempt < SHORT_ATTEMPTS);
             let Some(wait) = wait else { return Outcomes::Exhausted { reason, suspicious } };
+            if attempt == TELL_AT {
+                self.tell_of_trouble(&reason);
+            }
             let now = self.clock.elapsed();
             self.flow(|flow| flow.pace.overloaded(now, wait));
         }
@@ -484,6 +488,9 @@ pub(super) fn preflight(run: &Run<'_>, destination: &mut Destination) -> Result<
             };
             let wait = run.options.retry.next_wait(attempt, clock.elapsed(), after, jitter());
             let Some(wait) = wait else { return Err(reason) };
+            if attempt == TELL_AT {
+                tell_of_trouble(run, &destination.name, &reason);
+            }
             pause(run, wait)?;
         };
     }

@@ -64,7 +64,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn word(self) -> &'static str {
+    /// Returns the word for it, as in `status --json`.
+    pub fn word(self) -> &'static str {
         match self {
             Outcome::Sent => "sent",
             Outcome::Failed => "failed",
@@ -110,15 +111,25 @@ pub struct FileStamp {
 pub struct Standing {
     /// The destination, as [`Contract::destination`](crate::exporters::Contract) says.
     pub destination: String,
-    /// Units sent.
+    /// Turns of which all is there.
     pub sent: u64,
-    /// Units known and not sent.
+    /// Turns known, and not or not wholly sent.
     pub pending: u64,
-    /// Units refused.
+    /// Turns of which something was refused.
     pub failed: u64,
-    /// Why units are pending or failed, or lack something, most frequent first,
-    /// with their number.
-    pub reasons: Vec<(String, u64)>,
+    /// Why turns are pending or failed, or lack something, most frequent first.
+    pub reasons: Vec<Reason>,
+}
+
+/// Why turns are not there, or not all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// How they stand.
+    pub outcome: Outcome,
+    /// What the destination said, or why they were not sent.
+    pub note: String,
+    /// How many.
+    pub turns: u64,
 }
 
 /// What is known of the units of one thread: by turn (empty for the thread

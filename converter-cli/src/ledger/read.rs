@@ -2,7 +2,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::exporters::{Fingerprint, Shift};
 use crate::failure::Failure;
-use crate::ledger::{FileStamp, Known, Ledger, Outcome, Standing};
+use crate::ledger::{FileStamp, Known, Ledger, Outcome, Reason, Standing};
 
 impl Ledger {
     /// Returns what is known of a thread's units.
@@ -65,7 +65,8 @@ impl Ledger {
         })
     }
 
-    /// Returns how things stand with every destination, in alphabetical order.
+    /// Returns how things stand with every destination, in alphabetical order:
+    /// turn by turn, whatever units a backend makes of one.
     ///
     /// # Errors
     ///
@@ -73,9 +74,14 @@ impl Ledger {
     pub fn standings(&self) -> Result<Vec<Standing>, Failure> {
         self.patiently(|connection| {
             let mut rows = connection.prepare(
-                "SELECT destination, outcome, COALESCE(note, ''), COUNT(*) AS n FROM unit
-                 GROUP BY 1, 2, 3
-                 ORDER BY 1, n DESC, 3",
+                // A turn stands as the worst of its units does; the other columns
+                // are those of the row that has the maximum.
+                "SELECT destination, outcome, note, COUNT(*) AS n FROM (
+                     SELECT destination, outcome, COALESCE(note, '') AS note,
+                         MAX(CASE outcome WHEN 'sent' THEN note IS NOT NULL
+                                          WHEN 'pending' THEN 2 ELSE 3 END)
+                     FROM unit GROUP BY destination, thread, turn)
+                 GROUP BY 1, 2, 3 ORDER BY 1, n DESC, 3",
             )?;
             let mut rows = rows.query([])?;
             let mut all: Vec<Standing> = Vec::new();
@@ -87,13 +93,14 @@ impl Ledger {
                     all.push(Standing { destination, ..Standing::default() });
                 }
                 let Some(last) = all.last_mut() else { continue };
-                match Outcome::of(&outcome) {
+                let outcome = Outcome::of(&outcome);
+                match outcome {
                     Outcome::Sent => last.sent += n,
                     Outcome::Failed => last.failed += n,
                     Outcome::Pending => last.pending += n,
                 }
                 if !note.is_empty() {
-                    last.reasons.push((note, n));
+                    last.reasons.push(Reason { outcome, note, turns: n });
                 }
             }
             Ok(all)

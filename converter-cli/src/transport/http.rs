@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Timeout, http};
 
+use crate::exporters::describe::without_password;
 use crate::transport::{Cause, Method, NoAnswer, Request, Response, TlsFiles, Transport};
 
 /// How much of an answer is read, in bytes.
@@ -88,8 +89,17 @@ impl Transport for Http {
     fn send(&self, request: &Request) -> Result<Response, NoAnswer> {
         self.exchange(request).map_err(|err| match untrusted(&err) {
             Some(reason) => NoAnswer { reason, cause: Cause::Lasting },
-            None => NoAnswer { reason: err.to_string(), cause: cause(&err) },
+            None => NoAnswer { reason: no_answer(&request.url, &err), cause: cause(&err) },
         })
+    }
+}
+
+/// Says who does not answer, and why.
+fn no_answer(url: &str, err: &ureq::Error) -> String {
+    let url = without_password(url);
+    match err {
+        ureq::Error::Io(err) => format!("no answer from {url}: {err}"),
+        err => format!("no answer from {url}: {err}"),
     }
 }
 

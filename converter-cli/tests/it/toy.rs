@@ -189,6 +189,7 @@ impl Case {
             options: &self.options,
             interrupted: &self.interrupted,
             step: &|| {},
+            notice: &|_| {},
         };
         let destinations = to.into_iter().map(|(toy, transport)| Destination {
             name: "toy".to_owned(),

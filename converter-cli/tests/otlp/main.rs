@@ -12,3 +12,4 @@ mod properties;
 mod proxy;
 mod servers;
 mod support;
+mod variables;

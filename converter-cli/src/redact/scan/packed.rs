@@ -1,43 +1,30 @@
+//! The scan for any processor, by the searchers of `aho-corasick`.
+
 use std::collections::BTreeMap;
 
 use aho_corasick::packed::{self, Searcher};
 use aho_corasick::{AhoCorasick, Input, MatchKind, Span};
 
-use crate::redact::rules::RULES;
-
-/// Beginnings of escapes that stand for plain characters, but for the backslash:
-/// the searcher looks closer at what has the first four bytes of a pattern, and
-/// colours on a terminal begin `\u001b`.
-const ESCAPES: [&str; 6] = ["u002", "u003", "u004", "u005", "u006", "u007"];
+use super::{Hit, Trigger};
 
 /// How many passes are made over a text.
 ///
-/// The vectorised searcher sorts patterns into eight buckets and looks closer
-/// wherever one could match. Two fast passes, with few kinds of pattern a
+/// The vectorised searcher sorts triggers into eight buckets and looks closer
+/// wherever one could match. Two fast passes, with few kinds of trigger a
 /// bucket, take half the time of one pass that keeps looking closer.
 const N_PASSES: usize = 2;
 
 /// Texts that are shorter, in bytes, are too short for vectors.
 const SHORT: usize = 32;
 
-/// What was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hit {
-    /// A trigger of a rule.
-    Rule(usize),
-    /// Plain characters written as escapes.
-    Escape,
-}
-
-/// Finds where to look, for all rules.
 #[derive(Debug)]
-pub(super) struct Scanner {
+pub(in crate::redact) struct Packed {
     passes: [Pass; N_PASSES],
     /// All of it in one pass, without vectors.
     short: Pass,
 }
 
-/// Some of the patterns.
+/// Some of the triggers.
 #[derive(Debug)]
 struct Pass {
     /// Vectorised, where the processor can.
@@ -47,23 +34,18 @@ struct Pass {
     hits: Vec<Hit>,
 }
 
-impl Scanner {
-    pub(super) fn new() -> Scanner {
-        let rules = RULES.iter().enumerate();
-        let mut all: Vec<(&str, Hit)> = rules
-            .flat_map(|(nth, rule)| rule.triggers.iter().map(move |it| (*it, Hit::Rule(nth))))
-            .collect();
-        all.extend(ESCAPES.map(|it| (it, Hit::Escape)));
-        let short = Pass::new(&all, false);
+impl Packed {
+    pub(super) fn new(triggers: &[Trigger]) -> Packed {
+        let short = Pass::new(triggers, false);
         // What the searcher puts into one bucket anyway; the shortest first, as
         // the shortest of a pass decides how much of the others it looks at.
-        let mut kinds: BTreeMap<Vec<u8>, Vec<(&str, Hit)>> = BTreeMap::new();
-        for (pattern, hit) in all {
-            let low = pattern.bytes().take(3).map(|byte| byte & 0xF);
-            kinds.entry(low.collect()).or_default().push((pattern, hit));
+        let mut kinds: BTreeMap<Vec<u8>, Vec<Trigger>> = BTreeMap::new();
+        for trigger in triggers {
+            let low = trigger.text.bytes().take(3).map(|byte| byte & 0xF);
+            kinds.entry(low.collect()).or_default().push(*trigger);
         }
         let mut kinds: Vec<_> = kinds.into_values().collect();
-        kinds.sort_by_key(|kind| kind.iter().map(|(pattern, _)| pattern.len()).min());
+        kinds.sort_by_key(|kind| kind.iter().map(|trigger| trigger.text.len()).min());
         let n_each = kinds.len().div_ceil(N_PASSES);
         let passes = std::array::from_fn(|nth| {
             let mine = kinds.iter().skip(nth * n_each).take(n_each);
@@ -72,26 +54,19 @@ impl Scanner {
             let others = mine.flat_map(|kind| kind[1..].iter().copied());
             Pass::new(&first.chain(others).collect::<Vec<_>>(), true)
         });
-        Scanner { passes, short }
+        Packed { passes, short }
     }
 
-    /// Begins to look for hits in a text.
     pub(super) fn hits<'s>(&'s self, text: &'s [u8]) -> Hits<'s> {
         let passes =
             if text.len() < SHORT { std::slice::from_ref(&self.short) } else { &self.passes };
         Hits { text, passes, found: [None; N_PASSES] }
     }
-
-    /// Whether the scan is vectorised.
-    #[cfg(test)]
-    pub(super) fn is_vectorised(&self) -> bool {
-        self.passes.iter().all(|pass| pass.packed.is_some())
-    }
 }
 
 impl Pass {
-    fn new(patterns: &[(&str, Hit)], vectors: bool) -> Pass {
-        let texts: Vec<&str> = patterns.iter().map(|(pattern, _)| *pattern).collect();
+    fn new(triggers: &[Trigger], vectors: bool) -> Pass {
+        let texts: Vec<&str> = triggers.iter().map(|trigger| trigger.text).collect();
         let packed = || {
             packed::Config::new()
                 .match_kind(packed::MatchKind::LeftmostFirst)
@@ -105,7 +80,7 @@ impl Pass {
                 .match_kind(MatchKind::LeftmostFirst)
                 .build(&texts)
                 .expect("a few short patterns"),
-            hits: patterns.iter().map(|(_, hit)| *hit).collect(),
+            hits: triggers.iter().map(|trigger| trigger.hit).collect(),
         }
     }
 
@@ -122,7 +97,7 @@ impl Pass {
 }
 
 /// The hits in a text.
-pub(super) struct Hits<'s> {
+pub(in crate::redact) struct Hits<'s> {
     text: &'s [u8],
     passes: &'s [Pass],
     /// How far each pass has come, once it has begun: to its next hit, or to

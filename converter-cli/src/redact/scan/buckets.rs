@@ -1,0 +1,104 @@
+//! Which triggers are looked for together.
+
+use super::Trigger;
+
+/// How many bytes of a trigger tables tell of.
+pub(super) const HEAD: usize = 4;
+
+/// Buckets of one pair of tables: a bit each.
+const N_BUCKETS: usize = 8;
+
+/// For eight buckets, and for each of the first bytes of a trigger: a bit for
+/// every bucket that has a byte with that half there.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tables {
+    pub(super) low: [[u8; 16]; HEAD],
+    pub(super) high: [[u8; 16]; HEAD],
+}
+
+/// The halves of the bytes in one place of a bucket's triggers, a bit each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Halves {
+    low: u16,
+    high: u16,
+}
+
+impl Halves {
+    /// Any byte.
+    const ANY: Halves = Halves { low: u16::MAX, high: u16::MAX };
+
+    fn of(byte: u8) -> Halves {
+        Halves { low: 1 << (byte & 0xF), high: 1 << (byte >> 4) }
+    }
+
+    fn with(self, other: Halves) -> Halves {
+        Halves { low: self.low | other.low, high: self.high | other.high }
+    }
+
+    /// Roughly how many of a thousand bytes of a transcript have such halves.
+    fn share(self) -> u32 {
+        let of_high = |high: u8| bits(self.low).map(move |low| frequency(high << 4 | low));
+        bits(self.high).flat_map(of_high).sum()
+    }
+}
+
+/// Returns which bits are set, the lowest first.
+fn bits(halves: u16) -> impl Iterator<Item = u8> {
+    (0..16).filter(move |bit| halves >> bit & 1 == 1)
+}
+
+/// Roughly how many of a thousand bytes of a transcript are this one.
+fn frequency(byte: u8) -> u32 {
+    match byte {
+        b'e' | b't' | b' ' => 80,
+        b'a' | b'i' | b'n' | b'o' | b'r' | b's' => 50,
+        b'a'..=b'z' | b'\\' | b'"' => 20,
+        b'0'..=b'9' | b'_' | b'-' | b'.' | b'/' | b':' | b',' => 10,
+        b'A'..=b'Z' => 5,
+        _ => 2,
+    }
+}
+
+type Bucket = [Halves; HEAD];
+
+/// Deals triggers out to sixteen buckets, such that ordinary text is seldom in
+/// one of them: each goes to where it adds the least.
+pub(super) fn deal(triggers: &[Trigger]) -> [Tables; 2] {
+    let mut buckets = [[Halves::default(); HEAD]; 2 * N_BUCKETS];
+    let mut heads: Vec<Bucket> = triggers.iter().map(head).collect();
+    heads.sort_by_key(|head| std::cmp::Reverse(chance(head)));
+    for head in heads {
+        let costs = buckets.iter().map(|it| chance(&joined(it, &head)) - chance(it));
+        let (nth, _) = costs.enumerate().min_by_key(|(_, cost)| *cost).expect("sixteen buckets");
+        buckets[nth] = joined(&buckets[nth], &head);
+    }
+    let (first, second) = buckets.split_at(N_BUCKETS);
+    [first, second].map(tables)
+}
+
+fn head(trigger: &Trigger) -> Bucket {
+    let bytes = trigger.text.as_bytes();
+    std::array::from_fn(|nth| bytes.get(nth).map_or(Halves::ANY, |byte| Halves::of(*byte)))
+}
+
+fn joined(bucket: &Bucket, head: &Bucket) -> Bucket {
+    std::array::from_fn(|nth| bucket[nth].with(head[nth]))
+}
+
+/// How likely a place in a text is in a bucket, of a thousand to the fourth.
+fn chance(bucket: &Bucket) -> u64 {
+    bucket.iter().map(|halves| u64::from(halves.share())).product()
+}
+
+fn tables(buckets: &[Bucket]) -> Tables {
+    let mut tables = Tables::default();
+    for (bit, bucket) in buckets.iter().enumerate() {
+        for (nth, halves) in bucket.iter().enumerate() {
+            for half in 0..16 {
+                tables.low[nth][half] |= u8::from(halves.low >> half & 1 == 1) << bit;
+                tables.high[nth][half] |= u8::from(halves.high >> half & 1 == 1) << bit;
+            }
+        }
+    }
+    tables
+}

@@ -230,26 +230,28 @@ fn under_way(env: &TestEnv, server: &Server) -> std::process::Child {
 }
 
 #[cfg(unix)]
-fn interrupt(child: &std::process::Child) {
+fn signal(child: &std::process::Child, name: &str) {
     let pid = child.id().to_string();
     let mut kill = std::process::Command::new("kill");
-    assert!(kill.args(["-INT", &pid]).status().expect("kill runs").success());
+    assert!(kill.args([name, &pid]).status().expect("kill runs").success());
 }
 
 #[cfg(unix)]
 #[test]
 fn the_first_interrupt_finishes_what_is_under_way() {
-    let env = home("hello");
-    let server = Server::start(&[Act::Delay(Duration::from_secs(1))], Some(Act::Ok));
-    let child = under_way(&env, &server);
-    interrupt(&child);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(!server.set().is_empty(), "it was stored, and waited for");
-    let status = env.run(&["status", "--json"]).json();
-    assert_eq!((&status[0]["sent"], &status[0]["pending"]), (&1.into(), &0.into()));
-    assert_eq!(env.run(&upload(&server, &[])).code, Some(0));
-    assert_eq!(server.requests(), 1, "nothing is sent twice");
+    for name in ["-INT", "-TERM"] {
+        let env = home("hello");
+        let server = Server::start(&[Act::Delay(Duration::from_secs(1))], Some(Act::Ok));
+        let child = under_way(&env, &server);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!server.set().is_empty(), "it was stored, and waited for");
+        let status = env.run(&["status", "--json"]).json();
+        assert_eq!((&status[0]["sent"], &status[0]["pending"]), (&1.into(), &0.into()));
+        assert_eq!(env.run(&upload(&server, &[])).code, Some(0));
+        assert_eq!(server.requests(), 1, "nothing is sent twice");
+    }
 }
 
 #[cfg(unix)]
@@ -260,7 +262,7 @@ fn the_second_interrupt_ends_at_once() {
     let mut child = under_way(&env, &server);
     let status = loop {
         // Two that come too close together are one to the system.
-        interrupt(&child);
+        signal(&child, "-INT");
         std::thread::sleep(Duration::from_millis(20));
         if let Some(status) = child.try_wait().unwrap() {
             break status;

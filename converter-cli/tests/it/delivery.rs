@@ -363,6 +363,17 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_rollout_that_goes_away_meanwhile_is_named() {
+    let mut stage = Stage::new(3, 2);
+    let gone = rollout_path(&stage.case.home, 2);
+    stage.case.goes = Some(gone.clone());
+    let server = Server::start(&[], Some(Act::Ok));
+    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
+    assert_eq!((account.unreadable, account.turns()), (1, 4), "{account:?}");
+    assert!(account.faults[0].contains(gone.to_str().unwrap()), "{:?}", account.faults);
+}
+
+#[test]
 fn a_ledger_that_cannot_be_written_stops_everything() {
     let stage = Stage::new(3, 3);
     let mut case = Case::new(&stage.case.home, Path::new("/dev/null/state"));

@@ -293,12 +293,12 @@ fn a_full_disk_for_dead_letters_ends_it_and_says_so() {
     let server = Server::start(&[], Some(Act::Poison("poison")));
     let run = env.run(&upload(&server, &["--state-dir", "state", "--senders", "1", "--jobs", "1"]));
     assert_eq!(run.code, Some(1), "{}", run.stderr);
-    assert!(run.stderr.contains("uploaded 1 turn of 1 thread to otlp"), "{}", run.stderr);
+    assert!(run.stderr.contains("uploaded 1 turn of 1 session to otlp"), "{}", run.stderr);
     fs::remove_file(&letters).unwrap();
     let server = Server::start(&[], Some(Act::Ok));
     let run = env.run(&upload(&server, &["--state-dir", "state"]));
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(run.stderr.contains("uploaded 2 turns of 2 threads to otlp"), "{}", run.stderr);
+    assert!(run.stderr.contains("uploaded 2 turns of 2 sessions to otlp"), "{}", run.stderr);
 }
 
 /// But for what is joined into one request, which is a matter of time.

@@ -229,9 +229,9 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
         line("00", "session_meta", r#"{"id":"th1"}"#) + &turn("01", "one") + &turn("02", "two");
     with_bytes(&rollout, |trace| {
         let units = crate::support::units(exporter.as_ref(), trace);
-        let sent = units.iter().filter(|it| !it.pieces.is_empty());
-        let turns: Vec<_> = sent.map(|it| it.key.turn.clone().unwrap()).collect();
-        assert_eq!(turns, ["turn:two", "turn:two"]);
+        let turns = units.iter().map(|it| (it.key.turn.as_deref().unwrap(), it.pieces.is_empty()));
+        let turns: Vec<_> = turns.collect();
+        assert_eq!(turns, [("turn:one", true), ("turn:two", false), ("turn:two", false)]);
     });
 }
 

@@ -67,6 +67,7 @@ impl<'a> ThreadBuilder<'a> {
                 span: SpanIx(0),
                 parent_thread_id: parent_of(&meta),
                 forked_from_id: meta.forked_from_id.or(self.copied_from),
+                forked_at: self.copied_turn,
                 depth: 0,
                 rollouts: self.rollouts,
                 meta,

@@ -129,6 +129,16 @@ fn a_model_call_says_what_it_saw_and_what_it_cost() {
     assert_eq!(parsed(&attribute(second, "gen_ai.input.messages")), saw);
 }
 
+/// Phoenix' list of spans has a column for it.
+#[test]
+fn a_model_call_has_an_output_for_lists() {
+    let request = encoded(&ContentRules::default(), &Options::default());
+    let first = span(&request, "llm:tu1:0");
+    assert_eq!(attribute(first, "output.value"), attribute(first, "gen_ai.output.messages"));
+    assert_eq!(attribute(first, "output.mime_type"), "application/json");
+    assert_eq!(attribute(span(&request, "llm:tu1:1"), "output.value"), "done");
+}
+
 #[test]
 fn a_tool_call_that_fails_is_an_error() {
     let request = encoded(&ContentRules::default(), &Options::default());
@@ -335,4 +345,55 @@ fn the_last_word_is_the_answer() {
         assert_eq!(attribute(span(&request, "turn:tu1"), "output.value"), "done");
         assert_eq!(attribute(span(&request, "llm:tu1:1"), "output.value"), "nearly\n\ndone");
     });
+}
+
+/// A fork points to the turn that it goes on from: where Codex recorded a trace
+/// id, that turn is in that trace. Ids by sha256sum.
+#[test]
+fn a_fork_is_linked_to_the_turn_that_it_goes_on_from() {
+    let rollout = concat!(
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"session_meta","payload":{"id":"01a1fc83-0000-7000-8000-000000000000","forked_from_id":"01a1fc80-0000-7000-8000-000000000000","cli_version":"0.144.5"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"session_meta","payload":{"id":"01a1fc80-0000-7000-8000-000000000000","cli_version":"0.144.5"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"event_msg","payload":{"type":"task_started","turn_id":"01a1fc81-0000-7000-8000-000000000000"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"01a1fc81-0000-7000-8000-000000000000"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"event_msg","payload":{"type":"task_started","turn_id":"01a1fc82-0000-7000-8000-000000000000","trace_id":"0af7651916cd43dd8448eb211c80319c"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"turn_context","payload":{"turn_id":"01a1fc82-0000-7000-8000-000000000000","cwd":"/w","model":"m"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"01a1fc82-0000-7000-8000-000000000000"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:05Z","type":"event_msg","payload":{"type":"task_started","turn_id":"01a1fc84-0000-7000-8000-000000000000"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:06Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"01a1fc84-0000-7000-8000-000000000000"}}"#,
+        "\n",
+    );
+    let links = |rollout: &str| {
+        with_bytes(rollout, |trace| {
+            let mut out = Vec::new();
+            encode_json(trace, &ContentRules::default(), &Options::default(), &mut out).unwrap();
+            let request: Value = serde_json::from_slice(&out).unwrap();
+            let spans = &request["resourceSpans"][0]["scopeSpans"][0]["spans"];
+            assert_eq!(spans.as_array().unwrap().len(), 1, "{spans}");
+            spans[0]["links"].clone()
+        })
+    };
+    let recorded = links(rollout);
+    assert_eq!(recorded.as_array().unwrap().len(), 1, "{recorded}");
+    assert_eq!(recorded[0]["traceId"], "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(recorded[0]["spanId"], "dc6a836365e56373");
+    for (key, value) in [
+        ("codex.link.relation", "forked_from"),
+        ("codex.thread.id", "01a1fc80-0000-7000-8000-000000000000"),
+        ("codex.turn.id", "01a1fc82-0000-7000-8000-000000000000"),
+    ] {
+        assert_eq!(attribute(&recorded[0], key), value, "{key}");
+    }
+    let unrecorded = rollout.replace(r#","trace_id":"0af7651916cd43dd8448eb211c80319c""#, "");
+    let derived = links(&unrecorded);
+    assert_eq!(derived[0]["traceId"], "beca5c1d83349fad943b094065fed297");
+    assert_eq!(derived[0]["spanId"], "dc6a836365e56373");
 }

@@ -119,10 +119,14 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         if let Some(finish) = finish {
             out.words(semconv::FINISH_REASONS, &[finish]);
         }
-        out.json(semconv::OUTPUT_MESSAGES, Some(json));
         // Else Phoenix shows the response's id in its place.
-        let words = facts::words_of(&output).map(|text| Cow::Owned(decode(&text)));
-        out.text("output.value", words);
+        if let Some(words) = facts::words_of(&output) {
+            out.text("output.value", Some(Cow::Owned(decode(&words))));
+        } else {
+            out.json("output.value", Some(json.clone()));
+            out.word("output.mime_type", "application/json");
+        }
+        out.json(semconv::OUTPUT_MESSAGES, Some(json));
     }
 }
 

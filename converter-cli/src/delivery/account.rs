@@ -42,12 +42,15 @@ pub struct Account {
     pub unreadable: usize,
     /// Lines that could not be read.
     pub bad_lines: usize,
-    /// Sessions that could not be encoded, and why.
+    /// Rollouts that could not be read and sessions that could not be encoded,
+    /// and why.
     pub faults: Vec<String>,
     /// Why a live plugin could not be told of what was sent: the first time.
     pub not_noted: Option<String>,
     /// Why nothing more was sent.
     pub down: Option<String>,
+    /// What to do about that, if it is more than to run the command again.
+    pub advice: Option<String>,
     /// Requests made, repetitions included.
     pub requests: usize,
     /// Bytes of their bodies, as sent.

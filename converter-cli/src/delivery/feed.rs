@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use codex_rollout::{Encoding, RolloutHead};
-use codex_trace_model::{Code, SessionGroup, Timestamp, Trace};
+use codex_trace_model::{Code, Diagnostic, SessionGroup, Timestamp, Trace};
 use sha2::{Digest, Sha256};
 
 use crate::delivery::session::{InFlight, Ready, Session};
@@ -82,7 +82,7 @@ impl Engine<'_> {
             }
             match panics::catch(|| self.feed(session)) {
                 Ok(Ok(())) => {}
-                Ok(Err(failure)) => return self.fail(failure),
+                Ok(Err(failure)) => return self.fail(&failure),
                 Err(fault) => {
                     let id = &session.root_thread_id;
                     let what = format!("session {id}: a fault of codex-trace: {fault}");
@@ -125,17 +125,25 @@ impl Engine<'_> {
         match read {
             Ok(result) => result,
             Err(diagnostics) => {
-                self.account().unreadable += diagnostics.len();
+                self.count_unreadable(diagnostics.iter());
                 Ok(())
             }
         }
     }
 
     fn count_oddities(&self, trace: &Trace<'_>) {
-        let n_of = |code| trace.diagnostics.iter().filter(|it| it.code == code).count();
+        let of = |code| trace.diagnostics.iter().filter(move |it| it.code == code);
+        self.count_unreadable(of(Code::Unreadable));
+        self.account().bad_lines += of(Code::BadLine).count();
+    }
+
+    /// Counts rollouts that could not be read, and keeps which and why.
+    fn count_unreadable<'d>(&self, diagnostics: impl Iterator<Item = &'d Diagnostic>) {
         let mut account = self.account();
-        account.unreadable += n_of(Code::Unreadable);
-        account.bad_lines += n_of(Code::BadLine);
+        for diagnostic in diagnostics {
+            account.unreadable += 1;
+            account.faults.push(diagnostic.to_string());
+        }
     }
 
     fn encode(&self, trace: &Trace<'_>, files: Vec<FileStamp>, young: bool) -> Result<(), Failure> {

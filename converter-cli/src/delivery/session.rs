@@ -7,6 +7,17 @@ use crate::delivery::store::{Store, Stored};
 use crate::exporters::{Fingerprint, Limits, Piece, Receipt, Route, Unit, UnitKey, Waits};
 use crate::ledger::FileStamp;
 
+/// What became of some pieces that were sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Settled<'f> {
+    /// The destination has them.
+    Taken,
+    /// It has them but for some of what is in them: its words.
+    Partly(&'f str),
+    /// It does not want them: its words.
+    Refused(&'f str),
+}
+
 /// A unit on its way.
 #[derive(Debug)]
 pub(super) struct InFlight {
@@ -24,8 +35,10 @@ pub(super) struct InFlight {
     left: AtomicUsize,
     /// Pieces that are not sent before those before them are settled.
     later: Mutex<VecDeque<Range<usize>>>,
-    /// Why some of it was refused.
-    refused: Mutex<Option<String>>,
+    /// Whether some of it was refused.
+    refused: AtomicBool,
+    /// What the destination said of some of it.
+    said: Mutex<Option<String>>,
     /// Whether some of it was not sent.
     unsent: AtomicBool,
 }
@@ -50,7 +63,8 @@ impl InFlight {
             session,
             left,
             later: Mutex::default(),
-            refused: Mutex::default(),
+            refused: AtomicBool::new(false),
+            said: Mutex::default(),
             unsent: AtomicBool::new(false),
         }
     }
@@ -106,10 +120,12 @@ impl InFlight {
     }
 
     /// Notes what became of some pieces; returns `true` once all are known.
-    pub(super) fn settle(&self, n_pieces: usize, refused: Option<&str>) -> bool {
-        if let Some(reason) = refused {
-            let mut slot = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.get_or_insert_with(|| reason.to_owned());
+    pub(super) fn settle(&self, n_pieces: usize, how: Settled<'_>) -> bool {
+        if let Settled::Partly(words) | Settled::Refused(words) = how {
+            self.words().get_or_insert_with(|| words.to_owned());
+        }
+        if let Settled::Refused(_) = how {
+            self.refused.store(true, Ordering::Release);
         }
         self.left.fetch_sub(n_pieces, Ordering::AcqRel) == n_pieces
     }
@@ -120,7 +136,7 @@ impl InFlight {
         self.unsent.store(true, Ordering::Release);
         let later = std::mem::take(&mut *self.later());
         let n_later: usize = later.iter().map(ExactSizeIterator::len).sum();
-        self.settle(n_pieces + n_later, None)
+        self.settle(n_pieces + n_later, Settled::Taken)
     }
 
     /// Returns whether some of it was not sent.
@@ -128,9 +144,18 @@ impl InFlight {
         self.unsent.load(Ordering::Acquire)
     }
 
-    /// Returns why some of it was refused, if some was.
-    pub(super) fn refused(&self) -> Option<String> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns whether some of it was refused.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
+    }
+
+    /// Returns what the destination said of some of it, the first time.
+    pub(super) fn said(&self) -> Option<String> {
+        self.words().clone()
+    }
+
+    fn words(&self) -> MutexGuard<'_, Option<String>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -407,9 +432,9 @@ mod tests {
         let whole = in_flight(unit("1", &["a", "b", "c", "d", "e"], Waits::No), &session);
         assert_eq!(shape(&whole.begin(&route(2))), [(0, 2)]);
         assert!(whole.next().is_none());
-        assert!(!whole.settle(1, None));
+        assert!(!whole.settle(1, Settled::Taken));
         assert!(whole.next().is_none(), "half of it");
-        assert!(!whole.settle(1, None));
+        assert!(!whole.settle(1, Settled::Taken));
         assert_eq!(shape(whole.next().as_slice()), [(2, 4)]);
         assert!(whole.next().is_none());
         // What is not sent takes all that would have followed with it.

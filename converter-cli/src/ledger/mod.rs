@@ -25,6 +25,10 @@ pub const SCHEMA: i64 = 2;
 /// How long to wait for another process.
 const BUSY: Duration = Duration::from_secs(30);
 
+/// How much of that SQLite waits by itself, with the other threads waiting for
+/// this one.
+const BUSY_AT_ONCE: Duration = Duration::from_secs(1);
+
 /// How often to look whether it is done, where SQLite does not wait by itself.
 const BUSY_LOOK: Duration = Duration::from_millis(10);
 
@@ -113,11 +117,11 @@ pub struct Standing {
     pub pending: u64,
     /// Turns of which something was refused.
     pub failed: u64,
-    /// Why turns are pending or failed, most frequent first.
+    /// Why turns are pending or failed, or lack something, most frequent first.
     pub reasons: Vec<Reason>,
 }
 
-/// Why turns are not there.
+/// Why turns are not there, or not all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     /// How they stand.
@@ -174,7 +178,7 @@ impl Ledger {
         let connection =
             Connection::open_with_flags(&path, flags).map_err(|err| cannot(&path, &err))?;
         let ledger = Ledger { connection: Mutex::new(connection), path };
-        ledger.patiently(|connection| connection.busy_timeout(BUSY))?;
+        ledger.patiently(|connection| connection.busy_timeout(BUSY_AT_ONCE))?;
         if ledger.version()? == 0 {
             // Another process is about to make it.
             return Ok(None);
@@ -186,7 +190,7 @@ impl Ledger {
     /// Makes the tables, unless they are there.
     fn prepare(&self) -> Result<(), Failure> {
         self.patiently(|connection| {
-            connection.busy_timeout(BUSY)?;
+            connection.busy_timeout(BUSY_AT_ONCE)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             // Survives the death of the process; after that of the machine, at
             // worst the last units are sent again.

@@ -77,9 +77,9 @@ impl Ledger {
                 // A turn stands as the worst of its units does; the other columns
                 // are those of the row that has the maximum.
                 "SELECT destination, outcome, note, COUNT(*) AS n FROM (
-                     SELECT destination, outcome,
-                         CASE outcome WHEN 'sent' THEN '' ELSE COALESCE(note, '') END AS note,
-                         MAX(CASE outcome WHEN 'sent' THEN 0 WHEN 'pending' THEN 1 ELSE 2 END)
+                     SELECT destination, outcome, COALESCE(note, '') AS note,
+                         MAX(CASE outcome WHEN 'sent' THEN note IS NOT NULL
+                                          WHEN 'pending' THEN 2 ELSE 3 END)
                      FROM unit GROUP BY destination, thread, turn)
                  GROUP BY 1, 2, 3 ORDER BY 1, n DESC, 3",
             )?;
@@ -99,7 +99,7 @@ impl Ledger {
                     Outcome::Failed => last.failed += n,
                     Outcome::Pending => last.pending += n,
                 }
-                if outcome != Outcome::Sent && !note.is_empty() {
+                if !note.is_empty() {
                     last.reasons.push(Reason { outcome, note, turns: n });
                 }
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use converter_cli::delivery::Fate;
 use converter_cli::exporters::{Contract, Rewrite};
-use converter_cli::ledger::Ledger;
+use converter_cli::ledger::{Ledger, Outcome, Reason};
 use converter_cli::transport::Http;
 use tempfile::TempDir;
 
@@ -58,14 +58,14 @@ fn completed(turn: usize, answer: &str) -> String {
 }
 
 /// A history, a state directory and what a clean run puts on a server.
-struct Stage {
+pub(crate) struct Stage {
     dir: TempDir,
-    case: Case,
-    clean: Vec<String>,
+    pub(crate) case: Case,
+    pub(crate) clean: Vec<String>,
 }
 
 impl Stage {
-    fn new(threads: usize, turns: usize) -> Stage {
+    pub(crate) fn new(threads: usize, turns: usize) -> Stage {
         let dir = tempfile::tempdir().expect("a directory");
         let home = history(dir.path(), threads, turns);
         let server = Server::start(&[], Some(Act::Ok));
@@ -84,7 +84,7 @@ impl Stage {
 
     /// Uploads until nothing is left, to a server with this script.
     #[track_caller]
-    fn arrives(&self, script: &[Act], always: &Act) -> Server {
+    pub(crate) fn arrives(&self, script: &[Act], always: &Act) -> Server {
         let server = Server::start(script, Some(always.clone()));
         let account = self.case.upload(Toy::new(&server.url)).expect("a ledger");
         assert!(account.is_complete(), "{account:?}");
@@ -94,7 +94,7 @@ impl Stage {
 }
 
 #[track_caller]
-fn no_doubles(server: &Server) {
+pub(crate) fn no_doubles(server: &Server) {
     let doubles: Vec<_> = server.lines().into_iter().filter(|(_, n)| *n > 1).collect();
     assert!(doubles.is_empty(), "{doubles:?}");
 }
@@ -224,6 +224,10 @@ fn partial_success_is_read() {
     assert_eq!(account.rejected_spans, 1);
     assert!(!account.is_complete());
     assert!(stage.case.dead_letters().contains("1 rejected"));
+    let standing = Ledger::open(&stage.case.state).unwrap().standings().unwrap().remove(0);
+    assert_eq!((standing.sent, standing.failed), (2, 0));
+    let said = |it: &Reason| it.outcome == Outcome::Sent && it.note.starts_with("1 rejected: ");
+    assert!(standing.reasons.iter().any(said), "{standing:?}");
 }
 
 #[test]
@@ -234,6 +238,8 @@ fn a_wrong_key_ends_it_at_once_and_loses_nothing() {
     assert_eq!(account.down.as_deref(), Some("status 401: who are you?"));
     assert_eq!(account.sent, 0);
     assert!(server.requests() <= 3, "one for each sender");
+    let standing = Ledger::open(&stage.case.state).unwrap().standings().unwrap().remove(0);
+    assert!(standing.reasons.iter().all(|it| !it.note.contains("interrupted")), "{standing:?}");
     stage.arrives(&[], &Act::Ok);
 }
 
@@ -354,6 +360,17 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
     assert!(account.cut_short && server.requests() == 0);
     stage.case.interrupted.store(false, Ordering::SeqCst);
     stage.arrives(&[], &Act::Ok);
+}
+
+#[test]
+fn a_rollout_that_goes_away_meanwhile_is_named() {
+    let mut stage = Stage::new(3, 2);
+    let gone = rollout_path(&stage.case.home, 2);
+    stage.case.goes = Some(gone.clone());
+    let server = Server::start(&[], Some(Act::Ok));
+    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
+    assert_eq!((account.unreadable, account.turns()), (1, 4), "{account:?}");
+    assert!(account.faults[0].contains(gone.to_str().unwrap()), "{:?}", account.faults);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The command as a user runs it: few tests, of wiring; logic is tested below.
 
 mod bench;
+mod blame;
 mod completions;
 mod config;
 mod convert;

@@ -1,6 +1,7 @@
 //! `upload` and `status` as a user runs them.
 
 use std::fs;
+use std::io::Read;
 use std::time::Duration;
 
 use crate::scripted_server::{Act, Server};
@@ -229,26 +230,28 @@ fn under_way(env: &TestEnv, server: &Server) -> std::process::Child {
 }
 
 #[cfg(unix)]
-fn interrupt(child: &std::process::Child) {
+fn signal(child: &std::process::Child, name: &str) {
     let pid = child.id().to_string();
     let mut kill = std::process::Command::new("kill");
-    assert!(kill.args(["-INT", &pid]).status().expect("kill runs").success());
+    assert!(kill.args([name, &pid]).status().expect("kill runs").success());
 }
 
 #[cfg(unix)]
 #[test]
 fn the_first_interrupt_finishes_what_is_under_way() {
-    let env = home("hello");
-    let server = Server::start(&[Act::Delay(Duration::from_secs(1))], Some(Act::Ok));
-    let child = under_way(&env, &server);
-    interrupt(&child);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(!server.set().is_empty(), "it was stored, and waited for");
-    let status = env.run(&["status", "--json"]).json();
-    assert_eq!((&status[0]["sent"], &status[0]["pending"]), (&1.into(), &0.into()));
-    assert_eq!(env.run(&upload(&server, &[])).code, Some(0));
-    assert_eq!(server.requests(), 1, "nothing is sent twice");
+    for name in ["-INT", "-TERM"] {
+        let env = home("hello");
+        let server = Server::start(&[Act::Delay(Duration::from_secs(1))], Some(Act::Ok));
+        let child = under_way(&env, &server);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!server.set().is_empty(), "it was stored, and waited for");
+        let status = env.run(&["status", "--json"]).json();
+        assert_eq!((&status[0]["sent"], &status[0]["pending"]), (&1.into(), &0.into()));
+        assert_eq!(env.run(&upload(&server, &[])).code, Some(0));
+        assert_eq!(server.requests(), 1, "nothing is sent twice");
+    }
 }
 
 #[cfg(unix)]
@@ -259,7 +262,7 @@ fn the_second_interrupt_ends_at_once() {
     let mut child = under_way(&env, &server);
     let status = loop {
         // Two that come too close together are one to the system.
-        interrupt(&child);
+        signal(&child, "-INT");
         std::thread::sleep(Duration::from_millis(20));
         if let Some(status) = child.try_wait().unwrap() {
             break status;
@@ -283,10 +286,40 @@ fn a_full_disk_for_dead_letters_ends_it_and_says_so() {
     let run = env.run(&upload(&server, &["--state-dir", "state"]));
     assert_eq!(run.code, Some(2), "{}", run.stderr);
     assert!(run.stderr.contains("dead-letters-otlp.jsonl`: No space left"), "{}", run.stderr);
+    // What was sent before is told, and counts.
+    let other = ID.replace("0001", "0002");
+    let file = format!(".codex/{}", place("2026-03-01T10-00-00", &other));
+    env.write(&file, small_rollout(&other, START, "poison"));
+    let server = Server::start(&[], Some(Act::Poison("poison")));
+    let run = env.run(&upload(&server, &["--state-dir", "state", "--senders", "1", "--jobs", "1"]));
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("uploaded 1 turn of 1 thread to otlp"), "{}", run.stderr);
     fs::remove_file(&letters).unwrap();
     let server = Server::start(&[], Some(Act::Ok));
     let run = env.run(&upload(&server, &["--state-dir", "state"]));
-    assert_eq!((run.code, server.requests()), (Some(0), 1), "{}", run.stderr);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("uploaded 2 turns of 2 threads to otlp"), "{}", run.stderr);
+}
+
+/// But for what is joined into one request, which is a matter of time.
+#[test]
+fn what_a_dry_run_writes_is_what_is_sent() {
+    let env = home("hello");
+    let server = Server::start(&[], Some(Act::Ok));
+    env.run(&upload(&server, &["--dry-run=out"]));
+    let written = fs::read(env.dir().join("out/otlp/000001.body.pb.gz")).unwrap();
+    let mut body = Vec::new();
+    flate2::read::GzDecoder::new(written.as_slice()).read_to_end(&mut body).unwrap();
+    let about = fs::read_to_string(env.dir().join("out/otlp/000001.json")).unwrap();
+    let about: serde_json::Value = serde_json::from_str(&about).unwrap();
+    env.run(&upload(&server, &[]));
+    assert_eq!(server.requests(), 1);
+    assert_eq!(String::from_utf8_lossy(&body), server.last());
+    assert_eq!(about["url"], format!("{}/v1/traces", server.url));
+    for (name, value) in about["headers"].as_object().unwrap() {
+        let line = format!("{name}: {}", value.as_str().unwrap()).to_lowercase();
+        assert!(server.saw(&line), "{line}");
+    }
 }
 
 /// What was refused is told at once, with the server's words, and kept apart.

@@ -76,6 +76,12 @@ impl Report<'_> {
 
     /// Returns what to do next.
     fn hint(self, account: &Account) -> Option<String> {
+        if account.down.is_some() && self.upload.dry_run {
+            return Some("give `--dry-run=DIR` an empty directory with room for all".to_owned());
+        }
+        if account.advice.is_some() {
+            return account.advice.clone();
+        }
         if account.down.is_some() && !account.is_useful() {
             let name = account.name.split('#').next().unwrap_or_default();
             return Some(format!(

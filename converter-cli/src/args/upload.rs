@@ -80,7 +80,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   codex-trace upload --to mlflow --dry-run            Say what would be sent
   codex-trace upload --to otlp --endpoint http://localhost:4318
-  codex-trace upload --to langsmith --since 30d       The last month
+  codex-trace upload --to langsmith --since 24h       The last day
   codex-trace upload --to otlp --dry-run=requests     Write the requests to files
 
 What was sent where: `codex-trace status`. What is configured: `codex-trace doctor`.";

@@ -1,15 +1,25 @@
 //! Reads Codex CLI rollouts: one thread's history, one JSON record a line.
 //!
-//! Start with [`discover`], open what it finds with [`Source::open`], and
-//! iterate over [`Source::lines`].
+//! [`discover`] finds them, [`Source::open`] opens one, [`Source::lines`] reads
+//! its records:
 //!
 //! ```
-//! use codex_rollout::{RolloutItem, RolloutReader};
+//! use std::path::Path;
 //!
-//! let bytes = br#"{"timestamp":"2026-01-02T03:04:05Z","type":"novel","payload":{}}"#;
-//! let line = RolloutReader::new(bytes).next().unwrap()?;
-//! assert!(matches!(line.item, RolloutItem::Unknown(kind) if kind.is("novel")));
-//! assert_eq!(line.position.line(), 1);
+//! use codex_rollout::{EventMsg, RolloutItem, Source, discover};
+//!
+//! let mut prompts = 0; // As the versions before 0.148 record them.
+//! for rollout in discover(Path::new("../testdata/tree")) {
+//!     let source = Source::open(&rollout?)?;
+//!     // A line that cannot be read is an error with its place, and no end.
+//!     for line in source.lines().flatten() {
+//!         if let RolloutItem::EventMsg(EventMsg::UserMessage(prompt)) = &line.item {
+//!             assert!(prompt.message.is_some_and(|text| !text.decode().is_empty()));
+//!             prompts += 1;
+//!         }
+//!     }
+//! }
+//! assert_eq!(prompts, 14);
 //! # Ok::<(), codex_rollout::Error>(())
 //! ```
 //!

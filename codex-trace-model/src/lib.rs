@@ -1,6 +1,50 @@
 //! Resolves the records of Codex rollouts into traces: turns, model calls,
 //! tool calls, subagent threads and token usage.
 //!
+//! [`group`] says which files make a session, [`resolve`] makes them a [`Trace`]:
+//! a list of [`Span`]s, parents first, and the conversation of each thread. Which
+//! tools failed in a history, and what its model calls used:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use codex_rollout::{RolloutHead, Source, discover};
+//! use codex_trace_model::{RolloutInput, SpanKind, Status, group, resolve};
+//!
+//! let heads = discover(Path::new("../testdata/tree"))
+//!     .map(|rollout| RolloutHead::read(&rollout?))
+//!     .collect::<Result<Vec<_>, _>>()?;
+//! let (mut failed, mut tokens) = (Vec::new(), 0);
+//! for session in group(&heads) {
+//!     let open = |head: usize| Source::open(&heads[head].rollout);
+//!     let mut files = Vec::new();
+//!     for member in &session.members {
+//!         // The file that this one continues, where it does so.
+//!         let ancestor = member.ancestor.map(open).transpose()?;
+//!         files.push((&heads[member.head], open(member.head)?, ancestor));
+//!     }
+//!     let inputs: Vec<_> = files
+//!         .iter()
+//!         .map(|(head, source, ancestor)| RolloutInput {
+//!             path: "as it is to be called",
+//!             thread_id: &head.thread_id,
+//!             source,
+//!             ancestor: ancestor.as_ref(),
+//!         })
+//!         .collect();
+//!     let trace = resolve(&inputs);
+//!     tokens += trace.usage().total_tokens;
+//!     for (_, span) in trace.iter() {
+//!         if let (SpanKind::ToolCall(_), Status::Error { message }) = (&span.kind, &span.status) {
+//!             failed.push(format!("{}: {message}", span.name));
+//!         }
+//!     }
+//! }
+//! assert!(failed.contains(&"exec_command: exit code 4".to_owned()), "{failed:?}");
+//! assert_eq!(tokens, 877_550);
+//! # Ok::<(), codex_rollout::Error>(())
+//! ```
+//!
 //! # What it promises
 //!
 //! * **It is a function.** Same bytes in, same tree out; no file, clock,
@@ -28,8 +72,8 @@ pub use jiff::{SignedDuration, Timestamp};
 pub use render::Tree;
 pub use session::{RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
-    CallEvidence, Compaction, Event, EventKind, Fate, Link, ModelCall, Provenance, Relation,
-    Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
+    CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, ModelCall, Provenance,
+    Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
 };
 pub use trace::{
     Account, History, Invalid, Item, ItemIx, Rollout, RolloutIx, SpanIx, Thread, ThreadIx, Trace,

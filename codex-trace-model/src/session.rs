@@ -262,18 +262,27 @@ impl<'a> Linker<'a> {
                 let SpanKind::ToolCall(call) = &span.kind else { continue };
                 for id in call.spawned.iter().filter(|id| !by_id.contains_key(id.as_ref())) {
                     missing(format!("thread {id}, which `{}` spawned, is not here", span.key));
-                    span.links.push(Link { relation: Relation::Spawned, thread_id: id.clone() });
+                    span.links.push(Link {
+                        relation: Relation::Spawned,
+                        thread_id: id.clone(),
+                        turn: None,
+                    });
                 }
             }
             let parent = it.thread.parent_thread_id.clone();
             if let Some(id) = parent.clone().filter(|id| !by_id.contains_key(id)) {
                 missing(format!("thread {id}, which spawned this one, is not here"));
                 let thread_id = Cow::Owned(id);
-                it.spans[0].links.push(Link { relation: Relation::SpawnedBy, thread_id });
+                it.spans[0].links.push(Link {
+                    relation: Relation::SpawnedBy,
+                    thread_id,
+                    turn: None,
+                });
             }
             let forked = it.thread.forked_from_id.map(JsonText::decode);
             if let Some(thread_id) = forked.filter(|id| Some(id.as_ref()) != parent.as_deref()) {
-                it.spans[0].links.push(Link { relation: Relation::ForkedFrom, thread_id });
+                let turn = it.thread.forked_at;
+                it.spans[0].links.push(Link { relation: Relation::ForkedFrom, thread_id, turn });
             }
         }
     }

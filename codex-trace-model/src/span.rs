@@ -375,6 +375,18 @@ pub struct Link<'a> {
     pub relation: Relation,
     /// The thread referred to.
     pub thread_id: Cow<'a, str>,
+    /// The turn of that thread that this one goes on from, as far as the copied
+    /// history tells.
+    pub turn: Option<CopiedTurn<'a>>,
+}
+
+/// A turn of another thread, whose history was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopiedTurn<'a> {
+    /// Codex' id of it.
+    pub turn_id: JsonText<'a>,
+    /// The W3C trace id that Codex' own telemetry used for it.
+    pub trace_id: Option<JsonText<'a>>,
 }
 
 /// In what way a span refers to another trace.

@@ -5,7 +5,7 @@ use codex_rollout::{JsonText, Position, RawJson, ResponseItem, SessionMeta, Toke
 use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostic;
-use crate::span::{Span, SpanKind, Status};
+use crate::span::{CopiedTurn, Span, SpanKind, Status};
 
 /// The index of a span in [`Trace::spans`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +54,8 @@ pub struct Thread<'a> {
     pub parent_thread_id: Option<String>,
     /// The thread whose history this one continues or holds a copy of.
     pub forked_from_id: Option<JsonText<'a>>,
+    /// The last turn of that history, where it is known and has an id.
+    pub forked_at: Option<CopiedTurn<'a>>,
     /// The distance from the root thread: 0 for the root itself.
     pub depth: u32,
     /// The files it was read from: one, or several after reverts.

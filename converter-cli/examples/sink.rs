@@ -1,6 +1,8 @@
 //! Takes whatever is posted to it and answers 200, at once or after a while:
 //! `cargo run --release --example sink -- ADDRESS [MILLISECONDS]`
 //!
+//! To `upload --to mlflow` it is a server with one experiment and no traces.
+//!
 //! Says on standard error how much came, whenever a connection ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -30,12 +32,13 @@ fn serve(mut stream: TcpStream, delay: Duration) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(1 << 18, stream.try_clone()?);
     let mut line = String::new();
     loop {
-        let mut len = 0;
+        let (mut answer, mut len) = (None, 0);
         loop {
             line.clear();
             if reader.read_line(&mut line)? == 0 {
                 return Ok(());
             }
+            answer = answer.or_else(|| Some(answer_to(&line)));
             let header = line.trim_end().to_ascii_lowercase();
             if header.is_empty() {
                 break;
@@ -47,6 +50,20 @@ fn serve(mut stream: TcpStream, delay: Duration) -> io::Result<()> {
         let taken = io::copy(&mut (&mut reader).take(len), &mut io::sink())?;
         BYTES.fetch_add(taken, Ordering::Relaxed);
         thread::sleep(delay);
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+        let answer = answer.unwrap_or_default();
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len())?;
+    }
+}
+
+/// Returns the body for a request line: something where MLflow is asked before
+/// an upload, else nothing.
+fn answer_to(line: &str) -> &'static str {
+    let path = line.split(' ').nth(1).unwrap_or_default();
+    match path {
+        "/api/3.0/mlflow/traces/search" => r#"{"traces":[]}"#,
+        _ if path.starts_with("/api/2.0/mlflow/experiments/get") => {
+            r#"{"experiment":{"experiment_id":"1"}}"#
+        }
+        _ => "",
     }
 }

@@ -73,8 +73,10 @@ impl Account {
         if !wanted && n_problems == 0 && self.failed == 0 {
             return;
         }
-        let mut line =
-            format!("{done} {} ({})", count(self.sessions, "session"), count(self.spans, "span"));
+        let mut line = format!("{done} {}", count(self.sessions, "session"));
+        if self.spans > 0 {
+            line.extend([" (", &count(self.spans, "span"), ")"]);
+        }
         if self.failed > 0 {
             line.extend([", ", &self.failed.to_string(), " unreadable"]);
         }

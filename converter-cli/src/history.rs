@@ -124,8 +124,14 @@ fn codex_home(ui: &Ui) -> Result<PathBuf, Failure> {
         }
         return Ok(home.clone());
     }
-    Err(Failure::new(format!("no Codex history at `{}` ({from})", home.display()))
-        .hint("set CODEX_HOME, or name a directory, a rollout file or `--codex-home DIR`"))
+    let hint = match from {
+        "CODEX_HOME" => {
+            "CODEX_HOME names it: is that right? A path or `--codex-home DIR` names another"
+        }
+        "--codex-home" => "name the directory that has `sessions/` in it",
+        _ => "set CODEX_HOME, or name a directory, a rollout file or `--codex-home DIR`",
+    };
+    Err(Failure::new(format!("no Codex history at `{}` ({from})", home.display())).hint(hint))
 }
 
 /// Reads the heads of all rollouts at `places` and groups them. Finding nothing

@@ -24,6 +24,11 @@ pub struct Dollars(u128);
 const UNITS: u128 = 1_000_000_000_000;
 
 impl Dollars {
+    /// Whether it is something, and rounds to no cent.
+    pub fn is_under_a_cent(self) -> bool {
+        self.0 > 0 && self.cents() == 0
+    }
+
     /// Returns the amount in cents, rounded to the nearest.
     pub fn cents(self) -> u128 {
         (self.0 + UNITS / 200) / (UNITS / 100)

@@ -2,7 +2,7 @@
 //! except for what only the provider can read and for large inline images.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{self, Write as _};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -43,8 +43,9 @@ pub fn cut(raw: RawJson<'_>, content: Content) -> Cow<'_, [u8]> {
 
 /// Appends a string that may be an image.
 pub fn text(text: JsonText<'_>, content: Content, out: &mut Vec<u8>) {
-    match omitted(text, content) {
-        Some(note) => note.write(out),
+    let large = text.raw_len() / 4 * 3 > content.max_image_bytes;
+    match large.then(|| Image::of_address(text)).flatten() {
+        Some(image) => image.to_string().write(out),
         None => text.write(out),
     }
 }
@@ -52,9 +53,58 @@ pub fn text(text: JsonText<'_>, content: Content, out: &mut Vec<u8>) {
 /// Appends an image that is bare base64.
 pub fn image(base64: JsonText<'_>, content: Content, out: &mut Vec<u8>) {
     let large = base64.raw_len() / 4 * 3 > content.max_image_bytes;
-    match large.then(|| note("image", base64)).flatten() {
-        Some(note) => note.write(out),
+    match large.then(|| Image::of_base64("image", base64)).flatten() {
+        Some(image) => image.to_string().write(out),
         None => base64.write(out),
+    }
+}
+
+/// What is said of an image in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Its media type, as its address says.
+    pub media_type: String,
+    /// How long the image itself is, in bytes, and not its base64.
+    pub n_bytes: usize,
+    /// The SHA-256 of the image itself, in hex.
+    pub sha256: String,
+}
+
+/// `[omitted image/png, 6 bytes, sha256 …]`.
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Image { media_type, n_bytes, sha256 } = self;
+        write!(f, "[omitted {media_type}, {n_bytes} bytes, sha256 {sha256}]")
+    }
+}
+
+impl Image {
+    /// Looks at an image that a `data:` address holds; `None` if it holds none.
+    /// All of it is read.
+    pub fn of_address(text: JsonText<'_>) -> Option<Image> {
+        let head = text.raw().strip_prefix(b"data:")?;
+        let end = memmem::find(&head[..head.len().min(200)], b";base64,")?;
+        let media_type = JsonText::new(&head[..end]).decode();
+        Image::of_base64(&media_type, JsonText::new(&head[end + b";base64,".len()..]))
+    }
+
+    /// Looks at an image in base64; `None` if it is none.
+    fn of_base64(media_type: &str, base64: JsonText<'_>) -> Option<Image> {
+        let base64 = base64.decode();
+        let mut hasher = Sha256::new();
+        let mut n_bytes = 0;
+        let mut bytes = Vec::with_capacity(STEP / 4 * 3);
+        for part in base64.as_bytes().chunks(STEP) {
+            bytes.clear();
+            STANDARD.decode_vec(part, &mut bytes).ok()?;
+            hasher.update(&bytes);
+            n_bytes += bytes.len();
+        }
+        let mut sha256 = String::with_capacity(64);
+        for byte in hasher.finalize() {
+            write!(sha256, "{byte:02x}").expect("a string takes everything");
+        }
+        Some(Image { media_type: media_type.to_owned(), n_bytes, sha256 })
     }
 }
 
@@ -93,37 +143,6 @@ fn copy(cursor: &mut Cursor<'_>, content: Content, out: &mut Vec<u8>) -> Result<
         _ => out.extend_from_slice(cursor.raw()?.raw()),
     }
     Ok(())
-}
-
-/// Returns what to say instead of a data URL that is too large.
-fn omitted(text: JsonText<'_>, content: Content) -> Option<String> {
-    if text.raw_len() / 4 * 3 <= content.max_image_bytes {
-        return None;
-    }
-    let head = text.raw().strip_prefix(b"data:")?;
-    let end = memmem::find(&head[..head.len().min(200)], b";base64,")?;
-    let media_type = JsonText::new(&head[..end]).decode();
-    note(&media_type, JsonText::new(&head[end + b";base64,".len()..]))
-}
-
-/// Describes the bytes that `base64` stands for; `None` if it is no base64.
-fn note(media_type: &str, base64: JsonText<'_>) -> Option<String> {
-    let base64 = base64.decode();
-    let mut hasher = Sha256::new();
-    let mut n_bytes = 0;
-    let mut bytes = Vec::with_capacity(STEP / 4 * 3);
-    for part in base64.as_bytes().chunks(STEP) {
-        bytes.clear();
-        STANDARD.decode_vec(part, &mut bytes).ok()?;
-        hasher.update(&bytes);
-        n_bytes += bytes.len();
-    }
-    let mut text = format!("[omitted {media_type}, {n_bytes} bytes, sha256 ");
-    for byte in hasher.finalize() {
-        write!(text, "{byte:02x}").expect("a string takes everything");
-    }
-    text.push(']');
-    Some(text)
 }
 
 #[cfg(test)]
@@ -175,8 +194,8 @@ mod tests {
         for byte in Sha256::digest(&bytes) {
             write!(expected, "{byte:02x}").unwrap();
         }
-        let note = note("image", JsonText::new(encoded.as_bytes())).unwrap();
-        assert_eq!(note, format!("[omitted image, 100000 bytes, sha256 {expected}]"));
+        let note = Image::of_base64("image", JsonText::new(encoded.as_bytes())).unwrap();
+        assert_eq!(note.to_string(), format!("[omitted image, 100000 bytes, sha256 {expected}]"));
     }
 
     #[test]

@@ -124,6 +124,26 @@ pub fn tokens(n: u64) -> String {
     }
 }
 
+/// Writes a number of bytes in units of a thousand: `999 bytes`, `438.5 kB`, `1.2 GB`.
+pub fn bytes(n: u64) -> String {
+    let mut scaled = n;
+    let mut rest = 0;
+    let mut unit = "";
+    for next in ["kB", "MB", "GB", "TB"] {
+        if scaled < 1_000 {
+            break;
+        }
+        rest = scaled % 1_000 / 100;
+        scaled /= 1_000;
+        unit = next;
+    }
+    match (unit, n) {
+        ("", 1) => "1 byte".to_owned(),
+        ("", _) => format!("{n} bytes"),
+        _ => format!("{scaled}.{rest} {unit}"),
+    }
+}
+
 /// Writes a duration in at most six columns: `12ms`, `1.2s`, `3m05s`, `2h07m`, `3d04h`.
 pub fn duration(duration: SignedDuration) -> String {
     let ms = duration.as_millis().max(0);
@@ -190,6 +210,11 @@ mod tests {
         ];
         for (n, text) in cases {
             assert_eq!(tokens(n), text, "{n}");
+        }
+        let sizes = [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1_000, "1.0 kB")];
+        for (n, text) in sizes.into_iter().chain([(438_502, "438.5 kB"), (1_149_671_987, "1.1 GB")])
+        {
+            assert_eq!(bytes(n), text);
         }
         let ms = SignedDuration::from_millis;
         let cases = [

@@ -119,7 +119,7 @@ impl Tree<'_, '_> {
             Some(text::count(summary.thread_ids.len(), "thread"))
                 .filter(|_| self.trace.threads.len() > 1),
         ];
-        lines.push(joined(facts));
+        lines.extend(wrapped(&joined(facts), self.view.width));
         let usage = &summary.usage;
         if !usage.is_empty() {
             lines.push(format!(
@@ -297,7 +297,33 @@ fn status_tone(span: &Span<'_>) -> Tone {
     }
 }
 
+/// Breaks a line of facts between two of them where it is too wide.
+fn wrapped(line: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for fact in line.split(" · ") {
+        match lines.last_mut() {
+            Some(last) if text::width(last) + text::width(fact) + 3 <= width => {
+                last.extend([" · ", fact]);
+            }
+            _ => lines.push(fact.to_owned()),
+        }
+    }
+    lines
+}
+
 fn joined<const N: usize>(facts: [Option<String>; N]) -> String {
     let facts: Vec<String> = facts.into_iter().flatten().filter(|fact| !fact.is_empty()).collect();
     facts.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn facts_are_not_cut_but_go_to_the_next_line() {
+        assert_eq!(wrapped("1 turn · 2 calls · 3 tools", 26), ["1 turn · 2 calls · 3 tools"]);
+        assert_eq!(wrapped("1 turn · 2 calls · 3 tools", 25), ["1 turn · 2 calls", "3 tools"]);
+        assert_eq!(wrapped("1 turn · 2 calls", 3), ["1 turn", "2 calls"]);
+    }
 }

@@ -138,7 +138,8 @@ impl Query {
             *report.rows.entry(key).or_default() += &counts;
         }
         if counted > 0 || self.takes_all_calls() {
-            report.account += Account::of(trace);
+            // Of the spans, only model calls are looked at.
+            report.account += Account { spans: 0, ..Account::of(trace) };
         }
     }
 

@@ -6,7 +6,7 @@ use codex_rollout::{EventMsg, RolloutItem, RolloutLine, Source};
 
 use crate::build::{INHERITED, Outcome, Place, ThreadBuilder, has_envelope, stamp};
 use crate::diagnostic::Code;
-use crate::span::{EventKind, Fate};
+use crate::span::{CopiedTurn, EventKind, Fate};
 use crate::trace::ItemIx;
 
 /// How many gaps a history keeps: as often as somebody may take something back
@@ -62,6 +62,7 @@ impl<'a> ThreadBuilder<'a> {
                 if let RolloutItem::EventMsg(EventMsg::TokenCount(count)) = line.item {
                     self.usage.inherit(count.info);
                 }
+                self.note_copied_turn(&line.item);
             }
         }
         if self.rollouts.len() == 1 {
@@ -131,9 +132,24 @@ impl<'a> ThreadBuilder<'a> {
                 // The nearest ancestor comes first.
                 self.copied_from = self.copied_from.or(meta.id);
             }
-            _ => {}
+            item => self.note_copied_turn(&item),
         }
         self.histories[0].inherited = true;
         Outcome::Ignored(INHERITED)
+    }
+
+    /// Notes the turn that a line of another thread's is of.
+    fn note_copied_turn(&mut self, item: &RolloutItem<'a>) {
+        let (turn_id, trace_id) = match item {
+            RolloutItem::EventMsg(EventMsg::TaskStarted(it)) => (it.turn_id, it.trace_id),
+            RolloutItem::TurnContext(it) => (it.turn_id, it.trace_id),
+            _ => return,
+        };
+        if let Some(turn_id) = turn_id {
+            // One of the two lines of a turn has it.
+            let same = self.copied_turn.filter(|it| it.turn_id == turn_id);
+            let trace_id = trace_id.or(same.and_then(|it| it.trace_id));
+            self.copied_turn = Some(CopiedTurn { turn_id, trace_id });
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod clock;
 mod count;
+mod detail;
 mod event;
 mod family;
 mod finish;
@@ -20,6 +21,7 @@ mod stamp;
 mod tool_call;
 mod turn;
 mod usage;
+mod write;
 
 use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
@@ -31,7 +33,7 @@ use codex_rollout::{
 use jiff::Timestamp;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::span::{Event, EventKind};
+use crate::span::{CopiedTurn, Event, EventKind};
 use crate::trace::{Account, History, Item, Rollout, RolloutIx};
 pub(crate) use clock::keep_within;
 pub(crate) use finish::ResolvedThread;
@@ -84,6 +86,8 @@ pub(crate) struct ThreadBuilder<'a> {
     meta: Option<SessionMeta<'a>>,
     /// The thread whose lines the head of the file is a copy of.
     copied_from: Option<JsonText<'a>>,
+    /// The last turn before the thread's own.
+    copied_turn: Option<CopiedTurn<'a>>,
     items: Vec<Item<'a>>,
     histories: Vec<History<'a>>,
     turns: Vec<TurnDraft<'a>>,

@@ -11,6 +11,18 @@ mod upload;
 pub use reports::{BenchArgs, By, ListArgs, ShowArgs, UsageArgs, Zone};
 pub use upload::{Compress, DoctorArgs, OtlpArgs, PlaceArgs, RedactArgs, StatusArgs, UploadArgs};
 
+const EXAMPLES: &str = "\
+Examples:
+  codex-trace list                           What is there, newest first
+  codex-trace show 01a1fca4                  One session as a tree
+  codex-trace usage --by model --cost        Tokens and dollars
+  codex-trace convert -o traces.jsonl        Everything as JSON lines
+  codex-trace upload --to mlflow --dry-run   What would be sent, and what not
+  codex-trace doctor --to mlflow --connect   Whether it could be
+
+Exit codes: 0 all done, 1 some of it could not be done, 2 nothing was done,
+130 interrupted.";
+
 /// Turn the transcripts of Codex CLI into traces
 ///
 /// PATHS are Codex homes, directories, rollout files, or ids of threads (the
@@ -18,7 +30,7 @@ pub use upload::{Compress, DoctorArgs, OtlpArgs, PlaceArgs, RedactArgs, StatusAr
 /// `~/.codex` is read, archived sessions included. Nothing there is changed.
 #[derive(Debug, Parser)]
 #[command(name = "codex-trace", version, max_term_width = 98)]
-#[command(propagate_version = true, infer_subcommands = false)]
+#[command(propagate_version = true, infer_subcommands = false, after_help = EXAMPLES)]
 pub struct Args {
     /// Options of every command.
     #[command(flatten)]
@@ -28,27 +40,29 @@ pub struct Args {
     pub command: Command,
 }
 
+const GLOBAL: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 pub struct GlobalArgs {
     /// Say less: no progress, no summary
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
     pub quiet: bool,
 
     /// Say more: a summary, all problems, and where the history was looked for
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub verbose: bool,
 
     /// Color the output for people
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto")]
     pub color: When,
 
     /// Codex home to read and to look up ids in [default: `$CODEX_HOME` or `~/.codex`]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub codex_home: Option<PathBuf>,
 
     /// Number of threads to work with [default: one per processor, at most 16]
-    #[arg(short, long, global = true, value_name = "N")]
+    #[arg(short, long, global = true, help_heading = GLOBAL, value_name = "N")]
     pub jobs: Option<usize>,
 }
 
@@ -87,6 +101,7 @@ pub enum Command {
     /// otherwise. Keys come from the environment, from the files that the
     /// backend's own plugin reads, or from where codex-trace.toml says
     /// (docs/configuration.md): no flag takes one.
+    #[command(after_help = upload::EXAMPLES)]
     Upload(Box<UploadArgs>),
     /// Say what was uploaded, and what was not
     Status(StatusArgs),
@@ -109,6 +124,10 @@ pub enum Command {
     /// as many threads. Nothing is written.
     Bench(BenchArgs),
     /// Print a completion script for a shell
+    ///
+    /// For bash, write it to ~/.local/share/bash-completion/completions/codex-trace;
+    /// for zsh, to a file `_codex-trace` in a directory of `$fpath`; for fish, to
+    /// ~/.config/fish/completions/codex-trace.fish.
     Completions(CompletionsArgs),
 }
 
@@ -205,8 +224,9 @@ pub struct ConvertArgs {
     /// File to write to, or directory for one file per session
     ///
     /// An existing directory, or a name that ends in `/`, gets one file per
-    /// session. Files are private, appear only when complete, and are
-    /// compressed if the name ends in `.gz`. `-` is standard output.
+    /// session. Files are private and compressed if the name ends in `.gz`.
+    /// They appear only when complete, and then take the place of what had the
+    /// name before. `-` is standard output.
     #[arg(short, long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
 
@@ -243,4 +263,23 @@ pub enum Format {
 pub struct CompletionsArgs {
     /// Shell to complete for
     pub shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Args;
+    use crate::exporters::BACKENDS;
+
+    #[test]
+    fn the_help_knows_every_backend() {
+        let mut args = Args::command();
+        args.build();
+        let upload = args.find_subcommand_mut("upload").expect("there is one");
+        let help = upload.render_help().to_string();
+        for backend in BACKENDS {
+            assert!(help.contains(&format!("`{}`", backend.name)), "{}", backend.name);
+        }
+    }
 }

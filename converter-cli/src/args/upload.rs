@@ -10,12 +10,13 @@ use crate::exporters::otlp::{LlmInput, Semconv};
 /// Where to send to.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct PlaceArgs {
-    /// Destinations: names of codex-trace.toml, or of backends
+    /// Destinations: `otlp`, `mlflow`, `langsmith`, or names of codex-trace.toml
     ///
-    /// A destination has its own endpoint, project, key, certificates and
-    /// limits; a backend is found where its live plugin finds it. Without the
-    /// flag, an upload goes to what `to` of codex-trace.toml says, and doctor
-    /// looks at everything.
+    /// A backend by its own name is found where its live plugin finds it:
+    /// variables and files that are there already. A name of codex-trace.toml
+    /// has an endpoint, project, key, certificates and limits of its own.
+    /// Without the flag, an upload goes to what `to` of codex-trace.toml says,
+    /// and doctor looks at everything.
     #[arg(long, value_name = "NAME[,…]", value_delimiter = ',', help_heading = "Destinations")]
     pub to: Vec<String>,
 
@@ -39,7 +40,7 @@ pub struct PlaceArgs {
     pub state_dir: Option<PathBuf>,
 
     /// How long a request may take [default: what the destination's settings say, else 2m]
-    #[arg(long, value_name = "AGE", help_heading = "Destinations")]
+    #[arg(long, value_name = "DURATION", help_heading = "Destinations")]
     pub timeout: Option<String>,
 }
 
@@ -75,6 +76,15 @@ pub struct RedactArgs {
     pub redact_rules: Option<PathBuf>,
 }
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  codex-trace upload --to mlflow --dry-run            Say what would be sent
+  codex-trace upload --to otlp --endpoint http://localhost:4318
+  codex-trace upload --to langsmith --since 30d       The last month
+  codex-trace upload --to otlp --dry-run=requests     Write the requests to files
+
+What was sent where: `codex-trace status`. What is configured: `codex-trace doctor`.";
+
 /// Arguments of `upload`.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -109,10 +119,10 @@ pub struct UploadArgs {
     #[arg(long)]
     pub no_sidecar: bool,
 
-    /// Send what is open in a file that was not written to for this long
+    /// Send what is open in a file that was not written to for this long (90s, 15m, 24h)
     ///
     /// Until then a session that still runs is sent up to its last complete turn.
-    #[arg(long, value_name = "AGE", default_value = "15m")]
+    #[arg(long, value_name = "DURATION", default_value = "15m")]
     pub settle: String,
 
     /// How much content to send [default: full]
@@ -140,7 +150,7 @@ pub struct UploadArgs {
     pub senders: Option<usize>,
 
     /// How long to go on trying when a destination does not answer
-    #[arg(long, value_name = "AGE", default_value = "5m", help_heading = "Limits")]
+    #[arg(long, value_name = "DURATION", default_value = "5m", help_heading = "Limits")]
     pub retry_for: String,
 
     /// How to compress requests, where the backend takes it [default: auto]
@@ -150,6 +160,10 @@ pub struct UploadArgs {
     /// Exit with 1 if any line could not be read
     #[arg(long)]
     pub strict: bool,
+
+    /// Print one JSON object for each destination; in a dry run, for each turn before
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How to compress requests.

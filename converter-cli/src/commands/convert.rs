@@ -44,6 +44,11 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         _ => None,
     };
     let mut writer = Writer::open(&target, ui)?;
+    if args.to == Format::OtlpProto && writer.is_terminal() {
+        return Err(Failure::new("protobuf is not for a terminal")
+            .hint("name a file with `--output`, or use `--to otlp-json`")
+            .into());
+    }
     if !writer.is_terminal() {
         ui.start("converting", history.sessions.len());
     }

@@ -5,9 +5,10 @@ use std::io::Write;
 use crate::args::StatusArgs;
 use crate::config;
 use crate::exit::ExitStatus;
+use crate::exporters::describe::without_password;
 use crate::json;
 use crate::ledger::{Ledger, Standing};
-use crate::text::count;
+use crate::text::{self, count};
 use crate::ui::Ui;
 
 /// Says how things stand with every destination.
@@ -36,19 +37,29 @@ pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     if standings.is_empty() {
         ui.say(format!("nothing was uploaded yet, as far as `{}` knows", dir.display()));
     }
+    if !ui.settings().quiet {
+        if standings.iter().any(|it| it.pending > 0) {
+            ui.hint("`codex-trace upload` again sends what is pending, and nothing twice");
+        }
+        if standings.iter().any(|it| it.failed > 0) {
+            let letters = dir.join("dead-letters-*.jsonl");
+            ui.hint(format!("what was refused, and why, is in `{}`", letters.display()));
+        }
+    }
     Ok(ExitStatus::Complete)
 }
 
 fn write_json(standing: &Standing, out: &mut Vec<u8>) {
     json::object(out, |o| {
-        o.put("destination", &standing.destination);
+        o.put("destination", without_password(&standing.destination));
         o.put("sent", standing.sent);
         o.put("pending", standing.pending);
         o.put("failed", standing.failed);
-        o.array("reasons", &standing.reasons, |(reason, n), out| {
+        o.array("reasons", &standing.reasons, |reason, out| {
             json::object(out, |o| {
-                o.put("reason", reason);
-                o.put("units", *n);
+                o.put("state", reason.outcome.word());
+                o.put("turns", reason.turns);
+                o.put("reason", &reason.note);
             });
         });
     });
@@ -59,13 +70,14 @@ fn write_text(standing: &Standing, out: &mut impl Write) -> std::io::Result<()> 
     writeln!(
         out,
         "{}: {} sent, {} pending, {} failed",
-        crate::text::escape(&standing.destination),
-        count(number(standing.sent), "unit"),
+        text::escape(&without_password(&standing.destination)),
+        count(number(standing.sent), "turn"),
         standing.pending,
         standing.failed
     )?;
-    for (reason, n) in &standing.reasons {
-        writeln!(out, "  {n} × {}", crate::text::escape(reason))?;
+    for reason in &standing.reasons {
+        let (n, state) = (reason.turns, reason.outcome.word());
+        writeln!(out, "  {n} {state}: {}", text::escape(&reason.note))?;
     }
     Ok(())
 }

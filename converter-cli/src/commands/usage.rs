@@ -98,8 +98,10 @@ fn for_people(rows: &[Row<'_>], total: &Counts, by: By, with_cost: bool, ui: &Ui
         By::Directory => "DIRECTORY",
         By::Source => "SOURCE",
     };
+    // The end of a path says most, and the beginning of an id is one.
+    let key = Column::new(head).shrink_to(12);
     let columns = [
-        Column::new(head).shrink_to(12).keep_end(),
+        if by == By::Directory { key.keep_end() } else { key },
         Column::new("CALLS").right(),
         Column::new("INPUT").right(),
         Column::new("CACHED").right().expendable(2),
@@ -126,7 +128,9 @@ fn line(key: &str, counts: &Counts, with_cost: bool, tone: Tone) -> Vec<Cell> {
         Some(cost) => {
             let cents = cost.cents();
             let dollars = u64::try_from(cents / 100).unwrap_or(u64::MAX);
-            format!("${}.{:02}{more}", grouped(dollars), cents % 100)
+            // Something is not nothing.
+            let (less, cents) = if cost.is_under_a_cent() { ("<", 1) } else { ("", cents) };
+            format!("{less}${}.{:02}{more}", grouped(dollars), cents % 100)
         }
         None if counts.unpriced_tokens > 0 => "?".to_owned(),
         None => "-".to_owned(),

@@ -213,8 +213,11 @@ impl Selection {
         if let (Some(since), Some(until)) = (since, until)
             && until <= since
         {
+            let typed = |text: &Option<String>| text.clone().unwrap_or_default();
             return Err(Failure::new(format!(
-                "nothing lies between `--since` ({since}) and `--until` ({until})"
+                "nothing lies between `--since {}` and `--until {}`",
+                typed(&args.since),
+                typed(&args.until)
             )));
         }
         Ok(Selection {
@@ -329,14 +332,14 @@ mod tests {
     #[test]
     fn an_empty_range_is_refused() {
         let args = SelectArgs {
-            since: Some("2026-01-02".into()),
+            since: Some("2026-01-03".into()),
             until: Some("2026-01-01".into()),
             ..SelectArgs::default()
         };
         let err = Selection::resolve(&args, Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!(
             err.to_string(),
-            "nothing lies between `--since` (2026-01-02T00:00:00Z) and `--until` (2026-01-02T00:00:00Z)"
+            "nothing lies between `--since 2026-01-03` and `--until 2026-01-01`"
         );
     }
 }

@@ -53,7 +53,8 @@ impl UploadSettings {
 pub fn age(what: &str, text: &str) -> Result<Duration, Failure> {
     let age = when::parse_age(text).and_then(|age| Duration::try_from(age).ok());
     age.ok_or_else(|| {
-        Failure::new(format!("`{what}` cannot be `{text}`")).hint("give an age: 90s, 15m, 24h, 7d")
+        Failure::new(format!("`{what}` cannot be `{text}`"))
+            .hint("give a length of time: 90s, 15m, 24h, 7d")
     })
 }
 

@@ -1,30 +1,35 @@
-use std::collections::HashSet;
-
+use crate::delivery::{Destination, Fate, Run, Tally};
 use crate::exit::ExitStatus;
-use crate::text::count;
-use crate::ui::Ui;
 
 /// What became of everything, for one destination.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
-    /// The backend's name.
+    /// The destination's name.
     pub name: String,
-    /// Turns that the destination has acknowledged.
-    pub turns: usize,
-    /// The threads of everything acknowledged.
-    pub threads: HashSet<String>,
+    /// What the ledger calls it.
+    pub destination: String,
+    /// The sessions that were to be looked at.
+    pub sessions: usize,
+    /// How many of them were.
+    pub sessions_seen: usize,
+    /// What became of each turn of those.
+    pub tally: Tally,
     /// Units acknowledged: turns, threads, and what else a backend needs.
     pub sent: usize,
     /// Units that were there before.
     pub already: usize,
     /// Sessions whose files have not changed since all of them was sent.
     pub unchanged: usize,
+    /// Their ids, in a dry run.
+    pub unchanged_ids: Vec<String>,
     /// Units that changed after they were sent and cannot be replaced there.
     pub kept: usize,
     /// Units refused by the destination.
     pub rejected: usize,
     /// Spans refused in requests that were otherwise accepted.
     pub rejected_spans: u64,
+    /// What the destination said when it first refused something.
+    pub why_rejected: Option<String>,
     /// Units that may still change.
     pub open: usize,
     /// Units that are older than the destination accepts.
@@ -37,12 +42,15 @@ pub struct Account {
     pub unreadable: usize,
     /// Lines that could not be read.
     pub bad_lines: usize,
-    /// Sessions that could not be encoded, and why.
+    /// Rollouts that could not be read and sessions that could not be encoded,
+    /// and why.
     pub faults: Vec<String>,
     /// Why a live plugin could not be told of what was sent: the first time.
     pub not_noted: Option<String>,
     /// Why nothing more was sent.
     pub down: Option<String>,
+    /// What to do about that, if it is more than to run the command again.
+    pub advice: Option<String>,
     /// Requests made, repetitions included.
     pub requests: usize,
     /// Bytes of their bodies, as sent.
@@ -52,71 +60,26 @@ pub struct Account {
 }
 
 impl Account {
-    /// Returns the one sentence that says it.
-    pub fn sentence(&self, dry_run: bool) -> String {
-        format!(
-            "{} {} of {} to {}, {} rejected, {} unreadable",
-            if dry_run { "would upload" } else { "uploaded" },
-            count(self.turns, "turn"),
-            count(self.threads.len(), "thread"),
-            self.name,
-            self.rejected,
-            count(self.unreadable, "rollout"),
-        )
-    }
-
-    /// Says what became of the rest, then the one sentence, then what to do.
-    pub fn tell(&self, dry_run: bool, dead_letters: &str, ui: &Ui) {
-        let to = &self.name;
-        for fault in &self.faults {
-            ui.error(fault);
-        }
-        if let Some(reason) = &self.down {
-            ui.error(format!("{to}: {reason}"));
-        }
-        if let Some(what) = &self.not_noted {
-            ui.warn(format!("{to}: the live plugin could not be told what is there: {what}"));
-        }
-        if !ui.settings().quiet {
-            for (n, what) in self.remarks() {
-                if n > 0 {
-                    ui.say(format!("{to}: {} {what}", count(n, "unit")));
-                }
-            }
-            if self.unchanged > 0 {
-                let n = count(self.unchanged, "session");
-                ui.say(format!("{to}: {n} unchanged since uploaded"));
-            }
-            if dry_run {
-                let n = count(self.requests, "request");
-                ui.say(format!("{to}: {n}, {} bytes in all", self.bytes));
-            }
-            ui.say(self.sentence(dry_run));
-        }
-        if let Some(hint) = self.hint(dead_letters) {
-            ui.hint(hint);
+    /// Begins the account of a destination.
+    pub(super) fn of(destination: &Destination, run: &Run<'_>) -> Account {
+        Account {
+            name: destination.name.clone(),
+            destination: destination.exporter.contract().destination.clone(),
+            sessions: run.history.sessions.len(),
+            unreadable: run.history.n_failures,
+            tally: if run.options.dry_run { Tally::with_names() } else { Tally::default() },
+            ..Account::default()
         }
     }
 
-    fn remarks(&self) -> [(usize, &'static str); 5] {
-        [
-            (self.already, "already there"),
-            (
-                self.kept,
-                "changed after being sent, kept there as first sent (`--force` sends again)",
-            ),
-            (self.open, "still open, to be sent when settled"),
-            (self.too_old, "older than the destination accepts, not sent"),
-            (self.unsent, "not sent"),
-        ]
+    /// Returns how many turns the destination has acknowledged.
+    pub fn turns(&self) -> usize {
+        self.tally.turns(Fate::Sent)
     }
 
-    fn hint(&self, dead_letters: &str) -> Option<String> {
-        if self.down.is_some() || self.cut_short || self.unsent > 0 {
-            return Some("run the same command again: it goes on where it stopped".to_owned());
-        }
-        let rejected = self.rejected > 0 || self.rejected_spans > 0;
-        rejected.then(|| format!("what was rejected, and why, is in `{dead_letters}`"))
+    /// Returns how many sessions were not looked at, because the run ended before.
+    pub fn sessions_left(&self) -> usize {
+        self.sessions - self.sessions_seen.min(self.sessions)
     }
 
     /// Returns whether everything asked for was done.
@@ -131,9 +94,9 @@ impl Account {
             && !self.cut_short
     }
 
-    /// Returns whether anything was achieved, now or before.
+    /// Returns whether anything is there, now or before.
     pub fn is_useful(&self) -> bool {
-        self.sent + self.already + self.unchanged + self.open > 0
+        self.sent + self.already + self.unchanged > 0
     }
 }
 
@@ -154,22 +117,7 @@ mod tests {
     use super::*;
 
     fn account() -> Account {
-        Account {
-            name: "langsmith".to_owned(),
-            turns: 812,
-            sent: 900,
-            threads: (0..97).map(|n| n.to_string()).collect(),
-            ..Account::default()
-        }
-    }
-
-    #[test]
-    fn the_sentence() {
-        let account = Account { rejected: 3, unreadable: 5, ..account() };
-        assert_eq!(
-            account.sentence(false),
-            "uploaded 812 turns of 97 threads to langsmith, 3 rejected, 5 rollouts unreadable"
-        );
+        Account { name: "langsmith".to_owned(), sent: 900, ..Account::default() }
     }
 
     #[test]
@@ -181,6 +129,7 @@ mod tests {
             ("nothing to do",               vec![Account::default()],                             false, false, 0),
             ("some rejected",               vec![Account { rejected: 1, ..account() }],           false, false, 1),
             ("down half way",               vec![Account { down: down(), ..account() }],          false, false, 1),
+            ("down with turns still open",  vec![Account { down: down(), open: 1, unsent: 3, ..Account::default() }], false, false, 2),
             ("down from the start",         vec![Account { down: down(), ..Account::default() }], false, false, 2),
             ("one of two down",             vec![account(), Account { down: down(), ..Account::default() }], false, false, 1),
             ("interrupted",                 vec![account()],                                      true,  false, 130),

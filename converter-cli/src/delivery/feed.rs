@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use codex_rollout::{Encoding, RolloutHead};
-use codex_trace_model::{Code, SessionGroup, Timestamp, Trace};
+use codex_trace_model::{Code, Diagnostic, SessionGroup, Timestamp, Trace};
 use sha2::{Digest, Sha256};
 
-use crate::delivery::Engine;
 use crate::delivery::session::{InFlight, Ready, Session};
+use crate::delivery::{Engine, Fate};
 use crate::exporters::{Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey, Waits};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
@@ -82,13 +82,14 @@ impl Engine<'_> {
             }
             match panics::catch(|| self.feed(session)) {
                 Ok(Ok(())) => {}
-                Ok(Err(failure)) => return self.fail(failure),
+                Ok(Err(failure)) => return self.fail(&failure),
                 Err(fault) => {
                     let id = &session.root_thread_id;
                     let what = format!("session {id}: a fault of codex-trace: {fault}");
                     self.account().faults.push(what);
                 }
             }
+            self.account().sessions_seen += 1;
             (self.run.step)();
         }
     }
@@ -103,7 +104,11 @@ impl Engine<'_> {
             && !self.run.options.force
             && ledger.unchanged(destination, &files)?
         {
-            self.account().unchanged += 1;
+            let mut account = self.account();
+            account.unchanged += 1;
+            if self.run.options.dry_run {
+                account.unchanged_ids.push(group.root_thread_id.clone());
+            }
             return Ok(());
         }
         let young = heads.iter().any(|head| self.is_young(head));
@@ -120,22 +125,30 @@ impl Engine<'_> {
         match read {
             Ok(result) => result,
             Err(diagnostics) => {
-                self.account().unreadable += diagnostics.len();
+                self.count_unreadable(diagnostics.iter());
                 Ok(())
             }
         }
     }
 
     fn count_oddities(&self, trace: &Trace<'_>) {
-        let n_of = |code| trace.diagnostics.iter().filter(|it| it.code == code).count();
+        let of = |code| trace.diagnostics.iter().filter(move |it| it.code == code);
+        self.count_unreadable(of(Code::Unreadable));
+        self.account().bad_lines += of(Code::BadLine).count();
+    }
+
+    /// Counts rollouts that could not be read, and keeps which and why.
+    fn count_unreadable<'d>(&self, diagnostics: impl Iterator<Item = &'d Diagnostic>) {
         let mut account = self.account();
-        account.unreadable += n_of(Code::Unreadable);
-        account.bad_lines += n_of(Code::BadLine);
+        for diagnostic in diagnostics {
+            account.unreadable += 1;
+            account.faults.push(diagnostic.to_string());
+        }
     }
 
     fn encode(&self, trace: &Trace<'_>, files: Vec<FileStamp>, young: bool) -> Result<(), Failure> {
         self.reopen(trace, &files)?;
-        let session = Arc::new(Session::new(files));
+        let session = Arc::new(Session::new(trace.session_id(), files));
         let mut taking = Taking { young, ..Taking::default() };
         let mut result = Ok(());
         let notes = match self.notes(trace)? {
@@ -220,11 +233,7 @@ impl Engine<'_> {
     /// Takes a unit as it comes out of the encoder.
     fn take(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking) -> Result<(), Failure> {
         if unit.pieces.is_empty() {
-            return Ok(());
-        }
-        if self.queue.is_stopped() {
-            session.miss(&unit.key);
-            self.account().cut_short = true;
+            self.note(session, &unit.key, Fate::OfPlugin);
             return Ok(());
         }
         let fingerprint = taking.fingerprint(&unit);
@@ -252,18 +261,24 @@ impl Engine<'_> {
             Decision::Send => self.enqueue(unit, fingerprint, session),
             Decision::Already => {
                 self.account().already += 1;
+                self.note(session, &unit.key, Fate::AlreadyThere);
                 // A run may have ended between the ledger and the note.
                 if !self.hand_over(unit.receipt.as_ref()) {
                     session.look_again();
                 }
             }
-            Decision::Keep => self.account().kept += 1,
+            Decision::Keep => {
+                self.account().kept += 1;
+                self.note(session, &unit.key, Fate::Kept);
+            }
             Decision::Hold => {
                 self.account().open += 1;
+                self.note(session, &unit.key, Fate::Open);
                 self.withhold(unit, fingerprint, session, "still open");
             }
             Decision::TooOld => {
                 self.account().too_old += 1;
+                self.note(session, &unit.key, Fate::TooOld);
                 self.withhold(unit, fingerprint, session, "older than the destination accepts");
             }
         }
@@ -311,8 +326,10 @@ impl Engine<'_> {
     /// Puts a unit into the queue, as soon as there is room.
     fn enqueue(&self, unit: Unit, fingerprint: Fingerprint, session: &Arc<Session>) {
         if !self.queue.reserve(unit.body.len()) {
-            session.miss(&unit.key);
+            // The run ends before it was queued.
+            self.note(session, &unit.key, Fate::Unsent);
             self.account().cut_short = true;
+            self.withhold(unit, fingerprint, session, &self.why_ended());
             return;
         }
         let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &self.store));

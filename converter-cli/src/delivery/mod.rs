@@ -14,10 +14,12 @@
 
 mod account;
 mod dead_letter;
+mod fate;
 mod feed;
 mod queue;
 mod send;
 mod session;
+mod share;
 mod store;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,7 +30,7 @@ use codex_trace_model::{Timestamp, Trace};
 
 use crate::clock::Clock;
 use crate::content::ContentRules;
-use crate::exporters::{Exporter, Route};
+use crate::exporters::{Exporter, Route, UnitKey};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::ledger::{Entry, FileStamp, Ledger, Outcome};
@@ -38,22 +40,17 @@ use crate::transport::{Compression, Transport};
 
 pub use account::{Account, status};
 pub use dead_letter::DeadLetters;
+pub use fate::{Fate, Tally, TurnOf};
 use queue::Queue;
-use session::{InFlight, Ready};
+use session::{InFlight, Ready, Session};
+use share::Share;
 use store::Store;
-
-/// The most bytes in one request, whatever a backend takes: larger ones are no
-/// faster, and several are under way at once.
-const MAX_REQUEST: usize = 8 << 20;
-
-/// What a worker needs beside the rollouts that it reads and the units that it
-/// hands on, in bytes, about.
-const ENCODING: usize = 44 << 20;
 
 /// How to deliver.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Threads that resolve and encode, for each destination.
+    /// The most threads that resolve and encode, for each destination: fewer
+    /// where they would not fit into the memory.
     pub jobs: usize,
     /// Requests under way at once, for each destination.
     pub senders: usize,
@@ -121,6 +118,8 @@ pub struct Run<'r> {
     pub interrupted: &'r AtomicBool,
     /// Called for each session done with, by each destination.
     pub step: &'r (dyn Fn() + Sync),
+    /// Called with what somebody who waits should know.
+    pub notice: &'r (dyn Fn(String) + Sync),
 }
 
 /// Delivers to every destination at once; returns what became of it, in the
@@ -128,8 +127,7 @@ pub struct Run<'r> {
 ///
 /// # Errors
 ///
-/// If the ledger cannot be read or written: to go on would be to forget what
-/// was sent. Everything sent and recorded before stays so.
+/// If the system has no threads left.
 pub fn run(run: &Run<'_>, destinations: Vec<Destination>) -> Result<Vec<Account>, Failure> {
     let budget = run.options.max_memory / destinations.len().max(1);
     let results: Vec<Result<Account, Failure>> = std::thread::scope(|scope| {
@@ -146,7 +144,6 @@ pub fn run(run: &Run<'_>, destinations: Vec<Destination>) -> Result<Vec<Account>
 }
 
 fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result<Account, Failure> {
-    let name = destination.name.clone();
     let own = destination.own.clone();
     let run = &match &own {
         Some(own) => Run { rules: &own.rules, options: &own.options, ..*run },
@@ -155,42 +152,39 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
     if !run.options.dry_run
         && let Err(reason) = send::preflight(run, &mut destination)
     {
-        let unreadable = run.history.n_failures;
-        return Ok(Account { name, down: Some(reason), unreadable, ..Account::default() });
+        return Ok(Account { down: Some(reason), ..Account::of(&destination, run) });
     }
-    let pool = pipeline::pool(run.options.jobs).map_err(|err| Failure::new(format!("{err:#}")))?;
-    let engine = Engine::new(run, &destination, budget);
+    let share = Share::of(budget, run.options);
+    let pool = pipeline::pool(share.workers).map_err(|err| Failure::new(format!("{err:#}")))?;
+    let engine = Engine::new(run, &destination, share);
     std::thread::scope(|scope| {
         for _ in 0..run.options.senders {
             scope.spawn(|| engine.send_all());
         }
         let next = AtomicUsize::new(0);
         pool.in_place_scope(|scope| {
-            for _ in 0..run.options.jobs {
+            for _ in 0..share.workers {
                 scope.spawn(|_| engine.feed_all(&next));
             }
         });
         engine.queue.close();
     });
-    engine.finish()
+    Ok(engine.finish())
+}
+
+/// Says that a destination does not answer as it should, and what is done.
+fn tell_of_trouble(run: &Run<'_>, name: &str, reason: &str) {
+    let seconds = run.options.retry.budget.as_secs();
+    (run.notice)(format!("{name}: {reason}; trying again for up to {seconds} s"));
 }
 
 /// Returns the routes of a destination with requests no larger than need be.
-fn routes(destination: &Destination) -> Vec<Route> {
+fn routes(destination: &Destination, max_bytes: usize) -> Vec<Route> {
     let mut routes = destination.exporter.contract().routes.clone();
     for route in &mut routes {
-        route.limits.max_bytes = route.limits.max_bytes.min(MAX_REQUEST);
+        route.limits.max_bytes = route.limits.max_bytes.min(max_bytes);
     }
     routes
-}
-
-/// Returns how much of the memory is for units, beside what requests under way
-/// and encoding take; never less than half of it.
-fn for_units(budget: usize, routes: &[Route], options: &Options) -> usize {
-    let largest = routes.iter().map(|route| route.limits.max_bytes).max().unwrap_or(0);
-    let requests = largest.saturating_mul(options.senders);
-    let encoding = ENCODING.saturating_mul(options.jobs);
-    budget - requests.saturating_add(encoding).min(budget / 2)
 }
 
 /// The pipeline of one destination.
@@ -208,10 +202,12 @@ struct Engine<'e> {
     pace: Mutex<Flow>,
     flow_changed: Condvar,
     account: Mutex<Account>,
-    /// The ledger's failure, which ends everything.
-    failure: Mutex<Option<Failure>>,
+    /// Whether the ledger has failed, which ends everything.
+    failed: AtomicBool,
     /// Requests that the destination took.
     n_good: AtomicUsize,
+    /// Whether it was said that it does not answer as it should.
+    told: AtomicBool,
 }
 
 /// How fast it goes.
@@ -221,27 +217,23 @@ struct Flow {
 }
 
 impl<'e> Engine<'e> {
-    fn new(run: &'e Run<'e>, destination: &'e Destination, budget: usize) -> Engine<'e> {
-        let routes = routes(destination);
+    fn new(run: &'e Run<'e>, destination: &'e Destination, share: Share) -> Engine<'e> {
         Engine {
             run,
             name: &destination.name,
             exporter: &*destination.exporter,
             transport: &*destination.transport,
-            queue: Queue::new(for_units(budget, &routes, run.options)),
-            routes,
+            queue: Queue::new(share.units),
+            routes: routes(destination, share.request),
             store: Arc::default(),
             buffers: Mutex::default(),
             clock: Clock::start(),
             pace: Mutex::new(Flow { pace: Pace::new(run.options.senders), under_way: 0 }),
             flow_changed: Condvar::new(),
-            account: Mutex::new(Account {
-                name: destination.name.clone(),
-                unreadable: run.history.n_failures,
-                ..Account::default()
-            }),
-            failure: Mutex::default(),
+            account: Mutex::new(Account::of(destination, run)),
+            failed: AtomicBool::new(false),
             n_good: AtomicUsize::new(0),
+            told: AtomicBool::new(false),
         }
     }
 
@@ -249,31 +241,57 @@ impl<'e> Engine<'e> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes what became of a unit.
+    fn note(&self, session: &Session, key: &UnitKey, fate: Fate) {
+        self.account().tally.note(&session.id, key, fate);
+    }
+
     fn interrupted(&self) -> bool {
         self.run.interrupted.load(Ordering::Relaxed)
     }
 
-    /// Ends the pipeline for a reason that no other attempt would change.
-    fn give_up(&self, reason: String) {
-        self.account().down.get_or_insert(reason);
+    /// Ends the pipeline for a reason that no other attempt would change, and
+    /// says what to do, if that is more than to try another time.
+    fn give_up(&self, reason: String, advice: Option<&str>) {
+        let mut account = self.account();
+        if account.down.is_none() {
+            account.down = Some(reason);
+            account.advice = advice.map(str::to_owned);
+        }
+        drop(account);
         self.queue.stop();
     }
 
-    /// Ends the pipeline because of the ledger.
-    fn fail(&self, failure: Failure) {
-        let mut slot = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.get_or_insert(failure);
-        self.queue.stop();
+    /// Ends the pipeline because of what is written here, the ledger above all:
+    /// to go on would be to forget what was sent.
+    fn fail(&self, failure: &Failure) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.give_up(failure.to_string(), failure.hint_line());
     }
 
-    fn finish(self) -> Result<Account, Failure> {
+    /// Says why what is left is left.
+    fn why_ended(&self) -> String {
+        let down = self.account().down.clone();
+        down.unwrap_or_else(|| {
+            let why = if self.interrupted() { "was interrupted" } else { "ended before" };
+            format!("the upload {why}")
+        })
+    }
+
+    /// Says, once, that the destination does not answer as it should.
+    fn tell_of_trouble(&self, reason: &str) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tell_of_trouble(self.run, self.name, reason);
+        }
+    }
+
+    fn finish(self) -> Account {
         let left = self.queue.drain().into_iter();
         let ended = left.filter(|slice| slice.unit.skip(slice.n_pieces()));
-        self.leave(ended.map(|slice| slice.unit).collect(), "the run ended before");
-        let failure = self.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.leave(ended.map(|slice| slice.unit).collect(), &self.why_ended());
         let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
         account.peak = self.queue.peak();
-        failure.map_or(Ok(account), Err)
+        account
     }
 
     /// Notes that units encoded were not sent.
@@ -282,6 +300,7 @@ impl<'e> Engine<'e> {
         let mut entries = Vec::new();
         while let Some(flight) = units.pop() {
             self.account().unsent += 1;
+            self.note(&flight.session, &flight.key, Fate::Unsent);
             entries.push(self.entry(&flight, Outcome::Pending, Some(why.to_owned())));
             self.queue.release(flight.body.len());
             let ready = flight.session.end(&flight, false);
@@ -316,11 +335,15 @@ impl<'e> Engine<'e> {
         if self.run.options.dry_run || entries.is_empty() && files.is_empty() {
             return;
         }
+        // Once is enough: each attempt may wait for another process.
+        if self.failed.load(Ordering::Relaxed) {
+            return;
+        }
         let Some(ledger) = self.run.ledger else { return };
         let destination = &self.exporter.contract().destination;
         let at = self.run.options.now.to_string();
         if let Err(failure) = ledger.record(destination, entries, files, &at) {
-            self.fail(failure);
+            self.fail(&failure);
         }
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::clock::{Clock, jitter};
 use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::queue::LOOK;
-use crate::delivery::session::{Slice, halve};
-use crate::delivery::{Destination, Engine, Run};
+use crate::delivery::session::{Settled, Slice, halve};
+use crate::delivery::{Destination, Engine, Fate, Run, tell_of_trouble};
 use crate::exporters::{Found, Framing, Preflight, Receipt, Reread, Route, Verdict};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
-use crate::transport::{Compression, Header, Request, Response, compress};
+use crate::transport::{Cause, Compression, Header, Request, Response, compress};
 
 /// Bodies smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: usize = 1 << 10;
@@ -19,8 +19,17 @@ const COMPRESS_FROM: usize = 1 << 10;
 /// How often a part of a request that could not be got through is tried.
 const SHORT_ATTEMPTS: u32 = 3;
 
+/// How many units may be refused before any is taken: then it is not them.
+const MAX_REFUSED: usize = 10;
+
+/// After which failed attempt of a request people are told.
+const TELL_AT: u32 = 3;
+
 /// How many single pieces may fail in a row before it is the destination.
 const MAX_SUSPECTS: usize = 3;
+
+/// What to do about a destination that wants nothing of what it is sent.
+const LOOK_INTO_IT: &str = "`codex-trace doctor --connect` looks at address and key; then run the same command again: it goes on where it stopped";
 
 /// How much a request is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +44,10 @@ enum Patience {
 enum Outcomes {
     /// The destination said what it has to say.
     Answer(Verdict),
-    /// It did not get through. Perhaps because of what is in it, if it was
-    /// answered at all.
-    Exhausted { reason: String, answered: bool },
+    /// It did not get through, perhaps because of what is in it.
+    Exhausted { reason: String, suspicious: bool },
     /// The run ends.
-    Interrupted,
+    Ended,
 }
 
 impl Engine<'_> {
@@ -59,21 +67,21 @@ impl Engine<'_> {
 
     /// Delivers a batch, in parts if need be.
     fn deliver(&self, batch: Vec<Slice>) {
-        let good_before = self.n_good.load(Ordering::Relaxed);
         let mut parts = vec![(batch, Patience::Full)];
         // Single pieces that did not get through: is it them or the destination?
         let mut suspects: Vec<(Vec<Slice>, String)> = Vec::new();
+        let mut good_before = None;
         while let Some((part, patience)) = parts.pop() {
             match self.send(&part, patience) {
                 Outcomes::Answer(verdict) => {
                     let again = self.settle_by(verdict, part).into_iter().rev();
                     parts.extend(again.map(|part| (part, Patience::Full)));
                 }
-                Outcomes::Interrupted => self.unsent(part, "the run was interrupted"),
-                Outcomes::Exhausted { reason, answered } => {
-                    let suspicious = answered && suspects.len() < MAX_SUSPECTS;
-                    if !suspicious {
-                        self.give_up(reason.clone());
+                Outcomes::Ended => self.unsent(part, &self.why_ended()),
+                Outcomes::Exhausted { reason, suspicious } => {
+                    good_before.get_or_insert(self.n_good.load(Ordering::Relaxed));
+                    if !suspicious || suspects.len() == MAX_SUSPECTS {
+                        self.give_up(reason.clone(), None);
                         self.unsent(part, &reason);
                         continue;
                     }
@@ -87,28 +95,48 @@ impl Engine<'_> {
                 }
             }
         }
-        let alive = self.n_good.load(Ordering::Relaxed) > good_before;
+        let alive = good_before.is_some_and(|n| self.n_good.load(Ordering::Relaxed) > n);
         for (part, reason) in suspects {
             if alive {
-                self.refuse(&part, &reason);
+                self.convict(part);
             } else {
-                self.give_up(reason.clone());
+                self.give_up(reason.clone(), None);
                 self.unsent(part, &reason);
             }
+        }
+    }
+
+    /// Sends a single piece once more, now that the destination has taken
+    /// others: what still does not get through is to blame itself.
+    fn convict(&self, part: Vec<Slice>) {
+        match self.send(&part, Patience::Short) {
+            Outcomes::Answer(verdict) => {
+                let again = self.settle_by(verdict, part);
+                debug_assert!(again.is_empty(), "a single piece has no parts");
+            }
+            Outcomes::Exhausted { reason, suspicious: true } => self.refuse(&part, &reason),
+            Outcomes::Exhausted { reason, suspicious: false } => {
+                self.give_up(reason.clone(), None);
+                self.unsent(part, &reason);
+            }
+            Outcomes::Ended => self.unsent(part, &self.why_ended()),
         }
     }
 
     /// Acts upon an answer; returns the parts that are to be tried again.
     fn settle_by(&self, verdict: Verdict, part: Vec<Slice>) -> Vec<Vec<Slice>> {
         match verdict {
-            Verdict::Done | Verdict::AlreadyThere => self.settle(&part, None),
+            Verdict::Done | Verdict::AlreadyThere => self.settle(&part, Settled::Taken),
             Verdict::Partial { rejected, reason } => {
-                self.account().rejected_spans += rejected;
+                let mut account = self.account();
+                account.rejected_spans += rejected;
+                account.why_rejected.get_or_insert_with(|| reason.clone());
+                drop(account);
                 let note = format!("{rejected} rejected: {reason}");
                 for slice in &part {
                     self.dead_letter(slice, &note);
                 }
-                self.settle(&part, None);
+                self.settle(&part, Settled::Partly(&note));
             }
             Verdict::Conflict { reason } => return self.reconcile(part, &reason),
             Verdict::Split { reason } | Verdict::Reject { reason } => match halve(part) {
@@ -116,7 +144,7 @@ impl Engine<'_> {
                 Err(part) => self.refuse(&part, &reason),
             },
             Verdict::GiveUp { reason } | Verdict::Retry { reason, .. } => {
-                self.give_up(reason.clone());
+                self.give_up(reason.clone(), Some(LOOK_INTO_IT));
                 self.unsent(part, &reason);
             }
         }
@@ -137,7 +165,7 @@ impl Engine<'_> {
         let mut found = found.into_iter();
         for piece in part.iter().flat_map(Slice::singles) {
             match found.next() {
-                Some(Found::Same) => self.settle(&[piece], None),
+                Some(Found::Same) => self.settle(&[piece], Settled::Taken),
                 Some(Found::Other(what)) => self.refuse(&[piece], &what),
                 Some(Found::Missing) | None => missing.push(piece),
             }
@@ -182,7 +210,7 @@ impl Engine<'_> {
                     Verdict::Retry { after, .. } => after,
                     _ => return Some(response),
                 },
-                Err(no) if !no.retry => return None,
+                Err(no) if no.cause == Cause::Lasting => return None,
                 Err(_) => None,
             };
             let wait =
@@ -194,18 +222,23 @@ impl Engine<'_> {
 
     /// Notes that the destination refuses a part.
     fn refuse(&self, part: &[Slice], reason: &str) {
+        self.account().why_rejected.get_or_insert_with(|| reason.to_owned());
         for slice in part {
             self.dead_letter(slice, reason);
         }
-        self.settle(part, Some(reason));
+        self.settle(part, Settled::Refused(reason));
+        let takes_nothing = self.n_good.load(Ordering::Relaxed) == 0;
+        if takes_nothing && self.account().rejected >= MAX_REFUSED {
+            self.give_up(format!("it takes nothing: {reason}"), Some(LOOK_INTO_IT));
+        }
     }
 
     /// Notes what became of a part, and lets go on what waited for it.
-    fn settle(&self, part: &[Slice], refused: Option<&str>) {
+    fn settle(&self, part: &[Slice], how: Settled<'_>) {
         let (mut entries, mut ended, mut unsent) = (Vec::new(), Vec::new(), Vec::new());
         for slice in part {
             let flight = &slice.unit;
-            if !flight.settle(slice.n_pieces(), refused) {
+            if !flight.settle(slice.n_pieces(), how) {
                 flight.next().into_iter().for_each(|slice| self.queue.push(slice));
                 continue;
             }
@@ -213,10 +246,9 @@ impl Engine<'_> {
                 unsent.push(Arc::clone(flight));
                 continue;
             }
-            let refused = flight.refused();
-            let sent = refused.is_none();
+            let sent = !flight.is_refused();
             let outcome = if sent { Outcome::Sent } else { Outcome::Failed };
-            entries.push(self.entry(flight, outcome, refused));
+            entries.push(self.entry(flight, outcome, flight.said()));
             ended.push((flight, sent));
         }
         // First what is acknowledged, then whatever builds upon it.
@@ -226,7 +258,11 @@ impl Engine<'_> {
             if sent && !self.hand_over(flight.receipt.as_ref()) {
                 flight.session.look_again();
             }
-            self.count(flight.key.turn.is_some(), flight.route, sent, &flight.key.thread_id);
+            self.note(&flight.session, &flight.key, if sent { Fate::Sent } else { Fate::Rejected });
+            let mut account = self.account();
+            account.sent += usize::from(sent);
+            account.rejected += usize::from(!sent);
+            drop(account);
             self.queue.release(flight.body.len());
             self.proceed(flight.session.end(flight, sent), &mut files);
         }
@@ -246,20 +282,6 @@ impl Engine<'_> {
             self.account().not_noted.get_or_insert(format!("beside `{path}`: {err}"));
         }
         noted.is_ok()
-    }
-
-    fn count(&self, is_turn: bool, route: usize, sent: bool, thread_id: &str) {
-        let mut account = self.account();
-        if !sent {
-            account.rejected += 1;
-            return;
-        }
-        account.sent += 1;
-        let routes = &self.routes;
-        account.turns += usize::from(is_turn && routes[route].name == routes[0].name);
-        if !account.threads.contains(thread_id) {
-            account.threads.insert(thread_id.to_owned());
-        }
     }
 
     /// Leaves a part for the next run. A unit of which another part was sent is
@@ -285,7 +307,7 @@ impl Engine<'_> {
         if let Err(err) = self.run.dead_letters.add(self.name, letter) {
             let path = self.run.dead_letters.path(self.name);
             let what = format!("cannot write `{}`: {err}", path.display());
-            self.fail(Failure::new(what));
+            self.fail(&Failure::new(what));
         }
     }
 
@@ -309,15 +331,16 @@ impl Engine<'_> {
         let mut attempt = 0;
         loop {
             if self.queue.is_stopped() || attempt > 0 && self.interrupted() || !self.enter() {
-                return Outcomes::Interrupted;
+                return Outcomes::Ended;
             }
             let answer = self.transport.send(request);
             self.leave_flow();
             attempt += 1;
             self.note_request(request.body.len());
-            let (after, reason, answered) = match answer {
-                Ok(response) => match self.exporter.verdict(nth, &response) {
-                    Verdict::Retry { after, reason } => (after, reason, true),
+            let (after, reason, suspicious) = match answer {
+                Ok(response) => match self.verdict(nth, &response) {
+                    // Who says when to come back is not upset by what came.
+                    Verdict::Retry { after, reason } => (after, reason, after.is_none()),
                     verdict => {
                         self.flow(|flow| flow.pace.good());
                         if matches!(
@@ -329,17 +352,37 @@ impl Engine<'_> {
                         return Outcomes::Answer(verdict);
                     }
                 },
-                Err(no) if !no.retry => {
-                    return Outcomes::Exhausted { reason: no.reason, answered: false };
+                Err(no) if no.cause == Cause::Lasting => {
+                    return Outcomes::Exhausted { reason: no.reason, suspicious: false };
                 }
-                Err(no) => (None, no.reason, self.n_good.load(Ordering::Relaxed) > 0),
+                Err(no) => {
+                    let known = self.n_good.load(Ordering::Relaxed) > 0;
+                    (None, no.reason, no.cause == Cause::Cut && known)
+                }
             };
             let elapsed = self.clock.elapsed().saturating_sub(started);
             let wait = self.run.options.retry.next_wait(attempt, elapsed, after, jitter());
             let wait = wait.filter(|_| patience == Patience::Full || attempt < SHORT_ATTEMPTS);
-            let Some(wait) = wait else { return Outcomes::Exhausted { reason, answered } };
+            let Some(wait) = wait else { return Outcomes::Exhausted { reason, suspicious } };
+            if attempt == TELL_AT {
+                self.tell_of_trouble(&reason);
+            }
             let now = self.clock.elapsed();
             self.flow(|flow| flow.pace.overloaded(now, wait));
+        }
+    }
+
+    /// Reads an answer. Whatever a backend makes of it, a page for people is no
+    /// acknowledgement.
+    fn verdict(&self, nth: usize, response: &Response) -> Verdict {
+        match self.exporter.verdict(nth, response) {
+            Verdict::Done | Verdict::AlreadyThere | Verdict::Partial { .. }
+                if response.is_page() =>
+            {
+                let page = response.reason();
+                Verdict::GiveUp { reason: format!("a web page answers, not the server: {page}") }
+            }
+            verdict => verdict,
         }
     }
 
@@ -440,11 +483,14 @@ pub(super) fn preflight(run: &Run<'_>, destination: &mut Destination) -> Result<
                     Verdict::Retry { after, reason } => (after, reason),
                     _ => break Some(response),
                 },
-                Err(no) if !no.retry => return Err(no.reason),
+                Err(no) if no.cause == Cause::Lasting => return Err(no.reason),
                 Err(no) => (None, no.reason),
             };
             let wait = run.options.retry.next_wait(attempt, clock.elapsed(), after, jitter());
             let Some(wait) = wait else { return Err(reason) };
+            if attempt == TELL_AT {
+                tell_of_trouble(run, &destination.name, &reason);
+            }
             pause(run, wait)?;
         };
     }

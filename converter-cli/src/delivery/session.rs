@@ -7,6 +7,17 @@ use crate::delivery::store::{Store, Stored};
 use crate::exporters::{Fingerprint, Limits, Piece, Receipt, Route, Unit, UnitKey, Waits};
 use crate::ledger::FileStamp;
 
+/// What became of some pieces that were sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Settled<'f> {
+    /// The destination has them.
+    Taken,
+    /// It has them but for some of what is in them: its words.
+    Partly(&'f str),
+    /// It does not want them: its words.
+    Refused(&'f str),
+}
+
 /// A unit on its way.
 #[derive(Debug)]
 pub(super) struct InFlight {
@@ -24,8 +35,10 @@ pub(super) struct InFlight {
     left: AtomicUsize,
     /// Pieces that are not sent before those before them are settled.
     later: Mutex<VecDeque<Range<usize>>>,
-    /// Why some of it was refused.
-    refused: Mutex<Option<String>>,
+    /// Whether some of it was refused.
+    refused: AtomicBool,
+    /// What the destination said of some of it.
+    said: Mutex<Option<String>>,
     /// Whether some of it was not sent.
     unsent: AtomicBool,
 }
@@ -50,7 +63,8 @@ impl InFlight {
             session,
             left,
             later: Mutex::default(),
-            refused: Mutex::default(),
+            refused: AtomicBool::new(false),
+            said: Mutex::default(),
             unsent: AtomicBool::new(false),
         }
     }
@@ -106,10 +120,12 @@ impl InFlight {
     }
 
     /// Notes what became of some pieces; returns `true` once all are known.
-    pub(super) fn settle(&self, n_pieces: usize, refused: Option<&str>) -> bool {
-        if let Some(reason) = refused {
-            let mut slot = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.get_or_insert_with(|| reason.to_owned());
+    pub(super) fn settle(&self, n_pieces: usize, how: Settled<'_>) -> bool {
+        if let Settled::Partly(words) | Settled::Refused(words) = how {
+            self.words().get_or_insert_with(|| words.to_owned());
+        }
+        if let Settled::Refused(_) = how {
+            self.refused.store(true, Ordering::Release);
         }
         self.left.fetch_sub(n_pieces, Ordering::AcqRel) == n_pieces
     }
@@ -120,7 +136,7 @@ impl InFlight {
         self.unsent.store(true, Ordering::Release);
         let later = std::mem::take(&mut *self.later());
         let n_later: usize = later.iter().map(ExactSizeIterator::len).sum();
-        self.settle(n_pieces + n_later, None)
+        self.settle(n_pieces + n_later, Settled::Taken)
     }
 
     /// Returns whether some of it was not sent.
@@ -128,9 +144,18 @@ impl InFlight {
         self.unsent.load(Ordering::Acquire)
     }
 
-    /// Returns why some of it was refused, if some was.
-    pub(super) fn refused(&self) -> Option<String> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns whether some of it was refused.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
+    }
+
+    /// Returns what the destination said of some of it, the first time.
+    pub(super) fn said(&self) -> Option<String> {
+        self.words().clone()
+    }
+
+    fn words(&self) -> MutexGuard<'_, Option<String>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -192,6 +217,7 @@ pub(super) fn halve(batch: Vec<Slice>) -> Result<(Vec<Slice>, Vec<Slice>), Vec<S
 /// What is under way of one session, for one destination.
 #[derive(Debug)]
 pub(super) struct Session {
+    pub(super) id: String,
     state: Mutex<State>,
 }
 
@@ -227,8 +253,9 @@ impl Ready {
 }
 
 impl Session {
-    pub(super) fn new(files: Vec<FileStamp>) -> Session {
-        Session { state: Mutex::new(State { files, ..State::default() }) }
+    pub(super) fn new(id: &str, files: Vec<FileStamp>) -> Session {
+        let state = Mutex::new(State { files, ..State::default() });
+        Session { id: id.to_owned(), state }
     }
 
     /// Notes that a unit is under way.
@@ -346,7 +373,7 @@ mod tests {
 
     #[test]
     fn slices_keep_to_the_limits_and_lose_nothing() {
-        let session = Arc::new(Session::new(Vec::new()));
+        let session = Arc::new(Session::new("s", Vec::new()));
         let whole = in_flight(unit("1", &["aa", "b", "cccccc", "d", "e"], Waits::No), &session);
         let by = |max_bytes, max_pieces, max_spans| {
             shape(&whole.slices(&Limits { max_bytes, max_pieces, max_spans }))
@@ -359,7 +386,7 @@ mod tests {
 
     #[test]
     fn halves_cut_through_units_down_to_one_piece() {
-        let session = Arc::new(Session::new(Vec::new()));
+        let session = Arc::new(Session::new("s", Vec::new()));
         let limits = Limits { max_bytes: 100, max_pieces: 100, max_spans: 100 };
         let mut batch = in_flight(unit("1", &["a"], Waits::No), &session).slices(&limits);
         batch.extend(in_flight(unit("2", &["b", "c", "d"], Waits::No), &session).slices(&limits));
@@ -373,7 +400,7 @@ mod tests {
     #[test]
     fn what_waits_for_the_trace_comes_last_and_files_after_it() {
         let stamp = FileStamp { path: "f".to_owned(), stamp: [0; 32] };
-        let session = Arc::new(Session::new(vec![stamp.clone()]));
+        let session = Arc::new(Session::new("s", vec![stamp.clone()]));
         let turn = in_flight(unit("1", &["a"], Waits::No), &session);
         session.begin(&turn.key);
         let last = in_flight(unit("1", &["z"], Waits::ForTrace), &session);
@@ -401,13 +428,13 @@ mod tests {
 
     #[test]
     fn in_order_the_next_slice_comes_when_the_last_is_settled() {
-        let session = Arc::new(Session::new(Vec::new()));
+        let session = Arc::new(Session::new("s", Vec::new()));
         let whole = in_flight(unit("1", &["a", "b", "c", "d", "e"], Waits::No), &session);
         assert_eq!(shape(&whole.begin(&route(2))), [(0, 2)]);
         assert!(whole.next().is_none());
-        assert!(!whole.settle(1, None));
+        assert!(!whole.settle(1, Settled::Taken));
         assert!(whole.next().is_none(), "half of it");
-        assert!(!whole.settle(1, None));
+        assert!(!whole.settle(1, Settled::Taken));
         assert_eq!(shape(whole.next().as_slice()), [(2, 4)]);
         assert!(whole.next().is_none());
         // What is not sent takes all that would have followed with it.
@@ -417,7 +444,7 @@ mod tests {
 
     #[test]
     fn what_hangs_under_another_unit_follows_it_however_deep() {
-        let session = Arc::new(Session::new(Vec::new()));
+        let session = Arc::new(Session::new("s", Vec::new()));
         let below = |turn: &str, above: &str| {
             let mut unit = unit(turn, &["x"], Waits::No);
             unit.under = Some(UnitKey { turn: Some(above.to_owned()), ..unit.key.clone() });
@@ -442,7 +469,7 @@ mod tests {
     #[test]
     fn what_waits_for_something_missing_is_abandoned() {
         let session =
-            Arc::new(Session::new(vec![FileStamp { path: "f".to_owned(), stamp: [0; 32] }]));
+            Arc::new(Session::new("s", vec![FileStamp { path: "f".to_owned(), stamp: [0; 32] }]));
         let turn = in_flight(unit("1", &["a"], Waits::No), &session);
         session.begin(&turn.key);
         let one = in_flight(unit("1", &["z"], Waits::ForTurn), &session);

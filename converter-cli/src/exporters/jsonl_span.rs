@@ -47,6 +47,7 @@ pub(super) fn fields(trace: &Trace<'_>, span: &Span<'_>, content: Content, o: &m
             json::object(out, |o| {
                 o.put("relation", link.relation.word());
                 o.put("thread_id", &link.thread_id);
+                o.maybe("turn_id", link.turn.map(|turn| turn.turn_id));
             });
         });
     }

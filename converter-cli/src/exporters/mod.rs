@@ -8,6 +8,7 @@
 //! backend.
 
 mod address;
+mod client;
 pub mod describe;
 pub mod jsonl;
 mod jsonl_item;
@@ -448,6 +449,7 @@ mod tests {
         const SHARED: &[&str] = &[
             "mod",
             "address",
+            "client",
             "describe",
             "notes",
             "probe",

@@ -104,6 +104,26 @@ impl Settings {
         Some(Said::new(value.as_str(), self.origin(name)))
     }
 
+    /// As [`option`](Self::option), to keep.
+    pub fn said_option(&self, name: &str) -> Option<Said<String>> {
+        self.option(name).map(|said| said.map(str::to_owned))
+    }
+
+    /// Returns a variable that describes us, whatever the place, with its name.
+    pub fn said_var(&self, name: &str) -> Option<Said<String>> {
+        Some(Said::new(self.var(name)?.to_owned(), name))
+    }
+
+    /// Returns the key of `codex-trace.toml`.
+    pub fn said_key(&self) -> Option<Said<Secret>> {
+        Some(Said::new(self.access.key.clone()?, self.origin("key")))
+    }
+
+    /// Returns the workspace of `codex-trace.toml`.
+    pub fn said_workspace(&self) -> Option<Said<String>> {
+        Some(Said::new(self.access.workspace.clone()?, self.origin("workspace")))
+    }
+
     /// Returns the endpoint of a flag or of `codex-trace.toml`.
     pub fn said_endpoint(&self) -> Option<Said<String>> {
         Some(Said::new(self.endpoint.clone()?, self.origin("endpoint")))

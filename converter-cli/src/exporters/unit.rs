@@ -14,7 +14,9 @@ pub struct Unit {
     pub route: usize,
     /// The encoded bytes of all pieces, one after the other.
     pub body: Vec<u8>,
-    /// Where the body may be cut. The last piece ends where the body does.
+    /// Where the body may be cut. The last piece ends where the body does. A unit
+    /// without pieces says that there is nothing to send: the live plugin has sent
+    /// it, or its user keeps it back.
     pub pieces: Vec<Piece>,
     /// Whether it is final as far as the file says. A turn that is still open,
     /// and the thread around it, are not: they are held back until the file

@@ -25,6 +25,10 @@ pub const SCHEMA: i64 = 2;
 /// How long to wait for another process.
 const BUSY: Duration = Duration::from_secs(30);
 
+/// How much of that SQLite waits by itself, with the other threads waiting for
+/// this one.
+const BUSY_AT_ONCE: Duration = Duration::from_secs(1);
+
 /// How often to look whether it is done, where SQLite does not wait by itself.
 const BUSY_LOOK: Duration = Duration::from_millis(10);
 
@@ -60,7 +64,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn word(self) -> &'static str {
+    /// Returns the word for it, as in `status --json`.
+    pub fn word(self) -> &'static str {
         match self {
             Outcome::Sent => "sent",
             Outcome::Failed => "failed",
@@ -106,14 +111,25 @@ pub struct FileStamp {
 pub struct Standing {
     /// The destination, as [`Contract::destination`](crate::exporters::Contract) says.
     pub destination: String,
-    /// Units sent.
+    /// Turns of which all is there.
     pub sent: u64,
-    /// Units known and not sent.
+    /// Turns known, and not or not wholly sent.
     pub pending: u64,
-    /// Units refused.
+    /// Turns of which something was refused.
     pub failed: u64,
-    /// Why units are pending or failed, most frequent first, with their number.
-    pub reasons: Vec<(String, u64)>,
+    /// Why turns are pending or failed, or lack something, most frequent first.
+    pub reasons: Vec<Reason>,
+}
+
+/// Why turns are not there, or not all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// How they stand.
+    pub outcome: Outcome,
+    /// What the destination said, or why they were not sent.
+    pub note: String,
+    /// How many.
+    pub turns: u64,
 }
 
 /// What is known of the units of one thread: by turn (empty for the thread
@@ -143,7 +159,7 @@ impl Ledger {
         drop(private.map_err(|err| cannot(&path, &err))?);
         let connection = Connection::open(&path).map_err(|err| cannot(&path, &err))?;
         let ledger = Ledger { connection: Mutex::new(connection), path };
-        ledger.prepare().map_err(|err| ledger.failure(&err))?;
+        ledger.prepare()?;
         ledger.check_version()?;
         Ok(ledger)
     }
@@ -162,7 +178,7 @@ impl Ledger {
         let connection =
             Connection::open_with_flags(&path, flags).map_err(|err| cannot(&path, &err))?;
         let ledger = Ledger { connection: Mutex::new(connection), path };
-        ledger.connection().busy_timeout(BUSY).map_err(|err| ledger.failure(&err))?;
+        ledger.patiently(|connection| connection.busy_timeout(BUSY_AT_ONCE))?;
         if ledger.version()? == 0 {
             // Another process is about to make it.
             return Ok(None);
@@ -172,10 +188,9 @@ impl Ledger {
     }
 
     /// Makes the tables, unless they are there.
-    fn prepare(&self) -> rusqlite::Result<()> {
-        let mut connection = self.connection();
-        connection.busy_timeout(BUSY)?;
-        patiently(|| {
+    fn prepare(&self) -> Result<(), Failure> {
+        self.patiently(|connection| {
+            connection.busy_timeout(BUSY_AT_ONCE)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             // Survives the death of the process; after that of the machine, at
             // worst the last units are sent again.
@@ -193,8 +208,9 @@ impl Ledger {
     }
 
     fn version(&self) -> Result<i64, Failure> {
-        let read = || self.connection().query_row("PRAGMA user_version", [], |row| row.get(0));
-        patiently(read).map_err(|err| self.failure(&err))
+        self.patiently(|connection| {
+            connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+        })
     }
 
     fn check_version(&self) -> Result<(), Failure> {
@@ -210,6 +226,31 @@ impl Ledger {
         .hint("use a newer codex-trace, or another `--state-dir`"))
     }
 
+    /// Does what another process may stand in the way of: every use of the
+    /// connection comes by here.
+    ///
+    /// SQLite's own timeout covers whoever waits to begin. It does not cover a
+    /// reader that wants to write, as a connection does that gives a new ledger
+    /// its log: two that waited for each other's reading to end would wait for
+    /// ever, so one is refused at once. Nor does it cover the few locks that
+    /// are held for no time at all, unless the process that has one is stopped
+    /// just then: after ten seconds that is an error.
+    fn patiently<T>(
+        &self,
+        mut job: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Failure> {
+        let clock = Clock::start();
+        loop {
+            let done = job(&mut self.connection());
+            match done {
+                Err(err) if is_busy(&err) && clock.elapsed() < BUSY => {
+                    std::thread::sleep(BUSY_LOOK.mul_f64(0.5 + jitter()));
+                }
+                done => return done.map_err(|err| self.failure(&err)),
+            }
+        }
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic in between leaves a transaction that is rolled back.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
@@ -222,31 +263,13 @@ impl Ledger {
                 "the ledger `{path}` is damaged: {err}"
             ))
             .hint("move the file away: all is then sent once more, with the same ids as before"),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                Failure::new(format!("another process holds the ledger `{path}`"))
-                    .hint("wait for it to end, or use another `--state-dir`")
-            }
+            _ if is_busy(err) => Failure::new(format!("another process holds the ledger `{path}`"))
+                .hint("wait for it to end, or use another `--state-dir`"),
             Some(ErrorCode::DiskFull) => {
                 Failure::new(format!("no space left for the ledger `{path}`"))
                     .hint("make room and run the command again: it goes on where it stopped")
             }
             _ => cannot(&self.path, err),
-        }
-    }
-}
-
-/// Does what another process may stand in the way of.
-///
-/// SQLite waits for most locks by itself, but not where waiting could be for
-/// ever as far as it knows, and only for so long where the log is set up.
-fn patiently<T>(mut job: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    let clock = Clock::start();
-    loop {
-        match job() {
-            Err(err) if is_busy(&err) && clock.elapsed() < BUSY => {
-                std::thread::sleep(BUSY_LOOK.mul_f64(0.5 + jitter()));
-            }
-            done => return done,
         }
     }
 }

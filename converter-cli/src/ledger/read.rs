@@ -2,7 +2,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::exporters::{Fingerprint, Shift};
 use crate::failure::Failure;
-use crate::ledger::{FileStamp, Known, Ledger, Outcome, Standing, patiently};
+use crate::ledger::{FileStamp, Known, Ledger, Outcome, Reason, Standing};
 
 impl Ledger {
     /// Returns what is known of a thread's units.
@@ -11,8 +11,7 @@ impl Ledger {
     ///
     /// If the ledger cannot be read.
     pub fn known(&self, destination: &str, thread: &str) -> Result<Known, Failure> {
-        let read = || {
-            let connection = self.connection();
+        self.patiently(|connection| {
             let mut rows = connection.prepare_cached(
                 "SELECT turn, route, fingerprint, outcome FROM unit WHERE destination = ?1 AND thread = ?2",
             )?;
@@ -21,8 +20,7 @@ impl Ledger {
                 Ok(((row.get(0)?, row.get(1)?), (Fingerprint(row.get(2)?), Outcome::of(&outcome))))
             })?;
             rows.collect::<rusqlite::Result<Known>>()
-        };
-        patiently(read).map_err(|err| self.failure(&err))
+        })
     }
 
     /// Returns whether all of `files` are as they were when all of each had
@@ -32,8 +30,7 @@ impl Ledger {
     ///
     /// If the ledger cannot be read.
     pub fn unchanged(&self, destination: &str, files: &[FileStamp]) -> Result<bool, Failure> {
-        let read = || {
-            let connection = self.connection();
+        self.patiently(|connection| {
             let mut row = connection
                 .prepare_cached("SELECT stamp FROM file WHERE destination = ?1 AND path = ?2")?;
             for file in files {
@@ -44,8 +41,7 @@ impl Ledger {
                 }
             }
             Ok(true)
-        };
-        patiently(read).map_err(|err| self.failure(&err))
+        })
     }
 
     /// Returns by how much a session is moved at a destination.
@@ -54,8 +50,7 @@ impl Ledger {
     ///
     /// If the ledger cannot be read.
     pub fn shift(&self, destination: &str, session: &str) -> Result<Option<Shift>, Failure> {
-        let read = || {
-            let connection = self.connection();
+        self.patiently(|connection| {
             let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
             if version < 2 {
                 return Ok(None);
@@ -67,22 +62,26 @@ impl Ledger {
                 Ok(Shift { millis: row.get(0)?, found: row.get(1)? })
             })
             .optional()
-        };
-        read().map_err(|err| self.failure(&err))
+        })
     }
 
-    /// Returns how things stand with every destination, in alphabetical order.
+    /// Returns how things stand with every destination, in alphabetical order:
+    /// turn by turn, whatever units a backend makes of one.
     ///
     /// # Errors
     ///
     /// If the ledger cannot be read.
     pub fn standings(&self) -> Result<Vec<Standing>, Failure> {
-        let read = || {
-            let connection = self.connection();
+        self.patiently(|connection| {
             let mut rows = connection.prepare(
-                "SELECT destination, outcome, COALESCE(note, ''), COUNT(*) AS n FROM unit
-                 GROUP BY 1, 2, CASE outcome WHEN 'sent' THEN '' ELSE COALESCE(note, '') END
-                 ORDER BY 1, n DESC, 3",
+                // A turn stands as the worst of its units does; the other columns
+                // are those of the row that has the maximum.
+                "SELECT destination, outcome, note, COUNT(*) AS n FROM (
+                     SELECT destination, outcome, COALESCE(note, '') AS note,
+                         MAX(CASE outcome WHEN 'sent' THEN note IS NOT NULL
+                                          WHEN 'pending' THEN 2 ELSE 3 END)
+                     FROM unit GROUP BY destination, thread, turn)
+                 GROUP BY 1, 2, 3 ORDER BY 1, n DESC, 3",
             )?;
             let mut rows = rows.query([])?;
             let mut all: Vec<Standing> = Vec::new();
@@ -94,17 +93,17 @@ impl Ledger {
                     all.push(Standing { destination, ..Standing::default() });
                 }
                 let Some(last) = all.last_mut() else { continue };
-                match Outcome::of(&outcome) {
+                let outcome = Outcome::of(&outcome);
+                match outcome {
                     Outcome::Sent => last.sent += n,
                     Outcome::Failed => last.failed += n,
                     Outcome::Pending => last.pending += n,
                 }
-                if outcome != "sent" && !note.is_empty() {
-                    last.reasons.push((note, n));
+                if !note.is_empty() {
+                    last.reasons.push(Reason { outcome, note, turns: n });
                 }
             }
             Ok(all)
-        };
-        patiently(read).map_err(|err| self.failure(&err))
+        })
     }
 }

@@ -32,6 +32,27 @@ fn many_may_make_it_at_once() {
     }
 }
 
+/// SQLite does not wait there by itself, however long it is told to.
+#[test]
+fn who_is_just_making_it_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Connection::open(dir.path().join("ledger.db")).unwrap();
+    let maker = open();
+    maker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let impatient = open();
+    impatient.busy_timeout(BUSY).unwrap();
+    let err = impatient.pragma_update(None, "journal_mode", "WAL").unwrap_err();
+    assert_eq!(err.sqlite_error_code(), Some(ErrorCode::DatabaseBusy));
+    drop(impatient);
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Ledger::open(dir.path()));
+        std::thread::sleep(10 * BUSY_LOOK);
+        assert!(!opening.is_finished(), "{:?}", opening.join());
+        maker.execute_batch("COMMIT").unwrap();
+        opening.join().unwrap().unwrap();
+    });
+}
+
 #[test]
 fn what_was_sent_is_known_and_stays_so() {
     let dir = tempfile::tempdir().unwrap();
@@ -53,9 +74,34 @@ fn what_was_sent_is_known_and_stays_so() {
         sent: 1,
         pending: 1,
         failed: 1,
-        reasons: vec![("open".to_owned(), 1), ("too old".to_owned(), 1)],
+        reasons: vec![reason(Outcome::Pending, "open", 1), reason(Outcome::Failed, "too old", 1)],
     };
     assert_eq!(ledger.standings().unwrap(), [standing]);
+}
+
+fn reason(outcome: Outcome, note: &str, turns: u64) -> Reason {
+    Reason { outcome, note: note.to_owned(), turns }
+}
+
+/// The spans of turn 1 are there, the call that makes them final is not.
+#[test]
+fn a_turn_of_several_units_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let last = |turn, outcome, note| Entry { route: "last", ..entry(Some(turn), outcome, note) };
+    let entries = [
+        entry(Some("1"), Outcome::Sent, None),
+        last("1", Outcome::Pending, Some("no answer")),
+        entry(Some("2"), Outcome::Sent, None),
+        last("2", Outcome::Sent, None),
+        entry(Some("3"), Outcome::Failed, Some("no")),
+        last("3", Outcome::Pending, Some("waits")),
+    ];
+    ledger.record("x", &entries, &[], "now").unwrap();
+    let standing = ledger.standings().unwrap().remove(0);
+    assert_eq!((standing.sent, standing.pending, standing.failed), (1, 1, 1));
+    let reasons = [reason(Outcome::Failed, "no", 1), reason(Outcome::Pending, "no answer", 1)];
+    assert_eq!(standing.reasons, reasons);
 }
 
 #[test]

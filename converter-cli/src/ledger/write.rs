@@ -2,7 +2,7 @@ use rusqlite::{TransactionBehavior, params};
 
 use crate::exporters::Shift;
 use crate::failure::Failure;
-use crate::ledger::{Entry, FileStamp, Ledger, patiently};
+use crate::ledger::{Entry, FileStamp, Ledger};
 
 impl Ledger {
     /// Keeps by how much a session is moved, unless that is known.
@@ -16,13 +16,13 @@ impl Ledger {
         session: &str,
         shift: Shift,
     ) -> Result<(), Failure> {
-        let write = || {
-            self.connection().execute(
+        self.patiently(|connection| {
+            connection.execute(
                 "INSERT OR IGNORE INTO shift VALUES (?1, ?2, ?3, ?4)",
                 params![destination, session, shift.millis, shift.found],
             )
-        };
-        write().map(drop).map_err(|err| self.failure(&err))
+        })
+        .map(drop)
     }
 
     /// Records what became of units and files, all of it or nothing.
@@ -39,8 +39,7 @@ impl Ledger {
         files: &[FileStamp],
         at: &str,
     ) -> Result<(), Failure> {
-        let write = || {
-            let mut connection = self.connection();
+        self.patiently(|connection| {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut unit = tx.prepare_cached(
@@ -68,8 +67,7 @@ impl Ledger {
                 }
             }
             tx.commit()
-        };
-        patiently(write).map_err(|err| self.failure(&err))
+        })
     }
 
     /// Takes back what was recorded of threads and files that are sent again.
@@ -84,8 +82,7 @@ impl Ledger {
         files: &[FileStamp],
     ) -> Result<(), Failure> {
         let threads: Vec<&str> = threads.collect();
-        let write = || {
-            let mut connection = self.connection();
+        self.patiently(|connection| {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut unit = tx.prepare_cached(
@@ -102,7 +99,6 @@ impl Ledger {
                 }
             }
             tx.commit()
-        };
-        patiently(write).map_err(|err| self.failure(&err))
+        })
     }
 }

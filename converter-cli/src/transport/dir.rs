@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::exporters::describe::without_password;
 use crate::json;
-use crate::transport::{NoAnswer, Request, Response, Transport};
+use crate::transport::{Cause, NoAnswer, Request, Response, Transport};
 
 /// Writes requests into a directory instead of sending them: the body as it
 /// would go over the wire, and beside it method, address and headers, secrets
@@ -89,7 +89,7 @@ impl Transport for RequestDir {
             Ok(()) => Ok(Response::new(200, "")),
             Err(err) => Err(NoAnswer {
                 reason: format!("cannot write to `{}`: {err}", self.dir.display()),
-                retry: false,
+                cause: Cause::Lasting,
             }),
         }
     }

@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, http};
+use ureq::{Agent, Timeout, http};
 
-use crate::transport::{Method, NoAnswer, Request, Response, TlsFiles, Transport};
+use crate::exporters::describe::without_password;
+use crate::transport::{Cause, Method, NoAnswer, Request, Response, TlsFiles, Transport};
 
 /// How much of an answer is read, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -87,22 +88,43 @@ impl Http {
 impl Transport for Http {
     fn send(&self, request: &Request) -> Result<Response, NoAnswer> {
         self.exchange(request).map_err(|err| match untrusted(&err) {
-            Some(reason) => NoAnswer { reason, retry: false },
-            None => NoAnswer { reason: err.to_string(), retry: may_pass(&err) },
+            Some(reason) => NoAnswer { reason, cause: Cause::Lasting },
+            None => NoAnswer { reason: no_answer(&request.url, &err), cause: cause(&err) },
         })
     }
 }
 
-/// Whether another attempt could do better.
-fn may_pass(err: &ureq::Error) -> bool {
-    !matches!(
-        err,
+/// Says who does not answer, and why.
+fn no_answer(url: &str, err: &ureq::Error) -> String {
+    let url = without_password(url);
+    match err {
+        ureq::Error::Io(err) => format!("no answer from {url}: {err}"),
+        err => format!("no answer from {url}: {err}"),
+    }
+}
+
+fn cause(err: &ureq::Error) -> Cause {
+    use std::io::ErrorKind;
+    match err {
         ureq::Error::BadUri(_)
-            | ureq::Error::Http(_)
-            | ureq::Error::InvalidProxyUrl
-            | ureq::Error::Tls(_)
-            | ureq::Error::Rustls(_)
-    )
+        | ureq::Error::Http(_)
+        | ureq::Error::InvalidProxyUrl
+        | ureq::Error::Tls(_)
+        | ureq::Error::Rustls(_) => Cause::Lasting,
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => Cause::Away,
+        ureq::Error::Io(err) => match err.kind() {
+            ErrorKind::ConnectionRefused
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::AddrNotAvailable => Cause::Away,
+            _ => Cause::Cut,
+        },
+        _ => Cause::Cut,
+    }
 }
 
 /// Says why one side does not trust the other, if that is what went wrong: a

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use crate::exporters::describe::without_password;
+
 pub use client::{Client, ClientOptions, TlsFiles};
 pub use compress::compress;
 pub use dir::{Discard, RequestDir};
@@ -29,8 +31,19 @@ pub trait Transport: Send + Sync {
 pub struct NoAnswer {
     /// Why, for people.
     pub reason: String,
-    /// Whether another attempt could do better.
-    pub retry: bool,
+    /// How far it got.
+    pub cause: Cause,
+}
+
+/// How far a request got that was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nowhere, and no other attempt could do better.
+    Lasting,
+    /// Nowhere: nobody is there just now, whatever is asked.
+    Away,
+    /// Somebody was there; perhaps the request itself is why that ended.
+    Cut,
 }
 
 impl fmt::Display for NoAnswer {
@@ -194,8 +207,26 @@ impl Response {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns the status and the beginning of the body, as one line of text.
+    /// Returns whether it is a page for people: of a proxy in between, of a
+    /// place where one logs in, of another server. Empty answers may have any
+    /// type.
+    pub fn is_page(&self) -> bool {
+        let html = self.header("content-type").is_some_and(|it| it.contains("text/html"));
+        html && self.body.trim_ascii_start().starts_with(b"<")
+    }
+
+    /// Returns where it sends the client to, without what could be secret.
+    fn elsewhere(&self) -> Option<&str> {
+        let location = self.header("location").filter(|_| (300..400).contains(&self.status))?;
+        location.split(['?', '#']).next()
+    }
+
+    /// Returns the status and the beginning of the body, or where it leads to,
+    /// as one line of text.
     pub fn reason(&self) -> String {
+        if let Some(place) = self.elsewhere() {
+            return format!("status {}: it is at `{}`", self.status, without_password(place));
+        }
         let head = &self.body[..self.body.len().min(REASON_LEN)];
         let text: String = String::from_utf8_lossy(head)
             .chars()
@@ -224,5 +255,34 @@ impl Compression {
             Compression::Gzip => "gzip",
             Compression::Zstd => "zstd",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, header: (&str, &str), body: &str) -> Response {
+        let headers = vec![(header.0.to_owned(), header.1.to_owned())];
+        Response { headers, ..Response::new(status, body) }
+    }
+
+    #[test]
+    fn pages_are_told_from_answers() {
+        let html = |body| answer(200, ("content-type", "text/html; charset=utf-8"), body).is_page();
+        assert!(html("\n<!doctype html>"));
+        assert!(!html(""), "what some receivers say of nothing");
+        assert!(!html("{}"));
+        assert!(!answer(200, ("content-type", "application/json"), "<").is_page());
+    }
+
+    #[test]
+    fn who_is_sent_elsewhere_is_told_where() {
+        let location = ("location", "https://u:s3cr3t@x/login?token=s3cr3t");
+        assert_eq!(
+            answer(302, location, "moved").reason(),
+            "status 302: it is at `https://[set]@x/login`"
+        );
+        assert_eq!(answer(200, location, "fine").reason(), "status 200: fine");
     }
 }

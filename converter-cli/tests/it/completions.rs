@@ -23,3 +23,28 @@ fn bash_can_parse_its_script() {
     };
     assert!(status.success());
 }
+
+/// Words so far, the one to complete, and what it becomes.
+#[test]
+fn bash_completes_commands_their_options_and_values() {
+    let env = TestEnv::new();
+    let script = env.write("script.bash", env.run(&["completions", "bash"]).bytes);
+    for (words, completed) in [
+        (&["codex-trace", "upl"][..], "upload"),
+        (&["codex-trace", "upload", "--dry"], "--dry-run"),
+        (&["codex-trace", "upload", "--capture", "meta"], "metadata-only"),
+    ] {
+        let n = words.len() - 1;
+        let test = format!(
+            "source {}; COMP_WORDS=({}); COMP_CWORD={n}; _codex__trace codex-trace {} {}; echo \"${{COMPREPLY[@]}}\"",
+            script.display(),
+            words.join(" "),
+            words[n],
+            words[n - 1],
+        );
+        let Ok(output) = std::process::Command::new("bash").args(["-c", &test]).output() else {
+            return;
+        };
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), completed, "{words:?}");
+    }
+}

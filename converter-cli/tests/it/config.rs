@@ -50,7 +50,7 @@ fn two_of_a_backend_each_in_its_own_manner() {
     );
     ok(&run);
     for name in ["one", "two"] {
-        let sentence = format!("uploaded 1 turn of 1 thread to {name}, 0 rejected");
+        let sentence = format!("uploaded 1 turn of 1 session to {name}\n");
         assert!(run.stderr.contains(&sentence), "{}", run.stderr);
     }
     let has = |server: &Server, text: &str| server.set().concat().contains(text);
@@ -251,12 +251,13 @@ fn what_to_do_with_old_sessions_is_a_destinations_own() {
     env.write(FILE, text);
     let args = ["upload", "--to", "moved,plain", "--dry-run", "--settle", "0s"];
     let run = env.finish(env.command(&args).env("K", "ls"));
-    for (name, warned, sent) in
-        [("moved", false, "1 turn of 1 thread"), ("plain", true, "0 turns of 0 threads")]
-    {
+    for (name, warned, sent) in [
+        ("moved", false, "1 turn of 1 session to moved in 1 request"),
+        ("plain", true, "nothing to plain\n"),
+    ] {
         let warning = format!("warning: {name}: 1 of 1 sessions began more than 24 hours ago");
         assert_eq!(run.stderr.contains(&warning), warned, "{}", run.stderr);
-        let sentence = format!("would upload {sent} to {name}, ");
+        let sentence = format!("would upload {sent}");
         assert!(run.stderr.contains(&sentence), "{}", run.stderr);
     }
 }

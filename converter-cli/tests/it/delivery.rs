@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use converter_cli::delivery::Fate;
 use converter_cli::exporters::{Contract, Rewrite};
-use converter_cli::ledger::Ledger;
+use converter_cli::ledger::{Ledger, Outcome, Reason};
 use converter_cli::transport::Http;
 use tempfile::TempDir;
 
@@ -57,21 +58,24 @@ fn completed(turn: usize, answer: &str) -> String {
 }
 
 /// A history, a state directory and what a clean run puts on a server.
-struct Stage {
+pub(crate) struct Stage {
     dir: TempDir,
-    case: Case,
-    clean: Vec<String>,
+    pub(crate) case: Case,
+    pub(crate) clean: Vec<String>,
 }
 
 impl Stage {
-    fn new(threads: usize, turns: usize) -> Stage {
+    pub(crate) fn new(threads: usize, turns: usize) -> Stage {
         let dir = tempfile::tempdir().expect("a directory");
         let home = history(dir.path(), threads, turns);
         let server = Server::start(&[], Some(Act::Ok));
         let account = Case::new(&home, &dir.path().join("clean"))
             .upload(Toy::new(&server.url))
             .expect("a ledger");
-        assert_eq!((account.turns, account.threads.len()), (threads * turns, threads));
+        assert_eq!(
+            (account.turns(), account.tally.sessions(Fate::Sent)),
+            (threads * turns, threads)
+        );
         let clean = server.set();
         assert_eq!(clean.len(), threads * (turns + 1), "{clean:?}");
         let case = Case::new(&home, &dir.path().join("state"));
@@ -80,7 +84,7 @@ impl Stage {
 
     /// Uploads until nothing is left, to a server with this script.
     #[track_caller]
-    fn arrives(&self, script: &[Act], always: &Act) -> Server {
+    pub(crate) fn arrives(&self, script: &[Act], always: &Act) -> Server {
         let server = Server::start(script, Some(always.clone()));
         let account = self.case.upload(Toy::new(&server.url)).expect("a ledger");
         assert!(account.is_complete(), "{account:?}");
@@ -90,7 +94,7 @@ impl Stage {
 }
 
 #[track_caller]
-fn no_doubles(server: &Server) {
+pub(crate) fn no_doubles(server: &Server) {
     let doubles: Vec<_> = server.lines().into_iter().filter(|(_, n)| *n > 1).collect();
     assert!(doubles.is_empty(), "{doubles:?}");
 }
@@ -112,7 +116,7 @@ fn a_session_that_has_grown_sends_what_is_new() {
     let mut file = OpenOptions::new().append(true).open(rollout_path(&stage.case.home, 1)).unwrap();
     write!(file, "{}{}", opened(2), completed(2, "new")).unwrap();
     let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert_eq!((account.unchanged, account.turns, account.already), (1, 1, 3));
+    assert_eq!((account.unchanged, account.turns(), account.already), (1, 1, 3));
     no_doubles(&server);
 }
 
@@ -125,13 +129,13 @@ fn an_open_turn_waits_until_its_file_has_settled() {
     stage.case.options.settle = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     let server = Server::start(&[], Some(Act::Ok));
     let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert_eq!((account.turns, account.open), (2, 2), "the open turn, and the thread around it");
+    assert_eq!((account.turns(), account.open), (2, 2), "the open turn, and the thread around it");
     assert!(account.is_complete(), "{account:?}");
     let ledger = Ledger::open(&stage.case.state).unwrap();
     assert_eq!(ledger.standings().unwrap()[0].pending, 2);
     stage.case.options.settle = Duration::ZERO;
     let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert_eq!((account.turns, account.open, account.already), (1, 0, 2));
+    assert_eq!((account.turns(), account.open, account.already), (1, 0, 2));
     no_doubles(&server);
 }
 
@@ -201,7 +205,7 @@ fn a_poisonous_unit_is_isolated_and_the_rest_arrives() {
         stage.case.options.retry.budget = Duration::from_millis(300);
         let server = Server::start(&[], Some(act));
         let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-        assert_eq!((account.rejected, account.turns), (1, 29), "{account:?}");
+        assert_eq!((account.rejected, account.turns()), (1, 29), "{account:?}");
         stage.clean.retain(|line| !line.contains("answer 2.3."));
         assert_eq!(server.set(), stage.clean);
         let letters = stage.case.dead_letters();
@@ -220,6 +224,10 @@ fn partial_success_is_read() {
     assert_eq!(account.rejected_spans, 1);
     assert!(!account.is_complete());
     assert!(stage.case.dead_letters().contains("1 rejected"));
+    let standing = Ledger::open(&stage.case.state).unwrap().standings().unwrap().remove(0);
+    assert_eq!((standing.sent, standing.failed), (2, 0));
+    let said = |it: &Reason| it.outcome == Outcome::Sent && it.note.starts_with("1 rejected: ");
+    assert!(standing.reasons.iter().any(said), "{standing:?}");
 }
 
 #[test]
@@ -230,6 +238,8 @@ fn a_wrong_key_ends_it_at_once_and_loses_nothing() {
     assert_eq!(account.down.as_deref(), Some("status 401: who are you?"));
     assert_eq!(account.sent, 0);
     assert!(server.requests() <= 3, "one for each sender");
+    let standing = Ledger::open(&stage.case.state).unwrap().standings().unwrap().remove(0);
+    assert!(standing.reasons.iter().all(|it| !it.note.contains("interrupted")), "{standing:?}");
     stage.arrives(&[], &Act::Ok);
 }
 
@@ -239,7 +249,7 @@ fn a_server_that_is_down_is_given_up_and_the_next_run_goes_on() {
     let server = Server::start(&[Act::Ok, Act::Ok], Some(Act::Drop));
     stage.case.options.retry.budget = Duration::from_millis(200);
     let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert!(account.down.is_some() && account.turns > 0, "{account:?}");
+    assert!(account.down.is_some() && account.turns() > 0, "{account:?}");
     let left = stage.clean.len() - server.set().len();
     let second = Server::start(&[], Some(Act::Ok));
     let account = stage.case.upload(Toy::new(&second.url)).unwrap();
@@ -350,6 +360,17 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
     assert!(account.cut_short && server.requests() == 0);
     stage.case.interrupted.store(false, Ordering::SeqCst);
     stage.arrives(&[], &Act::Ok);
+}
+
+#[test]
+fn a_rollout_that_goes_away_meanwhile_is_named() {
+    let mut stage = Stage::new(3, 2);
+    let gone = rollout_path(&stage.case.home, 2);
+    stage.case.goes = Some(gone.clone());
+    let server = Server::start(&[], Some(Act::Ok));
+    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
+    assert_eq!((account.unreadable, account.turns()), (1, 4), "{account:?}");
+    assert!(account.faults[0].contains(gone.to_str().unwrap()), "{:?}", account.faults);
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn settings_are_told_with_their_origin_and_no_key_in_full() {
         }
         if json {
             assert_eq!(
-                (&run.json()[0]["sessions"], &run.json()[1]["exists"]),
+                (&run.json()[0]["rollouts"], &run.json()[1]["exists"]),
                 (&1.into(), &false.into())
             );
         }
@@ -177,7 +177,8 @@ fn destinations_are_asked_if_the_user_wants_it() {
     let run = env.run(&args);
     assert_eq!(run.code, Some(1));
     assert!(
-        run.stdout.contains("connect    no-answer  http://127.0.0.1:1/v1/traces: "),
+        run.stdout
+            .contains("connect    no-answer  http://127.0.0.1:1/v1/traces: Connection refused"),
         "{}",
         run.stdout
     );

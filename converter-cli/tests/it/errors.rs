@@ -30,7 +30,7 @@ fn no_history_at_all() {
         2,
         "",
         "error: no Codex history at `/no/such/place` (CODEX_HOME)\n\
-         hint: set CODEX_HOME, or name a directory, a rollout file or `--codex-home DIR`\n",
+         hint: CODEX_HOME names it: is that right? A path or `--codex-home DIR` names another\n",
     );
 }
 

@@ -1,17 +1,21 @@
 //! The command as a user runs it: few tests, of wiring; logic is tested below.
 
 mod bench;
+mod blame;
 mod completions;
 mod config;
 mod convert;
+mod databricks;
 mod delivery;
 mod doctor;
 mod errors;
 mod generated;
 mod langsmith;
 mod list;
+mod readme;
 mod schema;
 mod scripted_server;
+mod scripting;
 mod show;
 mod testenv;
 mod tls;

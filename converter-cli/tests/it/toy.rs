@@ -132,6 +132,8 @@ pub(crate) struct Case {
     pub(crate) state: PathBuf,
     pub(crate) options: Options,
     pub(crate) interrupted: AtomicBool,
+    /// A file that goes away once it was found.
+    pub(crate) goes: Option<PathBuf>,
 }
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -144,7 +146,7 @@ impl Case {
             options: Options {
                 jobs: 2,
                 senders: 3,
-                max_memory: 1 << 20,
+                max_memory: 256 << 20,
                 settle: Duration::ZERO,
                 force: false,
                 dry_run: false,
@@ -156,6 +158,7 @@ impl Case {
                 encoding: String::new(),
             },
             interrupted: AtomicBool::new(false),
+            goes: None,
         }
     }
 
@@ -178,6 +181,9 @@ impl Case {
         let ui = Ui::new(Settings::resolve(&args, &Environment::read())?);
         let pool = pipeline::pool(1).expect("a thread");
         let history = history::find(&Selection::of(&self.home), &ui, &pool).expect("a history");
+        if let Some(path) = &self.goes {
+            fs::remove_file(path).expect("a file");
+        }
         let ledger = Ledger::open(&self.state)?;
         let dead_letters = DeadLetters::within(&self.state);
         let run = Run {
@@ -189,6 +195,7 @@ impl Case {
             options: &self.options,
             interrupted: &self.interrupted,
             step: &|| {},
+            notice: &|_| {},
         };
         let destinations = to.into_iter().map(|(toy, transport)| Destination {
             name: "toy".to_owned(),

@@ -1,6 +1,7 @@
 //! `upload` and `status` as a user runs them.
 
 use std::fs;
+use std::io::Read;
 use std::time::Duration;
 
 use crate::scripted_server::{Act, Server};
@@ -33,14 +34,14 @@ fn upload<'a>(server: &'a Server, more: &[&'a str]) -> Vec<&'a str> {
 fn uploads_once() {
     let env = home("hello");
     let server = Server::start(&[], Some(Act::Ok));
-    let sentence = "uploaded 1 turn of 1 thread to otlp, 0 rejected, 0 rollouts unreadable\n";
+    let sentence = "uploaded 1 turn of 1 session to otlp\n";
     env.run(&upload(&server, &[])).is(0, "", sentence);
     let n = server.requests();
     assert!(n > 0);
     env.run(&upload(&server, &[])).is(
         0,
         "",
-        "otlp: 1 session unchanged since uploaded\nuploaded 0 turns of 0 threads to otlp, 0 rejected, 0 rollouts unreadable\n",
+        "otlp: 1 session unchanged since uploaded\nuploaded nothing to otlp\n",
     );
     assert_eq!(server.requests(), n);
     let status = env.run(&["status", "--json"]).json();
@@ -75,13 +76,9 @@ fn a_dry_run_sends_nothing_and_shows_everything() {
     command.env("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=s3cr3t");
     let run = env.finish(&mut command);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(
-        run.stderr.ends_with(
-            "would upload 1 turn of 1 thread to otlp, 0 rejected, 0 rollouts unreadable\n"
-        ),
-        "{}",
-        run.stderr
-    );
+    let sentence = "would upload 1 turn of 1 session to otlp in 1 request of ";
+    assert!(run.stderr.starts_with(sentence), "{}", run.stderr);
+    assert!(run.stderr.ends_with(", written to `out/otlp`\n"), "{}", run.stderr);
     assert_eq!(server.requests(), 0);
     let about = fs::read_to_string(env.dir().join("out/otlp/000001.json")).unwrap();
     assert!(about.contains(r#""x-api-key":"[redacted]""#), "{about}");
@@ -143,6 +140,52 @@ fn a_file_that_says_nowhere_when_it_was_is_said_to_be_one() {
     }
 }
 
+/// What was uploaded, by `upload --json`, by `status --json` and by what was sent,
+/// is the same number, and nobody is told to wait for what will not come.
+#[test]
+fn the_account_adds_up() {
+    let env = home("hello");
+    let more = "019a0000-0000-7000-8000-000000000002";
+    let open = small_rollout(more, START, "hello").replace("task_complete", "token_count");
+    env.write(&format!(".codex/{}", place("2026-03-01T11-00-00", more)), open);
+    let server = Server::start(&[], Some(Act::Ok));
+    let args = ["upload", "--to", "otlp", "--endpoint", &server.url, "--json"];
+    let dry = env.run(&[&args[..], &["--dry-run"]].concat());
+    let outcomes: Vec<_> = dry.json().into_iter().map(|it| it["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["sent".into(), "open".into(), serde_json::Value::Null], "{}", dry.stdout);
+    let run = env.run(&args);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let account = run.json().remove(0);
+    assert_eq!(
+        (&account["turns"], &account["sessions"]),
+        (&dry.json()[2]["turns"], &dry.json()[2]["sessions"])
+    );
+    assert_eq!((&account["turns"]["sent"], &account["turns"]["open"]), (&1.into(), &1.into()));
+    let status = env.run(&["status", "--json"]).json().remove(0);
+    assert_eq!((&status["sent"], &status["pending"]), (&1.into(), &1.into()));
+    assert_eq!(status["destination"], account["destination"]);
+    let again = env.run(&[&args[..], &["--settle", "0s"]].concat()).json().remove(0);
+    assert_eq!((&again["turns"]["sent"], &again["sessions"]["unchanged"]), (&1.into(), &1.into()));
+}
+
+/// Nobody answers: where, since when it is tried, what is pending and why.
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let env = home("hello");
+    let args = ["upload", "--to", "otlp", "--endpoint", "http://127.0.0.1:1", "--settle", "0s"];
+    let run = env.run(&[&args[..], &["--retry-for", "2s"]].concat());
+    let reason = "no answer from http://127.0.0.1:1/v1/traces: Connection refused";
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("warning: otlp: {reason}")), "{}", run.stderr);
+    assert!(run.stderr.contains("; trying again for up to 2 s\n"), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("error: otlp: {reason}")), "{}", run.stderr);
+    let ending = "otlp: 1 turn not sent\nuploaded nothing to otlp\nhint: `codex-trace doctor --to otlp --connect` says what is set, where, and what the destination answers\n";
+    assert!(run.stderr.ends_with(ending), "{}", run.stderr);
+    let status = env.run(&["status"]);
+    assert!(status.stdout.contains(&format!("  1 pending: {reason}")), "{}", status.stdout);
+    assert!(status.stderr.starts_with("hint: `codex-trace upload` again"), "{}", status.stderr);
+}
+
 #[test]
 fn nothing_uploaded_is_said_so() {
     let env = TestEnv::new();
@@ -187,26 +230,28 @@ fn under_way(env: &TestEnv, server: &Server) -> std::process::Child {
 }
 
 #[cfg(unix)]
-fn interrupt(child: &std::process::Child) {
+fn signal(child: &std::process::Child, name: &str) {
     let pid = child.id().to_string();
     let mut kill = std::process::Command::new("kill");
-    assert!(kill.args(["-INT", &pid]).status().expect("kill runs").success());
+    assert!(kill.args([name, &pid]).status().expect("kill runs").success());
 }
 
 #[cfg(unix)]
 #[test]
 fn the_first_interrupt_finishes_what_is_under_way() {
-    let env = home("hello");
-    let server = Server::start(&[Act::Delay(Duration::from_secs(1))], Some(Act::Ok));
-    let child = under_way(&env, &server);
-    interrupt(&child);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(!server.set().is_empty(), "it was stored, and waited for");
-    let status = env.run(&["status", "--json"]).json();
-    assert_eq!((&status[0]["sent"], &status[0]["pending"]), (&1.into(), &0.into()));
-    assert_eq!(env.run(&upload(&server, &[])).code, Some(0));
-    assert_eq!(server.requests(), 1, "nothing is sent twice");
+    for name in ["-INT", "-TERM"] {
+        let env = home("hello");
+        let server = Server::start(&[Act::Delay(Duration::from_secs(1))], Some(Act::Ok));
+        let child = under_way(&env, &server);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!server.set().is_empty(), "it was stored, and waited for");
+        let status = env.run(&["status", "--json"]).json();
+        assert_eq!((&status[0]["sent"], &status[0]["pending"]), (&1.into(), &0.into()));
+        assert_eq!(env.run(&upload(&server, &[])).code, Some(0));
+        assert_eq!(server.requests(), 1, "nothing is sent twice");
+    }
 }
 
 #[cfg(unix)]
@@ -217,7 +262,7 @@ fn the_second_interrupt_ends_at_once() {
     let mut child = under_way(&env, &server);
     let status = loop {
         // Two that come too close together are one to the system.
-        interrupt(&child);
+        signal(&child, "-INT");
         std::thread::sleep(Duration::from_millis(20));
         if let Some(status) = child.try_wait().unwrap() {
             break status;
@@ -241,8 +286,94 @@ fn a_full_disk_for_dead_letters_ends_it_and_says_so() {
     let run = env.run(&upload(&server, &["--state-dir", "state"]));
     assert_eq!(run.code, Some(2), "{}", run.stderr);
     assert!(run.stderr.contains("dead-letters-otlp.jsonl`: No space left"), "{}", run.stderr);
+    // What was sent before is told, and counts.
+    let other = ID.replace("0001", "0002");
+    let file = format!(".codex/{}", place("2026-03-01T10-00-00", &other));
+    env.write(&file, small_rollout(&other, START, "poison"));
+    let server = Server::start(&[], Some(Act::Poison("poison")));
+    let run = env.run(&upload(&server, &["--state-dir", "state", "--senders", "1", "--jobs", "1"]));
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("uploaded 1 turn of 1 thread to otlp"), "{}", run.stderr);
     fs::remove_file(&letters).unwrap();
     let server = Server::start(&[], Some(Act::Ok));
     let run = env.run(&upload(&server, &["--state-dir", "state"]));
-    assert_eq!((run.code, server.requests()), (Some(0), 1), "{}", run.stderr);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("uploaded 2 turns of 2 threads to otlp"), "{}", run.stderr);
+}
+
+/// But for what is joined into one request, which is a matter of time.
+#[test]
+fn what_a_dry_run_writes_is_what_is_sent() {
+    let env = home("hello");
+    let server = Server::start(&[], Some(Act::Ok));
+    env.run(&upload(&server, &["--dry-run=out"]));
+    let written = fs::read(env.dir().join("out/otlp/000001.body.pb.gz")).unwrap();
+    let mut body = Vec::new();
+    flate2::read::GzDecoder::new(written.as_slice()).read_to_end(&mut body).unwrap();
+    let about = fs::read_to_string(env.dir().join("out/otlp/000001.json")).unwrap();
+    let about: serde_json::Value = serde_json::from_str(&about).unwrap();
+    env.run(&upload(&server, &[]));
+    assert_eq!(server.requests(), 1);
+    assert_eq!(String::from_utf8_lossy(&body), server.last());
+    assert_eq!(about["url"], format!("{}/v1/traces", server.url));
+    for (name, value) in about["headers"].as_object().unwrap() {
+        let line = format!("{name}: {}", value.as_str().unwrap()).to_lowercase();
+        assert!(server.saw(&line), "{line}");
+    }
+}
+
+/// What was refused is told at once, with the server's words, and kept apart.
+#[test]
+fn what_is_refused_is_told_with_its_reason() {
+    let env = home("hello");
+    let server = Server::start(&[], Some(Act::Refuse(400, "", "too strange")));
+    let run = env.run(&upload(&server, &[]));
+    let letters = "[DIR]/.local/state/codex-trace/dead-letters-otlp.jsonl";
+    run.is(
+        2,
+        "",
+        &format!(
+            "error: otlp: it does not take all: status 400: too strange\n\
+             uploaded nothing to otlp, 1 rejected\n\
+             hint: what was rejected, and why, is in `{letters}`\n"
+        ),
+    );
+    let status = env.run(&["status"]);
+    assert!(
+        status
+            .stdout
+            .contains(": 0 turns sent, 0 pending, 1 failed\n  1 failed: status 400: too strange\n"),
+        "{}",
+        status.stdout
+    );
+    assert!(status.stderr.starts_with("hint: what was refused"), "{}", status.stderr);
+}
+
+/// A receiver that refuses whatever comes is not asked about every turn of a
+/// history: what it was not asked about is pending.
+#[test]
+fn who_takes_nothing_is_soon_left_alone() {
+    let env = TestEnv::new();
+    for nth in 0..40 {
+        let id = format!("019a0000-0000-7000-8000-0000000000{nth:02}");
+        let file = format!(".codex/{}", place(&format!("2026-03-01T10-{nth:02}-00"), &id));
+        env.write(&file, small_rollout(&id, START, "hello"));
+    }
+    let server = Server::start(&[], Some(Act::Refuse(500, "", "oh")));
+    let run = env.run(&upload(&server, &["--json"]));
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("error: otlp: it takes nothing: status 500: oh\n"),
+        "{}",
+        run.stderr
+    );
+    let account = run.json().remove(0);
+    let n = |what: &str| account["turns"][what].as_u64().expect("a number");
+    // Ten, and what the other senders had under way.
+    assert!((10..20).contains(&n("rejected")), "{account}");
+    let status = env.run(&["status", "--json"]).json().remove(0);
+    assert_eq!(
+        (&status["failed"], &status["pending"]),
+        (&n("rejected").into(), &n("unsent").into())
+    );
 }

@@ -319,9 +319,9 @@ fn people_get_a_table_with_a_total() {
     .is(
         0,
         "\
-DIRECTORY     CALLS  INPUT  CACHED  OUTPUT  REASONING  TOTAL     COST
-~/work/small      2    200      80      14          6    214  $0.00+?
-total             2    200      80      14          6    214  $0.00+?
+DIRECTORY     CALLS  INPUT  CACHED  OUTPUT  REASONING  TOTAL      COST
+~/work/small      2    200      80      14          6    214  <$0.01+?
+total             2    200      80      14          6    214  <$0.01+?
 ",
         "\
 warning: no price for `gpt-unheard-of`: 1 call with 107 tokens are not in the cost

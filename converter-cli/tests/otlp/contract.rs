@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use converter_cli::exporters::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
 use converter_cli::exporters::{BACKENDS, ConfigError, Environment, Preflight, Settings, Verdict};
 use converter_cli::transport::{Compression, Response};
+use prost::Message as _;
 
 use crate::support::{exporter, with_bytes};
 
@@ -137,15 +139,55 @@ fn mlflow_reads_what_its_plugin_reads() {
     ]);
     // `u:p` in base64: the name comes before the token.
     assert_eq!(header(&env, "Authorization"), (url, Some("Basic dTpw".to_owned())));
-    let databricks = settings(&[
-        ("MLFLOW_TRACKING_URI", "databricks"),
-        ("DATABRICKS_HOST", "w.example"),
-        ("DATABRICKS_TOKEN", "t"),
-        ("MLFLOW_TRACE_LOCATION", "c.s.p"),
-    ]);
-    let (url, table) = header(&databricks, "X-Databricks-UC-Table-Name");
-    assert_eq!(url, "https://w.example/api/2.0/otel/v1/traces");
-    assert_eq!(table.as_deref(), Some("c.s.p_otel_spans"));
+}
+
+/// Where spans go, to which table, and with what.
+fn databricks(settings: &Settings) -> (String, String, String) {
+    let exporter = exporter("mlflow", settings);
+    let [spans] = &exporter.contract().routes[..] else { panic!("no final call") };
+    let header = |name: &str| {
+        let found = spans.headers.iter().find(|it| it.name == name).unwrap();
+        found.wire_value().to_owned()
+    };
+    assert!(exporter.remarks()[0].message.contains("never tested"), "it is said");
+    (spans.url.clone(), header("X-Databricks-UC-Table-Name"), header("Authorization"))
+}
+
+#[test]
+fn databricks_is_found_by_variables_or_by_a_profile() {
+    const URL: &str = "https://w.example/api/2.0/otel/v1/traces";
+    let home = tempfile::tempdir().unwrap();
+    let file = concat!(
+        "[DEFAULT]\nhost = https://default.example/\ntoken = one\n\n",
+        "[dev]\nhost = https://w.example\ntoken = two\n\n[half]\nhost = https://h.example\n",
+    );
+    fs::write(home.path().join(".databrickscfg"), file).unwrap();
+    let at_home =
+        |env: &[(&str, &str)]| Settings { home: Some(home.path().to_owned()), ..settings(env) };
+    let place = ("MLFLOW_TRACE_LOCATION", "c.s.p");
+    let host = ("DATABRICKS_HOST", "w.example");
+    let token = ("DATABRICKS_TOKEN", "t");
+    let uri = |uri| ("MLFLOW_TRACKING_URI", uri);
+    let table = || "c.s.p_otel_spans".to_owned();
+
+    let by_variables = at_home(&[uri("databricks"), host, token, place]);
+    assert_eq!(databricks(&by_variables), (URL.to_owned(), table(), "Bearer t".to_owned()));
+    // The profile is named, so that is where its key belongs.
+    let by_profile = at_home(&[uri("databricks://dev"), host, token, place]);
+    assert_eq!(databricks(&by_profile), (URL.to_owned(), table(), "Bearer two".to_owned()));
+    let (url, _, key) = databricks(&at_home(&[uri("databricks"), token, place]));
+    assert_eq!((&*url, &*key), ("https://default.example/api/2.0/otel/v1/traces", "Bearer one"));
+    let (_, table, _) =
+        databricks(&at_home(&[uri("databricks"), host, token, ("MLFLOW_TRACE_LOCATION", "c.s")]));
+    assert_eq!(table, "c.s.mlflow_experiment_trace_otel_spans");
+
+    let refused = |env: &[(&str, &str)]| refused("mlflow", &at_home(env)).message;
+    assert!(refused(&[uri("databricks://half"), token, place]).contains("token"));
+    assert!(refused(&[uri("databricks://none"), host, token, place]).contains("profile `none`"));
+    assert!(refused(&[uri("databricks"), host, place]).contains("token"), "no key goes elsewhere");
+    assert!(refused(&[uri("databricks"), host, token]).contains("location"));
+    let nowhere = [uri("databricks"), host, token, ("MLFLOW_TRACE_LOCATION", "c")];
+    assert!(refused(&nowhere).contains("`c` is no location"));
 }
 
 #[test]
@@ -162,6 +204,9 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     assert_eq!(make.body, br#"{"name":"a b"}"#);
     let search = ask(Some(Response::new(200, r#"{"experiment_id":"3"}"#))).unwrap();
     assert!(search.url.ends_with("/api/3.0/mlflow/traces/search"));
+    // What the live plugin sends has no tags, not even a name.
+    let asked = String::from_utf8(search.body).unwrap();
+    assert!(asked.contains("metadata.`mlflow.trace.session`") && !asked.contains("tags."));
     let live = r#"{"traces":[{"trace_id":"tr-live","request_time":"2026-05-01T10:00:00.999Z",
         "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
     let next = ask(Some(Response::new(200, live))).unwrap();
@@ -184,8 +229,9 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
         line("00", "session_meta", r#"{"id":"th1"}"#) + &turn("01", "one") + &turn("02", "two");
     with_bytes(&rollout, |trace| {
         let units = crate::support::units(exporter.as_ref(), trace);
-        let turns: Vec<_> = units.iter().map(|it| it.key.turn.clone().unwrap()).collect();
-        assert_eq!(turns, ["turn:two", "turn:two"]);
+        let turns = units.iter().map(|it| (it.key.turn.as_deref().unwrap(), it.pieces.is_empty()));
+        let turns: Vec<_> = turns.collect();
+        assert_eq!(turns, [("turn:one", true), ("turn:two", false), ("turn:two", false)]);
     });
 }
 
@@ -201,4 +247,65 @@ fn mlflow_verdicts() {
     assert_eq!(verdict(1, 400), Verdict::Reject { reason: reason(400) });
     assert_eq!(verdict(0, 500), Verdict::Retry { after: None, reason: reason(500) });
     assert_eq!(verdict(0, 413), Verdict::Split { reason: reason(413) });
+}
+
+/// A subagent whose parent's file is elsewhere still belongs to its session.
+#[test]
+fn mlflow_groups_by_session_and_by_user() {
+    let rollout = concat!(
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"session_meta","payload":{"id":"child","session_id":"root","parent_thread_id":"root","source":{"subagent":{"thread_spawn":{"parent_thread_id":"root","depth":1}}}}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:01Z","type":"event_msg","payload":{"type":"task_started","turn_id":"one"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:02Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"one"}}"#,
+        "\n",
+    );
+    let env = settings(&[("MLFLOW_TRACKING_URI", "http://m"), ("USER", "alice")]);
+    let exporter = exporter("mlflow", &env);
+    with_bytes(rollout, |trace| {
+        let units = crate::support::units(exporter.as_ref(), trace);
+        let request = ExportTraceServiceRequest::decode(units[0].body.as_slice()).unwrap();
+        let root = &request.resource_spans[0].scope_spans[0].spans[0];
+        let text =
+            |key: &str| match root.attributes.iter().find(|it| it.key == key)?.value.clone()? {
+                AnyValue { value: Some(Text::String(text)) } => Some(text),
+                _ => None,
+            };
+        assert_eq!(text("session.id").as_deref(), Some("root"));
+        assert_eq!(text("user.id").as_deref(), Some("alice"));
+        let call: serde_json::Value = serde_json::from_slice(&units[1].body).unwrap();
+        let info = &call["trace"]["trace_info"];
+        assert_eq!(info["trace_metadata"]["mlflow.trace.session"], "root");
+        assert_eq!(info["trace_metadata"]["mlflow.trace.user"], "alice");
+        assert_eq!(info["client_request_id"], "child:one");
+    });
+}
+
+/// The live plugin calls a tool by the name that the model calls it by.
+#[test]
+fn mlflow_calls_tools_as_its_plugin_does() {
+    let rollout = concat!(
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"session_meta","payload":{"id":"t"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:01Z","type":"event_msg","payload":{"type":"task_started","turn_id":"one"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:02Z","type":"response_item","payload":{"type":"function_call","namespace":"collaboration","name":"spawn_agent","arguments":"{}","call_id":"c"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:03Z","type":"response_item","payload":{"type":"function_call_output","call_id":"c","output":"{}"}}"#,
+        "\n",
+    );
+    let exporter = exporter("mlflow", &settings(&[("MLFLOW_TRACKING_URI", "http://m")]));
+    with_bytes(rollout, |trace| {
+        let units = crate::support::units(exporter.as_ref(), trace);
+        let request = ExportTraceServiceRequest::decode(units[0].body.as_slice()).unwrap();
+        let spans = &request.resource_spans[0].scope_spans[0].spans;
+        let tool = spans.iter().find(|it| it.name == "tool_spawn_agent").expect("as the plugin");
+        let said = |key: &str, text: &str| {
+            let value = Some(AnyValue::from(Text::String(text.to_owned())));
+            assert!(tool.attributes.iter().any(|it| it.key == key && it.value == value), "{key}");
+        };
+        said("tool_name", "spawn_agent");
+        said("tool_id", "c");
+        said("codex.tool.namespace", "collaboration");
+    });
 }

@@ -13,7 +13,7 @@ const ROLLOUT: &str = concat!(
     "\n",
     r#"{"timestamp":"2026-05-01T10:00:01.000Z","type":"event_msg","payload":{"type":"task_started","turn_id":"tu1","trace_id":"0af7651916cd43dd8448eb211c80319c"}}"#,
     "\n",
-    r#"{"timestamp":"2026-05-01T10:00:01.001Z","type":"turn_context","payload":{"turn_id":"tu1","cwd":"/w","model":"gpt-5-codex","approval_policy":"never"}}"#,
+    r#"{"timestamp":"2026-05-01T10:00:01.001Z","type":"turn_context","payload":{"turn_id":"tu1","cwd":"/w","model":"gpt-5-codex","effort":"low","approval_policy":"never"}}"#,
     "\n",
     r#"{"timestamp":"2026-05-01T10:00:01.002Z","type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"say \"hi\"\n"}]}}"#,
     "\n",
@@ -129,6 +129,16 @@ fn a_model_call_says_what_it_saw_and_what_it_cost() {
     assert_eq!(parsed(&attribute(second, "gen_ai.input.messages")), saw);
 }
 
+/// Phoenix' list of spans has a column for it.
+#[test]
+fn a_model_call_has_an_output_for_lists() {
+    let request = encoded(&ContentRules::default(), &Options::default());
+    let first = span(&request, "llm:tu1:0");
+    assert_eq!(attribute(first, "output.value"), attribute(first, "gen_ai.output.messages"));
+    assert_eq!(attribute(first, "output.mime_type"), "application/json");
+    assert_eq!(attribute(span(&request, "llm:tu1:1"), "output.value"), "done");
+}
+
 #[test]
 fn a_tool_call_that_fails_is_an_error() {
     let request = encoded(&ContentRules::default(), &Options::default());
@@ -204,6 +214,11 @@ fn openinference_flattens_messages() {
     for (key, value) in [
         ("openinference.span.kind".to_owned(), "LLM"),
         ("llm.model_name".to_owned(), "gpt-5-codex"),
+        ("llm.request.model_name".to_owned(), "gpt-5-codex"),
+        ("llm.provider".to_owned(), "openai"),
+        ("llm.system".to_owned(), "openai"),
+        ("llm.invocation_parameters".to_owned(), r#"{"reasoning":{"effort":"low"}}"#),
+        ("llm.finish_reason".to_owned(), "tool_call"),
         ("llm.token_count.total".to_owned(), "120"),
         ("llm.token_count.prompt_details.cache_read".to_owned(), "60"),
         ("llm.input_messages.0.message.role".to_owned(), "user"),
@@ -214,4 +229,171 @@ fn openinference_flattens_messages() {
     ] {
         assert_eq!(attribute(first, &key), value, "{key}");
     }
+    assert_eq!(attribute(first, "output.value"), Value::Null, "it said nothing");
+    let second = span(&request, "llm:tu1:1");
+    assert_eq!(attribute(second, "output.value"), "done");
+    assert_eq!(attribute(second, "llm.finish_reason"), "stop");
+}
+
+/// OpenInference has other words for providers.
+#[test]
+fn providers_have_the_names_of_the_convention() {
+    #[rustfmt::skip]
+    let cases = [
+        // recorded          of OpenTelemetry     of OpenInference  what it serves
+        ("openai",           "openai",            "openai",         json!("openai")),
+        ("azure",            "azure.ai.openai",   "azure",          json!("openai")),
+        ("amazon-bedrock",   "aws.bedrock",       "aws",            Value::Null),
+        ("ollama",           "ollama",            "ollama",         Value::Null),
+    ];
+    for (recorded, genai, openinference, system) in cases {
+        let rollout = ROLLOUT
+            .replace(r#""model_provider":"openai""#, &format!(r#""model_provider":"{recorded}""#));
+        let encoded = |semconv| {
+            with_bytes(&rollout, |trace| {
+                let options = Options { semconv, ..Options::default() };
+                let mut out = Vec::new();
+                encode_json(trace, &ContentRules::default(), &options, &mut out).unwrap();
+                serde_json::from_slice::<Value>(&out).unwrap()
+            })
+        };
+        let by_otel = encoded(Semconv::GenAi);
+        assert_eq!(attribute(span(&by_otel, "llm:tu1:0"), "gen_ai.provider.name"), genai);
+        let by_other = encoded(Semconv::OpenInference);
+        let call = span(&by_other, "llm:tu1:0");
+        assert_eq!(attribute(call, "llm.provider"), openinference, "{recorded}");
+        assert_eq!(attribute(call, "llm.system"), system, "{recorded}");
+    }
+}
+
+/// A turn that was stopped while the model still spoke: no tokens were counted.
+#[test]
+fn nobody_claims_to_know_why_an_interrupted_model_stopped() {
+    let rollout = ROLLOUT
+        .replace(
+            r#"{"type":"task_complete","turn_id":"tu1","last_agent_message":"done","duration_ms":4500,"time_to_first_token_ms":1500}"#,
+            r#"{"type":"turn_aborted","turn_id":"tu1","reason":"interrupted"}"#,
+        )
+        .lines()
+        .filter(|line| !line.contains(r#""output_tokens":25"#))
+        .collect::<Vec<_>>()
+        .join("\n");
+    with_bytes(&rollout, |trace| {
+        let mut out = Vec::new();
+        encode_json(trace, &ContentRules::default(), &Options::default(), &mut out).unwrap();
+        let request: Value = serde_json::from_slice(&out).unwrap();
+        let reasons = "gen_ai.response.finish_reasons";
+        let said = |key: &str| parsed(&attribute(span(&request, key), "gen_ai.output.messages"));
+        assert_eq!(said("llm:tu1:0")[0]["finish_reason"], "tool_call", "it did call one");
+        assert_eq!(attribute(span(&request, "llm:tu1:1"), reasons), Value::Null);
+        assert_eq!(said("llm:tu1:1")[0].get("finish_reason"), None);
+        assert_eq!(said("turn:tu1")[0].get("finish_reason"), None);
+        assert_eq!(span(&request, "turn:tu1")["status"]["code"], 2);
+    });
+}
+
+/// 66000 bytes of `x`; the digest by sha256sum.
+#[test]
+fn a_large_image_is_told_by_its_digest_wherever_it_is_repeated() {
+    use base64::Engine as _;
+    let image = base64::prelude::BASE64_STANDARD.encode(vec![b'x'; 66_000]);
+    let tag = |text: &str| format!(r#"{{"type":"input_text","text":"{text}"}},"#);
+    let part = format!(r#"{{"type":"input_image","image_url":"data:image/png;base64,{image}"}},"#);
+    let part = tag("<image name=[Image #1]>") + &part + &tag("</image>");
+    let rollout =
+        ROLLOUT.replace(r#"{"type":"input_text","#, &format!(r#"{part}{{"type":"input_text","#));
+    with_bytes(&rollout, |trace| {
+        let mut out = Vec::new();
+        encode_json(trace, &ContentRules::default(), &Options::default(), &mut out).unwrap();
+        assert!(out.len() < 60_000, "the image is not there");
+        let request: Value = serde_json::from_slice(&out).unwrap();
+        let expected = json!({
+            "type": "omitted", "modality": "image", "mime_type": "image/png", "bytes": 66_000,
+            "sha256": "3b6336b7d86e77a7d5910275e563a2a8ae1540529cb69204e862400fa32241b2",
+        });
+        for call in ["llm:tu1:0", "llm:tu1:1"] {
+            let input = parsed(&attribute(span(&request, call), "gen_ai.input.messages"));
+            assert_eq!(input[0]["parts"][1], expected, "{call}");
+        }
+        assert_eq!(
+            attribute(span(&request, "turn:tu1"), "input.value"),
+            "say \"hi\"\n\n[omitted image/png, 66000 bytes, sha256 3b6336b7d86e77a7d5910275e563a2a8ae1540529cb69204e862400fa32241b2]",
+            "what was typed comes first; the tags nobody typed"
+        );
+    });
+}
+
+/// Without a message at the end of the turn, what was said last counts, and not
+/// what was said on the way there.
+#[test]
+fn the_last_word_is_the_answer() {
+    let before = r#""content":[{"type":"output_text","text":"done"}]}}"#;
+    let rollout = ROLLOUT
+        .replace(
+            &format!(r#"{{"timestamp":"2026-05-01T10:00:05.000Z","type":"response_item","payload":{{"type":"message","role":"assistant",{before}"#),
+            &format!(
+                "{0}\n{1}",
+                r#"{"timestamp":"2026-05-01T10:00:04.500Z","type":"response_item","payload":{"type":"message","role":"assistant","content":[{"type":"output_text","text":"nearly"}]}}"#,
+                r#"{"timestamp":"2026-05-01T10:00:05.000Z","type":"response_item","payload":{"type":"message","role":"assistant","content":[{"type":"output_text","text":"done"}]}}"#,
+            ),
+        )
+        .replace(r#""last_agent_message":"done","#, "");
+    with_bytes(&rollout, |trace| {
+        let mut out = Vec::new();
+        encode_json(trace, &ContentRules::default(), &Options::default(), &mut out).unwrap();
+        let request: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(attribute(span(&request, "turn:tu1"), "output.value"), "done");
+        assert_eq!(attribute(span(&request, "llm:tu1:1"), "output.value"), "nearly\n\ndone");
+    });
+}
+
+/// A fork points to the turn that it goes on from: where Codex recorded a trace
+/// id, that turn is in that trace. Ids by sha256sum.
+#[test]
+fn a_fork_is_linked_to_the_turn_that_it_goes_on_from() {
+    let rollout = concat!(
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"session_meta","payload":{"id":"01a1fc83-0000-7000-8000-000000000000","forked_from_id":"01a1fc80-0000-7000-8000-000000000000","cli_version":"0.144.5"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"session_meta","payload":{"id":"01a1fc80-0000-7000-8000-000000000000","cli_version":"0.144.5"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"event_msg","payload":{"type":"task_started","turn_id":"01a1fc81-0000-7000-8000-000000000000"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"01a1fc81-0000-7000-8000-000000000000"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"event_msg","payload":{"type":"task_started","turn_id":"01a1fc82-0000-7000-8000-000000000000","trace_id":"0af7651916cd43dd8448eb211c80319c"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"turn_context","payload":{"turn_id":"01a1fc82-0000-7000-8000-000000000000","cwd":"/w","model":"m"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:00Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"01a1fc82-0000-7000-8000-000000000000"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:05Z","type":"event_msg","payload":{"type":"task_started","turn_id":"01a1fc84-0000-7000-8000-000000000000"}}"#,
+        "\n",
+        r#"{"timestamp":"2026-11-01T10:00:06Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"01a1fc84-0000-7000-8000-000000000000"}}"#,
+        "\n",
+    );
+    let links = |rollout: &str| {
+        with_bytes(rollout, |trace| {
+            let mut out = Vec::new();
+            encode_json(trace, &ContentRules::default(), &Options::default(), &mut out).unwrap();
+            let request: Value = serde_json::from_slice(&out).unwrap();
+            let spans = &request["resourceSpans"][0]["scopeSpans"][0]["spans"];
+            assert_eq!(spans.as_array().unwrap().len(), 1, "{spans}");
+            spans[0]["links"].clone()
+        })
+    };
+    let recorded = links(rollout);
+    assert_eq!(recorded.as_array().unwrap().len(), 1, "{recorded}");
+    assert_eq!(recorded[0]["traceId"], "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(recorded[0]["spanId"], "dc6a836365e56373");
+    for (key, value) in [
+        ("codex.link.relation", "forked_from"),
+        ("codex.thread.id", "01a1fc80-0000-7000-8000-000000000000"),
+        ("codex.turn.id", "01a1fc82-0000-7000-8000-000000000000"),
+    ] {
+        assert_eq!(attribute(&recorded[0], key), value, "{key}");
+    }
+    let unrecorded = rollout.replace(r#","trace_id":"0af7651916cd43dd8448eb211c80319c""#, "");
+    let derived = links(&unrecorded);
+    assert_eq!(derived[0]["traceId"], "beca5c1d83349fad943b094065fed297");
+    assert_eq!(derived[0]["spanId"], "dc6a836365e56373");
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use converter_cli::ledger::Ledger;
 use serde_json::Value;
 
 use crate::proxy::{Fault, Proxy};
@@ -14,7 +15,7 @@ use crate::servers::{
 use crate::support::Random;
 
 /// A place to upload to, empty at first.
-struct Stage {
+pub(crate) struct Stage {
     base: String,
     experiment: String,
     history: PathBuf,
@@ -22,7 +23,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(base: &str, experiment: &str, history: &str) -> Stage {
+    pub(crate) fn new(base: &str, experiment: &str, history: &str) -> Stage {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata");
         let state = tempfile::tempdir().unwrap();
         let stage = Stage {
@@ -36,7 +37,7 @@ impl Stage {
     }
 
     /// Starts an upload by way of `endpoint`.
-    fn upload(&self, endpoint: &str, more: &[&str]) -> Child {
+    pub(crate) fn upload(&self, endpoint: &str, more: &[&str]) -> Child {
         Command::new(env!("CARGO_BIN_EXE_codex-trace"))
             .args(["upload", "--to", "mlflow", "--settle", "0s", "--endpoint", endpoint])
             .args(["--project", &self.experiment, "--state-dir"])
@@ -53,15 +54,22 @@ impl Stage {
     }
 
     #[track_caller]
-    fn completes(&self, endpoint: &str, more: &[&str]) {
+    pub(crate) fn completes(&self, endpoint: &str, more: &[&str]) {
         let output = self.upload(endpoint, more).wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{said}");
     }
 
+    /// Returns how much the ledger knows to be there, in units.
+    pub(crate) fn n_sent(&self) -> u64 {
+        let ledger = Ledger::open_existing(self.state.path()).unwrap();
+        let standings = ledger.map(|it| it.standings().unwrap()).unwrap_or_default();
+        standings.first().map_or(0, |it| it.sent)
+    }
+
     /// Takes everything out again, in a form that does not depend on where and
     /// when it was put there.
-    fn take_out(&self) -> Vec<Value> {
+    pub(crate) fn take_out(&self) -> Vec<Value> {
         let agent = agent();
         let (base, name) = (&self.base, &self.experiment);
         let url = format!("{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}");
@@ -86,7 +94,7 @@ fn time(job: impl FnOnce()) -> Duration {
 }
 
 #[track_caller]
-fn same(found: &[Value], clean: &[Value]) {
+pub(crate) fn same(found: &[Value], clean: &[Value]) {
     assert_eq!(found.len(), clean.len(), "traces");
     for (found, clean) in found.iter().zip(clean) {
         differs(clean["trace_info"]["trace_id"].as_str().unwrap(), found, clean);

@@ -203,3 +203,33 @@ fn mlflow_gets_every_span_and_the_usage_of_each_turn() {
         assert!(units.iter().filter(|unit| unit.route == 1).count() >= turns);
     });
 }
+
+/// Where the origin of a fork is there, too, the link leads to it.
+#[test]
+fn links_lead_to_spans() {
+    let mut there = std::collections::BTreeSet::new();
+    let mut threads = std::collections::BTreeSet::new();
+    let mut links = Vec::new();
+    for_each_trace(|home, trace| {
+        let mut bytes = Vec::new();
+        encode_proto(trace, &ContentRules::default(), &options(Semconv::GenAi), &mut bytes).ok();
+        for span in spans_of(ExportTraceServiceRequest::decode(bytes.as_slice()).unwrap()) {
+            threads.insert(text(&span, "codex.thread.id").to_owned());
+            for link in &span.links {
+                let said = Span { attributes: link.attributes.clone(), ..Span::default() };
+                let thread = text(&said, "codex.thread.id").to_owned();
+                let turn = attribute(&said, "codex.turn.id").is_some();
+                links.push((home.to_owned(), thread, turn, link.clone()));
+            }
+            there.insert((span.trace_id, span.span_id));
+        }
+    });
+    let known = links.iter().filter(|(_, thread, turn, _)| *turn && threads.contains(thread));
+    let mut n = 0;
+    for (home, thread, _, link) in known {
+        let place = (link.trace_id.clone(), link.span_id.clone());
+        assert!(there.contains(&place), "{home}: the link to {thread} leads nowhere");
+        n += 1;
+    }
+    assert!(n > 1, "there are forks in the homes");
+}

@@ -11,7 +11,7 @@ use converter_cli::exporters::{Exporter, Preflight, Settings, Verdict};
 use converter_cli::transport::{Header, Method, Request, Response};
 use serde_json::{Value, json};
 
-use crate::support::{exporter, for_each_trace, units};
+use crate::support::{exporter, for_each_trace, units, with_bytes};
 
 /// Returns the address of a server to test on, or says why there is none.
 #[expect(clippy::disallowed_methods, reason = "the tests' own switch")]
@@ -74,10 +74,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// Asks what is to be asked before, then sends every unit of every home, a
 /// session's on the same route together.
 pub(crate) fn upload(agent: &ureq::Agent, exporter: &mut dyn Exporter) -> usize {
-    let mut answer = None;
-    while let Preflight::Ask(request) = exporter.preflight(answer.as_ref()).unwrap() {
-        answer = Some(send(agent, &request));
-    }
+    prepare(agent, exporter);
     let mut requests = 0;
     for_each_trace(|home, trace| {
         let mut units = units(exporter, trace);
@@ -306,6 +303,75 @@ fn mlflow_has_what_the_trees_have() {
         without_revision(first),
         "the second upload changes nothing"
     );
+}
+
+/// Asks all that is asked before anything is sent.
+fn prepare(agent: &ureq::Agent, exporter: &mut dyn Exporter) {
+    let mut answer = None;
+    while let Preflight::Ask(request) = exporter.preflight(answer.as_ref()).unwrap() {
+        answer = Some(send(agent, &request));
+    }
+}
+
+/// The live plugin sends traces without tags, and with ids of its own.
+#[test]
+fn mlflow_does_not_get_again_what_the_plugin_has_sent() {
+    let Some(base) = server("mlflow", "http://127.0.0.1:5101") else { return };
+    let _alone = alone_at_mlflow();
+    let agent = agent();
+    let name = "codex-trace-test-live".to_owned();
+    forget_mlflow(&agent, &base, &name);
+    let settings = Settings {
+        endpoint: Some(base.clone()),
+        project: Some(name.clone()),
+        ..Settings::default()
+    };
+    let mut exporter = exporter("mlflow", &settings);
+    prepare(&agent, exporter.as_mut());
+    let line = |at: u32, kind: &str, payload: Value| {
+        let at = format!("2026-05-01T10:00:{at:02}.123Z");
+        json!({ "timestamp": at, "type": kind, "payload": payload }).to_string() + "\n"
+    };
+    let event = |at, kind: &str, turn: &str| {
+        line(at, "event_msg", json!({ "type": kind, "turn_id": turn }))
+    };
+    let rollout = [
+        line(0, "session_meta", json!({ "id": "live-thread" })),
+        event(1, "task_started", "one"),
+        event(2, "task_complete", "one"),
+        event(3, "task_started", "two"),
+        event(4, "task_complete", "two"),
+    ]
+    .concat();
+    let turns = |exporter: &dyn Exporter| -> Vec<String> {
+        let units = with_bytes(&rollout, |trace| units(exporter, trace));
+        let sent = units.into_iter().filter(|it| it.route == 0 && !it.pieces.is_empty());
+        sent.filter_map(|it| it.key.turn).collect()
+    };
+    assert_eq!(turns(exporter.as_ref()), ["turn:one", "turn:two"]);
+
+    let url = format!("{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}");
+    let experiment = get(&agent, url)["experiment"]["experiment_id"].clone();
+    let live = json!({ "trace": { "trace_info": {
+        "trace_id": "tr-00000000000000000000000000c0dec5",
+        "trace_location": {
+            "type": "MLFLOW_EXPERIMENT",
+            "mlflow_experiment": { "experiment_id": experiment },
+        },
+        "request_time": "2026-05-01T10:00:01.123Z",
+        "execution_duration": "1s",
+        "state": "OK",
+        "trace_metadata": {
+            "mlflow.trace_schema.version": "3",
+            "mlflow.trace.session": "live-thread",
+            "mlflow.trace.user": "tester",
+        },
+        "tags": {},
+        "assessments": [],
+    } } });
+    ask(&agent, format!("{base}/api/3.0/mlflow/traces"), &live);
+    prepare(&agent, exporter.as_mut());
+    assert_eq!(turns(exporter.as_ref()), ["turn:two"]);
 }
 
 /// Removes what the server itself counts up.

@@ -35,7 +35,7 @@ fn one(
             Err(no) => {
                 return (
                     "no-answer",
-                    format!("{}: {}", request.url, no.reason),
+                    no.reason.replacen("no answer from ", "", 1),
                     Some(
                         "check the address, whether the server runs, proxies, and certificates (`tls.ca_file`)",
                     ),

@@ -63,7 +63,15 @@ pub fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         }
     }
     out.flush()?;
+    if !args.json && !args.connect && !settings.quiet && asked_for_any(&reports) {
+        ui.hint("`--connect` asks each destination whether it answers and takes the key");
+    }
     Ok(status(&reports, answers_for))
+}
+
+/// Whether a destination was asked for that could be asked something.
+fn asked_for_any(reports: &[Value]) -> bool {
+    reports.iter().any(|report| report["asked_for"] == true && report["usable"] == true)
 }
 
 /// 0 if all that counts can be used, 2 if neither the history nor a destination
@@ -110,11 +118,13 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     let archived = rollouts.iter().filter(|rollout| rollout.archived).count();
     let compressed = rollouts.iter().filter(|it| it.encoding != Encoding::Plain).count();
     let usable = !rollouts.is_empty();
-    if !usable && problems.is_empty() {
+    if !home.is_dir() {
+        problems = vec!["there is no such directory".to_owned()];
+    } else if !usable && problems.is_empty() {
         problems.push("no rollouts there".to_owned());
     }
     Ok(json!({"type": "history", "usable": usable, "path": home.display().to_string(),
-        "from": settings.codex_home_from, "sessions": rollouts.len() - archived,
+        "from": settings.codex_home_from, "rollouts": rollouts.len(),
         "archived": archived, "compressed": compressed, "versions": versions,
         "problems": problems, "hint": (!usable).then_some(hint)}))
 }

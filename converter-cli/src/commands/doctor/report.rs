@@ -10,7 +10,12 @@ pub(super) fn write(report: &Value, verbose: bool, out: &mut impl Write) -> std:
         Some("destination") => word(report, "name"),
         _ => word(report, "type"),
     };
-    let state = if report["usable"] == true { "ok" } else { "not usable" };
+    let state = match (report["usable"] == true, report["asked_for"] == false) {
+        (true, _) => "ok",
+        // Nobody wants it: that it lacks something is no fault.
+        (false, true) => "not set up",
+        (false, false) => "not usable",
+    };
     let head = format!("{name:<10} {state:<10}  {}", about(report));
     writeln!(out, "{}", head.trim_end())?;
     let mut line = |head: &str, text: &str| writeln!(out, "  {head:<10} {}", text::escape(text));
@@ -56,9 +61,12 @@ fn about(report: &Value) -> String {
     let path = text::escape(word(report, "path")).into_owned();
     match (report["type"].as_str(), report["exists"].as_bool()) {
         (Some("history"), _) if report["path"].is_string() => format!(
-            "{path} ({}): {} sessions, {} archived, {} compressed",
+            "{path} ({}): {} ({} archived, {} compressed)",
             word(report, "from"),
-            report["sessions"],
+            text::count(
+                usize::try_from(report["rollouts"].as_u64().unwrap_or(0)).unwrap_or(0),
+                "rollout"
+            ),
             report["archived"],
             report["compressed"]
         ),

@@ -365,9 +365,7 @@ impl Place {
 
 /// Returns the workspace, for keys that are good for several.
 fn workspace(settings: &Settings) -> Option<Said<String>> {
-    let own = settings.access.workspace.clone();
-    let own = own.map(|it| Said::new(it, settings.origin("workspace")));
-    own.or_else(|| settings.place_var(&["LANGSMITH_WORKSPACE_ID"]))
+    settings.said_workspace().or_else(|| settings.place_var(&["LANGSMITH_WORKSPACE_ID"]))
 }
 
 fn endpoint(url: &str) -> Result<String, ConfigError> {

@@ -38,7 +38,8 @@ use crate::exporters::langsmith::wire::{Format, Info, Kind};
 use crate::exporters::otlp::LlmInput;
 use crate::exporters::{
     Backend, ConfigError, Connected, Contract, EncodeError, Exporter, IdSpace, Notes, Preflight,
-    Probed, Receipt, Remark, Reread, Rewrite, Setting, Settings, Unit, UnitKey, Verdict,
+    Probed, Receipt, Remark, Reread, Rewrite, Setting, Settings, Unit, UnitBuilder, UnitKey,
+    Verdict,
 };
 use crate::redact::UserRule;
 use crate::transport::{Request, Response};
@@ -235,6 +236,10 @@ impl Exporter for LangSmith {
         for (turn, mode) in plan.turns.iter().zip(modes) {
             let span = trace.span(turn.span);
             if mode == Mode::Off || self.of_plugin && beside.is_there(turn.span) {
+                // Nothing to send, and a turn to account for.
+                let thread_id = trace.thread_of(span).id.clone();
+                let key = UnitKey { thread_id, turn: Some(span.key.clone()) };
+                units(UnitBuilder::new(key, 0).finish());
                 continue;
             }
             let old = notes.is_older(turn.root.start.millis, WINDOW);

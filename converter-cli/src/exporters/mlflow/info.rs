@@ -16,6 +16,9 @@ const PREVIEW: usize = 1000;
 /// The longest value of metadata that the server keeps, in characters.
 const METADATA: usize = 250;
 
+/// The longest value of a tag that the server takes, in characters.
+const TAG: usize = 4096;
+
 /// Returns the body of `POST /api/3.0/mlflow/traces`.
 pub(super) fn body(
     scene: &Scene<'_, '_>,
@@ -81,7 +84,7 @@ fn metadata(
             all.insert(key.to_owned(), Value::from(value));
         }
     };
-    put("mlflow.trace.session", Some(root.thread.id.clone()));
+    put("mlflow.trace.session", Some(scene.session_id().into_owned()));
     put("mlflow.trace.user", server.user.clone());
     put("mlflow.trace_schema.version", Some("3".to_owned()));
     let usages: Vec<TokenUsage> = group
@@ -107,6 +110,7 @@ fn metadata(
 fn tags(scene: &Scene<'_, '_>, group: &Group, root: &Subject<'_, '_>) -> Map<String, Value> {
     let mut all = Map::new();
     let mut put = |key: &str, value: String| {
+        let value: String = value.chars().take(TAG).collect();
         all.insert(key.to_owned(), Value::from(value));
     };
     put("mlflow.traceName", "codex_conversation".to_owned());

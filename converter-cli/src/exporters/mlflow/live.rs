@@ -11,7 +11,7 @@ use super::settings::Server;
 use crate::exporters::ConfigError;
 use crate::transport::{Header, Method, Request, Response};
 
-/// The traces of an experiment that are of turns of Codex, ours among them.
+/// The traces of an experiment that are of a session, ours among them.
 #[derive(Debug, Default)]
 pub(super) struct LiveTraces {
     /// The ids, by session and start in milliseconds.
@@ -56,7 +56,8 @@ impl LiveTraces {
                 "type": "MLFLOW_EXPERIMENT",
                 "mlflow_experiment": { "experiment_id": server.experiment_id() },
             }],
-            "filter": "tags.`mlflow.traceName` = 'codex_conversation'",
+            // The plugin gives its traces no tag, not even a name.
+            "filter": "metadata.`mlflow.trace.session` != ''",
             "max_results": 500,
             "page_token": token,
         });

@@ -7,6 +7,7 @@
 //! last and says everything itself: a server that has it no longer changes
 //! times and usage by spans, so a turn that has grown needs both again.
 
+mod databricks;
 mod info;
 mod live;
 mod plugin;
@@ -16,10 +17,10 @@ mod vocabulary;
 use codex_trace_model::{SpanKind as Kind, Trace};
 
 use super::otlp::ids::Hex;
-use super::otlp::{Amount, Encoding, Group, Options, Scene, Vocabulary, Writer, is_complete, key};
+use super::otlp::{Added, Encoding, Group, Rendering, Scene, Vocabulary, Writer, is_complete, key};
 use super::{
     Backend, ConfigError, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Preflight,
-    Probed, Rewrite, Route, Setting, Unit, UnitBuilder, Verdict, Waits, otlp,
+    Probed, Remark, Rewrite, Route, Setting, Unit, UnitBuilder, Verdict, Waits, otlp,
 };
 use crate::content::ContentRules;
 use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response};
@@ -64,13 +65,19 @@ const SPAN_LIMITS: Limits = Limits { max_bytes: 8 << 20, max_pieces: usize::MAX,
 struct Mlflow {
     server: Server,
     contract: Contract,
-    amount: Amount,
-    own_ids: bool,
+    rendering: Rendering,
     live: LiveTraces,
+    remarks: Vec<Remark>,
 }
 
 impl Mlflow {
-    fn new(server: Server, amount: Amount, own_ids: bool) -> Mlflow {
+    fn new(server: Server, rendering: Rendering) -> Mlflow {
+        let untested = server.spans_table.is_some().then(|| Remark {
+            message: "Databricks is spoken to as its documentation has it; this was never tested \
+                      against the service"
+                .to_owned(),
+            hint: Some("try one session first, and look at it there".to_owned()),
+        });
         let mut exporter = Mlflow {
             contract: Contract {
                 destination: server.destination(),
@@ -79,9 +86,9 @@ impl Mlflow {
                 max_age: None,
             },
             server,
-            amount,
-            own_ids,
+            rendering,
             live: LiveTraces::default(),
+            remarks: untested.into_iter().collect(),
         };
         exporter.contract.routes = exporter.routes();
         exporter
@@ -143,10 +150,10 @@ impl Exporter for Mlflow {
         rules: &ContentRules,
         units: &mut dyn FnMut(Unit),
     ) -> Result<(), EncodeError> {
-        let scene = Scene::new(trace, rules, self.amount);
-        let scene = scene.for_place(self.own_ids.then_some(&self.contract.destination));
+        let scene = self.rendering.scene(trace, rules, &self.contract);
         let names = MlflowNames { user: self.server.user.clone() };
-        let writer = Writer::new(&scene, &names, &Options::default(), Encoding::Proto);
+        let added = Added::default();
+        let writer = Writer::new(&scene, &names, &added, Encoding::Proto);
         writer.for_each(|group| {
             let identity = scene.identity(group, names.reuses_recorded_ids());
             let trace_id = format!("tr-{}", Hex(&identity.trace_id));
@@ -154,6 +161,8 @@ impl Exporter for Mlflow {
             let thread = &trace.thread_of(root).id;
             let is_turn = matches!(root.kind, Kind::Turn(_));
             if is_turn && self.live.has_other(thread, root.start, &trace_id) {
+                // Nothing to send, and a turn to account for.
+                units(UnitBuilder::new(otlp::key(&scene, group), SPANS).finish());
                 return Ok(());
             }
             units(writer.unit(group, SPANS)?);
@@ -174,16 +183,25 @@ impl Exporter for Mlflow {
 
     /// A trace is in one experiment of a server alone.
     fn id_space(&self) -> Option<IdSpace> {
-        let server = self.server.name();
-        (!self.own_ids).then(|| IdSpace { server: format!("{server}#"), key: None })
+        self.rendering.id_space(format!("{}#", self.server.name()))
     }
 
-    /// The experiment, if there are any.
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
+    /// The experiment; a request without spans where there are none.
     fn probes(&self) -> Vec<Request> {
-        if self.server.spans_table.is_some() { Vec::new() } else { vec![self.server.ask()] }
+        vec![match self.server.spans_table {
+            Some(_) => otlp::without_spans(&self.contract.routes[SPANS]),
+            None => self.server.ask(),
+        }]
     }
 
     fn probed(&self, _nth: usize, answer: &Response) -> Probed {
+        if self.server.spans_table.is_some() {
+            return Probed::from_status(answer);
+        }
         let body = String::from_utf8_lossy(&answer.body);
         match answer.status {
             404 if body.contains("RESOURCE_DOES_NOT_EXIST") => self.server.lacks_experiment(),

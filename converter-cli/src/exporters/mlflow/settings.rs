@@ -2,15 +2,16 @@
 //! live plugin's `mlflow-tracing.json`, the project's before the user's.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Mlflow;
+use super::databricks::Profile;
 use super::plugin::PluginFile;
+use super::{Mlflow, databricks};
 use crate::exporters::address::{web_address, without_login};
+use crate::exporters::client::{SaidClient, Unit};
 use crate::exporters::describe::Description;
-use crate::exporters::otlp::settings::{amount, own_ids};
+use crate::exporters::otlp::Rendering;
 use crate::exporters::{ConfigError, Connected, Probed, Said, Settings};
 use crate::transport::{ClientOptions, Header, Method, Request, Response, Secret};
 
@@ -50,16 +51,15 @@ enum Step {
 pub(super) fn connect(settings: &Settings) -> Connected {
     let mut found = Description::default();
     let server = read(settings, &mut found)?;
-    let amount = amount(settings, &mut found)?;
-    Ok(vec![Box::new(Mlflow::new(server, amount, own_ids(settings, &mut found)))])
+    let rendering = Rendering::read(settings, &mut found)?;
+    Ok(vec![Box::new(Mlflow::new(server, rendering))])
 }
 
 /// Says what was found, for `doctor`.
 pub(super) fn describe(settings: &Settings) -> Description {
     let mut found = Description::default();
     // What fails, fails in `connect` too, and is told there.
-    read(settings, &mut found).and_then(|_| amount(settings, &mut found)).ok();
-    own_ids(settings, &mut found);
+    read(settings, &mut found).and_then(|_| Rendering::read(settings, &mut found)).ok();
     found
 }
 
@@ -69,40 +69,40 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigEr
         .said_endpoint()
         .or_else(|| settings.place_var(&["MLFLOW_TRACKING_URI"]))
         .or_else(|| plugin.said("trackingUri", plugin.tracking_uri.clone()));
-    let named = found.text("tracking uri", uri);
-    let uri = named.clone().unwrap_or_default();
-    let databricks = uri == "databricks" || uri.starts_with("databricks://");
-    let experiment = if databricks { None } else { Some(experiment(settings, &plugin, found)) };
-    let experiment = experiment.unwrap_or_else(|| Experiment::Name(DEFAULT_EXPERIMENT.to_owned()));
-    let var = |name: &str| Some(Said::new(settings.var(name)?.to_owned(), name));
-    let workspace = settings.access.workspace.clone();
-    let workspace = workspace.map(|it| Said::new(it, settings.origin("workspace")));
-    let workspace = workspace.or_else(|| settings.place_var(&["MLFLOW_WORKSPACE"]));
-    let workspace = found.text("workspace", workspace);
+    let uri = found.text("tracking uri", uri).ok_or_else(|| {
+        ConfigError::new("no MLflow server is named")
+            .hint("set MLFLOW_TRACKING_URI, or give --endpoint")
+    })?;
+    let uri = uri.trim();
     let mut server = Server {
-        base: uri.trim().trim_end_matches('/').to_owned(),
-        experiment,
+        base: uri.trim_end_matches('/').to_owned(),
+        experiment: Experiment::Name(DEFAULT_EXPERIMENT.to_owned()),
         step: Step::Begin,
-        headers: access(settings, found),
+        headers: Vec::new(),
         user: settings.first_var(&["USER", "USERNAME"]).map(str::to_owned),
         spans_table: None,
         client: client(settings, found)?,
-        workspace,
+        workspace: None,
     };
-    if named.is_none() {
-        return Err(ConfigError::new("no MLflow server is named")
-            .hint("set MLFLOW_TRACKING_URI, or give --endpoint"));
+    if let Some(profile) = Profile::of(uri) {
+        let location = settings
+            .said_var("MLFLOW_TRACE_LOCATION")
+            .or_else(|| plugin.said("traceLocation", plugin.trace_location.clone()));
+        let workspace = databricks::read(settings, profile, location, found)?;
+        server.base = workspace.base;
+        server.headers = vec![workspace.access];
+        server.spans_table = Some(workspace.spans_table);
+        return Ok(server);
     }
+    server.experiment = experiment(settings, &plugin, found);
+    server.headers = access(settings, found);
+    let workspace = settings.said_workspace();
+    let workspace = workspace.or_else(|| settings.place_var(&["MLFLOW_WORKSPACE"]));
+    server.workspace = found.text("workspace", workspace);
     if let Some(workspace) = &server.workspace {
         server.headers.push(Header::new("X-MLFLOW-WORKSPACE", workspace.clone()));
     }
-    if databricks {
-        let location = var("MLFLOW_TRACE_LOCATION")
-            .or_else(|| plugin.said("traceLocation", plugin.trace_location.clone()));
-        server.use_databricks(settings, location, found)?;
-    } else {
-        web_address(&uri)?;
-    }
+    web_address(uri)?;
     Ok(server)
 }
 
@@ -151,8 +151,7 @@ fn access(settings: &Settings, found: &mut Description) -> Vec<Header> {
         let pair = base64::prelude::BASE64_STANDARD.encode(pair);
         return vec![Header::secret("Authorization", Secret::new(format!("Basic {pair}")))];
     }
-    let own = own.key.clone().map(|key| Said::new(key, origin("key")));
-    let token = own.or_else(|| var("MLFLOW_TRACKING_TOKEN").map(secret));
+    let token = settings.said_key().or_else(|| var("MLFLOW_TRACKING_TOKEN").map(secret));
     let token = found.secret("token", token);
     let bearer = token.map(|token| token.map(|token| format!("Bearer {token}")));
     bearer.into_iter().map(|it| Header::secret("Authorization", it)).collect()
@@ -161,31 +160,21 @@ fn access(settings: &Settings, found: &mut Description) -> Vec<Header> {
 /// Reads certificates and how long a request may take, by the names that
 /// MLflow's own clients have for them.
 fn client(settings: &Settings, found: &mut Description) -> Result<ClientOptions, ConfigError> {
-    let mut client = ClientOptions::default();
     let file = |name: &str| settings.place_var(&[name]).map(|said| said.map(PathBuf::from));
-    let show = |path: &PathBuf| path.display().to_string();
-    client.tls.ca = found.take("ca certificate", file("MLFLOW_TRACKING_SERVER_CERT_PATH"), show);
-    let own = file("MLFLOW_TRACKING_CLIENT_CERT_PATH");
-    client.tls.client_cert = found.take("client certificate", own, show);
-    if let Some(path) = &client.tls.client_cert {
-        found.holds_keys(path);
-    }
-    if let Some(said) = settings.place_var(&["MLFLOW_HTTP_REQUEST_TIMEOUT"]) {
-        let seconds = said.value.trim().parse().ok().filter(|seconds| *seconds > 0);
-        let seconds = seconds.ok_or_else(|| {
-            ConfigError::new(format!("`{}` cannot be `{}`", said.from, said.value))
-                .hint("it is a number of seconds")
-        })?;
-        found.take("timeout", Some(said), |text| format!("{text} s"));
-        client.timeout = Some(Duration::from_secs(seconds));
-    }
+    let said = SaidClient {
+        ca: file("MLFLOW_TRACKING_SERVER_CERT_PATH"),
+        client_cert: file("MLFLOW_TRACKING_CLIENT_CERT_PATH"),
+        client_key: None,
+        timeout: settings.place_var(&["MLFLOW_HTTP_REQUEST_TIMEOUT"]),
+        unit: Unit::Seconds,
+    };
     if let Some(said) = settings.place_var(&["MLFLOW_TRACKING_INSECURE_TLS"]) {
         found.problems.push(format!(
             "`{}` is not followed: name the server's authority with MLFLOW_TRACKING_SERVER_CERT_PATH",
             said.from
         ));
     }
-    Ok(client)
+    said.read(found)
 }
 
 impl Server {
@@ -221,36 +210,6 @@ impl Server {
         match &self.experiment {
             Experiment::Id(it) | Experiment::Name(it) => it,
         }
-    }
-
-    /// As documented by Databricks; not tested against the service. Its final
-    /// call has another address for each trace and is left out.
-    fn use_databricks(
-        &mut self,
-        settings: &Settings,
-        location: Option<Said<String>>,
-        found: &mut Description,
-    ) -> Result<(), ConfigError> {
-        let missing = |what: &str| {
-            ConfigError::new(format!("`databricks` needs {what}"))
-                .hint("set DATABRICKS_HOST, DATABRICKS_TOKEN and MLFLOW_TRACE_LOCATION")
-        };
-        let var = |name: &str| Some(Said::new(settings.var(name)?.to_owned(), name));
-        let host = found.text("host", var("DATABRICKS_HOST"));
-        let own = settings.access.key.clone().map(|key| Said::new(key, settings.origin("key")));
-        let token = own.or_else(|| var("DATABRICKS_TOKEN").map(|said| said.map(Secret::new)));
-        let token = found.secret("token", token);
-        let location = found.text("trace location", location);
-        let host = host.ok_or_else(|| missing("a host"))?;
-        let token = token.ok_or_else(|| missing("a token"))?;
-        let location = location.ok_or_else(|| missing("a location for traces"))?;
-        let host = host.trim_end_matches('/');
-        self.base = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
-        web_address(&self.base)?;
-        let token = token.map(|token| format!("Bearer {token}"));
-        self.headers = vec![Header::secret("Authorization", token)];
-        self.spans_table = Some(format!("{location}_otel_spans"));
-        Ok(())
     }
 
     /// Asks anew.

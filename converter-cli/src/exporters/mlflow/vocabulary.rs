@@ -19,7 +19,7 @@ impl Vocabulary for MlflowNames {
             Kind::Turn(_) if subject.is_root => "codex_conversation".to_owned(),
             Kind::Turn(_) => "codex_turn".to_owned(),
             Kind::ModelCall(_) => "llm_call".to_owned(),
-            Kind::ToolCall(call) => format!("tool_{}", facts::tool_name(subject, call)),
+            Kind::ToolCall(call) => format!("tool_{}", facts::short_tool_name(subject, call)),
             Kind::Compaction(_) => "compaction".to_owned(),
             _ => format!("subagent_{}", subject.agent()),
         }
@@ -28,7 +28,7 @@ impl Vocabulary for MlflowNames {
     fn describe(&self, subject: &Subject<'_, '_>, out: &mut Attributes) {
         out.word("mlflow.spanType", span_type(&subject.span.kind));
         if subject.is_root {
-            out.word("session.id", &subject.thread.id);
+            out.text("session.id", Some(subject.scene.session_id()));
             out.text("user.id", self.user.as_deref().map(Cow::from));
             out.word("mlflow.traceTag.mlflow.traceName", "codex_conversation");
         }
@@ -104,7 +104,7 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
 }
 
 fn describe_tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>, out: &mut Attributes) {
-    out.text("tool_name", Some(facts::tool_name(subject, call)));
+    out.text("tool_name", Some(facts::short_tool_name(subject, call)));
     out.text("tool_id", subject.label(call.call_id));
     out.json("mlflow.spanInputs", facts::tool_arguments(subject, call).map(Cow::into_owned));
     if let Some(result) = facts::tool_result(subject, call) {

@@ -27,13 +27,12 @@ fn genai_part(out: &mut Vec<u8>, part: &Part<'_>) {
         Part::Text(text) => field(out, br#"{"type":"text","content":"#, text),
         Part::Reasoning(text) => field(out, br#"{"type":"reasoning","content":"#, text),
         Part::Image(address) => image(out, address),
-        Part::LargeImage { media_type, bytes, sha256 } => {
-            out.extend_from_slice(br#"{"type":"blob","modality":"image""#);
-            if let Some(media_type) = media_type {
-                out.extend_from_slice(b",\"mime_type\":");
-                super::json::text(out, media_type);
-            }
-            out.extend_from_slice(format!(r#","bytes":{bytes},"sha256":"{sha256}""#).as_bytes());
+        // No `blob`: readers expect content in one.
+        Part::LargeImage(image) => {
+            out.extend_from_slice(br#"{"type":"omitted","modality":"image","mime_type":"#);
+            super::json::text(out, &image.media_type);
+            let (n_bytes, sha256) = (image.n_bytes, &image.sha256);
+            out.extend_from_slice(format!(r#","bytes":{n_bytes},"sha256":"{sha256}""#).as_bytes());
         }
         Part::ToolCall(call) => {
             out.extend_from_slice(br#"{"type":"tool_call""#);
@@ -122,10 +121,10 @@ pub(crate) fn openai_message(out: &mut Vec<u8>, message: &Message<'_>) {
 }
 
 fn openai_content(out: &mut Vec<u8>, parts: &[Part<'_>]) {
-    if parts.iter().any(|part| matches!(part, Part::Image(_) | Part::LargeImage { .. })) {
+    if parts.iter().any(|part| matches!(part, Part::Image(_) | Part::LargeImage(_))) {
         let shown: Vec<&Part<'_>> = parts
             .iter()
-            .filter(|part| matches!(part, Part::Text(_) | Part::Image(_) | Part::LargeImage { .. }))
+            .filter(|part| matches!(part, Part::Text(_) | Part::Image(_) | Part::LargeImage(_)))
             .collect();
         out.extend_from_slice(b",\"content\":");
         list(out, &shown, |out, part| match part {

@@ -87,6 +87,7 @@ fn describe_tool(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Attri
             .map(Cow::into_owned)
     };
     out.word("codex.tool.family", call.family.word());
+    out.text("codex.tool.namespace", subject.label(call.namespace));
     out.signed(semconv::EXIT_CODE, call.exit_code);
     out.flag("codex.tool.success", call.success);
     let duration = call.duration.and_then(|it| u64::try_from(it.as_millis()).ok());

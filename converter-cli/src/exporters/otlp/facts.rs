@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use codex_rollout::RawJson;
-use codex_trace_model::{ModelCall, SpanKind as Kind, ToolCall, ToolFamily, Turn};
+use codex_trace_model::{ItemIx, ModelCall, SpanKind as Kind, Status, ToolCall, ToolFamily, Turn};
 
+use super::chat;
 use super::messages::{Message, Part as Piece, Raw, joined};
 use super::spans::Subject;
 use super::window::{self, Input, Scope};
@@ -18,34 +19,47 @@ pub(crate) fn prompt<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<R
         return reader.prompt(hint);
     }
     let items = turn.input.iter().filter_map(|ix| subject.thread.items.get(ix.0 as usize));
-    let parts: Vec<_> = items
+    let (mut parts, attached): (Vec<_>, Vec<_>) = items
         .filter_map(|item| reader.message(&item.body))
         .flat_map(|message| message.parts)
-        .collect();
+        .filter(|part| !matches!(part, Piece::Text(text) if is_image_tag(text)))
+        .partition(|part| matches!(part, Piece::Text(_)));
+    // A list of turns shows how this begins.
+    parts.extend(attached);
     if parts.is_empty() {
         return reader.prompt(turn.prompt?);
     }
     Some(joined(parts))
 }
 
+/// Whether a text is what Codex puts before or after an image: `<image>`,
+/// `<image name=[Image #1]>`, `</image>`.
+fn is_image_tag(text: &[u8]) -> bool {
+    let opens = text.strip_prefix(b"<image").is_some_and(|rest| matches!(rest, [b'>' | b' ', ..]));
+    text == b"</image>"
+        || opens && text.iter().position(|byte| *byte == b'>') == text.len().checked_sub(1)
+}
+
 /// Returns the agent's last word in a turn.
 pub(crate) fn answer<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<Raw<'a>> {
     let reader = subject.reader();
+    let words = |ix: &ItemIx| {
+        let item = subject.thread.items.get(ix.0 as usize)?;
+        let parts = reader.message(&item.body)?.parts.into_iter();
+        let texts: Vec<_> = parts.filter(|it| matches!(it, Piece::Text(_))).collect();
+        (!texts.is_empty()).then(|| joined(texts))
+    };
     let said = || {
-        let trace = subject.scene.trace;
-        let below = &trace.spans[subject.ix.index() + 1..];
+        let below = &subject.scene.trace.spans[subject.ix.index() + 1..];
         let own = below.iter().take_while(|span| span.parent.is_some_and(|it| it >= subject.ix));
         let calls = own.filter(|span| span.parent == Some(subject.ix));
-        let last = calls.filter_map(|span| match &span.kind {
-            Kind::ModelCall(call) => window::output(&reader, subject.thread, call),
-            _ => None,
-        });
-        let texts = |message: Message<'a>| {
-            let parts = message.parts.into_iter();
-            let texts: Vec<_> = parts.filter(|it| matches!(it, Piece::Text(_))).collect();
-            (!texts.is_empty()).then(|| joined(texts))
-        };
-        last.filter_map(texts).last()
+        let calls: Vec<_> = calls
+            .filter_map(|span| match &span.kind {
+                Kind::ModelCall(call) => Some(call),
+                _ => None,
+            })
+            .collect();
+        calls.into_iter().rev().find_map(|call| call.output.iter().rev().find_map(words))
     };
     let recorded = turn.last_agent_message.filter(|text| !text.is_empty());
     recorded.map_or_else(said, |text| reader.text(Part::Message, text))
@@ -71,11 +85,19 @@ pub(crate) fn model_output<'a>(
     window::output(&subject.reader(), subject.thread, call)
 }
 
-/// Returns why the model stopped. The file does not say; whether it called a
-/// tool does.
-pub(crate) fn finish_reason(message: &Message<'_>) -> &'static str {
-    let calls = message.parts.iter().any(|it| matches!(it, Piece::ToolCall(_)));
-    if calls { "tool_call" } else { "stop" }
+/// Returns why the model stopped. The file does not say; a call of a tool in the
+/// answer does, and so does it that the answer was complete: then its tokens
+/// were counted, or the turn was completed with it. Else nobody knows.
+pub(crate) fn finish_reason(
+    subject: &Subject<'_, '_>,
+    message: &Message<'_>,
+) -> Option<&'static str> {
+    if message.parts.iter().any(|it| matches!(it, Piece::ToolCall(_))) {
+        return Some("tool_call");
+    }
+    let turn = subject.turn().map(|ix| subject.scene.trace.span(ix));
+    let completed = || turn.is_some_and(|it| it.status == Status::Ok);
+    (subject.span.usage.is_some() || completed()).then_some("stop")
 }
 
 /// Returns the time to the first token in seconds, on the first call of a turn:
@@ -128,15 +150,30 @@ pub(crate) fn tool_result<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>) ->
     call.output_text.and_then(|raw: RawJson<'a>| reader.output(raw))
 }
 
+/// Returns the tool's name as the model says it, without its namespace.
+pub(crate) fn short_tool_name<'t>(subject: &Subject<'t, '_>, call: &ToolCall<'_>) -> Cow<'t, str> {
+    let tool = subject.label(call.tool);
+    tool.map_or_else(
+        || Cow::Owned(subject.span.name.clone().into_owned()),
+        |tool| Cow::Owned(tool.into_owned()),
+    )
+}
+
 /// Returns the tool's name, with its namespace before it.
 pub(crate) fn tool_name<'t>(subject: &Subject<'t, '_>, call: &ToolCall<'_>) -> Cow<'t, str> {
-    let Some(tool) = subject.label(call.tool) else {
-        return Cow::Owned(subject.span.name.clone().into_owned());
-    };
-    match subject.label(call.namespace) {
+    let tool = short_tool_name(subject, call);
+    match subject.label(call.namespace).filter(|_| call.tool.is_some()) {
         Some(namespace) => Cow::Owned(format!("{namespace}.{tool}")),
-        None => Cow::Owned(tool.into_owned()),
+        None => tool,
     }
+}
+
+/// Returns what a model call answered in words.
+pub(crate) fn words_of<'t>(message: &'t Message<'_>) -> Option<Cow<'t, [u8]>> {
+    chat::texts(&message.parts, |part| match part {
+        Piece::Text(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// Returns whether the provider runs the tool, and not Codex.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use codex_trace_model::{ModelCall, SpanKind as Kind, ToolCall, Turn};
+use codex_trace_model::{ModelCall, SpanKind as Kind, Status, ToolCall, Turn};
 
 use super::attributes::Attributes;
 use super::messages::decode;
@@ -77,7 +77,11 @@ fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attri
         json
     };
     let user = prompt.as_ref().map(|text| message("user", text, b"}]}]"));
-    let end = br#"}],"finish_reason":"stop"}]"#;
+    // Who was interrupted has not stopped by himself.
+    let end: &[u8] = match subject.span.status {
+        Status::Ok => br#"}],"finish_reason":"stop"}]"#,
+        _ => b"}]}]",
+    };
     let assistant = answer.as_ref().map(|text| message("assistant", text, end));
     out.json(semconv::INPUT_MESSAGES, user);
     out.json(semconv::OUTPUT_MESSAGES, assistant);
@@ -109,10 +113,19 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.flag("codex.input.truncated", true);
     }
     if let Some(output) = facts::model_output(subject, call) {
-        let finish = facts::finish_reason(&output);
+        let finish = facts::finish_reason(subject, &output);
         let mut json = Vec::new();
-        chat::genai(&mut json, &[output], Some(finish));
-        out.words(semconv::FINISH_REASONS, &[finish]);
+        chat::genai(&mut json, std::slice::from_ref(&output), finish);
+        if let Some(finish) = finish {
+            out.words(semconv::FINISH_REASONS, &[finish]);
+        }
+        // Else Phoenix shows the response's id in its place.
+        if let Some(words) = facts::words_of(&output) {
+            out.text("output.value", Some(Cow::Owned(decode(&words))));
+        } else {
+            out.json("output.value", Some(json.clone()));
+            out.word("output.mime_type", "application/json");
+        }
         out.json(semconv::OUTPUT_MESSAGES, Some(json));
     }
 }
@@ -123,6 +136,9 @@ fn describe_tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>, out: &mut A
     out.text(semconv::TOOL_CALL_ID, subject.label(call.call_id));
     let kind = if facts::runs_at_provider(call) { "extension" } else { "function" };
     out.word(semconv::TOOL_TYPE, kind);
+    if call.mcp.is_some() {
+        out.word(semconv::MCP_METHOD, "tools/call");
+    }
     out.json(semconv::TOOL_ARGUMENTS, facts::tool_arguments(subject, call).map(Cow::into_owned));
     let result = facts::tool_result(subject, call);
     out.text(semconv::TOOL_RESULT, result.map(|text| Cow::Owned(decode(&text))));

@@ -15,6 +15,9 @@ pub(super) struct OtelTable {
     pub(super) environment: Option<String>,
     #[serde(default)]
     pub(super) log_user_prompt: bool,
+    /// What every span of the live telemetry says.
+    #[serde(default)]
+    pub(super) span_attributes: BTreeMap<String, String>,
     exporter: Option<LiveExporter>,
     trace_exporter: Option<LiveExporter>,
     /// The file.

@@ -3,13 +3,14 @@
 //! JSON by copying.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use codex_rollout::item::response_item::{Message as MessageItem, ToolCallForm, ToolCallItem};
 use codex_rollout::{Cursor, JsonText, RawJson, ResponseItem, Syntax, ValueKind};
-use sha2::{Digest, Sha256};
 
-use super::ids::Hex;
+use super::images::Images;
 use crate::content::{ContentRules, Part as Sort};
+use crate::splice;
 
 /// The largest image that is sent as it is, in bytes of its `data:` address.
 const IMAGE_LIMIT: usize = 64 * 1024;
@@ -41,14 +42,7 @@ pub(crate) enum Part<'a> {
     /// An image by its address, which may hold it.
     Image(Raw<'a>),
     /// An image too large to send.
-    LargeImage {
-        /// Its media type, if the address says so.
-        media_type: Option<String>,
-        /// The length of its address, in bytes.
-        bytes: usize,
-        /// The SHA-256 of its address, in hex.
-        sha256: String,
-    },
+    LargeImage(Rc<splice::Image>),
     /// A call of a tool that Codex runs.
     ToolCall(Call<'a>),
     /// A call of a tool that the provider runs.
@@ -84,7 +78,7 @@ impl Part<'_> {
                 call.name.len() + call.arguments.as_ref().map_or(0, |it| it.len())
             }
             Part::ToolResult { content, .. } => content.as_ref().map_or(0, |it| it.len()),
-            Part::LargeImage { .. } | Part::Other(_) => 64,
+            Part::LargeImage(_) | Part::Other(_) => 64,
         }
     }
 }
@@ -98,6 +92,8 @@ pub(crate) struct ItemReader<'r> {
     pub field_limit: usize,
     /// Whether what users typed is sent; if not, a word stands for it.
     pub prompts: bool,
+    /// What was found of large images so far.
+    pub images: &'r Images,
 }
 
 /// What stands for a prompt that is not sent, as in Codex' own telemetry.
@@ -301,16 +297,16 @@ impl ItemReader<'_> {
     }
 
     fn image<'a>(&self, sort: Sort, address: JsonText<'a>) -> Option<Part<'a>> {
-        if address.raw_len() <= IMAGE_LIMIT {
-            return self.rules.json_text(sort, address).map(Part::Image);
+        if address.raw_len() > IMAGE_LIMIT
+            && let Some(image) = self.images.look(address)
+        {
+            return Some(Part::LargeImage(image));
         }
-        let head = address.decode_prefix(100);
-        let media_type = head.strip_prefix("data:").and_then(|rest| rest.split([';', ',']).next());
-        Some(Part::LargeImage {
-            media_type: media_type.map(str::to_owned),
-            bytes: address.raw_len(),
-            sha256: Hex(&Sha256::digest(address.raw())).to_string(),
-        })
+        if address.raw_len() > IMAGE_LIMIT {
+            // An address that long, and no image in it.
+            return self.text(sort, address).map(Part::Text);
+        }
+        self.rules.json_text(sort, address).map(Part::Image)
     }
 
     /// Cuts a text of so many bytes in all to the limit.
@@ -357,8 +353,8 @@ fn role_of(message: &MessageItem<'_>) -> &'static str {
 pub(crate) fn joined(parts: Vec<Part<'_>>) -> Raw<'_> {
     let mut texts = parts.into_iter().map(|part| match part {
         Part::Text(text) | Part::Reasoning(text) => text,
-        Part::Image(address) => note("image", None, address.len()),
-        Part::LargeImage { media_type, bytes, .. } => note("image", media_type, bytes),
+        Part::Image(address) => note(&format!("[image, {} bytes]", address.len())),
+        Part::LargeImage(image) => note(&image.to_string()),
         Part::Other(kind) => Cow::Borrowed(kind.raw()),
         Part::ToolCall(_) | Part::ServerToolCall(_) | Part::ToolResult { .. } => Cow::default(),
     });
@@ -371,9 +367,13 @@ pub(crate) fn joined(parts: Vec<Part<'_>>) -> Raw<'_> {
     })
 }
 
-fn note(what: &str, media_type: Option<String>, bytes: usize) -> Raw<'static> {
-    let what = media_type.unwrap_or_else(|| what.to_owned());
-    Cow::Owned(format!("[{what}, {bytes} bytes]").into_bytes())
+/// Makes a raw JSON text of what is said of an image.
+fn note(text: &str) -> Raw<'static> {
+    let mut json = Vec::with_capacity(text.len() + 2);
+    super::json::text(&mut json, text);
+    json.pop();
+    json.remove(0);
+    Cow::Owned(json)
 }
 
 /// Undoes the escapes of a raw JSON text.

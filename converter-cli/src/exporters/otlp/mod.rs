@@ -13,11 +13,13 @@ mod events;
 pub(super) mod facts;
 mod genai;
 pub mod ids;
+mod images;
 pub(super) mod json;
 mod live;
 pub(super) mod messages;
 mod openinference;
 pub mod proto;
+mod rendering;
 mod semconv;
 pub(super) mod settings;
 pub(super) mod spans;
@@ -40,6 +42,7 @@ use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceS
 
 pub(super) use answer::verdict;
 pub(super) use attributes::Attributes;
+pub(super) use rendering::Rendering;
 pub use spans::Amount;
 pub(super) use spans::{Group, Scene, Subject, Vocabulary};
 pub use window::LlmInput;
@@ -48,26 +51,33 @@ pub use window::LlmInput;
 pub(super) const BACKEND: Backend = Backend {
     name: "otlp",
     summary: "Any OTLP/HTTP receiver: OpenTelemetry collector, Tempo, Phoenix, …",
-    settings: &[
-        Setting { env: "OTEL_EXPORTER_OTLP_ENDPOINT", help: "Base address" },
-        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", help: "Whole address" },
-        Setting { env: "OTEL_EXPORTER_OTLP_HEADERS", help: "Headers: k=v,k=v" },
-        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_HEADERS", help: "The same" },
-        Setting { env: "OTEL_EXPORTER_OTLP_PROTOCOL", help: "http/protobuf or http/json" },
-        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", help: "The same" },
-        Setting { env: "OTEL_EXPORTER_OTLP_COMPRESSION", help: "gzip or none" },
-        Setting { env: "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", help: "The same" },
-        Setting { env: "OTEL_EXPORTER_OTLP_CERTIFICATE", help: "Authorities" },
-        Setting { env: "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", help: "Ours" },
-        Setting { env: "OTEL_EXPORTER_OTLP_CLIENT_KEY", help: "Its key" },
-        Setting { env: "OTEL_EXPORTER_OTLP_TIMEOUT", help: "Milliseconds" },
-        Setting { env: "OTEL_SERVICE_NAME", help: "Instead of Codex' own" },
-        Setting { env: "OTEL_RESOURCE_ATTRIBUTES", help: "Added: k=v,k=v" },
-    ],
+    settings: SETTINGS,
     connect: settings::connect,
     describe: settings::describe,
     keys: &["own_ids", "workspace", "protocol", "semconv", "llm_input_bytes", "field_bytes"],
 };
+
+/// The variables of every OTLP exporter; of two, that of traces comes first.
+const SETTINGS: &[Setting] = &[
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", help: "Whole address" },
+    Setting { env: "OTEL_EXPORTER_OTLP_ENDPOINT", help: "Base address" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_HEADERS", help: "Headers: k=v,k=v" },
+    Setting { env: "OTEL_EXPORTER_OTLP_HEADERS", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", help: "http/protobuf or http/json" },
+    Setting { env: "OTEL_EXPORTER_OTLP_PROTOCOL", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", help: "gzip or none" },
+    Setting { env: "OTEL_EXPORTER_OTLP_COMPRESSION", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", help: "Authorities" },
+    Setting { env: "OTEL_EXPORTER_OTLP_CERTIFICATE", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", help: "Ours" },
+    Setting { env: "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", help: "Its key" },
+    Setting { env: "OTEL_EXPORTER_OTLP_CLIENT_KEY", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", help: "Milliseconds" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TIMEOUT", help: "The same" },
+    Setting { env: "OTEL_SERVICE_NAME", help: "Instead of Codex' own" },
+    Setting { env: "OTEL_RESOURCE_ATTRIBUTES", help: "Added: k=v,k=v" },
+];
 
 /// A piece, the smallest part of a request, is no larger than this in spans…
 const PIECE_SPANS: u32 = 16;
@@ -125,8 +135,17 @@ pub struct Options {
     pub semconv: Semconv,
     /// How much content.
     pub amount: Amount,
-    /// Attributes of the resource besides Codex' own, or in their place.
+    /// What is said besides.
+    pub added: Added,
+}
+
+/// Attributes that come from settings.
+#[derive(Clone, Debug, Default)]
+pub struct Added {
+    /// Of the resource, besides Codex' own or in their place.
     pub resource: Vec<(String, String)>,
+    /// Of every span that has none of the name.
+    pub spans: Vec<(String, String)>,
 }
 
 /// One of the two encodings of OTLP over HTTP.
@@ -151,7 +170,7 @@ pub fn encode_proto(
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     let scene = Scene::new(trace, rules, options.amount);
-    let writer = Writer::new(&scene, options.semconv.vocabulary(), options, Encoding::Proto);
+    let writer = Writer::new(&scene, options.semconv.vocabulary(), &options.added, Encoding::Proto);
     writer.for_each(|group| writer.pieces(group, |piece, _| out.extend_from_slice(&piece)))
 }
 
@@ -168,7 +187,7 @@ pub fn encode_json(
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     let scene = Scene::new(trace, rules, options.amount);
-    let writer = Writer::new(&scene, options.semconv.vocabulary(), options, Encoding::Json);
+    let writer = Writer::new(&scene, options.semconv.vocabulary(), &options.added, Encoding::Json);
     writer.for_each(|group| {
         let mut between: &[u8] = JSON_FRAMING.0;
         writer.pieces(group, |piece, _| {
@@ -190,6 +209,7 @@ pub(super) struct Writer<'w, 's, 'a> {
     vocabulary: &'w dyn Vocabulary,
     encoding: Encoding,
     resource: Resource,
+    added: &'w [(String, String)],
 }
 
 impl<'w, 's, 'a> Writer<'w, 's, 'a> {
@@ -197,11 +217,11 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
     pub(super) fn new(
         scene: &'s Scene<'s, 'a>,
         vocabulary: &'w dyn Vocabulary,
-        options: &Options,
+        added: &'w Added,
         encoding: Encoding,
     ) -> Writer<'w, 's, 'a> {
-        let resource = settings::resource(scene, &options.resource);
-        Writer { scene, vocabulary, encoding, resource }
+        let resource = settings::resource(scene, &added.resource);
+        Writer { scene, vocabulary, encoding, resource, added: &added.spans }
     }
 
     /// Hands out the spans of a group in pieces, each of them a part of a
@@ -216,7 +236,8 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         let mut len = 0;
         for &ix in &group.members {
             let span = self.scene.encode(group, &identity, ix, self.vocabulary);
-            let span = span.ok_or_else(|| timeless(self.scene.trace.span(ix)))?;
+            let mut span = span.ok_or_else(|| timeless(self.scene.trace.span(ix)))?;
+            self.add_to(&mut span);
             len += span.encoded_len();
             spans.push(span);
             if spans.len() >= PIECE_SPANS as usize || len >= PIECE_BYTES {
@@ -230,6 +251,15 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
             piece(self.write(spans), n);
         }
         Ok(())
+    }
+
+    fn add_to(&self, span: &mut proto::Span) {
+        for (key, value) in self.added {
+            if !span.attributes.iter().any(|it| it.key == *key) {
+                let value = Some(proto::Value::String(value.clone()).into());
+                span.attributes.push(proto::KeyValue { key: key.clone(), value });
+            }
+        }
     }
 
     fn write(&self, spans: Vec<proto::Span>) -> Vec<u8> {
@@ -305,13 +335,14 @@ pub(super) fn is_complete(scene: &Scene<'_, '_>, group: &Group) -> bool {
 #[derive(Debug)]
 struct Otlp {
     contract: Contract,
-    options: Options,
+    semconv: Semconv,
+    added: Added,
+    rendering: Rendering,
     encoding: Encoding,
     client: ClientOptions,
     /// What all places of the server have in common.
     server: String,
     tenant: Option<String>,
-    own_ids: bool,
 }
 
 impl Exporter for Otlp {
@@ -321,10 +352,8 @@ impl Exporter for Otlp {
         rules: &ContentRules,
         units: &mut dyn FnMut(Unit),
     ) -> Result<(), EncodeError> {
-        let scene = Scene::new(trace, rules, self.options.amount);
-        let scene = scene.for_place(self.own_ids.then_some(&self.contract.destination));
-        let vocabulary = self.options.semconv.vocabulary();
-        let writer = Writer::new(&scene, vocabulary, &self.options, self.encoding);
+        let scene = self.rendering.scene(trace, rules, &self.contract);
+        let writer = Writer::new(&scene, self.semconv.vocabulary(), &self.added, self.encoding);
         writer.for_each(|group| {
             units(writer.unit(group, 0)?);
             Ok(())
@@ -341,22 +370,25 @@ impl Exporter for Otlp {
 
     /// Projects of Phoenix share ids; tenants of Grafana's servers do not.
     fn id_space(&self) -> Option<IdSpace> {
-        (!self.own_ids && self.tenant.is_none())
-            .then(|| IdSpace { server: self.server.clone(), key: None })
+        self.rendering.id_space(self.server.clone()).filter(|_| self.tenant.is_none())
     }
 
     /// A request without spans.
     fn probes(&self) -> Vec<Request> {
-        let route = &self.contract.routes[0];
-        let mut headers = route.headers.clone();
-        headers.push(Header::new("Content-Type", route.content_type.clone()));
-        let body = [route.framing.open.as_ref(), &route.framing.close].concat();
-        vec![Request { method: route.method, url: route.url.clone(), headers, body }]
+        vec![without_spans(&self.contract.routes[0])]
     }
 
     fn verdict(&self, _route: usize, response: &Response) -> Verdict {
         verdict(response)
     }
+}
+
+/// Makes a request that stores nothing.
+pub(super) fn without_spans(route: &Route) -> Request {
+    let mut headers = route.headers.clone();
+    headers.push(Header::new("Content-Type", route.content_type.clone()));
+    let body = [route.framing.open.as_ref(), &route.framing.close].concat();
+    Request { method: route.method, url: route.url.clone(), headers, body }
 }
 
 /// Returns the route for traces.
@@ -382,14 +414,13 @@ fn route(target: settings::Target) -> Route {
 }
 
 impl Otlp {
-    fn new(target: settings::Target, options: Options) -> Otlp {
-        let project = options.resource.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT);
+    fn new(target: settings::Target, semconv: Semconv, added: Added, rendering: Rendering) -> Otlp {
+        let project = added.resource.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT);
         let project = project.map_or_else(String::new, |(_, name)| format!("#{name}"));
         let tenant = target.tenant.clone();
         let encoding = target.encoding;
         let client = target.client.clone();
         let server = format!("otlp {}", without_login(&target.url));
-        let own_ids = target.own_ids;
         let contract = Contract {
             destination: match &tenant {
                 Some(tenant) => format!("{server}{project} {tenant}"),
@@ -399,6 +430,6 @@ impl Otlp {
             rewrite: Rewrite::Doubles,
             max_age: None,
         };
-        Otlp { contract, options, encoding, client, server, tenant, own_ids }
+        Otlp { contract, semconv, added, rendering, encoding, client, server, tenant }
     }
 }

@@ -61,8 +61,19 @@ fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attri
 }
 
 fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut Attributes) {
-    out.text("llm.model_name", subject.label(call.model));
-    out.text("llm.provider", facts::provider(subject));
+    let model = subject.label(call.model);
+    out.text("llm.model_name", model.clone());
+    out.text("llm.request.model_name", model);
+    if let Some(recorded) = facts::provider(subject) {
+        let (provider, system) = provider(&recorded);
+        out.word("llm.provider", provider);
+        out.text("llm.system", system.map(Cow::from));
+    }
+    if let Some(effort) = subject.label(call.effort) {
+        // As OpenAI's interface has it.
+        let asked = serde_json::json!({ "reasoning": { "effort": effort } });
+        out.word("llm.invocation_parameters", &asked.to_string());
+    }
     if let Some(usage) = &subject.span.usage {
         out.int("llm.token_count.prompt", usage.input_tokens);
         out.int("llm.token_count.completion", usage.output_tokens);
@@ -81,8 +92,20 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.flag("codex.input.truncated", true);
     }
     if let Some(output) = facts::model_output(subject, call) {
-        out.word("llm.finish_reason", facts::finish_reason(&output));
+        out.text("llm.finish_reason", facts::finish_reason(subject, &output).map(Cow::from));
         describe_message("llm.output_messages.0.message", &output, out);
+        put_text(out, "output", facts::words_of(&output));
+    }
+}
+
+/// The provider and what it serves, by the words that OpenInference has for
+/// them. Which models come from elsewhere nobody says.
+fn provider(genai: &str) -> (&str, Option<&'static str>) {
+    match genai {
+        "openai" => ("openai", Some("openai")),
+        "azure.ai.openai" => ("azure", Some("openai")),
+        "aws.bedrock" => ("aws", None),
+        other => (other, None),
     }
 }
 
@@ -105,7 +128,7 @@ fn describe_message(prefix: &str, message: &Message<'_>, out: &mut Attributes) {
             Part::Text(it) => content("text", "text", text(it)),
             Part::Reasoning(it) => content("reasoning", "text", text(it)),
             Part::Image(it) => content("image", "image.image.url", text(it)),
-            Part::LargeImage { .. } | Part::Other(_) => {
+            Part::LargeImage(_) | Part::Other(_) => {
                 content("text", "text", text(&joined(vec![part.clone()])));
             }
             Part::ToolCall(call) | Part::ServerToolCall(call) => {

@@ -54,6 +54,8 @@ pub(crate) const TOOL_TYPE: &str = "gen_ai.tool.type";
 pub(crate) const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
 /// What it gave back.
 pub(crate) const TOOL_RESULT: &str = "gen_ai.tool.call.result";
+/// What a server of the Model Context Protocol was asked for.
+pub(crate) const MCP_METHOD: &str = "mcp.method.name";
 /// A low-cardinality word for a failure.
 pub(crate) const ERROR_TYPE: &str = "error.type";
 /// The exit code of a command.

@@ -8,15 +8,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use codex_rollout::JsonText;
 
 use super::live::{Live, OtelTable, codex_otel};
 use super::proto::Resource;
 use super::spans::Scene;
-use super::{Amount, Attributes, Encoding, LlmInput, Options, Otlp, Semconv};
+use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv};
 use crate::exporters::address::web_address;
+use crate::exporters::client::{SaidClient, Unit};
 use crate::exporters::describe::Description;
 use crate::exporters::{ConfigError, Exporter, Said, Settings};
 use crate::transport::{ClientOptions, Compression, Header, Secret};
@@ -36,16 +36,14 @@ pub(super) struct Target {
     pub(super) compressions: &'static [Compression],
     pub(super) tenant: Option<String>,
     pub(super) client: ClientOptions,
-    /// Whether ids are for this place alone.
-    pub(super) own_ids: bool,
     /// Whether it is the receiver of Codex' own telemetry.
     is_live: bool,
 }
 
 /// Makes an exporter of settings.
 pub(super) fn connect(settings: &Settings) -> Result<Vec<Box<dyn Exporter>>, ConfigError> {
-    let (target, options) = read(settings, &mut Description::default())?;
-    Ok(vec![Box::new(Otlp::new(target, options))])
+    let said = read(settings, &mut Description::default())?;
+    Ok(vec![Box::new(Otlp::new(said.target, said.semconv, said.added, said.rendering))])
 }
 
 /// Says what was found, for `doctor`.
@@ -56,18 +54,28 @@ pub(super) fn describe(settings: &Settings) -> Description {
     found
 }
 
-fn read(settings: &Settings, found: &mut Description) -> Result<(Target, Options), ConfigError> {
+/// All that was said.
+struct Reading {
+    target: Target,
+    semconv: Semconv,
+    added: Added,
+    rendering: Rendering,
+}
+
+fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigError> {
     let codex = codex_otel(settings)?;
     let target = target(settings, &codex, found)?;
-    let mut options = options(settings, &codex, found)?;
+    let semconv = semconv(settings, found)?;
+    let added = added(settings, &codex, found)?;
+    let mut rendering = Rendering::read(settings, found)?;
     // Who sends to the receiver of the live telemetry has said there whether
     // prompts may go to it.
     if target.is_live {
         let said = Said::new(codex.log_user_prompt, codex.origin("log_user_prompt"));
         found.take("log_user_prompt", Some(said), bool::to_string);
     }
-    options.amount.prompts = !target.is_live || codex.log_user_prompt;
-    Ok((target, options))
+    rendering.amount.prompts = !target.is_live || codex.log_user_prompt;
+    Ok(Reading { target, semconv, added, rendering })
 }
 
 /// A variable of OTLP exporters, that of traces first.
@@ -100,7 +108,7 @@ fn target(
     let protocol = option("protocol").or_else(|| var("PROTOCOL")).or(of_live);
     let protocol = found.text("protocol", protocol);
     let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
-    let compression = option("compression").or_else(|| var("COMPRESSION"));
+    let compression = settings.said_option("compression").or_else(|| var("COMPRESSION"));
     let compression = found.text("compression", compression);
     let headers = headers(settings, live.as_ref(), found)?;
     let client = client(settings, live.as_ref(), found)?;
@@ -112,7 +120,6 @@ fn target(
         compressions: compressions(compression.as_deref())?,
         tenant: settings.access.workspace.clone(),
         client,
-        own_ids: own_ids(settings, found),
         is_live: live.is_some(),
     })
 }
@@ -139,15 +146,11 @@ fn headers(
     if let Some(live) = live.filter(|it| !it.receiver.headers.is_empty()) {
         found.holds_keys(&live.path);
     }
-    if let Some(key) = &settings.access.key {
-        let said = Said::new(key.clone(), settings.origin("key"));
-        found.secret("key", Some(said));
+    if let Some(key) = found.secret("key", settings.said_key()) {
         headers.retain(|header| !header.name.eq_ignore_ascii_case("authorization"));
         headers.push(Header::secret("Authorization", key.map(|key| format!("Bearer {key}"))));
     }
-    let workspace = settings.access.workspace.clone();
-    let workspace = workspace.map(|it| Said::new(it, settings.origin("workspace")));
-    if let Some(tenant) = found.text("workspace", workspace) {
+    if let Some(tenant) = found.text("workspace", settings.said_workspace()) {
         headers.push(Header::new(TENANT, tenant));
     }
     Ok(headers)
@@ -169,56 +172,46 @@ fn client(
     live: Option<&Live>,
     found: &mut Description,
 ) -> Result<ClientOptions, ConfigError> {
-    let mut client = ClientOptions::default();
-    let files = [
-        ("ca certificate", "CERTIFICATE", &mut client.tls.ca),
-        ("client certificate", "CLIENT_CERTIFICATE", &mut client.tls.client_cert),
-        ("client key", "CLIENT_KEY", &mut client.tls.client_key),
-    ];
-    for (name, suffix, slot) in files {
+    let file = |name: &str| {
         let of_live = || {
             let live = live?;
-            let path = live.tls_file(suffix)?;
+            let path = live.tls_file(name)?;
             Some(live.said(|_| path))
         };
-        let said = otlp_var(settings, suffix).map(|said| said.map(PathBuf::from)).or_else(of_live);
-        *slot = found.take(name, said, |path| path.display().to_string());
-    }
-    if let Some(key) = &client.tls.client_key {
-        found.holds_keys(key);
-    }
-    if let Some(said) = otlp_var(settings, "TIMEOUT") {
-        let millis =
-            said.value.trim().parse().ok().filter(|millis| *millis > 0).ok_or_else(|| {
-                ConfigError::new(format!("`{}` cannot be `{}`", said.from, said.value))
-                    .hint("it is a number of milliseconds")
-            })?;
-        found.take("timeout", Some(said), |text| format!("{text} ms"));
-        client.timeout = Some(Duration::from_millis(millis));
-    }
-    Ok(client)
+        otlp_var(settings, name).map(|said| said.map(PathBuf::from)).or_else(of_live)
+    };
+    let said = SaidClient {
+        ca: file("CERTIFICATE"),
+        client_cert: file("CLIENT_CERTIFICATE"),
+        client_key: file("CLIENT_KEY"),
+        timeout: otlp_var(settings, "TIMEOUT"),
+        unit: Unit::Milliseconds,
+    };
+    said.read(found)
 }
 
-fn options(
+fn semconv(settings: &Settings, found: &mut Description) -> Result<Semconv, ConfigError> {
+    let Some(word) = found.text("semconv", settings.said_option("semconv")) else {
+        return Ok(Semconv::default());
+    };
+    Semconv::from_word(&word).ok_or_else(|| {
+        ConfigError::new(format!("`{word}` is no set of conventions"))
+            .hint("say `genai` or `openinference`")
+    })
+}
+
+fn added(
     settings: &Settings,
     codex: &OtelTable,
     found: &mut Description,
-) -> Result<Options, ConfigError> {
-    let option = |name: &str| settings.option(name).map(|said| said.map(str::to_owned));
-    let semconv = match found.text("semconv", option("semconv")) {
-        None => Semconv::default(),
-        Some(word) => Semconv::from_word(&word).ok_or_else(|| {
-            ConfigError::new(format!("`{word}` is no set of conventions"))
-                .hint("say `genai` or `openinference`")
-        })?,
-    };
+) -> Result<Added, ConfigError> {
     let mut resource = Vec::new();
     let environment = codex.environment.clone();
     let environment = environment.map(|it| Said::new(it, codex.origin("environment")));
     if let Some(environment) = found.text("environment", environment) {
         resource.push(("env".to_owned(), environment));
     }
-    let var = |name: &str| Some(Said::new(settings.var(name)?.to_owned(), name));
+    let var = |name: &str| settings.said_var(name);
     if let Some(pairs) = found.text("resource", var("OTEL_RESOURCE_ATTRIBUTES")) {
         resource.extend(pairs_of("OTEL_RESOURCE_ATTRIBUTES", &pairs)?);
     }
@@ -228,38 +221,11 @@ fn options(
     if let Some(project) = found.text("project", settings.said_project()) {
         resource.push((PHOENIX_PROJECT.to_owned(), project));
     }
-    Ok(Options { semconv, amount: amount(settings, found)?, resource })
-}
-
-/// Reads whether ids are to be for this place alone.
-pub(in crate::exporters) fn own_ids(settings: &Settings, found: &mut Description) -> bool {
-    let said = settings.option("own_ids").map(|said| said.map(|word| word == "true"));
-    found.take("own_ids", said, bool::to_string).unwrap_or_default()
-}
-
-/// Reads how much content to send.
-pub(in crate::exporters) fn amount(
-    settings: &Settings,
-    found: &mut Description,
-) -> Result<Amount, ConfigError> {
-    let option = |name: &str| settings.option(name).map(|said| said.map(str::to_owned));
-    let mut amount = Amount::default();
-    if let Some(word) = found.text("llm-input", option("llm-input")) {
-        amount.llm_input = LlmInput::from_word(&word).ok_or_else(|| {
-            ConfigError::new(format!("`{word}` is no amount of history"))
-                .hint("say `full`, `turn`, `delta` or `none`")
-        })?;
-    }
-    for (name, bytes) in
-        [("llm-input-bytes", &mut amount.llm_input_bytes), ("field-bytes", &mut amount.field_bytes)]
-    {
-        if let Some(text) = found.text(name, option(name)) {
-            *bytes = text
-                .parse()
-                .map_err(|_| ConfigError::new(format!("`{name}` is no number: `{text}`")))?;
-        }
-    }
-    Ok(amount)
+    let spans = Said::new(codex.span_attributes.clone(), codex.origin("span_attributes"));
+    let names =
+        |all: &BTreeMap<_, _>| all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let spans = found.take("span attributes", Some(spans).filter(|it| !it.value.is_empty()), names);
+    Ok(Added { resource, spans: spans.into_iter().flatten().collect() })
 }
 
 /// Returns the attributes of the resource: Codex' own, with what was asked for
@@ -333,8 +299,9 @@ fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
-        let pair = after.get(..2).and_then(|it| std::str::from_utf8(it).ok());
-        let byte = pair.and_then(|it| u8::from_str_radix(it, 16).ok()).filter(|_| *first == b'%');
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let pair = digit(0).zip(digit(1)).filter(|_| *first == b'%');
+        let byte = pair.and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
         out.push(byte.unwrap_or(*first));
         rest = if byte.is_some() { &after[2..] } else { after };
     }

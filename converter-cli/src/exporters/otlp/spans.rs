@@ -20,6 +20,7 @@ use codex_trace_model::{
 use super::attributes::Attributes;
 use super::events;
 use super::ids::{self, SpanId, TraceId};
+use super::images::Images;
 use super::messages::ItemReader;
 use super::proto::{Link, Span, SpanKind, Status, StatusCode};
 use super::times::{self, Times, nanos};
@@ -80,6 +81,7 @@ pub(crate) struct Scene<'s, 'a> {
     seen_before: HashMap<SpanIx, ItemIx>,
     /// The root thread's events, by the turn that comes next.
     between_turns: HashMap<SpanIx, Vec<usize>>,
+    images: Images,
 }
 
 /// A turn, or what stands beside the turns, with everything below it: one
@@ -127,7 +129,8 @@ impl<'s, 'a> Scene<'s, 'a> {
         }
         let between_turns = events::between_turns(trace);
         let times = times::times(trace);
-        Scene { trace, rules, amount, place: None, times, seen_before, between_turns }
+        let images = Images::default();
+        Scene { trace, rules, amount, place: None, times, seen_before, between_turns, images }
     }
 
     /// Makes all ids for one place alone.
@@ -159,11 +162,12 @@ impl<'s, 'a> Scene<'s, 'a> {
     }
 
     /// Returns the reader of items.
-    pub(crate) fn reader(&self) -> ItemReader<'s> {
+    pub(crate) fn reader(&'s self) -> ItemReader<'s> {
         ItemReader {
             rules: self.rules,
             field_limit: self.amount.field_bytes,
             prompts: self.amount.prompts,
+            images: &self.images,
         }
     }
 
@@ -237,7 +241,7 @@ impl<'s, 'a> Scene<'s, 'a> {
             end_time_unix_nano: subject.times.end,
             attributes: attributes.0,
             events: events::events(&subject),
-            links: subject.links(),
+            links: subject.links(vocabulary.reuses_recorded_ids()),
             status: Some(subject.status()),
         })
     }
@@ -343,37 +347,42 @@ impl<'s, 'a> Subject<'s, 'a> {
         }
     }
 
-    /// Returns the threads whose files are elsewhere. The span that they point
-    /// to is known only where the spawning turn is; the thread always is.
-    fn links(&self) -> Vec<Link> {
-        let mut links: Vec<Link> = self.span.links.iter().map(|it| self.link(it)).collect();
+    /// Returns the threads that it refers to and that are traces of their own.
+    /// Where the turn is known, so is its span; the thread always is.
+    fn links(&self, reuse: bool) -> Vec<Link> {
+        let mut links: Vec<Link> = self.span.links.iter().map(|it| self.link(it, reuse)).collect();
         let first = || {
             let turns = self.scene.trace.children(SpanIx(0));
             turns.map(|(ix, _)| ix).next() == Some(self.ix)
         };
         if self.is_root && first() {
             let thread = self.scene.trace.span(SpanIx(0));
-            links.extend(thread.links.iter().map(|it| self.link(it)));
+            links.extend(thread.links.iter().map(|it| self.link(it, reuse)));
         }
         links
     }
 
-    fn link(&self, link: &TreeLink<'_>) -> Link {
+    fn link(&self, link: &TreeLink<'_>, reuse: bool) -> Link {
         let spawning = match &self.span.kind {
             Kind::Turn(turn) if link.relation == Relation::SpawnedBy => turn.parent_turn_id,
             _ => None,
         };
-        let label = spawning.map_or(Cow::Borrowed(""), JsonText::decode);
-        let key = match spawning {
-            Some(_) => format!("turn:{label}"),
+        let turn = link.turn.map(|it| it.turn_id).or(spawning).map(JsonText::decode);
+        let key = match &turn {
+            Some(turn) => format!("turn:{turn}"),
             None => format!("thread:{}", link.thread_id),
         };
+        let label = turn.as_deref().unwrap_or_default();
+        let recorded = link.turn.and_then(|it| it.trace_id).and_then(ids::recorded);
+        let trace_id = recorded.filter(|_| reuse);
+        let trace_id = trace_id.unwrap_or_else(|| ids::trace_id(&link.thread_id, label));
         let mut attributes = Attributes::default();
         attributes.word("codex.link.relation", link.relation.word());
         attributes.text("codex.thread.id", Some(Cow::from(link.thread_id.as_ref())));
+        attributes.text("codex.turn.id", turn.as_deref().map(Cow::from));
         Link {
-            trace_id: self.scene.placed(ids::trace_id(&link.thread_id, &label)).to_vec(),
-            span_id: self.scene.placed(ids::span_id(&link.thread_id, &label, &key)).to_vec(),
+            trace_id: self.scene.placed(trace_id).to_vec(),
+            span_id: self.scene.placed(ids::span_id(&link.thread_id, label, &key)).to_vec(),
             attributes: attributes.0,
         }
     }

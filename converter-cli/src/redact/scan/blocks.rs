@@ -19,7 +19,7 @@ use std::mem;
 use std::ops::Range;
 
 use super::buckets::{self, HEAD, Tables};
-use super::{Hit, Trigger};
+use super::{Hit, SHORTEST, Trigger};
 
 /// How many places are looked at together.
 const BLOCK: usize = 64;
@@ -164,7 +164,7 @@ fn seek_avx512(tables: &[Tables; 2], text: &[u8], mut at: usize) -> (usize, u64)
             let block: &[u8; BLOCK] = window[nth..].first_chunk().expect("a window is longer");
             // SAFETY: both types are 64 bytes, and any of them are valid in both.
             let bytes = unsafe { mem::transmute::<[u8; BLOCK], __m512i>(*block) };
-            let lower = _mm512_and_si512(bytes, nibble);
+            let lower = if is_always_known(nth) { bytes } else { _mm512_and_si512(bytes, nibble) };
             let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble);
             for (set, found) in found.iter_mut().enumerate() {
                 let of_both = _mm512_and_si512(
@@ -187,9 +187,7 @@ fn seek_avx512(tables: &[Tables; 2], text: &[u8], mut at: usize) -> (usize, u64)
 #[target_feature(enable = "avx2")]
 fn seek_avx2(tables: &[Tables; 2], text: &[u8], mut at: usize) -> (usize, u64) {
     while let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk::<WINDOW>()) {
-        let lower_half = places_avx2(tables, window.first_chunk().expect("a window is longer"));
-        let upper_half = places_avx2(tables, window.last_chunk().expect("a window is longer"));
-        let places = u64::from(lower_half) | u64::from(upper_half) << 32;
+        let places = places_avx2(tables, window);
         if places != 0 {
             return (at, places);
         }
@@ -198,28 +196,43 @@ fn seek_avx2(tables: &[Tables; 2], text: &[u8], mut at: usize) -> (usize, u64) {
     (at, 0)
 }
 
-/// The places among the first half of a block, or the second one.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn places_avx2(tables: &[Tables; 2], window: &[u8; BLOCK / 2 + HEAD - 1]) -> u32 {
+fn places_avx2(tables: &[Tables; 2], window: &[u8; WINDOW]) -> u64 {
     let nibble = _mm256_set1_epi8(0x0F);
-    let mut found = [_mm256_set1_epi8(-1); 2];
+    // Of both pairs of tables, for both halves of the block.
+    let mut found = [[_mm256_set1_epi8(-1); 2]; 2];
     for nth in 0..HEAD {
-        let half: &[u8; BLOCK / 2] = window[nth..].first_chunk().expect("a window is longer");
-        // SAFETY: both types are 32 bytes, and any of them are valid in both.
-        let bytes = unsafe { mem::transmute::<[u8; BLOCK / 2], __m256i>(*half) };
-        let lower = _mm256_and_si256(bytes, nibble);
-        let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
-        for (set, found) in found.iter_mut().enumerate() {
-            let low = _mm256_broadcastsi128_si256(table_of(tables[set].low[nth]));
-            let high = _mm256_broadcastsi128_si256(table_of(tables[set].high[nth]));
-            let of_both =
-                _mm256_and_si256(_mm256_shuffle_epi8(low, lower), _mm256_shuffle_epi8(high, upper));
-            *found = _mm256_and_si256(*found, of_both);
+        let block: &[u8; BLOCK] = window[nth..].first_chunk().expect("a window is longer");
+        // SAFETY: both types are 64 bytes, and any of them are valid in both.
+        let halves = unsafe { mem::transmute::<[u8; BLOCK], [__m256i; 2]>(*block) };
+        for (tables, found) in tables.iter().zip(&mut found) {
+            let low = _mm256_broadcastsi128_si256(table_of(tables.low[nth]));
+            let high = _mm256_broadcastsi128_si256(table_of(tables.high[nth]));
+            for (bytes, found) in halves.iter().zip(found) {
+                let lower =
+                    if is_always_known(nth) { *bytes } else { _mm256_and_si256(*bytes, nibble) };
+                let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(*bytes), nibble);
+                let of_both = _mm256_and_si256(
+                    _mm256_shuffle_epi8(low, lower),
+                    _mm256_shuffle_epi8(high, upper),
+                );
+                *found = _mm256_and_si256(*found, of_both);
+            }
         }
     }
-    let none = _mm256_cmpeq_epi8(_mm256_or_si256(found[0], found[1]), _mm256_setzero_si256());
-    !_mm256_movemask_epi8(none).cast_unsigned()
+    let places = |half: usize| {
+        let any = _mm256_or_si256(found[0][half], found[1][half]);
+        let none = _mm256_cmpeq_epi8(any, _mm256_setzero_si256());
+        u64::from(!_mm256_movemask_epi8(none).cast_unsigned())
+    };
+    places(0) | places(1) << 32
+}
+
+/// Whether every trigger has a byte in that place, which is then one of ASCII:
+/// for others the shuffle gives zero without further ado.
+const fn is_always_known(nth: usize) -> bool {
+    nth < SHORTEST
 }
 
 fn table_of(bytes: [u8; 16]) -> __m128i {

@@ -26,7 +26,10 @@ pub(super) enum Hit {
     Escape,
 }
 
-/// A text at which to look. None begins as another does.
+/// How long a trigger is at least, in bytes.
+const SHORTEST: usize = 3;
+
+/// A text of ASCII at which to look. None begins as another does.
 #[derive(Clone, Copy, Debug)]
 struct Trigger {
     text: &'static str,

@@ -33,7 +33,7 @@ fn expected(text: &[u8]) -> Vec<(usize, Hit)> {
 #[test]
 fn triggers_are_long_enough_and_ascii() {
     for trigger in triggers() {
-        assert!(trigger.text.len() >= 3 && trigger.text.is_ascii(), "{trigger:?}");
+        assert!(trigger.text.len() >= SHORTEST && trigger.text.is_ascii(), "{trigger:?}");
     }
 }
 

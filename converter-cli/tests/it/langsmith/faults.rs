@@ -25,7 +25,7 @@ fn whatever_the_first_answer_a_turn_arrives() {
         let upload = Upload::new(&server.url);
         let account = upload.run(&[file]);
         assert_eq!(
-            (account.turns, account.rejected),
+            (account.turns(), account.rejected),
             (2, 0),
             "{status}: {}",
             upload.dead_letters()
@@ -43,10 +43,10 @@ fn what_was_refused_is_tried_by_the_next_run() {
     let file = rollout(&env, &turns(1));
     let upload = Upload::beside_the_plugin(&server.url);
     let account = upload.run(std::slice::from_ref(&file));
-    assert_eq!((account.turns, account.rejected), (0, 1), "{account:?}");
+    assert_eq!((account.turns(), account.rejected), (0, 1), "{account:?}");
     assert!(upload.dead_letters().contains("a fault"), "{}", upload.dead_letters());
     assert!(!beside(&file, ".langsmith").exists(), "the plugin may still send it");
-    assert_eq!(upload.run(&[file]).turns, 1);
+    assert_eq!(upload.run(&[file]).turns(), 1);
     assert_eq!(server.runs().len(), 2);
 }
 
@@ -259,7 +259,7 @@ fn parents_come_first() {
     upload.settle = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
     let account = upload.run(&files);
     assert!(account.is_complete(), "{account:?}");
-    assert_eq!((account.turns, server.runs().len()), (0, 0), "{account:?}");
+    assert_eq!((account.turns(), server.runs().len()), (0, 0), "{account:?}");
     upload.settle = Duration::ZERO;
     assert!(upload.run(&files).is_complete());
     server.is_clean();
@@ -276,6 +276,6 @@ fn what_is_in_another_project_is_not_here() {
     let mut upload = Upload::new(&server.url);
     upload.env.push(("LANGSMITH_PROJECT", "another one".to_owned()));
     let account = upload.run(&[file]);
-    assert_eq!((account.turns, account.rejected), (0, 1), "{account:?}");
+    assert_eq!((account.turns(), account.rejected), (0, 1), "{account:?}");
     assert!(upload.dead_letters().contains("in another project"), "{}", upload.dead_letters());
 }

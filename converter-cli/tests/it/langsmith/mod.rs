@@ -137,6 +137,7 @@ impl Upload {
             options: &options,
             interrupted: &interrupted,
             step: &|| {},
+            notice: &|_| {},
         };
         let destinations = self.connect().unwrap().into_iter().map(|exporter| {
             let http = Http::new(3, self.timeout);
@@ -217,7 +218,7 @@ fn what_was_lost_on_the_way_back_is_not_doubled() {
     let file = rollout(&env, &turns(3));
     let upload = Upload::new(&server.url);
     let account = upload.run(&[file]);
-    assert_eq!((account.turns, account.rejected), (3, 0), "{account:?}");
+    assert_eq!((account.turns(), account.rejected), (3, 0), "{account:?}");
     assert_eq!(server.runs().len(), 6);
     assert!(server.n("/runs/query", 200) > 0);
 }
@@ -232,7 +233,7 @@ fn another_run_in_our_place_is_a_dead_letter() {
     server.state().runs.get_mut(&root).unwrap()["name"] = "something else".into();
     let upload = Upload::new(&server.url);
     let account = upload.run(&[file]);
-    assert_eq!((account.rejected, account.turns), (1, 1), "{account:?}");
+    assert_eq!((account.rejected, account.turns()), (1, 1), "{account:?}");
     assert!(upload.dead_letters().contains("is there as another one"), "{}", upload.dead_letters());
 }
 
@@ -244,7 +245,7 @@ fn what_is_refused_arrives_or_is_a_dead_letter() {
     let file = rollout(&env, &turns(5));
     let upload = Upload::new(&server.url);
     let account = upload.run(std::slice::from_ref(&file));
-    assert_eq!((account.turns, account.rejected), (4, 1), "{account:?}");
+    assert_eq!((account.turns(), account.rejected), (4, 1), "{account:?}");
     let stored: Vec<_> = prompts(&server);
     assert_eq!(stored, ["prompt 1", "prompt 2", "prompt 4", "prompt 5"]);
     assert!(upload.dead_letters().contains("poison"), "{}", upload.dead_letters());
@@ -261,7 +262,7 @@ fn requests_are_as_large_as_the_server_says() {
     let env = TestEnv::new();
     let file = rollout(&env, &turns(7));
     let account = Upload::new(&server.url).run(&[file]);
-    assert_eq!(account.turns, 7);
+    assert_eq!(account.turns(), 7);
     server.is_clean();
     assert_eq!(server.runs().len(), 14);
     assert!(server.state().headers.iter().any(|it| it.to_lowercase().contains("gzip")));
@@ -273,7 +274,7 @@ fn a_server_without_multipart_gets_batches() {
     let env = TestEnv::new();
     let file = rollout(&env, &turns(2));
     let upload = Upload::new(&server.url);
-    assert_eq!(upload.run(std::slice::from_ref(&file)).turns, 2);
+    assert_eq!(upload.run(std::slice::from_ref(&file)).turns(), 2);
     assert!(server.n("/runs/batch", 202) > 0);
     assert_eq!(server.n("/runs/multipart", 404), 1, "asked once");
     // And what is there is recognised there, too.
@@ -343,7 +344,7 @@ fn what_has_grown_is_continued() {
     upload.run(std::slice::from_ref(&file));
     rollout(&env, &turns(4));
     let account = upload.run(std::slice::from_ref(&file));
-    assert_eq!((account.turns, account.already), (2, 2), "{account:?}");
+    assert_eq!((account.turns(), account.already), (2, 2), "{account:?}");
     server.is_clean();
     assert_eq!(server.runs().len(), 8);
 }
@@ -393,13 +394,13 @@ fn the_hosted_service_is_not_asked_to_take_what_is_old() {
     let env = TestEnv::new();
     let file = rollout(&env, &turns(5));
     let account = hosted(&server, now).run(std::slice::from_ref(&file));
-    assert_eq!((account.turns, account.too_old), (3, 2), "{account:?}");
+    assert_eq!((account.turns(), account.too_old), (3, 2), "{account:?}");
     server.is_clean();
     // An organisation that may: what is old goes in requests of its own.
     let server = Server::start(Rules::default());
     let mut allowed = hosted(&server, now);
     allowed.options.push(("assume_backfill_allowed", "true".to_owned()));
-    assert_eq!(allowed.run(&[file]).turns, 5);
+    assert_eq!(allowed.run(&[file]).turns(), 5);
     server.is_clean();
     let now = now.parse::<Timestamp>().unwrap().as_millisecond();
     for (youngest, oldest) in &server.state().spread {
@@ -416,7 +417,7 @@ fn a_shift_is_found_once_and_kept() {
     let mut upload = hosted(&server, now);
     upload.time_shift = true;
     let account = upload.run(std::slice::from_ref(&file));
-    assert_eq!((account.turns, account.too_old), (2, 0), "{account:?}");
+    assert_eq!((account.turns(), account.too_old), (2, 0), "{account:?}");
     server.is_clean();
     let starts = |server: &Server| -> Vec<String> {
         server.runs().iter().map(|run| run["start_time"].as_str().unwrap().to_owned()).collect()
@@ -431,7 +432,7 @@ fn a_shift_is_found_once_and_kept() {
     let more = turns(3).replace("2026-03-01T10:03", "2026-06-01T20:03");
     rollout(&env, &more);
     let account = upload.run(&[file]);
-    assert_eq!((account.turns, account.already), (1, 2), "{account:?}");
+    assert_eq!((account.turns(), account.already), (1, 2), "{account:?}");
     server.is_clean();
     let after = starts(&server);
     assert_eq!(after[..before.len()], before[..]);
@@ -452,7 +453,7 @@ fn replicas_each_get_all_of_it() {
     );
     upload.env.push(("LANGSMITH_CODEX_RUNS_ENDPOINTS", replicas));
     let accounts = upload.run_all(&[file]);
-    assert_eq!(accounts.iter().map(|it| it.turns).collect::<Vec<_>>(), [2, 2, 2]);
+    assert_eq!(accounts.iter().map(Account::turns).collect::<Vec<_>>(), [2, 2, 2]);
     one.is_clean();
     two.is_clean();
     assert_eq!((one.runs().len(), two.runs().len()), (4, 8), "ids of their own in one workspace");

@@ -29,7 +29,7 @@ fn extra_rules_act_everywhere_and_only_here() {
     upload.redact = true;
     let rules = r#"{"redact_extra_rules":[{"pattern":"ACME-\\d+\\s"},{"pattern":"(user=)\\w+","replace":"$1***"},{"pattern":"ACME-\\d+","replace":"<acme>"}]}"#;
     assert_eq!(set(&upload, rules), Vec::<String>::new());
-    assert_eq!(upload.run(std::slice::from_ref(&file)).turns, 2);
+    assert_eq!(upload.run(std::slice::from_ref(&file)).turns(), 2);
     server.is_clean();
     assert_eq!(prompts(&server), ["prompt 1", "ask [redacted]of user=***, [SECRET_DETECTED]"]);
     let all = serde_json::to_string(&server.runs()).unwrap();

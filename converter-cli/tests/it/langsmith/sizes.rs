@@ -44,7 +44,7 @@ fn a_tool_that_said_thirty_megabytes_arrives() {
     let file = rollout(&env, &with_tool("{}", &output));
     let upload = Upload::new(&server.url);
     let account = upload.run(&[file]);
-    assert_eq!((account.turns, account.rejected), (1, 0), "{}", upload.dead_letters());
+    assert_eq!((account.turns(), account.rejected), (1, 0), "{}", upload.dead_letters());
     server.is_clean();
     let runs = server.runs();
     assert_eq!(runs.len(), 4);
@@ -72,7 +72,7 @@ fn an_image_of_thirty_nine_megabytes_is_named() {
     let mut upload = Upload::new(&server.url);
     upload.max_image_bytes = 1 << 30;
     let account = upload.run(&[file]);
-    assert_eq!((account.turns, account.rejected), (1, 0), "{}", upload.dead_letters());
+    assert_eq!((account.turns(), account.rejected), (1, 0), "{}", upload.dead_letters());
     server.is_clean();
     let runs = server.runs();
     let content = &one(&runs, "chain", 0)["inputs"]["messages"][0]["content"];
@@ -108,7 +108,7 @@ fn a_long_turn_does_not_grow_with_the_square_of_its_length() {
         }
     }
     let account = Upload::new(&server.url).run(&[rollout(&env, &text)]);
-    assert_eq!((account.turns, account.rejected), (1, 0), "{account:?}");
+    assert_eq!((account.turns(), account.rejected), (1, 0), "{account:?}");
     server.is_clean();
     let runs = server.runs();
     let llm: Vec<&Value> = runs.iter().filter(|run| run["run_type"] == "llm").collect();
@@ -146,7 +146,7 @@ fn many_texts_that_are_too_much_together_arrive_as_far_as_they_fit() {
     let file = rollout(&env, &text);
     let upload = Upload::new(&server.url);
     let account = upload.run(&[file]);
-    assert_eq!((account.turns, account.rejected), (1, 0), "{}", upload.dead_letters());
+    assert_eq!((account.turns(), account.rejected), (1, 0), "{}", upload.dead_letters());
     server.is_clean();
     let runs = server.runs();
     let root = one(&runs, "chain", 0);

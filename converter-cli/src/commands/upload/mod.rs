@@ -1,6 +1,9 @@
 //! `codex-trace upload`
 
+mod report;
+
 use std::fs::File;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,6 +23,8 @@ use crate::ledger::Ledger;
 use crate::transport::{Discard, RequestDir, Transport};
 use crate::ui::Ui;
 use crate::{history, interrupt, lock, pipeline};
+
+use report::Report;
 
 /// Uploads sessions to destinations.
 ///
@@ -63,14 +68,21 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         options: &by_flags.options,
         interrupted: &interrupted,
         step: &|| ui.step(),
+        notice: &|text| ui.warn(text),
     };
     let accounts = delivery::run(&run, destinations)?;
     ui.stop();
+    let status = delivery::status(&accounts, interrupted.load(Ordering::Relaxed), args.strict);
+    let report = Report { upload: &upload, dead_letters: &dead_letters };
     for account in &accounts {
-        let dead_letters = dead_letters.path(&account.name).display().to_string();
-        account.tell(upload.dry_run, &dead_letters, ui);
+        report.tell(account, ui);
     }
-    Ok(delivery::status(&accounts, interrupted.load(Ordering::Relaxed), args.strict))
+    if args.json {
+        let mut out = ui.out();
+        accounts.iter().try_for_each(|account| report.write(account, &mut out))?;
+        out.flush()?;
+    }
+    Ok(status)
 }
 
 /// Connects every destination named; sends nothing.

@@ -1,0 +1,212 @@
+use std::io::{self, Write};
+
+use crate::config::UploadSettings;
+use crate::delivery::{Account, DeadLetters, Fate};
+use crate::exporters::describe::without_password;
+use crate::json;
+use crate::text::{bytes, count};
+use crate::ui::Ui;
+
+/// Says what a run came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Report<'r> {
+    pub(super) upload: &'r UploadSettings,
+    pub(super) dead_letters: &'r DeadLetters,
+}
+
+impl Report<'_> {
+    /// Says to people what went wrong, what became of the rest, the one sentence,
+    /// and what to do.
+    pub(super) fn tell(self, account: &Account, ui: &Ui) {
+        let to = &account.name;
+        for fault in &account.faults {
+            ui.error(fault);
+        }
+        if let Some(reason) = &account.down {
+            ui.error(format!("{to}: {}", without_password(reason)));
+        }
+        if let Some(reason) = &account.why_rejected {
+            ui.error(format!("{to}: it does not take all: {}", without_password(reason)));
+        }
+        if let Some(what) = &account.not_noted {
+            ui.warn(format!("{to}: the live plugin could not be told what is there: {what}"));
+        }
+        if !ui.settings().quiet {
+            for remark in remarks(account) {
+                ui.say(format!("{to}: {remark}"));
+            }
+            ui.say(self.sentence(account));
+            if found_nothing(account) {
+                ui.warn("no session matches the filters");
+            }
+        }
+        if let Some(hint) = self.hint(account) {
+            ui.hint(hint);
+        }
+    }
+
+    /// Returns the one sentence that says it.
+    fn sentence(self, account: &Account) -> String {
+        let dry = self.upload.dry_run;
+        let n_turns = account.turns();
+        let mut text = if dry { "would upload " } else { "uploaded " }.to_owned();
+        if n_turns == 0 {
+            text += "nothing";
+        } else {
+            let sessions = count(account.tally.sessions(Fate::Sent), "session");
+            text.extend([&*count(n_turns, "turn"), " of ", &sessions]);
+        }
+        text.extend([" to ", &account.name]);
+        if dry && account.requests > 0 {
+            let requests = count(account.requests, "request");
+            text.extend([" in ", &requests, " of ", &bytes(account.bytes), " in all"]);
+        }
+        if let Some(dir) = &self.upload.dry_run_dir {
+            text.extend([", written to `", &dir.join(&account.name).display().to_string(), "`"]);
+        }
+        let rejected = account.tally.turns(Fate::Rejected);
+        if rejected > 0 {
+            text.extend([", ", &rejected.to_string(), " rejected"]);
+        }
+        if account.unreadable > 0 {
+            text.extend([", ", &count(account.unreadable, "rollout"), " unreadable"]);
+        }
+        text
+    }
+
+    /// Returns what to do next.
+    fn hint(self, account: &Account) -> Option<String> {
+        if account.down.is_some() && self.upload.dry_run {
+            return Some("give `--dry-run=DIR` an empty directory with room for all".to_owned());
+        }
+        if account.advice.is_some() {
+            return account.advice.clone();
+        }
+        if account.down.is_some() && !account.is_useful() {
+            let name = account.name.split('#').next().unwrap_or_default();
+            return Some(format!(
+                "`codex-trace doctor --to {name} --connect` says what is set, where, and what the destination answers"
+            ));
+        }
+        if account.down.is_some() || account.cut_short || account.unsent > 0 {
+            return Some("run the same command again: it goes on where it stopped".to_owned());
+        }
+        if account.rejected > 0 || account.rejected_spans > 0 {
+            let path = self.dead_letters(account);
+            return Some(format!("what was rejected, and why, is in `{path}`"));
+        }
+        let counts_alone = self.upload.dry_run && self.upload.dry_run_dir.is_none();
+        (counts_alone && account.turns() > 0).then(|| {
+            "`--json` names every turn, and `--dry-run=DIR` writes the requests to files".to_owned()
+        })
+    }
+
+    fn dead_letters(self, account: &Account) -> String {
+        self.dead_letters.path(&account.name).display().to_string()
+    }
+
+    /// Writes the account as JSON, in a dry run after what would become of each
+    /// turn.
+    pub(super) fn write(self, account: &Account, out: &mut impl Write) -> io::Result<()> {
+        let mut text = Vec::new();
+        for id in &account.unchanged_ids {
+            json::object(&mut text, |o| {
+                o.put("type", "session");
+                o.put("name", &account.name);
+                o.put("session_id", id);
+                o.put("outcome", "unchanged");
+            });
+            text.push(b'\n');
+        }
+        for (turn, fate) in account.tally.named() {
+            json::object(&mut text, |o| {
+                o.put("type", "turn");
+                o.put("name", &account.name);
+                o.put("session_id", &turn.session_id);
+                o.put("thread_id", &turn.key.thread_id);
+                o.maybe("turn", turn.key.turn.as_ref());
+                o.put("outcome", fate.word());
+            });
+            text.push(b'\n');
+        }
+        json::object(&mut text, |o| self.fields(account, o));
+        text.push(b'\n');
+        out.write_all(&text)
+    }
+
+    fn fields(self, account: &Account, o: &mut json::Object<'_>) {
+        o.put("type", "destination");
+        o.put("name", &account.name);
+        o.put("destination", without_password(&account.destination));
+        o.put("dry_run", self.upload.dry_run);
+        o.put("complete", account.is_complete());
+        o.object("turns", |o| {
+            for fate in Fate::ALL {
+                o.put(fate.word(), account.tally.turns(fate));
+            }
+        });
+        o.object("sessions", |o| {
+            o.put("sent", account.tally.sessions(Fate::Sent));
+            o.put("unchanged", account.unchanged);
+            o.put("left", account.sessions_left());
+        });
+        o.put("rejected_spans", account.rejected_spans);
+        o.put("unreadable", account.unreadable);
+        o.put("bad_lines", account.bad_lines);
+        o.put("requests", account.requests);
+        o.put("bytes", account.bytes);
+        let reasons = account.down.iter().chain(&account.why_rejected);
+        let reasons = reasons.map(|reason| without_password(reason));
+        let errors: Vec<String> = account.faults.iter().cloned().chain(reasons).collect();
+        o.array("errors", &errors, json::Json::write);
+        let letters = account.rejected > 0 || account.rejected_spans > 0;
+        o.maybe("dead_letters", letters.then(|| self.dead_letters(account)));
+    }
+}
+
+/// Whether all was looked at and nothing was asked for.
+fn found_nothing(account: &Account) -> bool {
+    account.sessions > 0
+        && account.sessions_left() == 0
+        && account.tally.is_empty()
+        && account.unchanged == 0
+        && account.unreadable == 0
+        && account.faults.is_empty()
+}
+
+/// Says what became of what was not sent, each with a reason.
+fn remarks(account: &Account) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if account.unchanged > 0 {
+        let n = count(account.unchanged, "session");
+        remarks.push(format!("{n} unchanged since uploaded"));
+    }
+    let turns = [
+        (Fate::AlreadyThere, "already there"),
+        (Fate::OfPlugin, "sent, or kept back, by the live plugin"),
+        (Fate::Kept, "changed after being sent, kept there as first sent (`--force` sends again)"),
+        (Fate::Open, "still open, to be sent when settled (`--settle 0s` sends now)"),
+        (Fate::TooOld, "older than the destination accepts, not sent"),
+        (Fate::Unsent, "not sent"),
+    ];
+    for (fate, what) in turns {
+        let n = account.tally.turns(fate);
+        if n > 0 {
+            remarks.push(format!("{} {what}", count(n, "turn")));
+        }
+    }
+    if account.down.is_some() || account.cut_short {
+        let n = account.sessions_left();
+        if n > 0 {
+            remarks.push(format!("{} not looked at", count(n, "session")));
+        }
+    }
+    if account.rejected_spans > 0 {
+        let n = usize::try_from(account.rejected_spans).unwrap_or(usize::MAX);
+        remarks.push(format!("{} rejected of turns otherwise accepted", count(n, "span")));
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests;

@@ -93,7 +93,7 @@ impl ContentRules {
     /// Returns a string to write between the quotes of a JSON string, still in
     /// raw JSON text: borrowed if nothing in it is secret.
     pub fn json_text<'t>(&self, part: Part, text: JsonText<'t>) -> Option<Cow<'t, [u8]>> {
-        self.keeps(part).then(|| self.redacted(Cow::Borrowed(text.raw())))
+        self.keeps(part).then(|| self.redacted_text(text.raw()))
     }
 
     /// Returns a JSON value as raw JSON text, with all strings in it redacted,
@@ -110,7 +110,7 @@ impl ContentRules {
             return None;
         }
         // Redacted first: what is spelled in escapes is known there.
-        Some(match self.redacted(Cow::Borrowed(text.raw())) {
+        Some(match self.redacted_text(text.raw()) {
             Cow::Borrowed(raw) => JsonText::new(raw).decode(),
             Cow::Owned(raw) => Cow::Owned(JsonText::new(&raw).decode().into_owned()),
         })
@@ -122,6 +122,10 @@ impl ContentRules {
             Some(redactor) => redactor.text(text),
             None => Cow::Borrowed(text),
         })
+    }
+
+    fn redacted_text<'t>(&self, raw: &'t [u8]) -> Cow<'t, [u8]> {
+        self.redactor.as_ref().map_or(Cow::Borrowed(raw), |redactor| redactor.json_text(raw))
     }
 
     fn redacted<'t>(&self, raw: Cow<'t, [u8]>) -> Cow<'t, [u8]> {

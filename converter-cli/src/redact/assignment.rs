@@ -1,120 +1,113 @@
 //! A name with a value: `API_KEY=…`, `"client_secret": "…"`, `--token …`.
 
+mod cursor;
+mod name;
+mod plain;
+
 use std::ops::Range;
 
-use crate::redact::escape::backslashes_before;
+use crate::redact::assignment::cursor::{Cursor, Separator};
+use crate::redact::assignment::name::{Kind, Name};
+use crate::redact::assignment::plain::Bare;
 use crate::redact::secret::{Quote, Secret};
 use crate::redact::value;
 
-/// The shortest value without quotes that counts.
-const SHORTEST: usize = 6;
-
-/// What a `key` must belong to: a primary key is no secret.
-const KEYS: &[&str] =
-    &["api", "private", "access", "secret", "auth", "account", "client", "master"];
-
-/// Values that are no secrets but words of a language.
-const WORDS: &[&str] = &[
-    "string",
-    "String",
-    "number",
-    "boolean",
-    "required",
-    "optional",
-    "undefined",
-    "Option",
-    "Secret",
-    "secrets",
-    "process",
-    "environ",
-    "config",
-];
+/// How far before a password the login may stand that it belongs to.
+const LOGIN: usize = 160;
 
 /// Returns the value, if the text at `at`, which begins with the last part of a
 /// secret's name, goes on with one.
-pub(super) fn find(text: &[u8], at: usize) -> Option<Secret> {
-    let name_len = name_len(text, at)?;
-    let mut cursor = Cursor { text, at: at + name_len };
+pub(super) fn find(text: &[u8], at: usize, json: bool) -> Option<Secret> {
+    let name = Name::find(text, at)?;
+    let mut cursor = Cursor { text, at: name.end, json };
     let quoted_name = cursor.quote();
     let spaced = cursor.spaces();
-    if !cursor.separator() {
-        let flag = flag_start(text, at)?;
+    let Some(separator) = cursor.separator(&name) else {
+        return unseparated(cursor, &name, quoted_name, spaced).map(Secret::part);
+    };
+    let before = spaced;
+    let spaced = cursor.spaces() || spaced;
+    // A choice between labels, and not a name: `? "Hide password" : "Show password"`.
+    if before && quoted_name.is_some() && text[..name.start].ends_with(b" ") {
+        return None;
+    }
+    match separator {
+        // Only what is spelled out can be compared with.
+        Separator::Equals => {
+            let quote = cursor.opening(quoted_name, separator)?;
+            return quoted(text, cursor.at, quote, &name).map(Secret::part);
+        }
+        Separator::Tag => return element(text, cursor.at, &name).map(Secret::part),
+        Separator::Colon | Separator::Assign => {}
+    }
+    cursor.block();
+    if cursor.at_quote() {
+        let quote = cursor.opening(quoted_name, separator)?;
+        return quoted(text, cursor.at, quote, &name).map(Secret::part);
+    }
+    if let Some(quote) = quoted_name {
+        let place = value::find(text, cursor.at, quote, name.kind == Kind::Token)?;
+        return Some(Secret { place, quote: Some(quote) });
+    }
+    let colon = separator == Separator::Colon;
+    Bare { name: &name, spaced, colon }.find(text, cursor.at).map(Secret::part)
+}
+
+/// A value that only its place makes one: of a flag, in a list of names and
+/// values, after a space.
+fn unseparated(
+    mut cursor: Cursor<'_>,
+    name: &Name,
+    quoted_name: Option<Quote>,
+    spaced: bool,
+) -> Option<Range<usize>> {
+    let text = cursor.text;
+    if let Some(flag) = name.flag_start(text) {
         return match quoted_name {
-            Some(quote) => argument(cursor, flag, quote).map(Secret::part),
+            Some(quote) => argument(cursor, flag, quote, name),
             // `--password VALUE` has no separator but the space.
-            None if spaced => match cursor.quote() {
-                Some(quote) => quoted(text, cursor.at, quote),
-                None => bare(text, cursor.at, true),
+            None if spaced && cursor.at_quote() => {
+                let quote = cursor.opening(None, Separator::Assign)?;
+                quoted(text, cursor.at, quote, name)
             }
-            .map(Secret::part),
+            None if spaced => Bare { name, spaced: true, colon: false }.find(text, cursor.at),
             None => None,
         };
     }
-    let spaced = cursor.spaces() || spaced;
-    if let Some(quote) = cursor.quote() {
-        return quoted(text, cursor.at, quote).map(Secret::part);
+    if let Some(range) = paired(cursor, quoted_name, name) {
+        return Some(range);
     }
-    match quoted_name {
-        Some(quote) => {
-            let place = value::find(text, cursor.at, quote.depth, is_counted(text, at))?;
-            Some(Secret { place, quote: Some(quote) })
-        }
-        None => bare(text, cursor.at, spaced).map(Secret::part),
+    if let Some(quote) = quoted_name {
+        return beside(cursor, quote, name);
     }
-}
-
-/// Whether numbers under the name at `at` are usually counts.
-fn is_counted(text: &[u8], at: usize) -> bool {
-    text[at].eq_ignore_ascii_case(&b't')
-}
-
-/// Returns the length of the name's end at `at`, if it is that of a secret.
-fn name_len(text: &[u8], at: usize) -> Option<usize> {
-    let rest = &text[at..];
-    let starts = |word: &str| {
-        rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
-    };
-    let len = if starts("password") {
-        8
-    } else if starts("passwd") || starts("secret") {
-        6
-    } else if starts("passw") {
+    if !spaced {
         return None;
-    } else if starts("token") {
-        5
-    } else {
-        // One letter or separator, then `key`.
-        let separator = !rest[0].is_ascii_alphabetic();
-        let before = &text[..at + usize::from(!separator)];
-        let known = |word: &&str| {
-            before.len() >= word.len()
-                && before[before.len() - word.len()..].eq_ignore_ascii_case(word.as_bytes())
+    }
+    if text[cursor.at..].starts_with(b"is ") {
+        cursor.at += 3;
+        let range = if cursor.at_quote() {
+            let quote = cursor.opening(None, Separator::Assign)?;
+            cursor.until(quote)
+        } else {
+            Bare { name, spaced: true, colon: false }.find(text, cursor.at)
         };
-        KEYS.iter().find(|word| known(word))?;
-        4
-    };
-    let after = rest.get(len);
-    let ends = after.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !b"_-".contains(byte));
-    ends.then_some(len)
-}
-
-/// Returns where the name at `at` begins, if it is that of a command line flag
-/// that takes a value.
-fn flag_start(text: &[u8], at: usize) -> Option<usize> {
-    let before = &text[at.saturating_sub(40)..at];
-    let name = before.iter().rev().take_while(|it| it.is_ascii_alphanumeric() || **it == b'-');
-    let start = at - name.count();
-    // The letter of an escape may stand before it.
-    let dashes = text[start..at].windows(2).position(|pair| pair == b"--")?;
-    let start = start + dashes;
-    (!text[start..].starts_with(b"--no-")).then_some(start)
+        return range.filter(|it| plain::is_made_up(&text[it.clone()]));
+    }
+    let before = &text[name.start.saturating_sub(LOGIN)..name.start];
+    let login = name.kind == Kind::Password && before.windows(6).any(|it| it == b"login ");
+    plain::loose(text, cursor.at, login)
 }
 
 /// The element after that of a flag, in a list of quoted arguments.
-fn argument(mut cursor: Cursor<'_>, flag: usize, quote: Quote) -> Option<Range<usize>> {
+fn argument(
+    mut cursor: Cursor<'_>,
+    flag: usize,
+    quote: Quote,
+    name: &Name,
+) -> Option<Range<usize>> {
     let text = cursor.text;
     let begins = text[..flag].last() == Some(&quote.byte);
-    let name = &text[flag + 2..cursor.at];
+    let flag_name = &text[flag + 2..name.end];
     if !begins || text.get(cursor.at) != Some(&b',') {
         return None;
     }
@@ -123,116 +116,74 @@ fn argument(mut cursor: Cursor<'_>, flag: usize, quote: Quote) -> Option<Range<u
     if cursor.quote() != Some(quote) {
         return None;
     }
-    let value = quoted(text, cursor.at, quote)?;
+    let value = cursor.until(quote)?;
+    let said = &text[value.clone()];
     // Another flag, or what a parser of arguments is to call this one.
-    let is_flag = text[value.clone()].starts_with(b"-") || name.starts_with(&text[value.clone()]);
-    (!is_flag).then_some(value)
+    let is_flag = said.starts_with(b"-") || flag_name.starts_with(said);
+    (!said.is_empty() && !is_flag && !plain::is_reference(said)).then_some(value)
+}
+
+/// The text that follows a name in capitals in a list: `setenv("API_KEY", "…")`.
+fn beside(mut cursor: Cursor<'_>, quote: Quote, name: &Name) -> Option<Range<usize>> {
+    let text = cursor.text;
+    if !name.shouted || text.get(cursor.at) != Some(&b',') {
+        return None;
+    }
+    cursor.at += 1;
+    cursor.spaces();
+    if cursor.quote() != Some(quote) {
+        return None;
+    }
+    cursor.until(quote).filter(|it| plain::is_made_up(&text[it.clone()]))
+}
+
+/// The value of a name that is a value itself: `name: TOKEN`, `value: …`.
+fn paired(mut cursor: Cursor<'_>, quote: Option<Quote>, name: &Name) -> Option<Range<usize>> {
+    let text = cursor.text;
+    if text.get(cursor.at) == Some(&b',') {
+        cursor.at += 1;
+        cursor.spaces();
+    }
+    let rest = &text[cursor.at..];
+    let quoted_word = quote.is_some() && cursor.at_quote();
+    if quoted_word && cursor.quote() != quote {
+        return None;
+    }
+    let word = text.get(cursor.at..cursor.at + 5)?;
+    if !word.eq_ignore_ascii_case(b"value") || rest.is_empty() {
+        return None;
+    }
+    cursor.at += 5;
+    if quoted_word && cursor.quote() != quote {
+        return None;
+    }
+    cursor.spaces();
+    let separator = cursor.separator(name)?;
+    cursor.spaces();
+    if cursor.at_quote() {
+        let opened = if quoted_word { quote } else { None };
+        let quote = cursor.opening(opened, separator)?;
+        return quoted(text, cursor.at, quote, name);
+    }
+    Bare { name, spaced: true, colon: true }.find(text, cursor.at)
+}
+
+/// The text of an XML element.
+fn element(text: &[u8], start: usize, name: &Name) -> Option<Range<usize>> {
+    let len = text[start..].iter().take(256).position(|it| b"<>\"'\\\r\n".contains(it))?;
+    let value = &text[start..start + len];
+    let ends = text[start + len..].starts_with(b"</");
+    let opens = name.opens_tag(text);
+    (ends && opens && len >= 4 && plain::is_quoted_secret(value, name))
+        .then_some(start..start + len)
 }
 
 /// A value up to the quote that ends it, at the depth of the one that began it.
-fn quoted(text: &[u8], start: usize, quote: Quote) -> Option<Range<usize>> {
-    let mut at = start;
-    let end = loop {
-        let Some(&byte) = text.get(at) else { break text.len() };
-        let n_before = backslashes_before(&text[..at], at).min(at - start);
-        if quote.byte == b'"' {
-            if byte == b'"'
-                && let Some(end) = quote.ends_at(at, n_before)
-            {
-                break end;
-            }
-        } else if byte == quote.byte && n_before <= quote.depth
-            || byte == b'"' && n_before < quote.depth
-        {
-            break at - n_before;
-        } else if byte == b'"' || byte == b'\n' {
-            // An apostrophe, not a quote: a quoted word ends on its line.
-            return bare(text, start, true);
-        }
-        at += 1;
+fn quoted(text: &[u8], start: usize, quote: Quote, name: &Name) -> Option<Range<usize>> {
+    let cursor = Cursor { text, at: start, json: false };
+    let Some(range) = cursor.until(quote) else {
+        // An apostrophe, not a quote.
+        return Bare { name, spaced: true, colon: false }.find(text, start);
     };
-    let value = &text[start..end];
-    (!value.is_empty() && !is_reference(value)).then_some(start..end)
-}
-
-/// A value up to where a word of a shell or of a language ends.
-fn bare(text: &[u8], start: usize, spaced: bool) -> Option<Range<usize>> {
-    let len = text[start..].iter().take_while(|byte| !ends_bare(**byte)).count();
-    let value = &text[start..start + len];
-    let number = value.len() < 16 && value.iter().all(u8::is_ascii_digit);
-    // Code rather than configuration: `token = lexer.next()`.
-    let called = spaced && value.contains(&b'(');
-    let word = WORDS.iter().any(|word| {
-        value
-            .strip_prefix(word.as_bytes())
-            .is_some_and(|after| after.first().is_none_or(|byte| !byte.is_ascii_alphanumeric()))
-    });
-    if value.len() < SHORTEST || number || called || word || is_reference(value) {
-        return None;
-    }
-    Some(start..start + len)
-}
-
-fn ends_bare(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte < b' ' || b"\"'\\,;}`<>|".contains(&byte)
-}
-
-/// Whether the value only says where the secret is, or that there was one.
-fn is_reference(value: &[u8]) -> bool {
-    let head = value.first();
-    matches!(head, Some(b'$' | b'[' | b'{' | b'%'))
-        || value.iter().all(|byte| b"*x.X".contains(byte))
-}
-
-struct Cursor<'t> {
-    text: &'t [u8],
-    at: usize,
-}
-
-impl Cursor<'_> {
-    /// Takes a quote.
-    fn quote(&mut self) -> Option<Quote> {
-        let rest = &self.text[self.at..];
-        let depth = rest.iter().take_while(|byte| **byte == b'\\').count();
-        let byte = *rest.get(depth)?;
-        if byte != b'"' && byte != b'\'' {
-            return None;
-        }
-        self.at += depth + 1;
-        Some(Quote { byte, depth })
-    }
-
-    /// Takes white space, escaped or not; returns whether there was some.
-    fn spaces(&mut self) -> bool {
-        let start = self.at;
-        loop {
-            let rest = &self.text[self.at..];
-            match rest.first() {
-                Some(byte) if byte.is_ascii_whitespace() => self.at += 1,
-                Some(b'\\') => {
-                    let run = rest.iter().take_while(|byte| **byte == b'\\').count();
-                    if !rest.get(run).is_some_and(|byte| b"nrt".contains(byte)) {
-                        break;
-                    }
-                    self.at += run + 1;
-                }
-                _ => break,
-            }
-        }
-        self.at > start
-    }
-
-    /// Takes `:`, `=`, `:=` or `=>`.
-    fn separator(&mut self) -> bool {
-        let rest = &self.text[self.at..];
-        let len = match rest {
-            [b':', b'=', ..] | [b'=', b'>', ..] => 2,
-            // `==` compares, `::` leads to another name.
-            [b'=', b'=', ..] | [b':', b':', ..] => 0,
-            [b':' | b'=', ..] => 1,
-            _ => 0,
-        };
-        self.at += len;
-        len > 0
-    }
+    plain::is_quoted_secret(&text[range.clone()], name).then_some(range)
 }

@@ -1,7 +1,9 @@
 //! JSON escapes, as far as secrets are concerned.
 
+use std::ops::Range;
+
 use codex_rollout::JsonText;
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 /// Returns whether the byte at `at` is part of an escape: the `n` of `\n`.
 pub(super) fn is_escaped(text: &[u8], at: usize) -> bool {
@@ -20,12 +22,49 @@ pub(super) fn begins_word(text: &[u8], at: usize) -> bool {
     if !text[before].is_ascii_alphanumeric() {
         return true;
     }
+    if text[before] == b'm' && ends_color(&text[..before]) {
+        return true;
+    }
+    // Written as in an address: `%3D`.
+    let hex = |it: &u8| it.is_ascii_hexdigit();
+    if at >= 3 && text[at - 3] == b'%' && text[at - 2..at].iter().all(hex) {
+        return true;
+    }
     if matches!(text[before], b'n' | b'r' | b't' | b'b' | b'f') && before > 0 {
         // In decoded text too: there it is an escape of some other language.
         return backslashes_before(text, before) > 0;
     }
     // The four digits of a `\u` escape.
     at >= 6 && text[at - 6] == b'\\' && text[at - 5] == b'u'
+}
+
+/// Returns the length of the line break or tab, as an escape at any depth, that
+/// a text begins with.
+pub(super) fn line_break(text: &[u8]) -> Option<usize> {
+    let run = text.iter().take_while(|byte| **byte == b'\\').count();
+    (run > 0 && text.get(run).is_some_and(|byte| b"nrt".contains(byte))).then_some(run + 1)
+}
+
+/// Returns the length of the colour of a terminal that a text begins with,
+/// whether its first character is escaped or not.
+pub(super) fn color(text: &[u8]) -> Option<usize> {
+    let run = text.iter().take_while(|byte| **byte == b'\\').count();
+    let starts = ["\u{1b}[", "u001b[", "u001B[", "x1b[", "x1B[", "033[", "e["];
+    let start = starts.iter().skip(usize::from(run > 0));
+    let start = start.take(if run > 0 { 6 } else { 1 });
+    let start = start.clone().find(|it| text[run..].starts_with(it.as_bytes()))?.len() + run;
+    let digits = text[start..].iter().take(24).take_while(|it| is_parameter(**it)).count();
+    text.get(start + digits)?.is_ascii_alphabetic().then_some(start + digits + 1)
+}
+
+/// Whether a text ends with a colour of a terminal, but for its last letter.
+fn ends_color(text: &[u8]) -> bool {
+    let digits = text.iter().rev().take(24).take_while(|it| is_parameter(**it)).count();
+    text[..text.len() - digits].ends_with(b"[")
+}
+
+fn is_parameter(byte: u8) -> bool {
+    byte.is_ascii_digit() || b";:?".contains(&byte)
 }
 
 /// Spells plain characters that are written as `\u002d` or `\/`.
@@ -103,11 +142,58 @@ fn escape_len(text: &[u8]) -> usize {
     }
 }
 
+/// Returns what is between the quotes of the next string of a JSON text, or the
+/// next number.
+pub(super) fn next_scalar(text: &[u8], from: usize) -> Option<Range<usize>> {
+    let mut at = from;
+    // The quote that ended the one before.
+    if from > 0 && text.get(at) == Some(&b'"') {
+        at += 1;
+    }
+    loop {
+        match text.get(at)? {
+            b'"' => {
+                let start = at + 1;
+                return Some(start..string_end(text, start));
+            }
+            b'-' | b'0'..=b'9' => {
+                let is_part = |it: &&u8| it.is_ascii_digit() || b"+-.eE".contains(it);
+                let len = text[at..].iter().take_while(is_part).count();
+                return Some(at..at + len);
+            }
+            _ => at += 1,
+        }
+    }
+}
+
+/// Returns where the quote is that ends a string.
+fn string_end(text: &[u8], start: usize) -> usize {
+    let mut at = start;
+    while let Some(next) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += next;
+        if text[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+    text.len()
+}
+
+/// Returns the escape that the byte at `at` is part of, but for its backslash.
+fn escape_around(text: &[u8], at: usize) -> Option<Range<usize>> {
+    if is_escaped(text, at) {
+        let len = if text.get(at) == Some(&b'u') { 5 } else { 1 };
+        return Some(at..at + len);
+    }
+    let letter = (1..=4_usize.min(at)).map(|n| at - n).find(|it| text[*it] == b'u')?;
+    is_escaped(text, letter).then_some(letter..letter + 5)
+}
+
 /// Narrows a match in raw JSON text so that it neither leaves the string that
 /// it begins in nor cuts an escape.
 pub(super) fn within_string(text: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
-    if is_escaped(text, start) {
-        start += 1;
+    if let Some(escape) = escape_around(text, start) {
+        start = escape.end.min(end);
     }
     let mut at = start;
     while at < end {

@@ -7,6 +7,7 @@
 //! escapes (`\n`, `\"`), a match neither begins nor ends within one, and text
 //! that spells plain characters as `\u002d` is spelled out first.
 
+mod armor;
 mod assignment;
 mod escape;
 mod rules;
@@ -103,7 +104,7 @@ impl Redactor {
 
     /// Redacts decoded text.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.bytes(text.as_bytes(), false) {
+        match self.bytes(text.as_bytes(), Form::Decoded) {
             Cow::Borrowed(_) => Cow::Borrowed(text),
             Cow::Owned(bytes) => Cow::Owned(
                 String::from_utf8(bytes)
@@ -112,16 +113,21 @@ impl Redactor {
         }
     }
 
-    /// Redacts raw JSON text: what is between the quotes of a string, a whole
-    /// value, or several values one after the other.
+    /// Redacts raw JSON text: a whole value, or several values one after the
+    /// other.
     pub fn json<'t>(&self, raw: &'t [u8]) -> Cow<'t, [u8]> {
-        self.bytes(raw, true)
+        self.bytes(raw, Form::Json)
     }
 
-    fn bytes<'t>(&self, text: &'t [u8], json: bool) -> Cow<'t, [u8]> {
-        let mut redacted = self.built_in(text, json);
+    /// Redacts what is between the quotes of a JSON string.
+    pub fn json_text<'t>(&self, raw: &'t [u8]) -> Cow<'t, [u8]> {
+        self.bytes(raw, Form::JsonText)
+    }
+
+    fn bytes<'t>(&self, text: &'t [u8], form: Form) -> Cow<'t, [u8]> {
+        let mut redacted = self.built_in(text, form != Form::Decoded);
         for rule in &self.user {
-            if let Cow::Owned(changed) = rule.apply(&redacted, json) {
+            if let Cow::Owned(changed) = rule.apply(&redacted, form) {
                 redacted = Cow::Owned(changed);
             }
         }
@@ -146,6 +152,7 @@ impl Redactor {
         let mut out = Vec::new();
         let mut copied = 0;
         let mut at = 0;
+        let mut found = Vec::new();
         let mut hits = self.scanner.hits(text);
         while let Some((start, hit)) = hits.next(at) {
             at = start + 1;
@@ -154,15 +161,17 @@ impl Redactor {
                 Hit::Escape if escapes && escape::is_escaped(text, start) => return Pass::Escapes,
                 Hit::Escape => continue,
             };
-            let Some(secret) = rules::find(rule, text, start, json) else { continue };
-            // The name of one secret may stand in another.
-            if secret.place.start < copied {
-                continue;
+            rules::find(rule, text, start, json, &mut found);
+            for secret in found.drain(..) {
+                // The name of one secret may stand in another.
+                if secret.place.start < copied {
+                    continue;
+                }
+                out.extend_from_slice(&text[copied..secret.place.start]);
+                secret.write_placeholder(&mut out);
+                copied = secret.place.end;
+                at = at.max(secret.place.end);
             }
-            out.extend_from_slice(&text[copied..secret.place.start]);
-            secret.write_placeholder(&mut out);
-            copied = secret.place.end;
-            at = secret.place.end;
         }
         if copied == 0 {
             return Pass::Clean;
@@ -170,6 +179,17 @@ impl Redactor {
         out.extend_from_slice(&text[copied..]);
         Pass::Redacted(out)
     }
+}
+
+/// How a text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As it is.
+    Decoded,
+    /// As between the quotes of a JSON string.
+    JsonText,
+    /// As JSON values.
+    Json,
 }
 
 /// What came of one pass over a text.

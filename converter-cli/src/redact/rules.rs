@@ -1,9 +1,23 @@
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
 use crate::redact::secret::Secret;
-use crate::redact::{assignment, escape};
+use crate::redact::{armor, assignment, escape};
+
+/// How much of a text a pattern sees: what is found there and goes on is taken
+/// to its end, so that no place costs more than this, or is taken.
+const WINDOW: usize = 16 * 1024;
+
+/// As much of a text shows whether it is one that nobody would write.
+const SAMPLE: usize = 64;
+
+/// The least length of the secret of AWS that stands near its id.
+const AWS_SECRET: usize = 40;
+
+/// How far from its id.
+const AWS_NEAR: usize = 160;
 
 /// A rule: where to look, and what a secret looks like there.
 #[derive(Debug)]
@@ -30,13 +44,22 @@ enum Shape {
     Word(&'static str),
     /// As a word, but it may follow upon anything.
     Anywhere(&'static str),
-    /// As anywhere, with five dashes before the trigger.
-    Dashed(&'static str),
+    /// As a word, and one that nobody would write: with a digit, or with small
+    /// and capital letters.
+    Random(&'static str),
+    /// Such a one, that may follow upon anything.
+    RandomAnywhere(&'static str),
+    /// A word that begins so many bytes before the trigger.
+    Later(usize, &'static str),
+    /// As a word, with the secret that belongs to it near by.
+    Aws(&'static str),
+    /// A private key: see [`armor`].
+    Armor,
     /// A name with a value: see [`assignment`].
     Assignment,
 }
 
-use Shape::{Anywhere, Assignment, Dashed, Word};
+use Shape::{Anywhere, Armor, Assignment, Aws, Later, Random, RandomAnywhere, Word};
 
 /// The union of what the plugins of LangSmith and Logfire look for.
 ///
@@ -46,15 +69,15 @@ use Shape::{Anywhere, Assignment, Dashed, Word};
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "OpenAI and Anthropic keys", triggers: &["sk-"],
-        shape: Word(r"sk-(?:ant|proj|svcacct|admin)-[A-Za-z0-9_-]{16,}|sk-[A-Za-z0-9_-]{20,}"),
-        secret: &["use «sk-ant-api03-AbCdEf0123456789xyz_-A» now", "«sk-proj-0123456789abcdefABCDEF»", "a\n«sk-abcdefghijklmnopqrstuvwxyz012345»"],
-        clean: &["sk-", "task-runner-of-the-whole-company", "disk-0123456789abcdefghijklmnop", "sk-learn"],
+        shape: Random(r"sk-(?:ant|proj|svcacct|admin)-[A-Za-z0-9_-]{16,}|sk-[A-Za-z0-9_-]{20,}"),
+        secret: &["use «sk-ant-api03-AbCdEf0123456789xyz_-A» now", "«sk-proj-0123456789abcdefABCDEF»", "a\n«sk-abcdefghijklmnopqrstuvwxyz012345»", "«sk-or-v1-0123456789abcdef0123456789abcdef»", "«sk-lf-01234567-89ab-cdef-0123-456789abcdef»"],
+        clean: &["sk-", "task-runner-of-the-whole-company", "disk-0123456789abcdefghijklmnop", "sk-learn", "<div class=\"sk-toggleable__label-arrow sk-fading-circle-container\">"],
     },
     Rule {
-        name: "Stripe keys", triggers: &["sk_", "rk_"],
-        shape: Word(r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,}"),
+        name: "Stripe keys", triggers: &["k_live_", "k_test_"],
+        shape: Later(1, r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,}"),
         secret: &["«sk_live_4eC39HqLyjWDarjtT1zdp7dc»", "(«rk_test_0123456789»)"],
-        clean: &["sk_live_", "risk_test_0123456789"],
+        clean: &["sk_live_", "risk_test_0123456789", "ok_test_0123456789", "k_test_0123456789"],
     },
     Rule {
         name: "LangSmith keys", triggers: &["lsv2_", "ls__"],
@@ -75,22 +98,22 @@ pub(super) const RULES: &[Rule] = &[
         clean: &["github_pat_"],
     },
     Rule {
-        name: "GitLab tokens", triggers: &["glpat-"],
-        shape: Word(r"glpat-[A-Za-z0-9_-]{16,}"),
-        secret: &["«glpat-0123456789abcdefXYZ_»"],
+        name: "GitLab tokens", triggers: &["glpat-", "gldt-", "glrt-", "glptt-"],
+        shape: Word(r"gl(?:pat|dt|rt|ptt)-[A-Za-z0-9_.-]{16,}"),
+        secret: &["«glpat-0123456789abcdefXYZ_»", "«glrt-0123456789abcdefXYZ_»"],
         clean: &["glpat-x"],
     },
     Rule {
-        name: "Grafana Cloud tokens", triggers: &["glc_"],
-        shape: Word(r"glc_[A-Za-z0-9_=+/-]{20,}"),
-        secret: &["«glc_eyJvIjoiMTIzNDU2Nzg5MCIsIm4iOiJ4In0=»"],
+        name: "Grafana Cloud tokens", triggers: &["glc_", "glsa_"],
+        shape: Word(r"glc_[A-Za-z0-9_=+/-]{20,}|glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}"),
+        secret: &["«glc_eyJvIjoiMTIzNDU2Nzg5MCIsIm4iOiJ4In0=»", "«glsa_0123456789abcdefghijABCDEFGHIJ01_0123abcd»"],
         clean: &["glc_x"],
     },
     Rule {
-        name: "AWS key ids", triggers: &["AKIA", "ASIA"],
-        shape: Word(r"A[KS]IA[A-Z0-9]{16}\b"),
-        secret: &["id «AKIAIOSFODNN7EXAMPLE»", "«ASIAIOSFODNN7EXAMPLE»"],
-        clean: &["ASIAN cuisine", "AKIAIOSFODNN7EXAMPLEandmore"],
+        name: "AWS key ids", triggers: &["AKIA", "ASIA", "ABIA", "ACCA", "A3T"],
+        shape: Aws(r"(?:A[KSB]IA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16}\b"),
+        secret: &["id «AKIAIOSFODNN7EXAMPLE»", "«ASIAIOSFODNN7EXAMPLE»", "«ABIAIOSFODNN7EXAMPLE»", "«A3TXIOSFODNN7EXAMPLE»"],
+        clean: &["ASIAN cuisine", "AKIAIOSFODNN7EXAMPLEandmore", "ACCA"],
     },
     Rule {
         name: "Google API keys", triggers: &["AIza"],
@@ -99,15 +122,15 @@ pub(super) const RULES: &[Rule] = &[
         clean: &["AIzaSy"],
     },
     Rule {
-        name: "Google OAuth tokens", triggers: &["ya29."],
-        shape: Word(r"ya29\.[A-Za-z0-9_.-]{16,}"),
-        secret: &["«ya29.a0AfH6SMBx0123456789_-abc»"],
-        clean: &["ya29.x"],
+        name: "Google OAuth tokens", triggers: &["ya29.", "GOCSPX-"],
+        shape: Word(r"ya29\.[A-Za-z0-9_.-]{16,}|GOCSPX-[A-Za-z0-9_-]{20,}"),
+        secret: &["«ya29.a0AfH6SMBx0123456789_-abc»", "«GOCSPX-0123456789abcdefghijklmnop_-»"],
+        clean: &["ya29.x", "GOCSPX-"],
     },
     Rule {
         name: "Slack tokens", triggers: &["xox", "xapp-"],
-        shape: Word(r"(?:xox[abprs]|xapp)-[A-Za-z0-9-]{10,}"),
-        secret: &["«xoxb-123456789012-123456789012-abcdef»", "«xapp-1-A0123456789-0123456789-abc»"],
+        shape: Word(r"(?:xox[a-z](?:\.xox[a-z])?|xapp)-[A-Za-z0-9%-]{10,}"),
+        secret: &["«xoxb-123456789012-123456789012-abcdef»", "«xapp-1-A0123456789-0123456789-abc»", "«xoxe.xoxp-1-Mi0yLTAtMTIz»", "«xoxd-abc%2Bdef0123456789»"],
         clean: &["xoxb-", "foxapp-0123456789012"],
     },
     Rule {
@@ -136,15 +159,24 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "JSON web tokens", triggers: &["eyJ"],
-        shape: Word(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
-        secret: &["«eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P»"],
+        shape: Word(r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{0,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]+){0,2}|eyJrIjoi[A-Za-z0-9+/]{50,}={0,2}"),
+        secret: &["«eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P»", "«eyJhbGciOiJkaXIifQ..iv0123456789.ciphertext0123.tag0123»", "session=«eyJ1c2VyIjoxfQ.ZkX1Yg.abcdefghijklmnopqrstuvwxyz0»"],
         clean: &["eyJhbGciOiJIUzI1NiJ9 alone"],
     },
     Rule {
-        name: "private keys", triggers: &["BEGIN "],
-        shape: Dashed(r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----(?:(?:[A-Za-z0-9+/=:,.()\s-]|\\+[nrt/])*?-----END [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----|(?:[A-Za-z0-9+/=\s]|\\+[nrt/])*)"),
-        secret: &["«-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/=\nabc\n-----END RSA PRIVATE KEY-----»\nrest", "«-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1r»"],
-        clean: &["-----BEGIN CERTIFICATE-----\nMIIEow\n-----END CERTIFICATE-----"],
+        name: "private keys", triggers: &["PRIVATE KEY"],
+        shape: Armor,
+        secret: &[
+            "«-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/=\nabc\n-----END RSA PRIVATE KEY-----»\nrest",
+            "«-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA»",
+            "«-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\nlQHYBFabcdef0123456789\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----»",
+            "+«-----BEGIN EC PRIVATE KEY-----\n+MHcCAQEEIIrYSSNQFaA2Hwf1duRSxKtLYX5CB04fSeQ6tF1aY/PuoAoGCCqG\n+SM49AwEHoUQDQgAE\n+-----END EC PRIVATE KEY-----»\n+rest",
+        ],
+        clean: &[
+            "-----BEGIN CERTIFICATE-----\nMIIEow\n-----END CERTIFICATE-----", "a PRIVATE KEY is kept", "-----BEGIN PUBLIC KEY-----\nMIIEow\n-----END PUBLIC KEY-----",
+            "if key.startswith(\"-----BEGIN PRIVATE KEY-----\") and key.endswith(\"-----END PRIVATE KEY-----\"):",
+            "`-----BEGIN PRIVATE KEY-----` and `-----END PRIVATE KEY-----`", "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
+        ],
     },
     Rule {
         name: "bearer tokens", triggers: &["bearer ", "Bearer ", "BEARER "],
@@ -154,26 +186,129 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "authorization headers", triggers: &["uthorization", "UTHORIZATION"],
-        shape: Anywhere(r#"(?i:uthorization)(?:\\*["'])?(?:\s|\\+[nrt])*[:=](?:\s|\\+[nrt])*(?:\\*["'])?(?i:basic|token|apikey|digest|bearer) +(?<s>[A-Za-z0-9._~+/=:-]{6,})"#),
-        secret: &["Authorization: Basic «dXNlcjpwYXNzd29yZA==»", r#"{"authorization": "token «abcdefgh»"}"#],
-        clean: &["authorization: required", "Authorization of users"],
+        shape: RandomAnywhere(r#"(?i:uthorization)(?:\\*["'])?(?:\s|\\+[nrt])*[:=,](?:\s|\\+[nrt])*(?:\\*["'])?(?:(?i:basic|token|apikey|api-key|digest|bearer|bot|key|ssws|splunk|negotiate|ntlm) +(?<s>[A-Za-z0-9._~+/=:-]{6,})|(?<r>[A-Za-z0-9._~+/=:-]{16,}))"#),
+        secret: &["Authorization: Basic «dXNlcjpwYXNzd29yZA==»", r#"{"authorization": "token «abcdefgh1»"}"#],
+        clean: &["authorization: required", "Authorization of users", "in the Authorization: Bearer header", "Authorization: Bearer ${TOKEN}"],
     },
     Rule {
         name: "passwords of sshpass", triggers: &["sshpass"],
-        shape: Word(r#"sshpass(?:\\*["'])?(?:\s|\\+[nrt]|,)*(?:\\*["'])?-p(?:\\*["'])?(?:\s|,)*(?:\\*["'])?(?<s>[^\s"'\\,-][^\s"'\\,]*)"#),
+        shape: Word(r#"sshpass(?:\\*["'])?(?:\s|\\+[nrt]|,)*(?:\\*["'])?-p(?:\\*["'])?(?:\s|,)*(?:\\*["'])?(?<s>[^\s"'\\,:}\]-][^\s"'\\,]*)"#),
         secret: &["sshpass -p «hunter2» ssh a@b", "sshpass -p'«hunter2»' ssh", r#"["sshpass", "-p", "«hunter2»", "ssh"]"#],
         clean: &["sshpass -e ssh a@b", "install sshpass", "mkdir -p hunter2", r#"["mkdir", "-p", "hunter2"]"#, r#"["ssh", "-p", "2222"]"#],
     },
     Rule {
         name: "passwords in addresses", triggers: &["://", r":\/\/"],
-        shape: Anywhere(r#":(?:\\*/){2}[^\s/:@"'\\<>]*:(?<s>[^\s/@"'\\<>]+)@"#),
-        secret: &["postgres://user:«hunter2»@db:5432/x", "redis://:«p%40ss»@cache"],
-        clean: &["https://example.com:8080/a@b", "http://user@host/x:y", "https://x/a:b@c"],
+        shape: Anywhere(r#":(?:\\*/){2}(?:[^\s/:@"'\\<>]*:(?<s>[^\s/"'\\<>$\{%][^\s/"'\\<>]*|%[0-9A-F]{2}[^\s/"'\\<>]*)|(?<r>[A-Za-z0-9_-]{40,}))@"#),
+        secret: &["postgres://user:«hunter2»@db:5432/x", "redis://:«p%40ss»@cache", "amqp://u:«p@ss»@h/", "https://«abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnop»@dev.azure.com/x"],
+        clean: &["https://example.com:8080/a@b", "http://user@host/x:y", "https://x/a:b@c", "postgres://user:${PASSWORD}@host", "postgres://{user}:{password}@{host}", "mysql://%s:%s@%s"],
+    },
+    Rule {
+        name: "tokens of model providers", triggers: &["gsk_", "hf_", "xai-", "nvapi-"],
+        shape: Random(r"gsk_[A-Za-z0-9]{32,}|hf_[A-Za-z0-9]{30,}|xai-[A-Za-z0-9]{40,}|nvapi-[A-Za-z0-9_-]{40,}"),
+        secret: &[
+            "«gsk_0123456789abcdefghijABCDEFGHIJ0123456789»", "«hf_abcdefghijABCDEFGHIJabcdefghijABCD»",
+            "«xai-0123456789abcdefghijABCDEFGHIJ0123456789abcd»", "«nvapi-0123456789abcdefghijABCDEFGHIJ0123456789-_abcd»",
+        ],
+        clean: &["hf_hub_download(repo)", "xai-grok", "gsk_test", "hf_transformersattentionimplementationname"],
+    },
+    Rule {
+        name: "Logfire tokens", triggers: &["pylf_"],
+        shape: Word(r"pylf_(?:v[0-9]+_[a-z]+_)?[A-Za-z0-9]{24,}"),
+        secret: &["«pylf_v1_eu_0123456789abcdefghijABCDEFGHIJ0123456789abc»"],
+        clean: &["pylf_v1"],
+    },
+    Rule {
+        name: "tokens of hosts", triggers: &["dapi", "dop_v1_", "hvs.", "dckr_"],
+        shape: Word(r"dapi[a-f0-9]{32}(?:-[0-9])?|dop_v1_[a-f0-9]{64}|hvs\.[A-Za-z0-9_-]{24,}|dckr_[po]at_[A-Za-z0-9_-]{20,}"),
+        secret: &[
+            "«dapi0123456789abcdef0123456789abcdef-2»", "«dop_v1_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef»",
+            "«hvs.CAESI0123456789abcdefghij_-ABCDEFGHIJ»", "«dckr_pat_0123456789abcdefghij_-AB»",
+        ],
+        clean: &["dapi", "mdapi0123456789abcdef0123456789abcdef", "hvs.example"],
+    },
+    Rule {
+        name: "tokens of services", triggers: &["figd_", "shpat_", "sntry", "ATATT3", "PMAK-"],
+        shape: Word(r"figd_[A-Za-z0-9_-]{32,}|shpat_[a-fA-F0-9]{32}|sntry[su]_[A-Za-z0-9+/=_-]{40,}|ATATT3[A-Za-z0-9+/=_-]{60,}|PMAK-[a-f0-9]{24}-[a-f0-9]{34}"),
+        secret: &[
+            "«figd_0123456789abcdefghij-_ABCDEFGHIJ0123456789»", "«shpat_0123456789abcdef0123456789abcdef»",
+            "«sntrys_eyJpYXQiOjE2ODczMzY1NDMuNjk4NTksInVybCI6bnVsbH0=_abc»", "«PMAK-0123456789abcdef01234567-0123456789abcdef0123456789abcdef01»",
+            "«ATATT3xFfGF0123456789abcdefghijABCDEFGHIJ0123456789abcdefghijABCDEFGHIJ=ABCD1234»",
+        ],
+        clean: &["figd_", "shpat_", "sntry", "ATATT3"],
+    },
+    Rule {
+        name: "tokens of bots", triggers: &[".org/bot"],
+        shape: Anywhere(r"\.org(?:\\*/)bot(?<s>[0-9]{6,}:[A-Za-z0-9_-]{30,})"),
+        secret: &["https://api.telegram.org/bot«123456789:AAabcdefghijABCDEFGHIJ0123456789-_a»/getMe"],
+        clean: &["https://api.telegram.org/bot<token>/getMe", "https://x.org/bots"],
+    },
+    Rule {
+        name: "addresses of webhooks", triggers: &["/api/webhooks/"],
+        shape: Anywhere(r"/api/webhooks/[0-9]{15,}/(?<s>[A-Za-z0-9_-]{40,})"),
+        secret: &[
+            "https://discord.com/api/webhooks/123456789012345678/«0123456789abcdefghijABCDEFGHIJ0123456789-_abcdefghij»",
+        ],
+        clean: &["POST /api/webhooks/", "POST /api/webhooks/github"],
+    },
+    Rule {
+        name: "secrets of Azure and Terraform", triggers: &["8Q~", ".atlasv1."],
+        shape: Anywhere(r"8Q~[A-Za-z0-9_.~-]{31,34}|\.atlasv1\.[A-Za-z0-9_=-]{60,}"),
+        secret: &["abc«8Q~0123456789abcdefghijABCDEFGHIJ.~-x»"],
+        clean: &["8Q~"],
+    },
+    Rule {
+        name: "age keys", triggers: &["AGE-SECR"],
+        shape: Word(r"AGE-SECRET-KEY-1[A-Z0-9]{30,}"),
+        secret: &["«AGE-SECRET-KEY-1QYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQS»"],
+        clean: &["AGE-SECRET-KEY-1..."],
+    },
+    Rule {
+        name: "private keys in base64", triggers: &["LS0tLS1CRUdJTi"],
+        shape: Word(r"LS0tLS1CRUdJTi(?:BSU0EgUF|BQUklWQV|BFQyBQUk|BPUEVOU1|BFTkNSWV|BEU0EgUF|BQR1AgUFJ)[A-Za-z0-9+/=]{16,}(?:(?:(?:\\+r|\r)?(?:\\+n|\n)[ \t]*)[A-Za-z0-9+/=]{16,})*"),
+        secret: &[
+            "client-key-data: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB»",
+            "«LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUV2UUlCQURB»",
+            "«LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUgS0VZLS0tLS0KYjNCbGJuTnph»",
+        ],
+        clean: &["LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJlVENDQVIrZ0F3SUJBZ0lCQURBS0Jn"],
+    },
+    Rule {
+        name: "signatures of addresses", triggers: &["sig=", "Signature="],
+        shape: Anywhere(r"(?:sig|Signature)=(?<s>[A-Za-z0-9%+/_-]{20,}={0,2})"),
+        secret: &[
+            "https://x.blob.core.windows.net/c?sv=2022-11-02&sig=«0123456789abcdefghijABCDEFGHIJ%2B0123456%3D»&se=x",
+            "https://b.s3.amazonaws.com/k?X-Amz-Expires=3600&X-Amz-Signature=«0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef»",
+        ],
+        clean: &["sig=inspect.signature(f)", "Signature=None"],
+    },
+    Rule {
+        name: "cookies", triggers: &["Cookie", "cookie"],
+        shape: Anywhere(r#"[Cc]ookie(?:\\*["'])?(?:\s|\\+[nrt])*[:=,\s](?:\s)*(?:\\*["'])?(?<s>[A-Za-z0-9_.$!*-]+=[^\s"'\\;]{16,}(?:; ?[^"'\\\r\n]*)?)"#),
+        secret: &[
+            "Cookie: «session=0123456789abcdefghij; theme=dark»\r\nHost: x",
+            "-H 'Cookie: «sid=0123456789abcdef0123»' http://x",
+            "curl --cookie \"«sid=0123456789abcdef0123»\"",
+            "{\"set-cookie\": \"«sid=0123456789abcdef0123; Path=/»\"}",
+        ],
+        clean: &["Set-Cookie: a=b", "cookie: string", "the cookie jar", "Set-Cookie: <name>=<value>"],
+    },
+    Rule {
+        name: "passwords of curl", triggers: &["curl"],
+        shape: Anywhere(r#"curl[^\n]{0,300}?[\s"'](?:-u|--user|--proxy-user)(?:\\*["'])?(?:[\s,=]|\\+[nt])*\$?(?:\\*["'])?[A-Za-z0-9._@%+-]+:(?<s>[^\s"'\\$<{\[][^\s"'\\]*)"#),
+        secret: &["curl -s -u admin:«hunter2» https://x", "curl --user 'me@x.org:«hunter2»' https://x", "[\"curl\",\"-u\",\"admin:«hunter2»\",\"https://x\"]"],
+        clean: &["curl -u \"$USER:$PASS\" https://x", "curl -u admin https://x:80", "curl https://x:80/y"],
+    },
+    Rule {
+        name: "passwords of connections", triggers: &[";Pwd=", ";PWD=", ";pwd="],
+        shape: Anywhere(r#";(?i:pwd)=(?:\\*["'])?(?<s>[^\s;"'\\$<{\[][^\s;"'\\]*)"#),
+        secret: &["Server=x;Uid=sa;Pwd=«hunter2»;Database=y"],
+        clean: &[";PWD=$PWD", "PWD=/home/me"],
     },
     Rule {
         name: "named secrets",
         triggers: &[
             "secret", "Secret", "SECRET", "token", "Token", "TOKEN", "passw", "Passw", "PASSW",
+            "PASSPHRASE", "_PASS", "nKey", "gKey",
             "_key", "-key", "ikey", "iKey", "_KEY", "-KEY", "IKEY", "-Key", "sKey", "eKey", "tKey",
         ],
         shape: Assignment,
@@ -200,36 +335,104 @@ pub(super) const RULES: &[Rule] = &[
 
 static COMPILED: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
     let compile = |rule: &Rule| match rule.shape {
-        Word(pattern) | Anywhere(pattern) | Dashed(pattern) => {
+        Word(pattern)
+        | Anywhere(pattern)
+        | Random(pattern)
+        | RandomAnywhere(pattern)
+        | Aws(pattern)
+        | Later(_, pattern) => {
             // Unicode off: what is searched may be cut anywhere, and bytes are faster.
             Some(Regex::new(&format!("(?-u)\\A(?:{pattern})")).expect("a tested pattern"))
         }
-        Assignment => None,
+        Armor | Assignment => None,
     };
     RULES.iter().map(compile).collect()
 });
 
-/// Returns where the secret is, if the text at a trigger has one.
-pub(super) fn find(nth: usize, text: &[u8], at: usize, json: bool) -> Option<Secret> {
+/// Appends where secrets are, if the text at a trigger has some.
+pub(super) fn find(nth: usize, text: &[u8], at: usize, json: bool, found: &mut Vec<Secret>) {
     let rule = &RULES[nth];
     let at = match rule.shape {
-        Dashed(_) => at - text[..at].strip_suffix(b"-----").map(|_| 5)?,
+        Later(n, _) if n > at => return,
+        Later(n, _) => at - n,
         _ => at,
     };
-    if json && escape::is_escaped(text, at) {
-        return None;
+    if json && text[at].is_ascii_alphanumeric() && escape::is_escaped(text, at) {
+        return;
     }
-    if matches!(rule.shape, Word(_)) && !escape::begins_word(text, at) {
-        return None;
+    if matches!(rule.shape, Word(_) | Random(_) | Aws(_) | Later(..))
+        && !escape::begins_word(text, at)
+    {
+        return;
     }
-    let Some(regex) = &COMPILED[nth] else { return assignment::find(text, at) };
-    let rest = &text[at..];
+    let Some(regex) = &COMPILED[nth] else {
+        return match rule.shape {
+            Armor => armor::find(text, at, found),
+            _ => found.extend(assignment::find(text, at, json)),
+        };
+    };
+    let window = if matches!(rule.shape, Random(_)) { SAMPLE } else { WINDOW };
+    let seen = &text[at..(at + window).min(text.len())];
+    if window == SAMPLE && !is_random(seen) {
+        return;
+    }
+    let Some(place) = matched(regex, text, at, seen.len()) else { return };
+    if matches!(rule.shape, Random(_) | RandomAnywhere(_)) && !is_random(&text[place.clone()]) {
+        return;
+    }
+    let end = place.end;
+    found.push(Secret::part(place));
+    if matches!(rule.shape, Aws(_)) {
+        found.extend(aws_secret(text, end).map(Secret::part));
+    }
+}
+
+/// Returns where the secret is that a pattern finds at `at`.
+fn matched(regex: &Regex, text: &[u8], at: usize, window: usize) -> Option<Range<usize>> {
+    let seen = &text[at..at + window];
     // Most triggers are no secrets: say so without looking for groups.
-    if !regex.is_match(rest) {
+    if !regex.is_match(seen) {
         return None;
     }
-    let captures = regex.captures(rest)?;
-    let whole = captures.get(0)?;
-    let secret = captures.name("s").unwrap_or(whole);
-    Some(Secret::part(at + secret.start()..at + secret.end()))
+    let secret = if regex.captures_len() == 1 {
+        regex.find(seen)?
+    } else {
+        let captures = regex.captures(seen)?;
+        captures.name("s").or_else(|| captures.name("r"))?
+    };
+    let end = at + secret.end();
+    let is_part = |it: &&u8| it.is_ascii_alphanumeric() || b"_-.+/=~%".contains(it);
+    let more = if secret.end() == window { &text[end..] } else { &[] };
+    Some(at + secret.start()..end + more.iter().take_while(is_part).count())
+}
+
+fn is_random(secret: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| secret.iter().any(is);
+    has(u8::is_ascii_digit) || has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
+}
+
+/// Returns where the secret is that belongs to the id of AWS that ends at `at`:
+/// forty characters, as no name and no digest is written.
+fn aws_secret(text: &[u8], at: usize) -> Option<Range<usize>> {
+    let near = &text[at..(at + AWS_NEAR).min(text.len())];
+    let is_part = |it: &u8| it.is_ascii_alphanumeric() || b"+/".contains(it);
+    let mut start = at;
+    for run in near.split(|it| !is_part(it)) {
+        // The letter of an escape.
+        let escaped = !run.is_empty() && escape::is_escaped(text, start);
+        let run = &run[usize::from(escaped)..];
+        let from = start + usize::from(escaped);
+        let has = |is: fn(&u8) -> bool| run.iter().any(is);
+        let ends = text.get(from + run.len()).is_none_or(|it| !is_part(it));
+        if run.len() == AWS_SECRET
+            && ends
+            && has(u8::is_ascii_lowercase)
+            && has(u8::is_ascii_uppercase)
+            && is_random(run)
+        {
+            return Some(from..from + run.len());
+        }
+        start = from + run.len() + 1;
+    }
+    None
 }

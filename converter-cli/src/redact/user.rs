@@ -6,7 +6,7 @@ use std::ops::Range;
 use regex::bytes::{Captures, Regex};
 
 use crate::failure::Failure;
-use crate::redact::{USER_PLACEHOLDER, escape};
+use crate::redact::{Form, USER_PLACEHOLDER, escape};
 
 /// A rule of a user's own: what to look for, and what to put in its place.
 #[derive(Clone, Debug)]
@@ -54,9 +54,39 @@ impl UserRule {
         Ok(UserRule { pattern, replacement })
     }
 
-    /// Replaces what the rule finds. In raw JSON text (`json`) it looks at the
-    /// text that is written there, and at the writing.
-    pub(super) fn apply<'t>(&self, text: &'t [u8], json: bool) -> Cow<'t, [u8]> {
+    /// Replaces what the rule finds. In JSON it looks at one text after the
+    /// other, as it is and as it is written, and at numbers, which become
+    /// texts; signs between them stay.
+    pub(super) fn apply<'t>(&self, text: &'t [u8], form: Form) -> Cow<'t, [u8]> {
+        match form {
+            Form::Decoded | Form::JsonText => self.in_text(text, form == Form::JsonText),
+            Form::Json => self.in_values(text),
+        }
+    }
+
+    fn in_values<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        let mut out = Vec::new();
+        let (mut copied, mut at) = (0, 0);
+        while let Some(token) = escape::next_scalar(text, at) {
+            at = token.end;
+            let scalar = &text[token.clone()];
+            let Cow::Owned(changed) = self.in_text(scalar, true) else { continue };
+            let is_text = text[..token.start].last() == Some(&b'"');
+            out.extend_from_slice(&text[copied..token.start]);
+            let quote: &[u8] = if is_text { b"" } else { b"\"" };
+            out.extend_from_slice(quote);
+            out.extend_from_slice(&changed);
+            out.extend_from_slice(quote);
+            copied = token.end;
+        }
+        if copied == 0 {
+            return Cow::Borrowed(text);
+        }
+        out.extend_from_slice(&text[copied..]);
+        Cow::Owned(out)
+    }
+
+    fn in_text<'t>(&self, text: &'t [u8], json: bool) -> Cow<'t, [u8]> {
         let mut found = Vec::new();
         self.find(text, text, |at| at, json, &mut found);
         if json && memchr::memchr(b'\\', text).is_some() {
@@ -132,7 +162,10 @@ impl UserRule {
 fn compile(pattern: &str) -> Result<Regex, Failure> {
     let bad = |what: String| Failure::new(format!("redaction rule `{pattern}`: {what}"));
     let compiled = Regex::new(pattern).map_err(|err| bad(err.to_string()))?;
-    if compiled.is_match(b"") {
+    // Where a word begins is empty, too, but not to be found in an empty text.
+    let samples: [&[u8]; 4] = [b"", b"a", b" a ", b"\n"];
+    let is_empty = |sample: &&[u8]| compiled.find_iter(sample).any(|it| it.is_empty());
+    if samples.iter().any(is_empty) {
         return Err(bad("it matches the empty text, and so everything".to_owned()));
     }
     Ok(compiled)
@@ -193,7 +226,8 @@ mod tests {
     use super::*;
 
     fn applied(rule: &UserRule, text: &str, json: bool) -> String {
-        String::from_utf8(rule.apply(text.as_bytes(), json).into_owned()).unwrap()
+        let form = if json { Form::Json } else { Form::Decoded };
+        String::from_utf8(rule.apply(text.as_bytes(), form).into_owned()).unwrap()
     }
 
     #[test]
@@ -209,10 +243,11 @@ mod tests {
         for (pattern, replacement, text, expected) in cases {
             let rule = UserRule::with_groups(pattern, Some(replacement)).unwrap();
             assert_eq!(applied(&rule, text, false), expected, "{pattern} {replacement}");
-            assert_eq!(applied(&rule, text, true), expected, "{pattern} {replacement}");
+            let in_json = applied(&rule, &format!("\"{text}\""), true);
+            assert_eq!(in_json, format!("\"{expected}\""), "{pattern} {replacement}");
         }
         let plain = UserRule::new("(user)", Some("$1")).unwrap();
-        assert_eq!(applied(&plain, "user", true), "$1", "on the command line it is text");
+        assert_eq!(applied(&plain, "\"user\"", true), "\"$1\"", "on the command line it is text");
     }
 
     /// In a transcript a line break is two characters.
@@ -229,7 +264,13 @@ mod tests {
             r#"{"x":"<p [redacted]>"}"#
         );
         let rule = UserRule::with_groups("(é|ö)n", Some("$1_")).unwrap();
-        assert_eq!(applied(&rule, r"\u00e9n ön \\", true), r"\u00e9_ ö_ \\");
+        assert_eq!(applied(&rule, r#""\u00e9n ön \\""#, true), r#""\u00e9_ ö_ \\""#);
+        // A number is a text to it, and becomes one.
+        let rule = UserRule::new(r"\d{4,}", None).unwrap();
+        assert_eq!(
+            applied(&rule, r#"{"pin":12345,"n":[1,-99999],"t":"a 12345","z":true}"#, true),
+            r#"{"pin":"[redacted]","n":[1,"-[redacted]"],"t":"a [redacted]","z":true}"#
+        );
         // Never beyond the string that it begins in.
         let rule = UserRule::new(r"secret[\s\S]*", None).unwrap();
         assert_eq!(

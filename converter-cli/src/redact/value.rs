@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use crate::redact::escape::backslashes_before;
 use crate::redact::secret::Quote;
 
 /// The shortest number that can be a secret: a PIN.
 const SHORTEST: usize = 4;
+
+/// How far to look for the first text in lists of lists.
+const MOST_OPENED: usize = 64;
 
 /// What a description of a value begins with, rather than a value.
 const SCHEMA: [&str; 12] = [
@@ -26,7 +28,7 @@ const SCHEMA: [&str; 12] = [
 
 /// Returns the number, list or object that begins at `at`, if it can be a
 /// secret, or hold one. `counted`: numbers are counts, as those of tokens.
-pub(super) fn find(text: &[u8], at: usize, depth: usize, counted: bool) -> Option<Range<usize>> {
+pub(super) fn find(text: &[u8], at: usize, quote: Quote, counted: bool) -> Option<Range<usize>> {
     match text.get(at)? {
         b'0'..=b'9' | b'-' if !counted => {
             let len =
@@ -37,14 +39,20 @@ pub(super) fn find(text: &[u8], at: usize, depth: usize, counted: bool) -> Optio
         b'{' | b'[' => {
             let inside = text[at + 1..].trim_ascii_start();
             let is_empty = matches!(inside.first(), None | Some(b'}' | b']'));
-            if is_empty || is_schema(inside) {
+            if is_empty || is_schema(inside) || counted && !is_text(inside) {
                 return None;
             }
-            let end = end(text, at, Quote { byte: b'"', depth });
-            (!counted || text[at..end].contains(&b'"')).then_some(at..end)
+            Some(at..end(text, at, quote))
         }
         _ => None,
     }
+}
+
+/// Whether what is first in a list or object is a text.
+fn is_text(inside: &[u8]) -> bool {
+    let opened = |it: &&u8| b"{[\\ \t\r\n".contains(it);
+    let first = inside.iter().take(MOST_OPENED).find(|it| !opened(it));
+    matches!(first, Some(b'"' | b'\''))
 }
 
 /// Whether an object describes values, as those of a tool's parameters do.
@@ -58,11 +66,17 @@ fn is_schema(inside: &[u8]) -> bool {
 /// Returns where the list or object that begins at `start` ends, or what is
 /// around it does before.
 fn end(text: &[u8], start: usize, quote: Quote) -> usize {
-    let (mut n_open, mut in_string) = (0_usize, false);
+    let (mut n_open, mut in_string, mut run) = (0_usize, false, 0);
     for (at, byte) in text.iter().enumerate().skip(start) {
+        let n_before = run;
+        run = if *byte == b'\\' { run + 1 } else { 0 };
         match byte {
             b'"' => {
-                let n = backslashes_before(text, at).min(at - start);
+                let n = n_before;
+                if quote.byte != b'"' {
+                    // What is around: a text of single quotes has no others.
+                    return at - n;
+                }
                 if quote.is_like(n) {
                     in_string = !in_string;
                 } else if let Some(end) = quote.ends_at(at, n) {

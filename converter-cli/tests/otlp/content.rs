@@ -39,6 +39,19 @@ const SECRETS: &[(&str, &str)] = &[
     ("postgres://user:hunter2pass@db:5432/x", "hunter2pass"),
     ("export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "wJalrXUtnFEMI"),
     ("--password 'correct horse'", "correct horse"),
+    ("gsk_0123456789abcdefghijABCDEFGHIJ0123456789", "0123456789abcdefghijABCDEFGHIJ"),
+    ("hf_abcdefghijABCDEFGHIJabcdefghijABCD", "abcdefghijABCDEFGHIJ"),
+    ("pylf_v1_eu_0123456789abcdefghijABCDEFGHIJ0123456789abc", "0123456789abcdefghijABCDEFGHIJ"),
+    ("dckr_pat_0123456789abcdefghij_-AB", "0123456789abcdefghij"),
+    ("shpat_0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef"),
+    ("AGE-SECRET-KEY-1QYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQS", "QYQSZQGPQYQSZQGP"),
+    ("AKIAIOSFODNN7EXAMPLE,wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI"),
+    ("https://x.blob.core.windows.net/c?sig=0123456789abcdefghijABCDEFGHIJ%3D", "0123456789abcdefghijABCDEFGHIJ"),
+    ("https://api.telegram.org/bot123456789:AAabcdefghijABCDEFGHIJ0123456789-_a/getMe", "AAabcdefghijABCDEFGHIJ"),
+    ("Cookie: session=0123456789abcdefghij; theme=dark", "0123456789abcdefghij"),
+    ("curl -u admin:hunter2pass https://x", "hunter2pass"),
+    ("Server=x;Uid=sa;Pwd=hunter2pass;", "hunter2pass"),
+    ("client-key-data: LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB", "SBLRVktLS0tLQpNSUlFb3dJQ"),
 ];
 
 /// A text field of a rollout, and what it is.

@@ -1,3 +1,7 @@
+mod forms;
+mod json;
+mod work;
+
 use proptest::prelude::*;
 
 use super::rules::RULES;

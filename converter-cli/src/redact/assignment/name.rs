@@ -1,0 +1,191 @@
+//! Names of secrets.
+
+/// What a name says of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What people think up: anything.
+    Password,
+    /// Either.
+    Secret,
+    /// What machines make.
+    Token,
+    /// As a token.
+    Key,
+}
+
+/// The end of a secret's name: `Token` of `accessToken`.
+#[derive(Debug)]
+pub(super) struct Name {
+    /// Where the part begins that says what it is.
+    pub(super) start: usize,
+    /// Where the name ends.
+    pub(super) end: usize,
+    pub(super) kind: Kind,
+    /// Whether it is in capitals, as names of variables of the environment.
+    pub(super) shouted: bool,
+}
+
+/// What a `key` must belong to: a primary key is no secret.
+const KEYS: &[&str] = &[
+    "api",
+    "private",
+    "access",
+    "secret",
+    "auth",
+    "account",
+    "client",
+    "master",
+    "encryption",
+    "signing",
+    "consumer",
+    "hmac",
+    "jwt",
+    "shared",
+    "subscription",
+    "app",
+    "application",
+    "service",
+    "admin",
+    "openai",
+    "storage",
+];
+
+/// What a `token` may belong to that is no secret: a place in a list or a text.
+const PLACES: &[&str] = &[
+    "next",
+    "page",
+    "continuation",
+    "start",
+    "end",
+    "eos",
+    "bos",
+    "pad",
+    "unk",
+    "sep",
+    "cls",
+    "mask",
+    "stop",
+    "special",
+    "cancellation",
+    "cancel",
+    "sync",
+    "resume",
+];
+
+/// What may follow the name directly.
+const ENDINGS: &[&str] = &["value", "string"];
+
+/// What may follow the name and a separator.
+const VARIANTS: &[&str] = &[
+    "prod",
+    "production",
+    "dev",
+    "staging",
+    "stage",
+    "test",
+    "live",
+    "old",
+    "new",
+    "base",
+    "main",
+    "primary",
+    "secondary",
+    "default",
+    "local",
+    "ci",
+];
+
+impl Name {
+    /// Returns the end of a name at `at`, if it is that of a secret.
+    pub(super) fn find(text: &[u8], at: usize) -> Option<Name> {
+        let rest = &text[at..];
+        let starts = |word: &str| {
+            rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        let (kind, len) = if starts("password") {
+            (Kind::Password, 8)
+        } else if starts("passwd") {
+            (Kind::Password, 6)
+        } else if starts("assphrase") {
+            (Kind::Password, 9)
+        } else if starts("secret") {
+            (Kind::Secret, 6)
+        } else if starts("token") {
+            if ends_with_any(trim(&text[..at]), PLACES) {
+                return None;
+            }
+            (Kind::Token, 5)
+        } else if starts("passw") {
+            return None;
+        } else if starts("_pass") {
+            (Kind::Password, 5)
+        } else {
+            // One letter or separator, then `key`.
+            let separator = !rest[0].is_ascii_alphabetic();
+            let before = &text[..at + usize::from(!separator)];
+            if !ends_with_any(before, KEYS) {
+                return None;
+            }
+            (Kind::Key, 4)
+        };
+        let end = at + len + variant(&rest[len..]);
+        let after = text.get(end);
+        let ends = after.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !b"_-".contains(byte));
+        let shouted = !text[at..end].iter().any(u8::is_ascii_lowercase);
+        ends.then_some(Name { start: at, end, kind, shouted })
+    }
+
+    /// Returns where it begins, if it is that of a command line flag that takes
+    /// a value.
+    pub(super) fn flag_start(&self, text: &[u8]) -> Option<usize> {
+        let start = self.whole_start(text);
+        // The letter of an escape may stand before it.
+        let dashes = text[start..self.start].windows(2).position(|pair| pair == b"--")?;
+        let start = start + dashes;
+        (!text[start..].starts_with(b"--no-")).then_some(start)
+    }
+
+    /// Whether it is that of a parameter in an address: `?token=…&`.
+    pub(super) fn in_query(&self, text: &[u8]) -> bool {
+        matches!(text[..self.whole_start(text)].last(), Some(b'?' | b'&'))
+    }
+
+    /// Whether it is that of an XML element: `<password>`.
+    pub(super) fn opens_tag(&self, text: &[u8]) -> bool {
+        text[..self.whole_start(text)].last() == Some(&b'<')
+    }
+
+    /// Where the whole name begins, or a part of it if it is long.
+    fn whole_start(&self, text: &[u8]) -> usize {
+        let before = &text[self.start.saturating_sub(40)..self.start];
+        let is_part = |it: &&u8| it.is_ascii_alphanumeric() || b"-_.".contains(it);
+        self.start - before.iter().rev().take_while(is_part).count()
+    }
+}
+
+fn trim(before: &[u8]) -> &[u8] {
+    before.strip_suffix(b"_").or_else(|| before.strip_suffix(b"-")).unwrap_or(before)
+}
+
+fn ends_with_any(text: &[u8], words: &[&str]) -> bool {
+    words.iter().any(|word| {
+        text.len() >= word.len()
+            && text[text.len() - word.len()..].eq_ignore_ascii_case(word.as_bytes())
+    })
+}
+
+/// How long what follows a name is that still belongs to it: `_PROD`, `2`.
+fn variant(after: &[u8]) -> usize {
+    let starts = |text: &[u8], word: &&&str| {
+        text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let separator = usize::from(matches!(after.first(), Some(b'_' | b'-')));
+    let rest = &after[separator..];
+    let digits = rest.iter().take(3).take_while(|it| it.is_ascii_digit()).count();
+    if (1..=2).contains(&digits) {
+        return separator + digits;
+    }
+    let more = if separator == 1 { VARIANTS } else { &[] };
+    let word = ENDINGS.iter().chain(more).find(|word| starts(rest, word));
+    word.map_or(0, |word| separator + word.len())
+}

@@ -19,11 +19,16 @@ const LOGIN: usize = 160;
 /// secret's name, goes on with one.
 pub(super) fn find(text: &[u8], at: usize, json: bool) -> Option<Secret> {
     let name = Name::find(text, at)?;
+    // Asked last: most names have no value.
+    value_of(text, &name, json).filter(|_| !name.is_place(text))
+}
+
+fn value_of(text: &[u8], name: &Name, json: bool) -> Option<Secret> {
     let mut cursor = Cursor { text, at: name.end, json };
     let quoted_name = cursor.quote();
     let spaced = cursor.spaces();
-    let Some(separator) = cursor.separator(&name) else {
-        return unseparated(cursor, &name, quoted_name, spaced).map(Secret::part);
+    let Some(separator) = cursor.separator(name) else {
+        return unseparated(cursor, name, quoted_name, spaced).map(Secret::part);
     };
     let before = spaced;
     let spaced = cursor.spaces() || spaced;
@@ -35,22 +40,22 @@ pub(super) fn find(text: &[u8], at: usize, json: bool) -> Option<Secret> {
         // Only what is spelled out can be compared with.
         Separator::Equals => {
             let quote = cursor.opening(quoted_name, separator)?;
-            return quoted(text, cursor.at, quote, &name).map(Secret::part);
+            return quoted(text, cursor.at, quote, name).map(Secret::part);
         }
-        Separator::Tag => return element(text, cursor.at, &name).map(Secret::part),
+        Separator::Tag => return element(text, cursor.at, name).map(Secret::part),
         Separator::Colon | Separator::Assign => {}
     }
     cursor.block();
     if cursor.at_quote() {
         let quote = cursor.opening(quoted_name, separator)?;
-        return quoted(text, cursor.at, quote, &name).map(Secret::part);
+        return quoted(text, cursor.at, quote, name).map(Secret::part);
     }
     if let Some(quote) = quoted_name {
         let place = value::find(text, cursor.at, quote, name.kind == Kind::Token)?;
         return Some(Secret { place, quote: Some(quote) });
     }
     let colon = separator == Separator::Colon;
-    Bare { name: &name, spaced, colon }.find(text, cursor.at).map(Secret::part)
+    Bare { name, spaced, colon }.find(text, cursor.at).map(Secret::part)
 }
 
 /// A value that only its place makes one: of a flag, in a list of names and

@@ -13,6 +13,9 @@ const WINDOW: usize = 16 * 1024;
 /// As much of a text shows whether it is one that nobody would write.
 const SAMPLE: usize = 64;
 
+/// No word is as long, in letters.
+const LONGER_THAN_WORDS: usize = 16;
+
 /// The least length of the secret of AWS that stands near its id.
 const AWS_SECRET: usize = 40;
 
@@ -44,8 +47,8 @@ enum Shape {
     Word(&'static str),
     /// As a word, but it may follow upon anything.
     Anywhere(&'static str),
-    /// As a word, and one that nobody would write: with a digit, or with small
-    /// and capital letters.
+    /// As a word, and one that nobody would write: with a digit, with small and
+    /// capital letters, or with many in a row.
     Random(&'static str),
     /// Such a one, that may follow upon anything.
     RandomAnywhere(&'static str),
@@ -70,7 +73,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "OpenAI and Anthropic keys", triggers: &["sk-"],
         shape: Random(r"sk-(?:ant|proj|svcacct|admin)-[A-Za-z0-9_-]{16,}|sk-[A-Za-z0-9_-]{20,}"),
-        secret: &["use «sk-ant-api03-AbCdEf0123456789xyz_-A» now", "«sk-proj-0123456789abcdefABCDEF»", "a\n«sk-abcdefghijklmnopqrstuvwxyz012345»", "«sk-or-v1-0123456789abcdef0123456789abcdef»", "«sk-lf-01234567-89ab-cdef-0123-456789abcdef»"],
+        secret: &["use «sk-ant-api03-AbCdEf0123456789xyz_-A» now", "«sk-proj-0123456789abcdefABCDEF»", "a\n«sk-abcdefghijklmnopqrstuvwxyz012345»", "«sk-or-v1-0123456789abcdef0123456789abcdef»", "«sk-lf-01234567-89ab-cdef-0123-456789abcdef»", "«sk-proj-abcdefghijklmnop»", "«sk-aaaaaaaaaaaaaaaaaaaaaaaa»"],
         clean: &["sk-", "task-runner-of-the-whole-company", "disk-0123456789abcdefghijklmnop", "sk-learn", "<div class=\"sk-toggleable__label-arrow sk-fading-circle-container\">"],
     },
     Rule {
@@ -209,7 +212,7 @@ pub(super) const RULES: &[Rule] = &[
             "«gsk_0123456789abcdefghijABCDEFGHIJ0123456789»", "«hf_abcdefghijABCDEFGHIJabcdefghijABCD»",
             "«xai-0123456789abcdefghijABCDEFGHIJ0123456789abcd»", "«nvapi-0123456789abcdefghijABCDEFGHIJ0123456789-_abcd»",
         ],
-        clean: &["hf_hub_download(repo)", "xai-grok", "gsk_test", "hf_transformersattentionimplementationname"],
+        clean: &["hf_hub_download(repo)", "xai-grok", "gsk_test", "hf_inference_endpoint_of_the_whole_team"],
     },
     Rule {
         name: "Logfire tokens", triggers: &["pylf_"],
@@ -408,7 +411,9 @@ fn matched(regex: &Regex, text: &[u8], at: usize, window: usize) -> Option<Range
 
 fn is_random(secret: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| secret.iter().any(is);
-    has(u8::is_ascii_digit) || has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
+    has(u8::is_ascii_digit)
+        || has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
+        || secret.split(|it| !it.is_ascii_alphabetic()).any(|it| it.len() >= LONGER_THAN_WORDS)
 }
 
 /// Returns where the secret is that belongs to the id of AWS that ends at `at`:

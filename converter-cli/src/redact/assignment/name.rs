@@ -111,9 +111,6 @@ impl Name {
         } else if starts("secret") {
             (Kind::Secret, 6)
         } else if starts("token") {
-            if ends_with_any(trim(&text[..at]), PLACES) {
-                return None;
-            }
             (Kind::Token, 5)
         } else if starts("passw") {
             return None;
@@ -133,6 +130,11 @@ impl Name {
         let ends = after.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !b"_-".contains(byte));
         let shouted = !text[at..end].iter().any(u8::is_ascii_lowercase);
         ends.then_some(Name { start: at, end, kind, shouted })
+    }
+
+    /// Whether it is that of a place rather than of a secret: `next_token`.
+    pub(super) fn is_place(&self, text: &[u8]) -> bool {
+        self.kind == Kind::Token && ends_with_any(trim(&text[..self.start]), PLACES)
     }
 
     /// Returns where it begins, if it is that of a command line flag that takes

@@ -1,6 +1,6 @@
 //! The scan in blocks of 64 bytes, for x86-64 with AVX2 or AVX-512.
 //!
-//! The triggers are dealt out to sixteen buckets. For each of the first four
+//! The triggers are dealt out to buckets. For each of the first four
 //! bytes of a trigger, two tables say by the byte's lower and upper half which
 //! buckets have one like it there. What is in one bucket at all four places
 //! could be one of its triggers; that is then compared byte by byte.
@@ -12,13 +12,13 @@ use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
     _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
     _mm256_shuffle_epi8, _mm256_srli_epi16, _mm512_and_si512, _mm512_broadcast_i32x4,
-    _mm512_or_si512, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_srli_epi16,
-    _mm512_test_epi8_mask,
+    _mm512_or_si512, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_srli_epi16, _mm512_test_epi8_mask,
 };
 use std::mem;
 use std::ops::Range;
 
-use super::buckets::{self, HEAD, Tables};
+use super::buckets::{self, HEAD, N_TABLES, Tables};
 use super::{Hit, SHORTEST, Trigger};
 
 /// How many places are looked at together.
@@ -46,7 +46,7 @@ impl Level {
 #[derive(Debug)]
 pub(in crate::redact) struct Blocks {
     level: Level,
-    tables: [Tables; 2],
+    tables: [Tables; N_TABLES],
     /// In the order of their first bytes.
     triggers: Vec<Trigger>,
     /// Where in `triggers` those with a first byte are.
@@ -101,9 +101,13 @@ impl Blocks {
 
     /// Returns the hit at a place, if there is one.
     fn hit(&self, text: &[u8]) -> Option<Hit> {
-        let places = self.places[usize::from(text[0])].clone();
-        let found = self.triggers[places].iter().find(|it| text.starts_with(it.text.as_bytes()));
-        found.map(|trigger| trigger.hit)
+        let second = *text.get(1)?;
+        let of_first = &self.triggers[self.places[usize::from(text[0])].clone()];
+        let is_here = |it: &&Trigger| {
+            let trigger = it.text.as_bytes();
+            trigger[1] == second && text.starts_with(trigger)
+        };
+        of_first.iter().find(is_here).map(|trigger| trigger.hit)
     }
 }
 
@@ -152,14 +156,14 @@ impl Hits<'_> {
 }
 
 #[target_feature(enable = "avx512bw")]
-fn seek_avx512(tables: &[Tables; 2], text: &[u8], mut at: usize) -> (usize, u64) {
+fn seek_avx512(tables: &[Tables; N_TABLES], text: &[u8], mut at: usize) -> (usize, u64) {
     let nibble = _mm512_set1_epi8(0x0F);
     let low =
         tables.each_ref().map(|it| it.low.map(|table| _mm512_broadcast_i32x4(table_of(table))));
     let high =
         tables.each_ref().map(|it| it.high.map(|table| _mm512_broadcast_i32x4(table_of(table))));
     while let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk::<WINDOW>()) {
-        let mut found = [_mm512_set1_epi8(-1); 2];
+        let mut found = [_mm512_set1_epi8(-1); N_TABLES];
         for nth in 0..HEAD {
             let block: &[u8; BLOCK] = window[nth..].first_chunk().expect("a window is longer");
             // SAFETY: both types are 64 bytes, and any of them are valid in both.
@@ -174,7 +178,8 @@ fn seek_avx512(tables: &[Tables; 2], text: &[u8], mut at: usize) -> (usize, u64)
                 *found = _mm512_and_si512(*found, of_both);
             }
         }
-        let any = _mm512_or_si512(found[0], found[1]);
+        let any =
+            found.into_iter().fold(_mm512_setzero_si512(), |any, it| _mm512_or_si512(any, it));
         let places = _mm512_test_epi8_mask(any, any);
         if places != 0 {
             return (at, places);
@@ -185,7 +190,7 @@ fn seek_avx512(tables: &[Tables; 2], text: &[u8], mut at: usize) -> (usize, u64)
 }
 
 #[target_feature(enable = "avx2")]
-fn seek_avx2(tables: &[Tables; 2], text: &[u8], mut at: usize) -> (usize, u64) {
+fn seek_avx2(tables: &[Tables; N_TABLES], text: &[u8], mut at: usize) -> (usize, u64) {
     while let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk::<WINDOW>()) {
         let places = places_avx2(tables, window);
         if places != 0 {
@@ -198,10 +203,10 @@ fn seek_avx2(tables: &[Tables; 2], text: &[u8], mut at: usize) -> (usize, u64) {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn places_avx2(tables: &[Tables; 2], window: &[u8; WINDOW]) -> u64 {
+fn places_avx2(tables: &[Tables; N_TABLES], window: &[u8; WINDOW]) -> u64 {
     let nibble = _mm256_set1_epi8(0x0F);
-    // Of both pairs of tables, for both halves of the block.
-    let mut found = [[_mm256_set1_epi8(-1); 2]; 2];
+    // Of each pair of tables, for both halves of the block.
+    let mut found = [[_mm256_set1_epi8(-1); 2]; N_TABLES];
     for nth in 0..HEAD {
         let block: &[u8; BLOCK] = window[nth..].first_chunk().expect("a window is longer");
         // SAFETY: both types are 64 bytes, and any of them are valid in both.
@@ -222,8 +227,9 @@ fn places_avx2(tables: &[Tables; 2], window: &[u8; WINDOW]) -> u64 {
         }
     }
     let places = |half: usize| {
-        let any = _mm256_or_si256(found[0][half], found[1][half]);
-        let none = _mm256_cmpeq_epi8(any, _mm256_setzero_si256());
+        let zero = _mm256_setzero_si256();
+        let any = found.iter().fold(zero, |any, it| _mm256_or_si256(any, it[half]));
+        let none = _mm256_cmpeq_epi8(any, zero);
         u64::from(!_mm256_movemask_epi8(none).cast_unsigned())
     };
     places(0) | places(1) << 32

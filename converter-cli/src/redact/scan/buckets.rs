@@ -1,9 +1,15 @@
 //! Which triggers are looked for together.
 
+use std::cmp::Reverse;
+
 use super::Trigger;
 
 /// How many bytes of a trigger tables tell of.
 pub(super) const HEAD: usize = 4;
+
+/// Pairs of tables. With more of them a scan is slower, and looks closer less
+/// often: two take as long as three for a hundred triggers, and four longer.
+pub(super) const N_TABLES: usize = 3;
 
 /// Buckets of one pair of tables: a bit each.
 const N_BUCKETS: usize = 8;
@@ -50,30 +56,34 @@ fn bits(halves: u16) -> impl Iterator<Item = u8> {
 /// Roughly how many of a thousand bytes of a transcript are this one.
 fn frequency(byte: u8) -> u32 {
     match byte {
-        b'e' | b't' | b' ' => 80,
-        b'a' | b'i' | b'n' | b'o' | b'r' | b's' => 50,
-        b'a'..=b'z' | b'\\' | b'"' => 20,
-        b'0'..=b'9' | b'_' | b'-' | b'.' | b'/' | b':' | b',' => 10,
-        b'A'..=b'Z' => 5,
+        b' ' => 110,
+        b'e' => 70,
+        b't' => 55,
+        b'a' | b'i' | b'n' | b'o' | b'r' | b's' => 45,
+        b'c' | b'd' | b'l' | b'u' => 28,
+        b'\\' | b'"' => 25,
+        b'f' | b'g' | b'h' | b'm' | b'p' => 17,
+        b'0'..=b'9' | b'_' | b'-' | b'.' | b'/' | b':' | b',' => 12,
+        b'a'..=b'z' => 10,
+        b'A'..=b'Z' => 4,
         _ => 2,
     }
 }
 
 type Bucket = [Halves; HEAD];
 
-/// Deals triggers out to sixteen buckets, such that ordinary text is seldom in
-/// one of them: each goes to where it adds the least.
-pub(super) fn deal(triggers: &[Trigger]) -> [Tables; 2] {
-    let mut buckets = [[Halves::default(); HEAD]; 2 * N_BUCKETS];
+/// Deals triggers out to buckets, such that ordinary text is seldom in one of
+/// them: each goes to where it adds the least, the likeliest first.
+pub(super) fn deal(triggers: &[Trigger]) -> [Tables; N_TABLES] {
+    let mut buckets = [[Halves::default(); HEAD]; N_TABLES * N_BUCKETS];
     let mut heads: Vec<Bucket> = triggers.iter().map(head).collect();
-    heads.sort_by_key(|head| std::cmp::Reverse(chance(head)));
+    heads.sort_by_key(|head| (Reverse(chance(head)), head.map(|halves| halves.low)));
     for head in heads {
         let costs = buckets.iter().map(|it| chance(&joined(it, &head)) - chance(it));
-        let (nth, _) = costs.enumerate().min_by_key(|(_, cost)| *cost).expect("sixteen buckets");
+        let (nth, _) = costs.enumerate().min_by_key(|(_, cost)| *cost).expect("there are buckets");
         buckets[nth] = joined(&buckets[nth], &head);
     }
-    let (first, second) = buckets.split_at(N_BUCKETS);
-    [first, second].map(tables)
+    std::array::from_fn(|nth| tables(&buckets[nth * N_BUCKETS..][..N_BUCKETS]))
 }
 
 fn head(trigger: &Trigger) -> Bucket {

@@ -16,6 +16,7 @@ mod account;
 mod dead_letter;
 mod fate;
 mod feed;
+mod preflight;
 mod queue;
 mod send;
 mod session;
@@ -41,10 +42,13 @@ use crate::transport::{Compression, Transport};
 pub use account::{Account, status};
 pub use dead_letter::DeadLetters;
 pub use fate::{Fate, Tally, TurnOf};
-use queue::Queue;
+use queue::{LOOK, Queue};
 use session::{InFlight, Ready, Session};
 use share::Share;
 use store::Store;
+
+/// After which failed attempt of a request people are told.
+const TELL_AT: u32 = 3;
 
 /// How to deliver.
 #[derive(Clone, Debug)]
@@ -150,7 +154,7 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
         None => *run,
     };
     if !run.options.dry_run
-        && let Err(reason) = send::preflight(run, &mut destination)
+        && let Err(reason) = preflight::ask(run, &mut destination)
     {
         return Ok(Account { down: Some(reason), ..Account::of(&destination, run) });
     }
@@ -176,6 +180,18 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
 fn tell_of_trouble(run: &Run<'_>, name: &str, reason: &str) {
     let seconds = run.options.retry.budget.as_secs();
     (run.notice)(format!("{name}: {reason}; trying again for up to {seconds} s"));
+}
+
+/// Waits, unless the user wants the run to end.
+fn pause(run: &Run<'_>, wait: Duration) -> Result<(), String> {
+    let clock = Clock::start();
+    while let Some(left) = wait.checked_sub(clock.elapsed()).filter(|left| !left.is_zero()) {
+        if run.interrupted.load(Ordering::Relaxed) {
+            return Err("interrupted".to_owned());
+        }
+        std::thread::sleep(left.min(LOOK));
+    }
+    Ok(())
 }
 
 /// Returns the routes of a destination with requests no larger than need be.

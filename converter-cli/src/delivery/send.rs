@@ -3,12 +3,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::{Clock, jitter};
+use crate::clock::jitter;
 use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::queue::LOOK;
 use crate::delivery::session::{Settled, Slice, halve};
-use crate::delivery::{Destination, Engine, Fate, Run, tell_of_trouble};
-use crate::exporters::{Found, Framing, Preflight, Receipt, Reread, Route, Verdict};
+use crate::delivery::{Engine, Fate, Run, TELL_AT, pause};
+use crate::exporters::{Found, Framing, Receipt, Reread, Route, Verdict};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
 use crate::transport::{Cause, Compression, Header, Request, Response, compress};
@@ -21,9 +21,6 @@ const SHORT_ATTEMPTS: u32 = 3;
 
 /// How many units may be refused before any is taken: then it is not them.
 const MAX_REFUSED: usize = 10;
-
-/// After which failed attempt of a request people are told.
-const TELL_AT: u32 = 3;
 
 /// How many single pieces may fail in a row before it is the destination.
 const MAX_SUSPECTS: usize = 3;
@@ -458,52 +455,4 @@ fn framed<'b>(framing: &'b Framing, part: &'b [Slice]) -> impl Iterator<Item = &
         iter::once(between).chain(piece)
     });
     iter::once(&*framing.open).chain(pieces).chain(iter::once(&*framing.close))
-}
-
-/// Asks what is to be asked before anything is sent.
-///
-/// # Errors
-///
-/// Why the destination cannot be used.
-pub(super) fn preflight(run: &Run<'_>, destination: &mut Destination) -> Result<(), String> {
-    let mut answer = None;
-    loop {
-        let step =
-            destination.exporter.preflight(answer.as_ref()).map_err(|err| match err.hint {
-                Some(hint) => format!("{} ({hint})", err.message),
-                None => err.message,
-            })?;
-        let Preflight::Ask(request) = step else { return Ok(()) };
-        let clock = Clock::start();
-        let mut attempt = 0;
-        answer = loop {
-            attempt += 1;
-            let (after, reason) = match destination.transport.send(&request) {
-                Ok(response) => match Verdict::from_status(&response) {
-                    Verdict::Retry { after, reason } => (after, reason),
-                    _ => break Some(response),
-                },
-                Err(no) if no.cause == Cause::Lasting => return Err(no.reason),
-                Err(no) => (None, no.reason),
-            };
-            let wait = run.options.retry.next_wait(attempt, clock.elapsed(), after, jitter());
-            let Some(wait) = wait else { return Err(reason) };
-            if attempt == TELL_AT {
-                tell_of_trouble(run, &destination.name, &reason);
-            }
-            pause(run, wait)?;
-        };
-    }
-}
-
-/// Waits, unless the user wants the run to end.
-fn pause(run: &Run<'_>, wait: Duration) -> Result<(), String> {
-    let clock = Clock::start();
-    while let Some(left) = wait.checked_sub(clock.elapsed()).filter(|left| !left.is_zero()) {
-        if run.interrupted.load(Ordering::Relaxed) {
-            return Err("interrupted".to_owned());
-        }
-        std::thread::sleep(left.min(LOOK));
-    }
-    Ok(())
 }

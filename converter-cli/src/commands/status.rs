@@ -7,7 +7,7 @@ use crate::config;
 use crate::exit::ExitStatus;
 use crate::exporters::describe::without_password;
 use crate::json;
-use crate::ledger::{Ledger, Standing};
+use crate::ledger::{Ledger, Outcome, Reason, Standing};
 use crate::text::{self, count};
 use crate::ui::Ui;
 
@@ -41,7 +41,8 @@ pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         if standings.iter().any(|it| it.pending > 0) {
             ui.hint("`codex-trace upload` again sends what is pending, and nothing twice");
         }
-        if standings.iter().any(|it| it.failed > 0) {
+        let refused = |it: &Reason| it.outcome != Outcome::Pending;
+        if standings.iter().any(|it| it.reasons.iter().any(refused)) {
             let letters = dir.join("dead-letters-*.jsonl");
             ui.hint(format!("what was refused, and why, is in `{}`", letters.display()));
         }

@@ -11,6 +11,7 @@ use crate::delivery::{Engine, Fate, Run, TELL_AT, pause};
 use crate::exporters::{Found, Framing, Receipt, Reread, Route, Verdict};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
+use crate::text::count;
 use crate::transport::{Cause, Compression, Header, Request, Response, compress};
 
 /// Bodies smaller than this are not worth compressing, in bytes.
@@ -129,7 +130,8 @@ impl Engine<'_> {
                 account.rejected_spans += rejected;
                 account.why_rejected.get_or_insert_with(|| reason.clone());
                 drop(account);
-                let note = format!("{rejected} rejected: {reason}");
+                let n = count(usize::try_from(rejected).unwrap_or(usize::MAX), "span");
+                let note = format!("{n} rejected of a request that was taken: {reason}");
                 for slice in &part {
                     self.dead_letter(slice, &note);
                 }

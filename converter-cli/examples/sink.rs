@@ -51,7 +51,9 @@ fn serve(mut stream: TcpStream, delay: Duration) -> io::Result<()> {
         BYTES.fetch_add(taken, Ordering::Relaxed);
         thread::sleep(delay);
         let answer = answer.unwrap_or_default();
-        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len())?;
+        // In one write: several would wait for each other's acknowledgement.
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
+        stream.write_all(answer.as_bytes())?;
     }
 }
 

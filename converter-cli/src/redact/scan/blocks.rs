@@ -1,9 +1,9 @@
 //! The scan in blocks of 64 bytes, for x86-64 with AVX2 or AVX-512.
 //!
-//! The triggers are dealt out to buckets. For each of the first four
-//! bytes of a trigger, two tables say by the byte's lower and upper half which
-//! buckets have one like it there. What is in one bucket at all four places
-//! could be one of its triggers; that is then compared byte by byte.
+//! The triggers are dealt out to buckets. For each of the first four bytes of a
+//! trigger, tables say by parts of the byte which buckets have one like it there.
+//! What is in one bucket at all four places could be one of its triggers; that is
+//! then compared byte by byte.
 
 #![expect(unsafe_code, reason = "vector registers and run-time dispatch; argued at each block")]
 
@@ -11,9 +11,8 @@ use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
     _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_srli_epi16, _mm512_and_si512, _mm512_broadcast_i32x4,
-    _mm512_or_si512, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_srli_epi16, _mm512_test_epi8_mask,
+    _mm256_shuffle_epi8, _mm256_srli_epi16, _mm512_and_si512, _mm512_or_si512,
+    _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_test_epi8_mask,
 };
 use std::mem;
 use std::ops::Range;
@@ -38,7 +37,9 @@ impl Level {
     /// Returns the levels that this processor has, the best last.
     pub(super) fn all() -> impl Iterator<Item = Level> {
         let avx2 = is_x86_feature_detected!("avx2").then_some(Level::Avx2);
-        let avx512 = is_x86_feature_detected!("avx512bw").then_some(Level::Avx512);
+        let has_avx512 =
+            is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vbmi");
+        let avx512 = has_avx512.then_some(Level::Avx512);
         avx2.into_iter().chain(avx512)
     }
 }
@@ -155,27 +156,18 @@ impl Hits<'_> {
     }
 }
 
-#[target_feature(enable = "avx512bw")]
+/// By the lower six bits of each byte: as good as by two halves, in half the time.
+#[target_feature(enable = "avx512bw,avx512vbmi")]
 fn seek_avx512(tables: &[Tables; N_TABLES], text: &[u8], mut at: usize) -> (usize, u64) {
-    let nibble = _mm512_set1_epi8(0x0F);
-    let low =
-        tables.each_ref().map(|it| it.low.map(|table| _mm512_broadcast_i32x4(table_of(table))));
-    let high =
-        tables.each_ref().map(|it| it.high.map(|table| _mm512_broadcast_i32x4(table_of(table))));
+    // SAFETY: both types are 64 bytes, and any of them are valid in both.
+    let register = |bytes: [u8; BLOCK]| unsafe { mem::transmute::<[u8; BLOCK], __m512i>(bytes) };
+    let six = tables.each_ref().map(|tables| tables.six.map(register));
     while let Some(window) = text.get(at..).and_then(|rest| rest.first_chunk::<WINDOW>()) {
         let mut found = [_mm512_set1_epi8(-1); N_TABLES];
         for nth in 0..HEAD {
-            let block: &[u8; BLOCK] = window[nth..].first_chunk().expect("a window is longer");
-            // SAFETY: both types are 64 bytes, and any of them are valid in both.
-            let bytes = unsafe { mem::transmute::<[u8; BLOCK], __m512i>(*block) };
-            let lower = if is_always_known(nth) { bytes } else { _mm512_and_si512(bytes, nibble) };
-            let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble);
-            for (set, found) in found.iter_mut().enumerate() {
-                let of_both = _mm512_and_si512(
-                    _mm512_shuffle_epi8(low[set][nth], lower),
-                    _mm512_shuffle_epi8(high[set][nth], upper),
-                );
-                *found = _mm512_and_si512(*found, of_both);
+            let bytes = register(*window[nth..].first_chunk().expect("a window is longer"));
+            for (six, found) in six.iter().zip(&mut found) {
+                *found = _mm512_and_si512(*found, _mm512_permutexvar_epi8(bytes, six[nth]));
             }
         }
         let any =

@@ -157,6 +157,11 @@ impl Name {
         text[..self.whole_start(text)].last() == Some(&b'<')
     }
 
+    /// The whole name, or the end of it if it is long.
+    pub(super) fn whole<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[self.whole_start(text)..self.end]
+    }
+
     /// Where the whole name begins, or a part of it if it is long.
     fn whole_start(&self, text: &[u8]) -> usize {
         let before = &text[self.start.saturating_sub(40)..self.start];

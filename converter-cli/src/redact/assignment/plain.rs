@@ -19,6 +19,7 @@ const LONGEST_CODE: usize = 256;
 /// Values that are no secrets but words of a language.
 const WORDS: &[&str] = &[
     "string",
+    "String",
     "str",
     "number",
     "boolean",
@@ -70,7 +71,8 @@ impl Bare<'_> {
         let is_plain = len <= LONGEST_CODE
             && (self.is_code(value, after)
                 || self.is_said(value, after)
-                || is_elsewhere(value, self.name));
+                || is_elsewhere(value, self.name)
+                || value.ends_with(self.name.whole(text)));
         (!is_plain).then_some(start..start + len)
     }
 
@@ -124,12 +126,9 @@ impl Bare<'_> {
         if called || self.spaced && value.contains(&b'(') {
             return true;
         }
-        let made = matches!(self.name.kind, Kind::Token | Kind::Key);
+        // Of a sentence.
+        let value = &value[..value.iter().rposition(|it| *it != b'.').map_or(0, |last| last + 1)];
         let digits = value.iter().any(u8::is_ascii_digit);
-        let is_words = |it: &u8| it.is_ascii_alphabetic() || b"_./-".contains(it);
-        if made && self.spaced && value.len() < LONG && value.iter().all(is_words) {
-            return true;
-        }
         if !is_path(value) {
             return false;
         }

@@ -5,6 +5,13 @@ use super::*;
 /// Texts, and what of them nobody may see.
 #[rustfmt::skip]
 const TEXTS: &[(&str, &[&str])] = &[
+    ("api_key: abcdefghijkl", &["abcdefghijkl"]),
+    ("apikey = abcdefghijkl", &["abcdefghijkl"]),
+    ("token: abcdefghijkl", &["abcdefghijkl"]),
+    ("access_key: mysecretaccesskey", &["mysecretaccesskey"]),
+    ("X-Api-Key: my-secret-key", &["my-secret-key"]),
+    ("--api-key abcdefghijkl -v", &["abcdefghijkl"]),
+    ("The password: hunter22..", &["hunter22"]),
     ("PATH=/bin\nexport DB_PASSWORD=hunter2Xyz9\nHOME=/x", &["hunter2Xyz9"]),
     ("export DB_PASSWORD=\"hunter2Xyz9\"", &["hunter2Xyz9"]),
     ("DB_PASSWORD='hunter2Xyz9'", &["hunter2Xyz9"]),

@@ -132,7 +132,9 @@ impl Bare<'_> {
         if !is_path(value) {
             return false;
         }
-        let dotted = value.contains(&b'.') || value.contains(&b':') || value.contains(&b'>');
+        // With digits in it, a password of somebody's sooner than names.
+        let dotted = (value.contains(&b'.') || value.contains(&b':') || value.contains(&b'>'))
+            && !(digits && self.name.kind == Kind::Password);
         let listed = matches!(after.first(), Some(b',' | b';' | b')' | b'<'));
         dotted
             || listed && !digits && (self.spaced || self.colon)

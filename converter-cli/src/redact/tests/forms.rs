@@ -12,6 +12,7 @@ const TEXTS: &[(&str, &[&str])] = &[
     ("X-Api-Key: my-secret-key", &["my-secret-key"]),
     ("--api-key abcdefghijkl -v", &["abcdefghijkl"]),
     ("The password: hunter22..", &["hunter22"]),
+    ("password: summer.of.69", &["summer.of.69"]),
     ("PATH=/bin\nexport DB_PASSWORD=hunter2Xyz9\nHOME=/x", &["hunter2Xyz9"]),
     ("export DB_PASSWORD=\"hunter2Xyz9\"", &["hunter2Xyz9"]),
     ("DB_PASSWORD='hunter2Xyz9'", &["hunter2Xyz9"]),

@@ -72,7 +72,7 @@ impl Bare<'_> {
             && (self.is_code(value, after)
                 || self.is_said(value, after)
                 || is_elsewhere(value, self.name)
-                || value.ends_with(self.name.whole(text)));
+                || is_in_directory(value, self.name.whole(text)));
         (!is_plain).then_some(start..start + len)
     }
 
@@ -242,6 +242,11 @@ fn is_elsewhere(value: &[u8], name: &Name) -> bool {
     let file = value.starts_with(b"/") && value.contains(&b'.');
     let pem = value.ends_with(b".pem") || value.ends_with(b".key");
     url && !value.contains(&b'?') || relative || rooted || file || pem
+}
+
+/// Whether a value is a file of that name: `.x-token: dir/.x-token`.
+fn is_in_directory(value: &[u8], file: &[u8]) -> bool {
+    value.strip_suffix(file).is_some_and(|directory| directory.ends_with(b"/"))
 }
 
 /// Names of a language, one of another: `this.token`, `Kind::Token`.

@@ -57,10 +57,10 @@
 //!
 //! Files and directories (see `codex-rollout`), output formats, cost.
 
-mod build;
 mod diagnostic;
 mod group;
 mod render;
+mod resolve;
 mod session;
 mod span;
 mod trace;

@@ -4,8 +4,8 @@ use codex_rollout::item::session_meta::ThreadOrigin;
 use codex_rollout::{JsonText, Source};
 use hashbrown::HashMap;
 
-use crate::build::{ResolvedThread, ThreadBuilder, keep_within};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::resolve::{ResolvedThread, ThreadBuilder, keep_within};
 use crate::span::{Link, Relation, SpanKind};
 use crate::trace::{SpanIx, ThreadIx, Trace};
 

@@ -4,10 +4,10 @@
 use codex_rollout::JsonText;
 use codex_rollout::item::usage::{TokenCount, TokenCountInfo, TokenUsageRecord};
 
-use crate::build::turn::{self, MarkKind, UsageDraft};
-use crate::build::usage::Count;
-use crate::build::{FOREIGN, Outcome, Place, ThreadBuilder};
 use crate::diagnostic::Code;
+use crate::resolve::turn::{self, MarkKind, UsageDraft};
+use crate::resolve::usage::Count;
+use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder};
 use crate::span::EventKind;
 
 impl<'a> ThreadBuilder<'a> {

@@ -8,9 +8,9 @@ use codex_rollout::item::turn_item::ReviewItem;
 use codex_rollout::{EventMsg, JsonText, RawJson, TurnItem};
 use std::borrow::Cow;
 
-use crate::build::tool_call::Detail;
-use crate::build::turn::MarkKind;
-use crate::build::{ECHO, FOREIGN, Outcome, Place, ThreadBuilder, output, stamp};
+use crate::resolve::tool_call::Detail;
+use crate::resolve::turn::MarkKind;
+use crate::resolve::{ECHO, FOREIGN, Outcome, Place, ThreadBuilder, output, stamp};
 use crate::span::{Event, EventKind, Review, Status};
 use crate::trace::Item;
 

@@ -6,7 +6,7 @@ use codex_rollout::{
 };
 use jiff::Timestamp;
 
-use crate::build::stamp;
+use crate::resolve::stamp;
 
 /// Where a file's own lines begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use codex_rollout::item::turn_item::SubAgentActivity;
 use codex_rollout::{EventMsg, JsonText};
 
-use crate::build::tool_call::{Detail, ToolDraft};
-use crate::build::{FOREIGN, Outcome, Place, ThreadBuilder};
 use crate::diagnostic::Code;
+use crate::resolve::tool_call::{Detail, ToolDraft};
+use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder};
 use crate::span::{EventKind, ToolFamily};
 
 impl<'a> ThreadBuilder<'a> {

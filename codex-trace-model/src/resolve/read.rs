@@ -2,10 +2,10 @@
 
 use codex_rollout::{Position, Result, RolloutItem, RolloutLine, Source};
 
-use crate::build::ownership::{self, Boundary, ByIds, meta_of};
-use crate::build::usage::UsageTracker;
-use crate::build::{Outcome, ThreadBuilder};
 use crate::diagnostic::Code;
+use crate::resolve::ownership::{self, Boundary, ByIds, meta_of};
+use crate::resolve::usage::UsageTracker;
+use crate::resolve::{Outcome, ThreadBuilder};
 use crate::session::RolloutInput;
 use crate::trace::Rollout;
 

@@ -7,14 +7,14 @@ use codex_rollout::JsonText;
 use hashbrown::HashMap;
 use jiff::Timestamp;
 
-use crate::build::ThreadBuilder;
-use crate::build::clock::{keep_within, times};
-use crate::build::finish::{ResolvedTurn, sum};
-use crate::build::keys::Keys;
-use crate::build::model_call::{self, CallDraft};
-use crate::build::tool_call::{ToolDraft, ToolTable};
-use crate::build::turn::TurnDraft;
 use crate::diagnostic::Code;
+use crate::resolve::ThreadBuilder;
+use crate::resolve::clock::{keep_within, times};
+use crate::resolve::finish::{ResolvedTurn, sum};
+use crate::resolve::keys::Keys;
+use crate::resolve::model_call::{self, CallDraft};
+use crate::resolve::tool_call::{ToolDraft, ToolTable};
+use crate::resolve::turn::TurnDraft;
 use crate::span::{Compaction, ModelCall, Provenance, Span, SpanKind, Status, ToolFamily, Turn};
 use crate::trace::{RolloutIx, SpanIx, ThreadIx};
 

@@ -5,10 +5,10 @@ use codex_rollout::item::response_item::{ImageGenerationCall, WebSearchCall};
 use codex_rollout::item::response_item::{Message, ToolCallForm, ToolOutputItem};
 use codex_rollout::{JsonText, RawJson, ResponseItem};
 
-use crate::build::tool_call::ToolDraft;
-use crate::build::turn::MarkKind;
-use crate::build::{Outcome, Place, ThreadBuilder, output};
 use crate::diagnostic::Code;
+use crate::resolve::tool_call::ToolDraft;
+use crate::resolve::turn::MarkKind;
+use crate::resolve::{Outcome, Place, ThreadBuilder, output};
 use crate::span::{EventKind, ToolCall, ToolFamily};
 use crate::trace::{Item, ItemIx, SpanIx};
 

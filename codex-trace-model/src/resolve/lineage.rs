@@ -4,8 +4,8 @@
 
 use codex_rollout::{EventMsg, RolloutItem, RolloutLine, Source};
 
-use crate::build::{INHERITED, Outcome, Place, ThreadBuilder, has_envelope, stamp};
 use crate::diagnostic::Code;
+use crate::resolve::{INHERITED, Outcome, Place, ThreadBuilder, has_envelope, stamp};
 use crate::span::{CopiedTurn, EventKind, Fate};
 use crate::trace::ItemIx;
 

@@ -4,7 +4,7 @@
 use hashbrown::HashMap;
 use jiff::Timestamp;
 
-use crate::build::turn::{Mark, MarkKind, Settings, TurnDraft};
+use crate::resolve::turn::{Mark, MarkKind, Settings, TurnDraft};
 use crate::span::{CallEvidence, Status, Window};
 use crate::trace::ItemIx;
 

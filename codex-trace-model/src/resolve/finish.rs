@@ -6,11 +6,11 @@ use std::path::Path;
 use codex_rollout::{JsonText, Layout, RolloutPath, TokenUsage, parent_of};
 use jiff::Timestamp;
 
-use crate::build::ThreadBuilder;
-use crate::build::ids::IdTable;
-use crate::build::stamp;
-use crate::build::write::SpanWriter;
 use crate::diagnostic::Diagnostic;
+use crate::resolve::ThreadBuilder;
+use crate::resolve::ids::IdTable;
+use crate::resolve::stamp;
+use crate::resolve::write::SpanWriter;
 use crate::span::{Fate, Span, SpanKind};
 use crate::trace::{Rollout, SpanIx, Thread};
 

@@ -11,10 +11,10 @@ use codex_rollout::item::turn_item::{
 use codex_rollout::{JsonText, RawJson};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::build::family;
-use crate::build::ids::IdTable;
-use crate::build::output::Outcome;
-use crate::build::stamp;
+use crate::resolve::family;
+use crate::resolve::ids::IdTable;
+use crate::resolve::output::Outcome;
+use crate::resolve::stamp;
 use crate::span::{ToolCall, ToolFamily};
 use crate::trace::ItemIx;
 

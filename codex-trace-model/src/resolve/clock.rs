@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::build::tool_call::{Told, ToolDraft};
+use crate::resolve::tool_call::{Told, ToolDraft};
 use crate::span::Span;
 
 /// Returns when a call began and ended, by the best clock there is: the

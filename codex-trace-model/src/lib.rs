@@ -63,6 +63,7 @@ mod render;
 mod resolve;
 mod session;
 mod span;
+mod standing;
 mod trace;
 
 pub use codex_rollout::TokenUsage;
@@ -75,6 +76,7 @@ pub use span::{
     CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, ModelCall, Provenance,
     Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
 };
+pub use standing::Standing;
 pub use trace::{
     Account, History, Invalid, Item, ItemIx, Rollout, RolloutIx, SpanIx, Thread, ThreadIx, Trace,
 };

@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
+use codex_trace_export::Files;
+
 /// Makes a directory that only its owner can look into, unless it is there.
 ///
 /// # Errors
@@ -38,4 +40,18 @@ pub fn exposed(path: &Path) -> Option<String> {
     }
     let _ = metadata;
     None
+}
+
+/// The files of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        fs::read_to_string(path)
+    }
+
+    fn exposed(&self, path: &Path) -> Option<String> {
+        exposed(path)
+    }
 }

@@ -9,13 +9,14 @@ use codex_rollout::{Encoding, RolloutHead};
 use codex_trace_model::{Code, Diagnostic, SessionGroup, Timestamp, Trace};
 use sha2::{Digest, Sha256};
 
-use crate::delivery::session::{InFlight, Ready, Session};
+use crate::delivery::beside::Files;
+use crate::delivery::session::{InFlight, Ready, Session, Told};
 use crate::delivery::{Engine, Fate};
-use crate::exporters::{Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey, Waits};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
 use crate::panics;
 use crate::pipeline::{self, Look};
+use codex_trace_export::{Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey, Waits};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
@@ -50,6 +51,11 @@ struct Taking {
     withheld: HashMap<UnitKey, Decision>,
     /// The units that others may wait for.
     units: Vec<(UnitKey, Fingerprint)>,
+    /// Where the rollouts are.
+    files: Files,
+    /// What the live plugin is to be told of units that were there before: a run
+    /// may have ended between the ledger and the note.
+    told: Vec<Told>,
 }
 
 impl Taking {
@@ -116,7 +122,7 @@ impl Engine<'_> {
         let read = pipeline::with_trace(self.run.history, group, Look::Content, |trace| {
             if (self.run.wanted)(trace) {
                 self.count_oddities(trace);
-                self.encode(trace, files, young)
+                self.encode(trace, &heads, files, young)
             } else {
                 Ok(())
             }
@@ -146,19 +152,29 @@ impl Engine<'_> {
         }
     }
 
-    fn encode(&self, trace: &Trace<'_>, files: Vec<FileStamp>, young: bool) -> Result<(), Failure> {
-        self.reopen(trace, &files)?;
-        let session = Arc::new(Session::new(trace.session_id(), files));
-        let mut taking = Taking { young, ..Taking::default() };
+    fn encode(
+        &self,
+        trace: &Trace<'_>,
+        heads: &[&RolloutHead],
+        stamps: Vec<FileStamp>,
+        young: bool,
+    ) -> Result<(), Failure> {
+        self.reopen(trace, &stamps)?;
+        let session = Arc::new(Session::new(trace.session_id(), stamps));
         let mut result = Ok(());
-        let notes = match self.notes(trace)? {
-            Ok(notes) => notes,
+        let found =
+            Files::of(trace, heads).and_then(|files| Ok((self.look_beside(trace, &files)?, files)));
+        let (beside, files) = match found {
+            Ok(found) => found,
             Err(reason) => {
                 let what = format!("session {}: {reason}", trace.session_id());
                 self.account().faults.push(what);
                 return Ok(());
             }
         };
+        let now = Some(self.run.options.now);
+        let notes = Notes { now, shift: self.shift(trace)?, beside };
+        let mut taking = Taking { young, files, ..Taking::default() };
         let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
@@ -171,6 +187,7 @@ impl Engine<'_> {
             session.miss(&UnitKey { thread_id: trace.session_id().to_owned(), turn: None });
         }
         result?;
+        self.hand_over(taking.told.iter().map(|told| (told, &*session)));
         let mut files = Vec::new();
         self.proceed(session.encoded(), &mut files);
         self.record(&[], &files);
@@ -189,17 +206,6 @@ impl Engine<'_> {
             return Ok(());
         }
         ledger.reopen(&contract.destination, trace.threads.iter().map(|it| &*it.id), files)
-    }
-
-    /// Finds what is known of a session beside its files; within, why it is
-    /// left alone.
-    fn notes(&self, trace: &Trace<'_>) -> Result<Result<Notes, String>, Failure> {
-        let beside = match self.exporter.look_beside(trace) {
-            Ok(beside) => beside,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let now = Some(self.run.options.now);
-        Ok(Ok(Notes { now, shift: self.shift(trace)?, beside }))
     }
 
     /// Returns by how much a session is moved: as before, or so that it ends
@@ -224,8 +230,8 @@ impl Engine<'_> {
     fn new_shift(&self, trace: &Trace<'_>) -> Option<Shift> {
         let max_age = self.exporter.contract().max_age.filter(|_| self.run.options.time_shift)?;
         let now = self.run.options.now.as_millisecond();
-        let ended = crate::session::ended_at(trace)?.as_millisecond();
-        let started = crate::session::started_at(trace)?.as_millisecond();
+        let ended = trace.ended_at()?.as_millisecond();
+        let started = trace.started_at()?.as_millisecond();
         let too_old = now.saturating_sub(started) > i64::try_from(max_age.as_millis()).ok()?;
         too_old.then_some(Shift { millis: now.saturating_sub(ended), found: now })
     }
@@ -258,14 +264,14 @@ impl Engine<'_> {
             taking.withheld.insert(unit.key.clone(), decision);
         }
         match decision {
-            Decision::Send => self.enqueue(unit, fingerprint, session),
+            Decision::Send => {
+                let told = taking.files.told(unit.receipt.clone());
+                self.enqueue(unit, told, fingerprint, session);
+            }
             Decision::Already => {
                 self.account().already += 1;
                 self.note(session, &unit.key, Fate::AlreadyThere);
-                // A run may have ended between the ledger and the note.
-                if !self.hand_over(unit.receipt.as_ref()) {
-                    session.look_again();
-                }
+                taking.told.extend(taking.files.told(unit.receipt));
             }
             Decision::Keep => {
                 self.account().kept += 1;
@@ -324,7 +330,13 @@ impl Engine<'_> {
     }
 
     /// Puts a unit into the queue, as soon as there is room.
-    fn enqueue(&self, unit: Unit, fingerprint: Fingerprint, session: &Arc<Session>) {
+    fn enqueue(
+        &self,
+        unit: Unit,
+        told: Option<Told>,
+        fingerprint: Fingerprint,
+        session: &Arc<Session>,
+    ) {
         if !self.queue.reserve(unit.body.len()) {
             // The run ends before it was queued.
             self.note(session, &unit.key, Fate::Unsent);
@@ -332,7 +344,8 @@ impl Engine<'_> {
             self.withhold(unit, fingerprint, session, &self.why_ended());
             return;
         }
-        let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &self.store));
+        let flight = InFlight::new(unit, told, fingerprint, Arc::clone(session), &self.store);
+        let flight = Arc::new(flight);
         if flight.waits == Waits::No {
             session.begin(&flight.key);
         }

@@ -13,6 +13,7 @@
 //! same ids.
 
 mod account;
+mod beside;
 mod dead_letter;
 mod fate;
 mod feed;
@@ -30,14 +31,15 @@ use std::time::Duration;
 use codex_trace_model::{Timestamp, Trace};
 
 use crate::clock::Clock;
-use crate::content::ContentRules;
-use crate::exporters::{Exporter, Route, UnitKey};
+use crate::companions::Companion;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::ledger::{Entry, FileStamp, Ledger, Outcome};
 use crate::pipeline;
 use crate::retry::{Pace, RetryPolicy};
 use crate::transport::{Compression, Transport};
+use codex_trace_export::content::ContentRules;
+use codex_trace_export::{Exporter, Route, UnitKey};
 
 pub use account::{Account, status};
 pub use dead_letter::DeadLetters;
@@ -46,6 +48,9 @@ use queue::{LOOK, Queue};
 use session::{InFlight, Ready, Session};
 use share::Share;
 use store::Store;
+
+/// How long, in a run, to wait for live plugins that hold their files.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// After which failed attempt of a request people are told.
 const TELL_AT: u32 = 3;
@@ -87,6 +92,8 @@ pub struct Destination {
     pub name: String,
     /// How to encode, and what the answers mean.
     pub exporter: Box<dyn Exporter>,
+    /// What reads and writes beside rollouts for it.
+    pub companion: Option<Box<dyn Companion>>,
     /// How to get there.
     pub transport: Box<dyn Transport>,
     /// What holds for it in the place of what the run says.
@@ -208,6 +215,9 @@ struct Engine<'e> {
     run: &'e Run<'e>,
     name: &'e str,
     exporter: &'e dyn Exporter,
+    companion: Option<&'e dyn Companion>,
+    /// How long to wait, in this run, for live plugins that hold their files.
+    patience: Mutex<Duration>,
     transport: &'e dyn Transport,
     routes: Vec<Route>,
     queue: Queue,
@@ -238,6 +248,8 @@ impl<'e> Engine<'e> {
             run,
             name: &destination.name,
             exporter: &*destination.exporter,
+            companion: destination.companion.as_deref(),
+            patience: Mutex::new(PATIENCE),
             transport: &*destination.transport,
             queue: Queue::new(share.units),
             routes: routes(destination, share.request),

@@ -1,11 +1,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::delivery::store::{Store, Stored};
-use crate::exporters::{Fingerprint, Limits, Piece, Receipt, Route, Unit, UnitKey, Waits};
 use crate::ledger::FileStamp;
+use codex_trace_export::{Fingerprint, Limits, Piece, Receipt, Route, Unit, UnitKey, Waits};
 
 /// What became of some pieces that were sent.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,14 @@ pub(super) enum Settled<'f> {
     Refused(&'f str),
 }
 
+/// What a live plugin is told once a unit is there.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// The rollout that it is about.
+    pub(super) file: PathBuf,
+    pub(super) receipt: Receipt,
+}
+
 /// A unit on its way.
 #[derive(Debug)]
 pub(super) struct InFlight {
@@ -28,7 +37,7 @@ pub(super) struct InFlight {
     pub(super) pieces: Vec<Piece>,
     pub(super) waits: Waits,
     pub(super) under: Option<UnitKey>,
-    pub(super) receipt: Option<Receipt>,
+    pub(super) told: Option<Told>,
     pub(super) fingerprint: Fingerprint,
     pub(super) session: Arc<Session>,
     /// Pieces of which it is not known what became of them.
@@ -46,6 +55,7 @@ pub(super) struct InFlight {
 impl InFlight {
     pub(super) fn new(
         unit: Unit,
+        told: Option<Told>,
         fingerprint: Fingerprint,
         session: Arc<Session>,
         store: &Arc<Store>,
@@ -58,7 +68,7 @@ impl InFlight {
             pieces: unit.pieces,
             waits: unit.waits,
             under: unit.under,
-            receipt: unit.receipt,
+            told,
             fingerprint,
             session,
             left,
@@ -349,7 +359,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exporters::UnitBuilder;
+    use codex_trace_export::UnitBuilder;
 
     fn unit(turn: &str, pieces: &[&str], waits: Waits) -> Unit {
         let key = UnitKey { thread_id: "t".to_owned(), turn: Some(turn.to_owned()) };
@@ -364,7 +374,7 @@ mod tests {
 
     fn in_flight(unit: Unit, session: &Arc<Session>) -> Arc<InFlight> {
         let fingerprint = unit.fingerprint();
-        Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &Arc::default()))
+        Arc::new(InFlight::new(unit, None, fingerprint, Arc::clone(session), &Arc::default()))
     }
 
     fn shape(slices: &[Slice]) -> Vec<(usize, usize)> {
@@ -418,7 +428,7 @@ mod tests {
             url: String::new(),
             headers: Vec::new(),
             content_type: "".into(),
-            framing: crate::exporters::Framing::CONCATENATED,
+            framing: codex_trace_export::Framing::CONCATENATED,
             compressions: &[],
             limits: Limits { max_bytes: 100, max_pieces, max_spans: 100 },
             in_order: true,

@@ -140,7 +140,7 @@ fn cut_compression_is_read_as_far_as_it_goes() {
         let (_dir, path) = file(&format!("{NAME}{suffix}"), &bytes[..bytes.len() / 2]);
         let source = Source::open_file(&path).unwrap();
         assert!(text.starts_with(source.bytes()));
-        let whole = source.lines().filter(Result::is_ok).count();
+        let whole = source.lines().flatten().count();
         assert!(0 < whole && whole < n_lines, "{suffix}: {whole} of {n_lines}");
         let err = source.lines().last().unwrap().unwrap_err();
         assert!(matches!(err.kind(), ErrorKind::Io(_)), "{suffix}: {err}");
@@ -148,7 +148,7 @@ fn cut_compression_is_read_as_far_as_it_goes() {
         let strings = Strings::new();
         let rollout = RolloutPath::from_file(&path);
         let skimmed: Vec<_> = SkimReader::open(&rollout, &strings).unwrap().collect();
-        assert_eq!(skimmed.iter().filter(|line| line.is_ok()).count(), whole, "{suffix}");
+        assert_eq!(skimmed.iter().flatten().count(), whole, "{suffix}");
         let err = skimmed.into_iter().last().unwrap().unwrap_err();
         assert!(matches!(err.kind(), ErrorKind::Io(_)), "{suffix}: {err}");
     }

@@ -106,6 +106,7 @@ fn once_each(heads: &[RolloutHead]) -> (Vec<usize>, HashMap<&str, Diagnostic>) {
                     "the same rollout is also at `{}`, which was read instead",
                     heads[winner].rollout.path.display()
                 ),
+                count: 1,
             },
         );
     }
@@ -190,6 +191,7 @@ fn cycle_note(head: &RolloutHead) -> Diagnostic {
         position: None,
         column: None,
         text: "its parents name each other as parents; the oldest was made the root".to_owned(),
+        count: 1,
     }
 }
 

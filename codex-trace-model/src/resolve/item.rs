@@ -210,7 +210,7 @@ impl<'a> ThreadBuilder<'a> {
             self.diagnose(
                 Code::DuplicateId,
                 Some(place.position),
-                "a call that was written before; the first one stands".to_owned(),
+                "a call that was written before; the first one stands",
             );
             return;
         }
@@ -258,7 +258,7 @@ impl<'a> ThreadBuilder<'a> {
                 self.diagnose(
                     Code::OutputWithoutCall,
                     Some(place.position),
-                    "an output whose call is not here; kept as an event".to_owned(),
+                    "an output whose call is not here; kept as an event",
                 );
             }
             self.push_event(place, EventKind::OrphanOutput { call_id: item.call_id });

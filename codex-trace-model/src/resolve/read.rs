@@ -33,7 +33,7 @@ impl<'a> ThreadBuilder<'a> {
             self.diagnose(
                 Code::InferredBoundary,
                 None,
-                format!(
+                format_args!(
                     "its head is a copy of another thread's history that is not here; by the time \
                  that the model took to answer, line {} is the thread's first own line",
                     boundary.first_own_line
@@ -52,8 +52,7 @@ impl<'a> ThreadBuilder<'a> {
                 Code::Changed,
                 None,
                 "it became shorter while it was read; what was \
-                 lost reads as damaged lines"
-                    .to_owned(),
+                 lost reads as damaged lines",
             );
         }
     }
@@ -126,8 +125,7 @@ impl<'a> ThreadBuilder<'a> {
                 Code::NoMeta,
                 None,
                 "it has no session_meta line; the thread's id is \
-                 that of the file's name"
-                    .to_owned(),
+                 that of the file's name",
             );
         }
     }

@@ -78,11 +78,15 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         let base = std::mem::take(&mut span.key);
         span.key = self.keys.another(&base, &self.spans);
-        let line = span.provenance.first_line;
-        self.builder.diagnose(
+        let Provenance { rollout, first_line: line, .. } = span.provenance;
+        self.builder.diagnose_in(
+            rollout,
             Code::DuplicateId,
             None,
-            format!("line {line}: the id of `{base}` came up before; this span is `{}`", span.key),
+            format_args!(
+                "line {line}: the id of `{base}` came up before; this span is `{}`",
+                span.key
+            ),
         );
     }
 
@@ -345,10 +349,11 @@ impl<'a> ThreadBuilder<'a> {
         }
         if draft.end.is_some() {
             let line = tool.first_line;
-            self.diagnose(
+            self.diagnose_in(
+                draft.rollout,
                 Code::CallWithoutOutput,
                 None,
-                format!("line {line}: a call without an output, though its turn ended"),
+                format_args!("line {line}: a call without an output, though its turn ended"),
             );
         }
         Status::Incomplete

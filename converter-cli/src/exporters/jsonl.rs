@@ -195,4 +195,5 @@ pub(crate) fn diagnostic(diagnostic: &Diagnostic, o: &mut Object<'_>) {
     o.maybe("line", diagnostic.position.map(Position::line));
     o.maybe("column", diagnostic.column);
     o.put("text", &diagnostic.text);
+    o.maybe("count", Some(diagnostic.count).filter(|count| *count > 1));
 }

@@ -90,6 +90,10 @@ const COMPLAINTS: &[&str] = &[
 /// What comes between the words of a command that a policy forbids and why.
 const FORBIDDEN: &[u8] = b"` rejected: ";
 
+/// What Codex says where an MCP server did not answer, and what comes before it.
+const NO_ANSWER: &[&[u8]] = &[b"tool call error: ", br#"err: \""#];
+const HEADER_END: &[u8] = br"Output:\n";
+
 /// Where a tool is called, as far as that tells what it answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scene<'a> {
@@ -188,34 +192,40 @@ fn has_image(output: RawJson<'_>) -> bool {
 /// Returns why a server did not answer, before events told (0.129): after the
 /// time, if there is one, in the same text or the next.
 fn server_failure(output: RawJson<'_>) -> Option<Cow<'_, str>> {
-    let failure = |text: JsonText<'_>| {
-        let body = text.raw();
-        let header =
-            body.starts_with(b"Wall time: ").then(|| memchr::memmem::find(body, br"Output:\n"));
-        let body = &body[header.flatten().map_or(0, |at| at + br"Output:\n".len())..];
-        let said = [&b"tool call error: "[..], br#"err: \""#].iter().any(|it| body.starts_with(it));
-        said.then(|| body.len())
+    let body = |text: JsonText<'_>| {
+        let is_timed = text.raw().starts_with(b"Wall time: ");
+        let header = is_timed.then(|| memchr::memmem::find(text.raw(), HEADER_END)).flatten();
+        header.map_or(0, |at| at + HEADER_END.len())
     };
-    let mut texts = Vec::new();
-    match output.as_text() {
-        Some(text) => texts.push(text),
-        None => {
-            let read = output.cursor().array(|item| {
-                if item.kind()? == ValueKind::Object {
-                    item.object(|key, value| {
-                        if key == b"text" && value.kind()? == ValueKind::String {
-                            texts.push(value.text()?);
-                        }
-                        Ok(())
-                    })?;
+    let failure = |text: JsonText<'_>| {
+        let said = &text.raw()[body(text)..];
+        let failed = NO_ANSWER.iter().any(|start| said.starts_with(start));
+        failed.then_some(said.len())
+    };
+    let texts = match output.as_text() {
+        Some(text) => [Some(text), None],
+        None => first_texts(output),
+    };
+    let (text, len) = texts.into_iter().flatten().find_map(|text| Some((text, failure(text)?)))?;
+    Some(first_line(JsonText::new(&text.raw()[text.raw().len() - len..])))
+}
+
+/// Returns the texts of the first two content items that have one.
+fn first_texts(output: RawJson<'_>) -> [Option<JsonText<'_>>; 2] {
+    let mut texts = [None; 2];
+    let read = output.cursor().array(|item| {
+        let Some(free) = texts.iter_mut().find(|text| text.is_none()) else { return Ok(()) };
+        if item.kind()? == ValueKind::Object {
+            item.object(|key, value| {
+                if key == b"text" && value.kind()? == ValueKind::String {
+                    *free = Some(value.text()?);
                 }
                 Ok(())
-            });
-            read.ok()?;
+            })?;
         }
-    }
-    let text = texts.into_iter().take(2).find_map(|text| failure(text).map(|len| (text, len)));
-    text.map(|(text, len)| first_line(JsonText::new(&text.raw()[text.raw().len() - len..])))
+        Ok(())
+    });
+    if read.is_ok() { texts } else { [None; 2] }
 }
 
 fn first_line(text: JsonText<'_>) -> Cow<'_, str> {

@@ -4,6 +4,7 @@
 //! next door, one concern a file.
 
 mod clock;
+mod common;
 mod count;
 mod detail;
 mod event;

@@ -51,7 +51,8 @@ pub enum Code {
     MissingThread,
     /// Threads name each other as parents; the oldest was made the root.
     ParentCycle,
-    /// Which lines are the thread's own was decided by times alone.
+    /// Which lines are the thread's own was decided by times alone, or could
+    /// not be decided.
     InferredBoundary,
     /// The file shrank or changed while it was read.
     Changed,

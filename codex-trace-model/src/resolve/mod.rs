@@ -5,6 +5,7 @@
 
 mod answer;
 mod clock;
+mod common;
 mod count;
 mod detail;
 mod event;

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
+mod answers;
 mod calls;
+mod forks;
 mod golden;
 mod lines;
 mod prefixes;
 mod properties;
 mod script;
+mod settings;
 mod support;
 mod threads;
 mod truth;

@@ -33,7 +33,13 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let mut total = Account { failed: history.n_failures, ..Account::default() };
     let mut rows: Vec<Summary> = Vec::new();
     let sum_up = |trace: &Trace<'_>, _: &Sink<'_, _>| {
-        selection.takes(trace).then(|| (Summary::of(trace), Account::of(trace)))
+        selection.takes(trace).then(|| {
+            let mut row = Summary::of(trace);
+            if !args.problems {
+                row.diagnostics = Vec::new();
+            }
+            (row, Account::of(trace))
+        })
     };
     ui.start("reading", history.sessions.len());
     pipeline::run(&history, &pool, &interrupted, Look::Facts, sum_up, |event| {
@@ -151,9 +157,10 @@ fn write_problems(row: &Summary, ui: &Ui, out: &mut impl Write) -> std::io::Resu
                 let text = text::escape(&diagnostic.text);
                 writeln!(out, "      {code}: {}{text}", at.unwrap_or_default())?;
             }
-            let more = diagnostics.len().saturating_sub(shown);
+            let rest = diagnostics.get(shown..).unwrap_or_default();
+            let more: usize = rest.iter().map(|it| it.count).sum();
             if more > 0 {
-                writeln!(out, "      {}: {more} more (`-v` shows all)", code.word())?;
+                writeln!(out, "      {}: {more} more (`-v` shows more)", code.word())?;
             }
         }
     }

@@ -196,6 +196,7 @@ pub fn diagnostic(diagnostic: &Diagnostic, o: &mut Object<'_>) {
     o.maybe("line", diagnostic.position.map(Position::line));
     o.maybe("column", diagnostic.column);
     o.put("text", &diagnostic.text);
+    o.maybe("count", Some(diagnostic.count).filter(|count| *count > 1));
 }
 
 /// Writes the fields of a usage object as scripts rely on them: all of them,

@@ -17,6 +17,7 @@ use codex_trace_export::{Keep, Receipt, TurnState};
 use crate::companions::Deadline;
 use crate::companions::langsmith::lock::Lock;
 use crate::private;
+use crate::whole::WholeFile;
 
 /// The most that a topology file may hold, as the plugin has it, in bytes.
 const MAX_TOPOLOGY: u64 = 64 << 10;
@@ -163,11 +164,9 @@ fn write_topology(path: &Path, text: &str) -> io::Result<()> {
     if text.is_empty() || path.exists() {
         return Ok(());
     }
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    let mut file = WholeFile::create(path)?;
     file.write_all(text.as_bytes())?;
-    file.persist(path).map_err(|err| err.error)?;
-    Ok(())
+    file.persist()
 }
 
 /// The plugin's file of private threads and turns.

@@ -99,6 +99,7 @@ impl Upload {
             endpoint: (!self.endpoint.is_empty()).then(|| self.endpoint.clone()),
             options: self.options.iter().map(own).collect(),
             env: Environment(self.env.iter().map(own).collect()),
+            files: codex_trace_export::ConfigFiles::new(converter_cli::private::Disk),
             home: Some(self.home.path().to_owned()),
             ..codex_trace_export::Settings::default()
         }

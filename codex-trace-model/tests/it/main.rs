@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
 mod calls;
+mod copies;
 mod golden;
 mod lines;
 mod prefixes;

@@ -64,7 +64,7 @@ mod text;
 mod wire;
 
 pub use copies::{Branch, Copies, Copy, Share, compare_set};
-pub use discover::{Encoding, Layout, RolloutPath, discover, is_codex_home};
+pub use discover::{Encoding, Layout, RolloutPath, discover, is_codex_home, session_dirs};
 pub use error::{Error, ErrorKind, Result};
 pub use head::{RolloutHead, parent_of, source_word};
 pub use item::event_msg::EventMsg;

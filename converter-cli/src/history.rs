@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use codex_rollout::{
     Copies, Layout, LineStream, RolloutHead, RolloutLine, RolloutPath, Source, compare_set,
-    discover,
+    discover, session_dirs,
 };
 use codex_trace_model::{SessionGroup, group};
 use rayon::ThreadPool;
@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use crate::config::Selection;
 use crate::failure::Failure;
+use crate::inputs::Inputs;
 use crate::ui::Ui;
 use crate::{ids, text};
 
@@ -33,6 +34,8 @@ pub struct History {
     pub sessions: Vec<SessionGroup>,
     /// How many files and directories could not be read.
     pub n_failures: usize,
+    /// What was looked at, wanted or not.
+    pub inputs: Inputs,
 }
 
 /// Finds what `selection` names.
@@ -41,35 +44,30 @@ pub struct History {
 ///
 /// If nothing is found, or something named is not there or not clear.
 pub fn find(selection: &Selection, ui: &Ui, pool: &ThreadPool) -> anyhow::Result<History> {
-    let named = Named::sort(selection, ui)?;
-    let mut history = History::default();
-    if !named.places.is_empty() {
-        history = read(&named.places, named.ids.is_empty(), ui, pool)?;
-    }
-    if !named.ids.is_empty() {
-        let home = codex_home(ui)?;
-        let all = read(&[Place::Tree(home.clone())], true, ui, pool)?;
-        history.add(pick(all, &named.ids, &home)?, pool);
-    }
-    history.retain(selection);
-    history.tell_copies(ui);
-    Ok(history)
+    Named::sort(selection, ui)?.find(selection, ui, pool)
 }
 
 /// Something named that is on disk.
+#[derive(Debug)]
 enum Place {
     Tree(PathBuf),
     File(PathBuf),
 }
 
 /// What was named, by what it is.
-struct Named {
+#[derive(Debug)]
+pub struct Named {
     places: Vec<Place>,
     ids: Vec<String>,
 }
 
 impl Named {
-    fn sort(selection: &Selection, ui: &Ui) -> anyhow::Result<Named> {
+    /// Sorts what `selection` names, or the Codex home; reads no rollout.
+    ///
+    /// # Errors
+    ///
+    /// If something named is not there.
+    pub fn sort(selection: &Selection, ui: &Ui) -> anyhow::Result<Named> {
         let mut paths = selection.paths.clone();
         if let Some(list) = &selection.files_from {
             paths.extend(listed(list)?);
@@ -92,6 +90,49 @@ impl Named {
             }
         }
         Ok(named)
+    }
+
+    /// Finds the sessions.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is found, or something named is not clear.
+    pub fn find(
+        &self,
+        selection: &Selection,
+        ui: &Ui,
+        pool: &ThreadPool,
+    ) -> anyhow::Result<History> {
+        let mut history = History::default();
+        if !self.places.is_empty() {
+            history = read(&self.places, self.ids.is_empty(), ui, pool)?;
+        }
+        if !self.ids.is_empty() {
+            let home = codex_home(ui)?;
+            let all = read(&[Place::Tree(home.clone())], true, ui, pool)?;
+            history.add(pick(all, &self.ids, &home)?, pool);
+        }
+        history.inputs.extend(self.searched(ui));
+        history.retain(selection);
+        history.tell_copies(ui);
+        Ok(history)
+    }
+
+    /// Returns the directories that are searched, and those in which Codex keeps
+    /// its history in any case.
+    pub fn searched(&self, ui: &Ui) -> Inputs {
+        let mut inputs = Inputs::default();
+        for place in &self.places {
+            if let Place::Tree(dir) = place {
+                inputs.add_tree(dir);
+            }
+        }
+        if let Some(home) = &ui.settings().codex_home {
+            for dir in session_dirs(home) {
+                inputs.add_tree(&dir);
+            }
+        }
+        inputs
     }
 }
 
@@ -155,6 +196,9 @@ fn read(places: &[Place], all: bool, ui: &Ui, pool: &ThreadPool) -> anyhow::Resu
                 }
             }
         }
+    }
+    for (rollout, _) in &rollouts {
+        history.inputs.add_file(&rollout.path);
     }
     let mut seen = HashSet::new();
     rollouts.retain(|(rollout, _)| seen.insert(rollout.path.clone()));
@@ -285,6 +329,7 @@ impl History {
     /// Adds the sessions of another history, of which this one may have files.
     fn add(&mut self, other: History, pool: &ThreadPool) {
         self.n_failures += other.n_failures;
+        self.inputs.extend(other.inputs);
         let members = other.sessions.iter().flat_map(|session| &session.members);
         let files = members.flat_map(|member| [Some(member.head), member.ancestor]).flatten();
         let wanted: HashSet<String> =

@@ -106,10 +106,10 @@ impl<'a> ThreadBuilder<'a> {
         };
         let mut kept = turns.iter().map(|turn| turn.span).filter(kept);
         // Of files that went on apart, the one that went on last tells.
-        let last = if !self.forks.is_empty() {
-            kept.max_by_key(|turn| spans[turn.index()].start)
-        } else {
+        let last = if self.forks.is_empty() {
             kept.next_back()
+        } else {
+            kept.max_by_key(|turn| spans[turn.index()].start)
         };
         let status = last.map(|turn| spans[turn.index()].status.clone()).unwrap_or_default();
         let usage = sum(spans.iter().filter(|span| matches!(span.kind, SpanKind::ModelCall(_))));

@@ -4,7 +4,7 @@
 use codex_rollout::{EventMsg, JsonText, RawJson, ResponseItem, RolloutItem, RolloutLine};
 
 use crate::group::BranchOf;
-use crate::resolve::turn::Settings;
+use crate::resolve::settings::Current;
 use crate::resolve::usage::UsageTracker;
 use crate::resolve::{KeptTurn, Outcome, ThreadBuilder, place_of};
 use crate::session::RolloutFile;
@@ -21,7 +21,7 @@ pub(super) struct Fork<'a> {
     items: u32,
     history: usize,
     kept: Vec<KeptTurn>,
-    settings: Settings<'a>,
+    settings: Current<'a>,
     usage: UsageTracker,
     rate_limits: Option<RawJson<'a>>,
     prompted: bool,
@@ -75,7 +75,7 @@ impl<'a> ThreadBuilder<'a> {
                 items: self.item_count(),
                 history: self.histories.len() - 1,
                 kept: self.kept.clone(),
-                settings: self.settings,
+                settings: self.settings.clone(),
                 usage: self.usage.clone(),
                 rate_limits: self.rate_limits,
                 prompted: self.prompted,
@@ -111,7 +111,7 @@ impl<'a> ThreadBuilder<'a> {
                     self.usage.inherit(count.info);
                 }
                 RolloutItem::TurnContext(context) => {
-                    self.set_model(context.model, context.effort);
+                    self.settings.take_context(&context);
                 }
                 _ => {}
             }
@@ -147,7 +147,7 @@ impl<'a> ThreadBuilder<'a> {
         let fork = &self.forks[at];
         let (history, items) = (fork.history, fork.items);
         self.kept.clone_from(&fork.kept);
-        self.settings = fork.settings;
+        self.settings = fork.settings.clone();
         self.usage = fork.usage.clone();
         self.rate_limits = fork.rate_limits;
         self.prompted = fork.prompted;

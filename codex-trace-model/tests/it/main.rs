@@ -9,6 +9,7 @@ mod lines;
 mod prefixes;
 mod properties;
 mod script;
+mod settings;
 mod support;
 mod threads;
 mod truth;

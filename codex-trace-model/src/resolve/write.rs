@@ -328,11 +328,16 @@ impl<'a> ThreadBuilder<'a> {
         if told.declined {
             return error("declined".into());
         }
-        match tool.call.exit_code {
-            Some(code) if code != 0 => return error(format!("exit code {code}").into()),
+        let complaint = more.and_then(|it| it.complaint.as_ref()).filter(|_| !told.worked);
+        match (tool.call.exit_code, complaint) {
+            // What Codex writes for a process that it could not start.
+            (Some(-1), Some(complaint)) => return error(complaint.clone()),
+            (Some(code), _) if code != 0 => return error(format!("exit code {code}").into()),
             _ => {}
         }
-        if let Some(failed) = told.failed.as_ref().or_else(|| more?.failure.as_ref()) {
+        // An item may say no more than that it failed.
+        let failed = told.failed.as_ref().filter(|why| *why != "failed" || complaint.is_none());
+        if let Some(failed) = failed.or(complaint) {
             return error(failed.clone());
         }
         let answered = tool.call.output_item.is_some() || tool.whole || told.ended;

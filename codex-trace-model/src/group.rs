@@ -77,12 +77,12 @@ pub fn group(heads: &[RolloutHead], copies: &Copies) -> Vec<SessionGroup> {
         // What a branch leaves comes before it.
         files.sort_by_key(|ix| (is_branch(*ix), &heads[*ix].rollout_id, branch_of(copies, *ix)));
     }
-    let by_rollout: HashMap<&str, usize> = kept
-        .iter()
-        .filter(|ix| !is_branch(**ix))
-        .map(|&ix| (heads[ix].rollout_id.as_str(), ix))
-        .collect();
+    let whole: Vec<usize> = kept.iter().copied().filter(|ix| !is_branch(*ix)).collect();
+    let by_rollout: HashMap<&str, usize> =
+        whole.iter().map(|&ix| (heads[ix].rollout_id.as_str(), ix)).collect();
     let mut families = Families::new(heads, copies);
+
+    let oldest_forks = oldest_forks(heads, &whole);
 
     let mut groups: Vec<SessionGroup> = Vec::new();
     let mut group_of: HashMap<&str, usize> = HashMap::new();
@@ -104,7 +104,7 @@ pub fn group(heads: &[RolloutHead], copies: &Copies) -> Vec<SessionGroup> {
         });
         groups[at].diagnostics.extend(cycle.then(|| cycle_note(&heads[ix])));
         for &file in &threads[thread] {
-            let ancestor = ancestor_of(&heads[file], &threads, &by_rollout);
+            let ancestor = ancestor_of(file, heads, &threads, &by_rollout, &oldest_forks);
             let member = families.member(file, ancestor);
             groups[at].members.push(member);
             groups[at].diagnostics.append(&mut families.odd(file));
@@ -203,6 +203,7 @@ impl<'h> Families<'h> {
                     name_of(&self.heads[branch.from]),
                     branch.after_line + 1,
                 ),
+                count: 1,
             });
         }
         for (ix, copy) in self.copies_of.get(&head).into_iter().flatten() {
@@ -217,6 +218,7 @@ impl<'h> Families<'h> {
                      the other one lacks, and was not read",
                     name_of(&self.heads[head])
                 ),
+                count: 1,
             });
         }
         odd
@@ -273,17 +275,42 @@ fn cycle_note(head: &RolloutHead) -> Diagnostic {
         position: None,
         column: None,
         text: "its parents name each other as parents; the oldest was made the root".to_owned(),
+        count: 1,
     }
 }
 
+/// Returns the thread whose history a file may begin with a copy of.
+fn origin_of(head: &RolloutHead) -> Option<&str> {
+    head.copied_from_id.as_deref().or(head.forked_from_id.as_deref())
+}
+
+/// Finds the oldest fork of each thread: where that is not here, its forks
+/// still have its history in common.
+fn oldest_forks<'h>(heads: &'h [RolloutHead], kept: &[usize]) -> HashMap<&'h str, usize> {
+    let mut oldest: HashMap<&str, usize> = HashMap::new();
+    for &ix in kept {
+        let Some(origin) = origin_of(&heads[ix]) else { continue };
+        let first = oldest.entry(origin).or_insert(ix);
+        if heads[ix].rollout_id < heads[*first].rollout_id {
+            *first = ix;
+        }
+    }
+    oldest
+}
+
 fn ancestor_of(
-    head: &RolloutHead,
+    ix: usize,
+    heads: &[RolloutHead],
     threads: &HashMap<&str, Vec<usize>>,
     by_rollout: &HashMap<&str, usize>,
+    oldest_forks: &HashMap<&str, usize>,
 ) -> Option<usize> {
+    let head = &heads[ix];
     if let Some(base) = &head.base_rollout_id {
         return by_rollout.get(base.as_str()).copied();
     }
-    let copied = head.copied_from_id.as_deref()?;
-    threads.get(copied)?.first().copied()
+    let origin = origin_of(head)?;
+    let parent = threads.get(origin).and_then(|files| files.first());
+    let ancestor = parent.or_else(|| oldest_forks.get(origin)).copied();
+    ancestor.filter(|ancestor| heads[*ancestor].rollout_id != head.rollout_id)
 }

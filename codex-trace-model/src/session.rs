@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::group::BranchOf;
 use crate::resolve::{ResolvedThread, ThreadBuilder, keep_within};
 use crate::span::{Link, Relation, SpanKind};
-use crate::trace::{SpanIx, ThreadIx, Trace};
+use crate::trace::{RolloutIx, SpanIx, ThreadIx, Trace};
 
 /// What is known of a file of a session beside its lines.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,6 +77,13 @@ pub struct UsageInput<'a, I> {
     /// of its kind (the model's, a tool's output, or whoever else's), and an
     /// event that says nothing of turns may be no more than its name.
     pub lines: I,
+}
+
+impl<'a, I> UsageInput<'a, I> {
+    /// Makes the input of a file of which all is read.
+    pub fn new(path: &'a str, thread_id: &'a str, lines: I) -> UsageInput<'a, I> {
+        UsageInput { file: RolloutFile { path, thread_id, ..RolloutFile::default() }, lines }
+    }
 }
 
 /// As [`resolve`], for the model calls alone: reads each file once, from front
@@ -272,12 +279,13 @@ impl<'a> Linker<'a> {
             let it = &mut self.threads[ix];
             let path = it.thread.rollouts[0].path.clone();
             let mut missing = |what: String| {
-                it.diagnostics.push(Diagnostic {
+                it.diagnostics.push(RolloutIx(0), Code::MissingThread, None, || Diagnostic {
                     code: Code::MissingThread,
                     path: path.clone(),
                     position: None,
                     column: None,
                     text: what,
+                    count: 1,
                 });
             };
             for span in &mut it.spans {
@@ -424,7 +432,7 @@ impl<'a> Flat<'a> {
             for item in &mut it.thread.items {
                 item.turn = item.turn.map(|turn| map[turn.index()]);
             }
-            diagnostics.append(&mut it.diagnostics);
+            diagnostics.extend(it.diagnostics.finish(&it.thread.rollouts));
             out.push(it.thread);
         }
         let mut trace = Trace { threads: out, spans: self.spans, diagnostics };

@@ -2,7 +2,7 @@
 
 use codex_rollout::{Copies, RolloutHead, SkimReader, Source, Strings, TokenUsage};
 use codex_trace_model::{
-    RolloutFile, SessionGroup, SpanKind, Status, Timestamp, Trace, UsageInput, group, resolve_usage,
+    SessionGroup, SpanKind, Status, Timestamp, Trace, UsageInput, group, resolve_usage,
 };
 
 use crate::support::{directories, heads, testdata, with_trace};
@@ -86,8 +86,7 @@ fn every_session_has_the_same_calls_with_and_without_content() {
 
 fn lines_of(text: &str) -> Option<Vec<Option<TokenUsage>>> {
     let source = Source::from_bytes(text.as_bytes().to_vec());
-    let file = RolloutFile { path: "made", thread_id: "made", ..RolloutFile::default() };
-    let input = UsageInput { file, lines: source.lines() };
+    let input = UsageInput::new("made", "made", source.lines());
     resolve_usage([input]).map(|trace| trace.model_calls().map(|span| span.usage).collect())
 }
 

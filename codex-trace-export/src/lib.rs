@@ -35,6 +35,7 @@ mod request;
 pub mod secret;
 mod settings;
 pub mod splice;
+mod understood;
 mod unit;
 pub mod wire;
 
@@ -48,6 +49,7 @@ pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, Tu
 pub use probe::Probed;
 pub use request::{
     ClientOptions, Compression, Header, HeaderValue, Method, Request, Response, TlsFiles,
+    secrets_of, shortened,
 };
 pub use secret::Secret;
 pub use settings::{Access, Said, Settings};

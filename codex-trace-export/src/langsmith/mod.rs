@@ -37,6 +37,7 @@ use crate::langsmith::wire::{Format, Info, Kind};
 use crate::otlp::LlmInput;
 use crate::redact::UserRule;
 use crate::request::{Request, Response};
+use crate::understood;
 use crate::{
     Backend, ConfigError, Connected, Contract, EncodeError, Exporter, IdSpace, Keep, Notes,
     Preflight, Probed, Receipt, Remark, Reread, Rewrite, Setting, Settings, Unit, UnitBuilder,
@@ -280,7 +281,7 @@ impl Exporter for LangSmith {
                 after: response.retry_after.or(Some(wire::AFTER_TOO_MANY)),
                 reason,
             },
-            _ => Verdict::from_status(response),
+            _ => understood::by_json(response, "LangSmith"),
         }
     }
 

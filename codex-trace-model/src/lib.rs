@@ -60,6 +60,7 @@
 mod diagnostic;
 mod group;
 mod render;
+mod request;
 mod resolve;
 mod session;
 mod span;
@@ -70,6 +71,7 @@ pub use diagnostic::{Code, Diagnostic};
 pub use group::{Member, SessionGroup, group};
 pub use jiff::{SignedDuration, Timestamp};
 pub use render::Tree;
+pub use request::request;
 pub use session::{RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
     CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, ModelCall, Provenance,

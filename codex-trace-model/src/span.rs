@@ -467,10 +467,15 @@ pub enum EventKind<'a> {
     AgentMessage(codex_rollout::item::compacted::InterAgentCommunication<'a>),
     /// A hook put in a prompt.
     HookPrompt(Option<RawJson<'a>>),
-    /// An output whose call is not here.
+    /// An output whose call is not here, or that answers none: what the harness
+    /// itself put in (since 0.150).
     OrphanOutput {
         /// The call that it names.
         call_id: Option<JsonText<'a>>,
+        /// What it is, if it says so: `goal_objective`, …
+        name: Option<JsonText<'a>>,
+        /// The output: an index into the thread's items.
+        item: ItemIx,
     },
     /// Something about a turn that had ended before: a command's late exit.
     Late {

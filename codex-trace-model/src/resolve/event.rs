@@ -172,6 +172,7 @@ impl<'a> ThreadBuilder<'a> {
             // An image that `view_image` put in, or nothing at all.
             return Outcome::Ignored("user_message without text");
         }
+        self.confirm_prompt(text);
         match self.open {
             Some(open) if self.turns[open].turn.marked => self.take_prompt(open, text, place),
             _ => self.open_prompted(text, place),
@@ -321,7 +322,10 @@ impl<'a> ThreadBuilder<'a> {
             TurnItem::UserMessage(message) => {
                 let text = message.content.and_then(output::first_text);
                 match self.open_turn_of(done.turn_id) {
-                    Some(turn) if !self.in_review() => self.take_prompt(turn, text, place),
+                    Some(turn) if !self.in_review() => {
+                        self.confirm_prompt(text);
+                        self.take_prompt(turn, text, place)
+                    }
                     _ => Outcome::Ignored(ECHO),
                 }
             }

@@ -3,6 +3,7 @@
 //! This module only dispatches: one arm for each kind of line. The rules are
 //! next door, one concern a file.
 
+mod author;
 mod clock;
 mod count;
 mod detail;

@@ -188,7 +188,11 @@ fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
             o.maybe("text", it.content);
         }
         EventKind::RolledBack(turns) => o.put("turns", *turns),
-        EventKind::OrphanOutput { call_id } => o.maybe("call_id", *call_id),
+        EventKind::OrphanOutput { call_id, name, item } => {
+            o.maybe("call_id", *call_id);
+            o.maybe("name", *name);
+            o.put("item", item.0);
+        }
         EventKind::Late { what, id, exit_code } => {
             o.put("what", what);
             o.maybe("id", *id);

@@ -98,8 +98,9 @@ fn describe(subject: &Subject<'_, '_>, kind: &EventKind<'_>, out: &mut Attribute
             out.text("codex.recipient", subject.label(it.recipient));
             out.text("codex.text", said(it.content));
         }
-        EventKind::OrphanOutput { call_id } => {
+        EventKind::OrphanOutput { call_id, name, .. } => {
             out.text("gen_ai.tool.call.id", subject.label(*call_id));
+            out.text("codex.what", subject.label(*name));
         }
         EventKind::Late { what, id, exit_code } => {
             out.word("codex.what", what);

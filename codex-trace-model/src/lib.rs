@@ -74,6 +74,7 @@ pub use render::Tree;
 pub use request::request;
 pub use session::{RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
+    MessageNotes,
     CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, ModelCall, Provenance,
     Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
 };

@@ -187,6 +187,13 @@ impl<'a> ThreadBuilder<'a> {
                 self.push_event(place, EventKind::AgentMessage(*message))
             }
             RolloutItem::WorldState(world) => self.take_world(world),
+            RolloutItem::Realtime(item) => {
+                let at = stamp::from_millis(item.observed_at_ms).or(at);
+                self.push_event(Place { at, ..place }, EventKind::Voice(*item))
+            }
+            RolloutItem::RetainedContext(kept) => {
+                self.push_event(place, EventKind::RetainedContext(*kept))
+            }
             RolloutItem::Bookkeeping(kind) => self.take_bookkeeping(*kind, place),
             RolloutItem::Unknown(kind) => self.take_unknown(Some(*kind), place),
             _ => self.take_unknown(None, place),
@@ -195,7 +202,13 @@ impl<'a> ThreadBuilder<'a> {
 
     /// A later meta is an update of this thread's, or an ancestor's.
     fn take_later_meta(&mut self, meta: &SessionMeta<'a>) -> Outcome {
-        if self.is_own(meta.id) { Outcome::Span } else { Outcome::Ignored(INHERITED) }
+        if !self.is_own(meta.id) {
+            return Outcome::Ignored(INHERITED);
+        }
+        if let Some(own) = &mut self.meta {
+            own.memory_mode = meta.memory_mode.or(own.memory_mode);
+        }
+        Outcome::Span
     }
 
     fn take_bookkeeping(&mut self, kind: JsonText<'a>, place: Place) -> Outcome {
@@ -244,6 +257,9 @@ impl<'a> ThreadBuilder<'a> {
         turn.reasoning_summary = context.summary.or(turn.reasoning_summary);
         let mode = context.collaboration_mode.and_then(|it| it.mode);
         turn.collaboration_mode = mode.or(turn.collaboration_mode);
+        turn.cyber_access_program = context.cyber_access_program.or(turn.cyber_access_program);
+        let disabled = context.disabled_plugin_ids.filter(|ids| ids.raw() != b"[]");
+        turn.disabled_plugins = disabled.or(turn.disabled_plugins);
         turn.cwd = context.cwd.or(turn.cwd);
         turn.approval_policy = context.approval_policy.or(turn.approval_policy);
         turn.sandbox = context.sandbox_policy.and_then(|policy| policy.kind).or(turn.sandbox);
@@ -264,6 +280,8 @@ impl<'a> ThreadBuilder<'a> {
             replacement: compacted.replacement_history,
             response_id: compacted.compaction_response_id,
             window_number: compacted.window_number,
+            window_id: compacted.window_id,
+            previous_window_id: compacted.previous_window_id,
         });
         let kind = MarkKind::Compacted(turn::index(&draft.compactions));
         self.mark(turn, kind, place);
@@ -429,9 +447,7 @@ fn has_envelope(line: &RolloutLine<'_>) -> bool {
 fn bookkeeping(kind: JsonText<'_>) -> &'static str {
     const NAMES: &[&str] = &[
         "session_state",
-        "retained_context",
         "security_risk_score",
-        "realtime_item",
         "dynamic_tools_updated",
         "rollout_reference",
         "state",

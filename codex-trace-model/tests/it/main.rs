@@ -6,6 +6,7 @@ mod authors;
 mod calls;
 mod golden;
 mod lines;
+mod newest;
 mod prefixes;
 mod properties;
 mod script;

@@ -67,12 +67,8 @@ pub enum RolloutItem<'a> {
 }
 
 /// The line types that are known and say nothing about turns, calls or usage.
-pub(crate) const BOOKKEEPING: &[&str] = &[
-    "session_state",
-    "security_risk_score",
-    "dynamic_tools_updated",
-    "rollout_reference",
-];
+pub(crate) const BOOKKEEPING: &[&str] =
+    &["session_state", "security_risk_score", "dynamic_tools_updated", "rollout_reference"];
 
 /// What the envelope held beside the fields of the line.
 #[derive(Default)]

@@ -74,9 +74,8 @@ pub use render::Tree;
 pub use request::request;
 pub use session::{RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
-    MessageNotes,
-    CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, ModelCall, Provenance,
-    Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
+    CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, MessageNotes, ModelCall,
+    Provenance, Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
 };
 pub use trace::{
     Account, History, Invalid, Item, ItemIx, Rollout, RolloutIx, SpanIx, Thread, ThreadIx, Trace,

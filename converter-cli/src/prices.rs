@@ -210,7 +210,8 @@ impl PriceTable {
         let provider = request.provider.unwrap_or(OPENAI);
         let of = |model: &str| self.prices.get(&(provider.to_owned(), model.to_owned()));
         let known = of(request.model).or_else(|| of(undated(request.model)?))?;
-        let day = request.at.map_or_else(|| "9999".to_owned(), |at| at.to_string()[..10].to_owned());
+        let day =
+            request.at.map_or_else(|| "9999".to_owned(), |at| at.to_string()[..10].to_owned());
         let (_, prices) = known.range(..=day).next_back().or_else(|| known.iter().next())?;
         Some(prices)
     }
@@ -426,7 +427,8 @@ mod tests {
 
     #[test]
     fn the_price_is_that_of_the_provider() {
-        let own = r#"{"prices": [{"model": "gpt-5.2", "provider": "azure", "input": 2, "output": 20}]}"#;
+        let own =
+            r#"{"prices": [{"model": "gpt-5.2", "provider": "azure", "input": 2, "output": 20}]}"#;
         let mut table = PriceTable::load(None).unwrap();
         table.prices.extend(PriceTable::parse(own).unwrap().prices);
         let used = usage(1_000_000, 0, 0, 0);

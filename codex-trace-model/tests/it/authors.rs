@@ -48,7 +48,7 @@ fn the_provenance_of_its_parts_tells_who_wrote_a_message() {
         130 says three
         140 complete c
         "#;
-    check(script, &[&[1], &[], &[5]], &[true, false, true, false]);
+    check(script, &[&[1], &[], &[6]], &[true, false, true, false]);
     with_script(script, |trace| {
         let turn = &trace.spans.iter().find(|span| span.key == "turn:b").unwrap();
         let SpanKind::Turn(facts) = &turn.kind else { panic!("a turn") };

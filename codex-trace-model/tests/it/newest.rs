@@ -85,9 +85,9 @@ fn messages_out_of_turn_and_what_they_refer_to_are_told() {
                 [
                     "call_1 async an update - -",
                     r#"call_2 async Which? [{"title":"Which?"}] -"#,
-                    r#"verified_answer [{"question":"Which?","answer":"blue"}]"#,
+                    r#"verified_answer [{"answer":"blue","question":"Which?"}]"#,
                     r#"- - - - {"entries":[]}"#,
-                    r#"[{"text":"go on","hookRunId":"stop:1"}]"#,
+                    r#"[{"hookRunId":"stop:1","text":"go on"}]"#,
                 ]
             );
         },

@@ -95,7 +95,6 @@ total        2  200,000       0   2,000          6  202,000  $0.53+?
 warning: no list price for `gpt-5.5` of the provider `ollama`: 1 call with 101,000 tokens are not in the cost
 hint: `--prices FILE` adds prices; `codex-trace usage --help` says how it looks
 costs are the API's list prices on the day of each call; a subscription is billed otherwise
-counted 2 sessions
 ",
     );
 }

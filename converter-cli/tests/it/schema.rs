@@ -113,7 +113,8 @@ fn every_line_of_the_fixtures_is_as_described() {
 #[test]
 fn every_line_of_the_corpus_is_as_described() {
     let corpus = testdata("../../shared/corpus");
-    let roots: Vec<PathBuf> = ["public", "real-codex", "real-codex-2"].iter().map(|it| corpus.join(it)).collect();
+    let roots: Vec<PathBuf> =
+        ["public", "real-codex", "real-codex-2"].iter().map(|it| corpus.join(it)).collect();
     for root in roots.iter().filter(|root| root.is_dir()) {
         assert!(check(root, &[]) > 50, "{}", root.display());
     }

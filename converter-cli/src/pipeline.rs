@@ -199,6 +199,7 @@ pub(crate) fn unreadable(path: String, err: &codex_rollout::Error) -> Diagnostic
         position: None,
         column: None,
         text: format!("{err}{}", cause.unwrap_or_default()),
+        count: 1,
     }
 }
 
@@ -209,6 +210,7 @@ fn shortened(path: String) -> Diagnostic {
         position: None,
         column: None,
         text: "the file was shortened while it was read".to_owned(),
+        count: 1,
     }
 }
 
@@ -226,7 +228,7 @@ mod tests {
         let heads = discover(&tree).map(|found| RolloutHead::read(&found.unwrap()).unwrap());
         let heads: Vec<RolloutHead> = heads.collect();
         let sessions = group(&heads);
-        History { heads, sessions, n_failures: 0 }
+        History { heads, sessions, ..History::default() }
     }
 
     /// Runs a job on all fixtures; returns what came out, in order.

@@ -3,8 +3,10 @@
 //! This module only dispatches: one arm for each kind of line. The rules are
 //! next door, one concern a file.
 
+mod answer;
 mod author;
 mod clock;
+mod common;
 mod count;
 mod detail;
 mod event;
@@ -25,16 +27,16 @@ mod turn;
 mod usage;
 mod write;
 
+use std::fmt;
+
 use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
-use codex_rollout::item::turn_context::TurnContext;
 use codex_rollout::{
-    Cursor, ErrorKind, JsonText, Position, RawJson, ResponseItem, RolloutItem, RolloutLine,
-    SessionMeta,
+    ErrorKind, JsonText, Position, ResponseItem, RolloutItem, RolloutLine, SessionMeta,
 };
 use jiff::Timestamp;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::span::{CopiedTurn, Event, EventKind};
 use crate::trace::{Account, History, Item, Rollout, RolloutIx};
 pub(crate) use clock::keep_within;
@@ -58,6 +60,15 @@ pub(crate) enum Outcome {
 const INHERITED: &str = "inherited from another thread";
 const FOREIGN: &str = "another thread's event";
 const ECHO: &str = "echo of an item";
+
+/// How many unknown types are told apart.
+const MOST_TYPES: usize = 256;
+
+/// How much of the name of an unknown type is shown, in bytes.
+const LONGEST_TYPE: usize = 64;
+
+/// How many records of unknown types a thread keeps as events.
+const MOST_UNKNOWN: usize = 1000;
 
 /// How many marks most turns come to: room for them from the start.
 const USUAL_MARKS: usize = 16;
@@ -114,8 +125,10 @@ pub(crate) struct ThreadBuilder<'a> {
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     account: Account,
-    diagnostics: Vec<Diagnostic>,
+    diagnostics: Diagnostics,
     unknown_types: IdTable<&'a [u8], ()>,
+    /// How many records of unknown types there were.
+    n_unknown: usize,
     /// The responses that have a usage record, by turn and id.
     responses: IdTable<(&'a [u8], &'a [u8]), ()>,
     /// The last line of the first file.
@@ -138,15 +151,22 @@ impl<'a> ThreadBuilder<'a> {
     fn take_error(&mut self, err: &codex_rollout::Error) -> Outcome {
         let (code, made_of_it) = match err.kind() {
             ErrorKind::TruncatedTail => (Code::TruncatedTail, "left for when it is complete"),
+            ErrorKind::Io(_) | ErrorKind::TooLarge { .. } => {
+                (Code::Unreadable, "what comes before was read")
+            }
             _ => (Code::BadLine, "the line was skipped"),
         };
-        let text = format!("{}; {made_of_it}", err.kind());
-        self.diagnostics.push(Diagnostic {
+        let of_line = err.is_about_a_line();
+        let cause = std::error::Error::source(err).map_or_else(String::new, |it| format!(": {it}"));
+        let (file, position) = (self.rollout(), of_line.then(|| err.position()));
+        let path = self.rollouts.last().map_or("", |rollout| &rollout.path);
+        self.diagnostics.push(file, code, position, || Diagnostic {
             code,
-            path: self.path().to_owned(),
-            position: Some(err.position()),
-            column: Some(err.column()),
-            text,
+            path: path.to_owned(),
+            position,
+            column: of_line.then(|| err.column()),
+            text: format!("{}{cause}; {made_of_it}", err.kind()),
+            count: 1,
         });
         Outcome::Diagnosed
     }
@@ -158,7 +178,7 @@ impl<'a> ThreadBuilder<'a> {
             self.diagnose(
                 Code::BadTimestamp,
                 Some(line.position),
-                "its timestamp could not be read, or is absurd; its time is unknown".to_owned(),
+                "its timestamp could not be read, or is absurd; its time is unknown",
             );
         }
         self.last_at = self.last_at.max(at);
@@ -225,10 +245,15 @@ impl<'a> ThreadBuilder<'a> {
 
     fn take_unknown(&mut self, kind: Option<JsonText<'a>>, place: Place) -> Outcome {
         self.note_unknown(kind, place, "a record", "kept as an event");
+        self.n_unknown += 1;
+        if self.n_unknown > MOST_UNKNOWN {
+            return Outcome::Ignored("record of an unknown type beyond the first 1000");
+        }
         self.push_event(place, EventKind::Unknown { kind })
     }
 
-    /// Reports the first record of an unknown type.
+    /// Reports the first record of an unknown type; every record of the types
+    /// that there is no room for.
     fn note_unknown(
         &mut self,
         kind: Option<JsonText<'a>>,
@@ -237,35 +262,19 @@ impl<'a> ThreadBuilder<'a> {
         made_of_it: &str,
     ) {
         let name = kind.map_or(&b""[..], JsonText::raw);
-        if self.unknown_types.insert(name, ()).is_none() {
-            let name = String::from_utf8_lossy(name).into_owned();
-            let text = format!("{what} of the unknown type `{name}`; {made_of_it}");
-            self.diagnose(Code::UnknownType, Some(place.position), text);
+        if self.unknown_types.get(name).is_some() {
+            return;
         }
-    }
-
-    fn take_context(&mut self, context: &TurnContext<'a>, line: &'a [u8], place: Place) -> Outcome {
-        self.settings.take_context(context);
-        self.leave_review(context.turn_id);
-        let Some(turn) = self.open_turn_of(context.turn_id) else { return Outcome::Span };
-        self.mark(turn, MarkKind::Context, place);
-        let turn = &mut self.turns[turn].turn;
-        turn.context = payload(line).or(turn.context);
-        turn.model = context.model.and(self.settings.next.model).or(turn.model);
-        turn.effort = context.effort.or(turn.effort);
-        turn.personality = context.personality.or(turn.personality);
-        turn.reasoning_summary = context.summary.or(turn.reasoning_summary);
-        let mode = context.collaboration_mode.and_then(|it| it.mode);
-        turn.collaboration_mode = mode.or(turn.collaboration_mode);
-        turn.cyber_access_program = context.cyber_access_program.or(turn.cyber_access_program);
-        let disabled = context.disabled_plugin_ids.filter(|ids| ids.raw() != b"[]");
-        turn.disabled_plugins = disabled.or(turn.disabled_plugins);
-        turn.cwd = context.cwd.or(turn.cwd);
-        turn.approval_policy = context.approval_policy.or(turn.approval_policy);
-        turn.sandbox = context.sandbox_policy.and_then(|policy| policy.kind).or(turn.sandbox);
-        turn.root_turn_id = context.root_turn_id.or(turn.root_turn_id);
-        turn.trace_id = context.trace_id.or(turn.trace_id);
-        Outcome::Span
+        if self.unknown_types.len() < MOST_TYPES {
+            self.unknown_types.insert(name, ());
+        }
+        let shown = String::from_utf8_lossy(&name[..name.len().min(LONGEST_TYPE)]);
+        let more = if name.len() > LONGEST_TYPE { "…" } else { "" };
+        self.diagnose(
+            Code::UnknownType,
+            Some(place.position),
+            format_args!("{what} of the unknown type `{shown}{more}`; {made_of_it}"),
+        );
     }
 
     fn take_compacted(&mut self, compacted: &Compacted<'a>, place: Place) -> Outcome {
@@ -297,10 +306,6 @@ impl<'a> ThreadBuilder<'a> {
 
     // What the rules next door share.
 
-    fn path(&self) -> &str {
-        self.rollouts.last().map_or("", |rollout| &rollout.path)
-    }
-
     fn rollout(&self) -> RolloutIx {
         RolloutIx(u32::try_from(self.rollouts.len()).unwrap_or(u32::MAX).saturating_sub(1))
     }
@@ -309,9 +314,27 @@ impl<'a> ThreadBuilder<'a> {
         u32::try_from(self.items.len()).unwrap_or(u32::MAX)
     }
 
-    fn diagnose(&mut self, code: Code, position: Option<Position>, text: String) {
-        let path = self.path().to_owned();
-        self.diagnostics.push(Diagnostic { code, path, position, column: None, text });
+    fn diagnose(&mut self, code: Code, position: Option<Position>, text: impl fmt::Display) {
+        self.diagnose_in(self.rollout(), code, position, text);
+    }
+
+    /// Reports something odd in one of the thread's files.
+    fn diagnose_in(
+        &mut self,
+        file: RolloutIx,
+        code: Code,
+        position: Option<Position>,
+        text: impl fmt::Display,
+    ) {
+        let path = self.rollouts.get(file.0 as usize).map_or("", |rollout| &rollout.path);
+        self.diagnostics.push(file, code, position, || Diagnostic {
+            code,
+            path: path.to_owned(),
+            position,
+            column: None,
+            text: text.to_string(),
+            count: 1,
+        });
     }
 
     /// Adds an event to the open turn, else to the thread.
@@ -424,18 +447,6 @@ impl<'a> ThreadBuilder<'a> {
             self.turns[open].close_without_end();
         }
     }
-}
-
-/// Returns the payload of a line as it is.
-fn payload(line: &[u8]) -> Option<RawJson<'_>> {
-    let mut payload = None;
-    let read = Cursor::new(line).object(|key, value| {
-        if key == b"payload" {
-            payload = Some(value.raw()?);
-        }
-        Ok(())
-    });
-    read.ok().and(payload)
 }
 
 /// Whether a line has the envelope of all versions since 0.32.

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
+mod answers;
 mod authors;
 mod calls;
+mod forks;
 mod golden;
 mod lines;
 mod newest;

@@ -13,6 +13,7 @@ mod errors;
 mod generated;
 mod langsmith;
 mod list;
+mod outputs;
 mod readme;
 mod schema;
 mod scripted_server;

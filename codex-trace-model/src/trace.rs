@@ -84,6 +84,8 @@ pub struct Thread<'a> {
 pub struct Rollout {
     /// What to call the file in provenance and diagnostics: its path as given.
     pub path: String,
+    /// The paths of other files that hold the same, or its beginning.
+    pub copies: Vec<String>,
 }
 
 /// One entry of a conversation.

@@ -104,7 +104,13 @@ impl<'a> ThreadBuilder<'a> {
             SpanKind::Turn(turn) => turn.fate == Fate::Kept,
             _ => false,
         };
-        let last = turns.iter().map(|turn| turn.span).rev().find(kept);
+        let mut kept = turns.iter().map(|turn| turn.span).filter(kept);
+        // Of files that went on apart, the one that went on last tells.
+        let last = if self.forks.is_empty() {
+            kept.next_back()
+        } else {
+            kept.max_by_key(|turn| spans[turn.index()].start)
+        };
         let status = last.map(|turn| spans[turn.index()].status.clone()).unwrap_or_default();
         let usage = sum(spans.iter().filter(|span| matches!(span.kind, SpanKind::ModelCall(_))));
         let starts = spans.iter().skip(1).filter_map(|span| span.start);

@@ -5,6 +5,7 @@
 mod answers;
 mod authors;
 mod calls;
+mod copies;
 mod forks;
 mod golden;
 mod lines;

@@ -5,6 +5,7 @@ mod blame;
 mod completions;
 mod config;
 mod convert;
+mod copies;
 mod cost;
 mod databricks;
 mod delivery;

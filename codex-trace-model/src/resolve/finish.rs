@@ -60,6 +60,7 @@ impl<'a> ThreadBuilder<'a> {
             item.turn = item.turn.map(|turn| resolved[turn.index()].span);
         }
         let (created, created_local) = created(&meta, true_clock);
+        let n_turns = u32::try_from(resolved.len()).unwrap_or(u32::MAX);
         ResolvedThread {
             thread: Thread {
                 id: self.thread_id,
@@ -74,6 +75,7 @@ impl<'a> ThreadBuilder<'a> {
                 created,
                 created_local,
                 name: self.name,
+                n_turns,
                 items,
                 histories: self.histories,
                 last_total: self.usage.total(),

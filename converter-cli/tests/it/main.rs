@@ -20,6 +20,7 @@ mod schema;
 mod scripted_server;
 mod scripting;
 mod show;
+mod terminal;
 mod testenv;
 mod tls;
 mod toy;

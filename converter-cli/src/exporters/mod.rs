@@ -7,16 +7,19 @@
 //! knows no ledger: the delivery engine does all that, the same way for every
 //! backend.
 
-mod address;
+pub mod address;
 mod client;
 pub mod describe;
 pub mod jsonl;
 mod jsonl_item;
 mod jsonl_span;
+mod key;
 mod langsmith;
 mod mlflow;
 mod notes;
+mod origin;
 pub mod otlp;
+mod plugin_file;
 mod probe;
 mod settings;
 mod unit;
@@ -30,7 +33,10 @@ use codex_trace_model::Trace;
 use crate::content::ContentRules;
 use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response, Secret};
 
+pub use address::Address;
 pub use notes::{Found, Notes, Receipt, Reread, Shift};
+pub use origin::{Origin, OriginKind};
+pub use plugin_file::is_same_dir;
 pub use probe::Probed;
 pub use settings::{Access, Environment, Said, Settings};
 pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
@@ -452,6 +458,9 @@ mod tests {
             "client",
             "describe",
             "notes",
+            "key",
+            "origin",
+            "plugin_file",
             "probe",
             "settings",
             "unit",

@@ -26,6 +26,7 @@ pub mod exporters;
 pub mod failure;
 pub mod history;
 pub mod ids;
+pub mod inputs;
 pub mod interrupt;
 pub mod json;
 pub mod label;
@@ -50,6 +51,7 @@ pub mod tree;
 pub mod ui;
 pub mod usage;
 pub mod when;
+pub mod whole;
 
 use std::ffi::OsString;
 use std::io;

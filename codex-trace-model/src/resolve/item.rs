@@ -41,8 +41,12 @@ impl<'a> ThreadBuilder<'a> {
         } else if !made && !synthetic && matches!(body, ResponseItem::Message(_)) {
             self.take_unshown_prompt(place);
         }
-        if let ResponseItem::Unknown(item) = body {
-            self.note_unknown(item.kind, place, "an item", "kept as it is");
+        match body {
+            ResponseItem::Unknown(item) => {
+                self.note_unknown(item.kind, place, "an item", "kept as it is");
+            }
+            ResponseItem::ConfigurationUpdate(update) => self.take_configuration(&update),
+            _ => {}
         }
         let ix = ItemIx(self.item_count());
         let turn = self.turn_of_item(&body);

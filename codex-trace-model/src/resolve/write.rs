@@ -25,6 +25,8 @@ pub(super) struct SpanWriter<'b, 'a> {
     pub(super) spans: Vec<Span<'a>>,
     keys: Keys,
     pub(super) named_agents: Vec<(SpanIx, Cow<'a, str>)>,
+    /// The provider that the thread was made with.
+    provider: Option<JsonText<'a>>,
 }
 
 /// A child of a turn, to be put in file order: by indices.
@@ -65,7 +67,8 @@ impl<'a> SpanWriter<'_, 'a> {
         keys.insert(&thread.key, &spans);
         spans.push(thread);
         let tools = std::mem::take(&mut builder.tools);
-        SpanWriter { builder, tools, spans, keys, named_agents: Vec::new() }
+        let provider = builder.meta.and_then(|meta| meta.model_provider);
+        SpanWriter { builder, tools, spans, keys, named_agents: Vec::new(), provider }
     }
 
     /// Gives a span whose key came up before one of its own.
@@ -103,6 +106,11 @@ impl<'a> SpanWriter<'_, 'a> {
         let (turn_id, parent_turn_id) = (turn.turn_id, turn.parent_turn_id);
         let review = turn.review.is_some();
         let mut turn = Turn { prompt: turn.prompt.filter(|_| turn.input.is_empty()), ..turn };
+        if let Some(first) = calls.first() {
+            // What was not chosen for the turn, and still said to the model.
+            turn.effort = turn.effort.or(first.settings.effort);
+            turn.service_tier = first.settings.service_tier;
+        }
         if turn.last_agent_message.is_none() && calls.iter().all(|call| call.items.is_empty()) {
             turn.last_agent_message = draft.last_answer.filter(|text| !text.is_empty());
         }
@@ -247,6 +255,8 @@ impl<'a> SpanWriter<'_, 'a> {
             kind: SpanKind::ModelCall(Box::new(ModelCall {
                 model,
                 effort: call.settings.effort,
+                service_tier: call.settings.service_tier,
+                provider: call.settings.provider.or(self.provider),
                 response_id: usage.and_then(|usage| usage.response_id),
                 window: call.window,
                 output: std::mem::take(&mut call.items),

@@ -8,6 +8,7 @@ mod lines;
 mod prefixes;
 mod properties;
 mod script;
+mod settings;
 mod support;
 mod threads;
 mod truth;

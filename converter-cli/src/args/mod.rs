@@ -224,9 +224,10 @@ pub struct ConvertArgs {
     /// File to write to, or directory for one file per session
     ///
     /// An existing directory, or a name that ends in `/`, gets one file per
-    /// session. Files are private and compressed if the name ends in `.gz`.
-    /// They appear only when complete, and then take the place of what had the
-    /// name before. `-` is standard output.
+    /// session. Files are private, and compressed if the name ends in `.gz` or
+    /// `.zst`. They appear only when complete, and then take the place of what
+    /// had the name before. What is read, or lies where rollouts are looked for,
+    /// is not written to. `-` is standard output.
     #[arg(short, long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
 
@@ -256,6 +257,28 @@ pub enum Format {
     OtlpJson,
     /// OTLP protobuf: one request, to be posted to a collector
     OtlpProto,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Format; 3] = [Format::Spans, Format::OtlpJson, Format::OtlpProto];
+
+    /// Returns the word for it, as given to `--to`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Format::Spans => "spans",
+            Format::OtlpJson => "otlp-json",
+            Format::OtlpProto => "otlp-proto",
+        }
+    }
+
+    /// Returns what the names of its files may end in; ours end in the first.
+    pub fn endings(self) -> &'static [&'static str] {
+        match self {
+            Format::Spans | Format::OtlpJson => &["jsonl", "ndjson", "json", "txt"],
+            Format::OtlpProto => &["pb", "binpb", "bin", "protobuf"],
+        }
+    }
 }
 
 /// Arguments of `completions`.

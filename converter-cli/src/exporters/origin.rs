@@ -163,13 +163,14 @@ mod tests {
         Said::new(text.to_owned(), from)
     }
 
+    type Make = fn(&str) -> Origin;
+
     /// Every pair of origins, with and without a place beside the key.
     #[test]
     fn a_key_goes_only_to_the_place_that_it_was_set_for() {
         let user = |key| Origin::file(false, Path::new("/home/u/.codex/x.json"), key);
         let shared = |key| Origin::file(false, Path::new("/home/u/.shared.json"), key);
         let project = |key| Origin::file(true, Path::new("/repo/.codex/x.json"), key);
-        type Make = fn(&str) -> Origin;
         let origins: [(&str, Make); 6] = [
             ("flag", |_| Origin::flag("--endpoint")),
             ("table", |_| Origin::table("c.toml:1")),

@@ -13,6 +13,7 @@ mod generated;
 mod langsmith;
 mod list;
 mod origin;
+mod outputs;
 mod readme;
 mod schema;
 mod scripted_server;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::exporters::langsmith::lock::Lock;
+use crate::whole::WholeFile;
 
 /// The most that a topology file may hold, as the plugin has it, in bytes.
 const MAX_TOPOLOGY: u64 = 64 << 10;
@@ -203,11 +204,9 @@ fn write_topology(path: &Path, topology: &Topology) -> io::Result<()> {
         return Ok(());
     }
     let text = serde_json::to_vec(&Checkpoint { topology: topology.clone() })?;
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    let mut file = WholeFile::create(path)?;
     file.write_all(&text)?;
-    file.persist(path).map_err(|err| err.error)?;
-    Ok(())
+    file.persist()
 }
 
 /// The plugin's file of private threads and turns.

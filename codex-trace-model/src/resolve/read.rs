@@ -1,6 +1,8 @@
 //! Reading files: all of their bytes, or lines without their content.
 
-use codex_rollout::{Position, Result, RolloutItem, RolloutLine, Source};
+use std::path::Path;
+
+use codex_rollout::{Layout, Position, Result, RolloutItem, RolloutLine, Source};
 
 use crate::diagnostic::Code;
 use crate::resolve::ownership::{self, Boundary, ByIds, meta_of};
@@ -28,7 +30,9 @@ impl<'a> ThreadBuilder<'a> {
         } else {
             ownership::boundary(input.source, input.ancestor)
         };
-        self.begin_rollout(input.path);
+        let file = input.source.path().map(Path::to_owned);
+        let layout = input.source.layout();
+        self.begin_rollout(Rollout { path: input.path.to_owned(), file, layout });
         if boundary.by_time {
             self.diagnose(
                 Code::InferredBoundary,
@@ -67,7 +71,9 @@ impl<'a> ThreadBuilder<'a> {
     ) -> bool {
         let mut head = Vec::new();
         let Some(mut ids) = decide(&mut lines, &mut head) else { return false };
-        self.begin_rollout(path);
+        // A document is never read in outline.
+        let layout = Layout::Lines;
+        self.begin_rollout(Rollout { path: path.to_owned(), file: None, layout });
         let mut bare = false;
         let is_own = |line: &RolloutLine<'_>| {
             // What a line without a time is, is told by its bytes.
@@ -78,8 +84,8 @@ impl<'a> ThreadBuilder<'a> {
         !bare && !self.unsure && ids.told()
     }
 
-    fn begin_rollout(&mut self, path: &str) {
-        self.rollouts.push(Rollout { path: path.to_owned() });
+    fn begin_rollout(&mut self, rollout: Rollout) {
+        self.rollouts.push(rollout);
         if self.rollouts.len() > 1 {
             self.close_open_turn();
             self.check_usage();

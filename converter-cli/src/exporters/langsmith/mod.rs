@@ -261,11 +261,9 @@ impl Exporter for LangSmith {
             {
                 let thread = trace.thread_of(span);
                 let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
-                unit.receipt = rollout.map(|rollout| Receipt {
-                    file: rollout.path.clone().into(),
-                    turn: id,
-                    note: beside::checkpoint(turn),
-                });
+                let file = rollout.and_then(|rollout| rollout.file.clone());
+                unit.receipt =
+                    file.map(|file| Receipt { file, turn: id, note: beside::checkpoint(turn) });
             }
             units(unit);
         }

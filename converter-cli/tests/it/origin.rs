@@ -1,6 +1,8 @@
 //! Where a history goes is the user's choice alone, and a key goes only to the
 //! place that it was set for.
 
+#![expect(clippy::unwrap_used, reason = "in helpers, too, it is the test that fails")]
+
 use std::fs;
 use std::path::PathBuf;
 

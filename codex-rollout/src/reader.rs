@@ -31,6 +31,7 @@ pub struct RolloutReader<'a> {
     pending: VecDeque<Result<RolloutLine<'a>>>,
     /// What a whole-file rollout was split into, and why not into more.
     parts: VecDeque<Part<'a>>,
+    /// Why there is no more: what comes last.
     failure: Option<Error>,
 }
 
@@ -68,6 +69,12 @@ impl<'a> RolloutReader<'a> {
             failure: failure.map(|(at, kind)| Error::new(kind, at)),
             ..RolloutReader::new(&[])
         }
+    }
+
+    /// Yields `err` after the last record, unless there is an error there.
+    pub(crate) fn ending_in(mut self, err: Error) -> RolloutReader<'a> {
+        self.failure.get_or_insert(err);
+        self
     }
 
     /// Sets the longest line, or item of a whole-file rollout, to decode, in
@@ -183,9 +190,6 @@ impl<'a> Iterator for RolloutReader<'a> {
                 RolloutLine::decode(bytes, position)
             });
         }
-        if let Some(err) = self.failure.take() {
-            return Some(Err(err));
-        }
         while !self.rest.is_empty() {
             let mut line = RolloutLine::empty(self.at);
             if self.take_record(&mut line) {
@@ -196,6 +200,6 @@ impl<'a> Iterator for RolloutReader<'a> {
                 return Some(self.decode(line, at, complete));
             }
         }
-        None
+        self.failure.take().map(Err)
     }
 }

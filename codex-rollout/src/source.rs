@@ -36,6 +36,30 @@ pub struct Source {
     path: Option<PathBuf>,
     /// Whether the memory of what was looked at is let go.
     lean: bool,
+    /// Why there is no more than these bytes, if there should be.
+    failure: Option<Failure>,
+}
+
+/// Why a compressed rollout could not be read to its end.
+#[derive(Clone, Debug)]
+enum Failure {
+    Io(io::ErrorKind, String),
+    TooLarge(u64),
+}
+
+impl Failure {
+    fn of(err: &io::Error) -> Failure {
+        Failure::Io(err.kind(), err.to_string())
+    }
+
+    fn error(&self) -> Error {
+        match self {
+            Failure::Io(kind, text) => io::Error::new(*kind, text.clone()).into(),
+            Failure::TooLarge(limit) => {
+                Error::new(ErrorKind::TooLarge { limit: *limit }, Position::default())
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -52,7 +76,11 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or decompresses to more than 16 GiB.
+    /// If the file cannot be opened, or is not compressed and cannot be read.
+    ///
+    /// A compressed file that is cut short or damaged, or decompresses to more
+    /// than 16 GiB, is read as far as that goes: an error is the last of its
+    /// [`lines`](Self::lines).
     pub fn open(rollout: &RolloutPath) -> Result<Source> {
         Source::open_limited(rollout, DEFAULT_MAX_DECOMPRESSED)
     }
@@ -64,12 +92,12 @@ impl Source {
     /// As [`open`](Self::open).
     pub fn open_limited(rollout: &RolloutPath, max_decompressed: u64) -> Result<Source> {
         let (file, encoding) = open_either(rollout)?;
-        let bytes = match encoding {
-            Encoding::Plain => plain(file, READ_UP_TO)?,
+        let (bytes, failure) = match encoding {
+            Encoding::Plain => (plain(file, READ_UP_TO)?, None),
             Encoding::Zstd => decompressed(zstd::Decoder::new(file)?, max_decompressed)?,
             Encoding::Gzip => decompressed(MultiGzDecoder::new(file), max_decompressed)?,
         };
-        Ok(Source::of(bytes, rollout, false))
+        Ok(Source::of(bytes, rollout, false, failure))
     }
 
     /// As [`open`](Self::open), for who looks at the content once, from front
@@ -85,16 +113,23 @@ impl Source {
             return Source::open(rollout);
         }
         let bytes = plain(file, LEAN_READ_UP_TO)?;
-        Ok(Source::of(bytes, rollout, true))
+        Ok(Source::of(bytes, rollout, true, None))
     }
 
-    fn of(bytes: Bytes, rollout: &RolloutPath, lean: bool) -> Source {
-        Source { bytes, layout: rollout.layout, path: Some(rollout.path.clone()), lean }
+    fn of(bytes: Bytes, rollout: &RolloutPath, lean: bool, failure: Option<Failure>) -> Source {
+        let path = Some(rollout.path.clone());
+        Source { bytes, layout: rollout.layout, path, lean, failure }
     }
 
     /// Takes the bytes of an uncompressed JSON-lines rollout.
     pub fn from_bytes(bytes: Vec<u8>) -> Source {
-        Source { bytes: Bytes::Owned(bytes), layout: Layout::Lines, path: None, lean: false }
+        Source {
+            bytes: Bytes::Owned(bytes),
+            layout: Layout::Lines,
+            path: None,
+            lean: false,
+            failure: None,
+        }
     }
 
     /// Returns the path that the rollout was opened by, whatever its bytes are;
@@ -116,11 +151,16 @@ impl Source {
         }
     }
 
-    /// Returns the records, in file order.
+    /// Returns the records, in file order; last an error, if the file could not
+    /// be read to its end.
     pub fn lines(&self) -> RolloutReader<'_> {
-        match self.layout {
+        let reader = match self.layout {
             Layout::Lines => RolloutReader::new(self.bytes()),
             Layout::Document => RolloutReader::document(self.bytes()),
+        };
+        match &self.failure {
+            Some(failure) => reader.ending_in(failure.error()),
+            None => reader,
         }
     }
 
@@ -181,27 +221,58 @@ fn plain(mut file: File, read_up_to: u64) -> Result<Bytes> {
 
 /// Decompresses into memory, or beyond a size into a nameless temporary file
 /// that only this process can see.
-fn decompressed(mut decoder: impl Read, limit: u64) -> Result<Bytes> {
+fn decompressed(decoder: impl Read, limit: u64) -> Result<(Bytes, Option<Failure>)> {
+    let mut decoder = Decoder { inner: decoder, failure: None, limit, n_read: 0 };
     let mut bytes = Vec::new();
-    decoder.by_ref().take(READ_UP_TO.min(limit) + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(too_large(limit));
-    }
+    decoder.by_ref().take(READ_UP_TO + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 <= READ_UP_TO {
-        return Ok(Bytes::Owned(bytes));
+        return match decoder.failure {
+            Some(failure) if bytes.is_empty() => Err(failure.error()),
+            failure => Ok((Bytes::Owned(bytes), failure)),
+        };
     }
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut bytes.as_slice(), &mut file)?;
-    let rest = limit - bytes.len() as u64;
-    if io::copy(&mut decoder.take(rest + 1), &mut file)? > rest {
-        return Err(too_large(limit));
-    }
+    let dir = std::env::temp_dir();
+    let cannot = |err: io::Error| {
+        let text = format!("no room to decompress it in `{}`: {err}", dir.display());
+        io::Error::new(err.kind(), text)
+    };
+    let mut file = tempfile::tempfile_in(&dir).map_err(cannot)?;
+    io::copy(&mut bytes.as_slice(), &mut file).map_err(cannot)?;
+    drop(bytes);
+    io::copy(&mut decoder, &mut file).map_err(cannot)?;
     file.rewind()?;
-    Ok(Bytes::Mapped(MappedFile::new(&file)?))
+    Ok((Bytes::Mapped(MappedFile::new(&file)?), decoder.failure))
 }
 
-fn too_large(limit: u64) -> Error {
-    Error::new(ErrorKind::TooLarge { limit }, Position::default())
+/// Reads as much as can be decompressed and may be, and keeps why there is no
+/// more.
+struct Decoder<R> {
+    inner: R,
+    failure: Option<Failure>,
+    limit: u64,
+    n_read: u64,
+}
+
+impl<R: Read> Read for Decoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.failure.is_some() {
+            return Ok(0);
+        }
+        let n = match self.inner.read(buffer) {
+            Err(err) if err.kind() != io::ErrorKind::Interrupted => {
+                self.failure = Some(Failure::of(&err));
+                0
+            }
+            read => read?,
+        };
+        let room = usize::try_from(self.limit - self.n_read).unwrap_or(usize::MAX);
+        if n > room {
+            self.failure = Some(Failure::TooLarge(self.limit));
+        }
+        let n = n.min(room);
+        self.n_read += n as u64;
+        Ok(n)
+    }
 }
 
 /// A rollout opened for reading from its start, without holding all of it.

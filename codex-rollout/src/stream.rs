@@ -47,6 +47,8 @@ pub struct LineStream {
     max_len: u64,
     max_line_len: usize,
     done: bool,
+    /// Why there is no more than was read: told when that has been handed out.
+    failure: Option<Error>,
 }
 
 /// What [`LineStream::advance`] found at the front of the buffer.
@@ -107,6 +109,7 @@ impl LineStream {
             max_len: u64::MAX,
             max_line_len: DEFAULT_MAX_LINE_LEN,
             done: false,
+            failure: None,
         }
     }
 
@@ -201,7 +204,7 @@ impl LineStream {
                         dropped += (self.end - self.start) as u64;
                         self.end = self.start;
                     }
-                    searched = self.fill()?;
+                    searched = self.fill();
                     continue;
                 }
             };
@@ -210,13 +213,17 @@ impl LineStream {
                 return Ok(Front::TooLong(dropped + len as u64));
             }
             let is_end = len == 0 && found.is_none();
-            return Ok(if is_end { Front::End } else { Front::Line(len) });
+            return match self.failure.take_if(|_| is_end) {
+                Some(failure) => Err(failure),
+                None if is_end => Ok(Front::End),
+                None => Ok(Front::Line(len)),
+            };
         }
     }
 
     /// Moves what is unread to the front and reads more behind it; returns the
     /// offset in the buffer at which the new bytes begin.
-    fn fill(&mut self) -> Result<usize> {
+    fn fill(&mut self) -> usize {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -233,24 +240,28 @@ impl LineStream {
         let room = before..self.buffer.len().min(before + CHUNK);
         match self.input.read(&mut self.buffer[room]) {
             Ok(0) => self.done = true,
-            Ok(n) => self.take_in(n)?,
+            Ok(n) => self.take_in(n),
             Err(err) if err.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(err) => return Err(err.into()),
+            Err(err) => self.fail(err.into()),
         }
         self.strip_byte_order_mark();
-        Ok(before.max(self.start))
+        before.max(self.start)
     }
 
-    fn take_in(&mut self, n: usize) -> Result<()> {
+    fn take_in(&mut self, n: usize) {
         self.chunk = (2 * self.chunk).min(CHUNK);
         self.n_read += n as u64;
         if self.n_read > self.max_len {
-            (self.start, self.end, self.done) = (0, 0, true);
             let kind = ErrorKind::TooLarge { limit: self.max_len };
-            return Err(Error::new(kind, Position::default()));
+            self.fail(Error::new(kind, Position::default()));
+            return;
         }
         self.end += n;
-        Ok(())
+    }
+
+    fn fail(&mut self, failure: Error) {
+        self.failure = Some(failure);
+        self.done = true;
     }
 
     /// Drops the mark that some foreign writers put before the first line.

@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use codex_rollout::Position;
+
+use crate::trace::{Rollout, RolloutIx};
 
 /// Something odd in a rollout: what, where, and what was made of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,9 @@ pub struct Diagnostic {
     pub column: Option<usize>,
     /// What was found and what was made of it, for people.
     pub text: String,
+    /// How many oddities it tells of: 1, or more where it sums up those of a
+    /// kind that are too many to be told one by one.
+    pub count: usize,
 }
 
 /// What kind of oddity a [`Diagnostic`] is about.
@@ -45,7 +51,8 @@ pub enum Code {
     MissingThread,
     /// Threads name each other as parents; the oldest was made the root.
     ParentCycle,
-    /// Which lines are the thread's own was decided by times alone.
+    /// Which lines are the thread's own was decided by times alone, or could
+    /// not be decided.
     InferredBoundary,
     /// The file shrank or changed while it was read.
     Changed,
@@ -73,6 +80,63 @@ impl Code {
             Code::Changed => "changed",
             Code::Duplicate => "duplicate",
         }
+    }
+}
+
+/// How many oddities of a kind are told one by one, for each file.
+const TOLD: usize = 20;
+
+/// What was odd in the files of a thread: of each kind and file the first few,
+/// and how many more there were. However many there are, they cost no memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Diagnostics {
+    told: Vec<Diagnostic>,
+    seen: BTreeMap<(RolloutIx, Code), Seen>,
+}
+
+/// How many oddities of a kind a file has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    count: usize,
+    /// The last line that is known to have one.
+    last: Option<Position>,
+}
+
+impl Diagnostics {
+    /// Takes in an oddity of a file; makes its text only if it is told.
+    pub(crate) fn push(
+        &mut self,
+        file: RolloutIx,
+        code: Code,
+        position: Option<Position>,
+        diagnostic: impl FnOnce() -> Diagnostic,
+    ) {
+        let seen = self.seen.entry((file, code)).or_default();
+        seen.count += 1;
+        seen.last = position.or(seen.last);
+        if seen.count <= TOLD {
+            self.told.push(diagnostic());
+        }
+    }
+
+    /// Returns what is told, with a sum for each kind that had too many.
+    pub(crate) fn finish(mut self, files: &[Rollout]) -> Vec<Diagnostic> {
+        for ((file, code), seen) in self.seen {
+            let count = seen.count.saturating_sub(TOLD);
+            if count == 0 {
+                continue;
+            }
+            let last = seen.last.map(|at| format!(", the last one on line {}", at.line()));
+            self.told.push(Diagnostic {
+                code,
+                path: files.get(file.0 as usize).map_or_else(String::new, |it| it.path.clone()),
+                position: None,
+                column: None,
+                text: format!("{count} more of the kind{}", last.unwrap_or_default()),
+                count,
+            });
+        }
+        self.told
     }
 }
 

@@ -42,6 +42,8 @@ pub fn group(heads: &[RolloutHead]) -> Vec<SessionGroup> {
     let by_rollout: HashMap<&str, usize> =
         kept.iter().map(|&ix| (heads[ix].rollout_id.as_str(), ix)).collect();
 
+    let oldest_forks = oldest_forks(heads, &kept);
+
     let mut groups: Vec<SessionGroup> = Vec::new();
     let mut group_of: HashMap<&str, usize> = HashMap::new();
     let mut seen = HashSet::new();
@@ -62,7 +64,7 @@ pub fn group(heads: &[RolloutHead]) -> Vec<SessionGroup> {
         });
         let members = threads[thread].iter().map(|&head| Member {
             head,
-            ancestor: ancestor_of(&heads[head], &threads, &by_rollout),
+            ancestor: ancestor_of(head, heads, &threads, &by_rollout, &oldest_forks),
         });
         groups[at].members.extend(members);
         groups[at].diagnostics.extend(cycle.then(|| cycle_note(&heads[ix])));
@@ -106,6 +108,7 @@ fn once_each(heads: &[RolloutHead]) -> (Vec<usize>, HashMap<&str, Diagnostic>) {
                     "the same rollout is also at `{}`, which was read instead",
                     heads[winner].rollout.path.display()
                 ),
+                count: 1,
             },
         );
     }
@@ -190,17 +193,41 @@ fn cycle_note(head: &RolloutHead) -> Diagnostic {
         position: None,
         column: None,
         text: "its parents name each other as parents; the oldest was made the root".to_owned(),
+        count: 1,
     }
 }
 
+/// Returns the thread whose history a file may begin with a copy of.
+fn origin_of(head: &RolloutHead) -> Option<&str> {
+    head.copied_from_id.as_deref().or(head.forked_from_id.as_deref())
+}
+
+/// Finds the oldest fork of each thread: where that is not here, its forks
+/// still have its history in common.
+fn oldest_forks<'h>(heads: &'h [RolloutHead], kept: &[usize]) -> HashMap<&'h str, usize> {
+    let mut oldest: HashMap<&str, usize> = HashMap::new();
+    for &ix in kept {
+        let Some(origin) = origin_of(&heads[ix]) else { continue };
+        let first = oldest.entry(origin).or_insert(ix);
+        if heads[ix].rollout_id < heads[*first].rollout_id {
+            *first = ix;
+        }
+    }
+    oldest
+}
+
 fn ancestor_of(
-    head: &RolloutHead,
+    ix: usize,
+    heads: &[RolloutHead],
     threads: &HashMap<&str, Vec<usize>>,
     by_rollout: &HashMap<&str, usize>,
+    oldest_forks: &HashMap<&str, usize>,
 ) -> Option<usize> {
+    let head = &heads[ix];
     if let Some(base) = &head.base_rollout_id {
         return by_rollout.get(base.as_str()).copied();
     }
-    let copied = head.copied_from_id.as_deref()?;
-    threads.get(copied)?.first().copied()
+    let origin = origin_of(head)?;
+    let parent = threads.get(origin).and_then(|files| files.first());
+    parent.or_else(|| oldest_forks.get(origin)).copied().filter(|ancestor| *ancestor != ix)
 }

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resolve::{ResolvedThread, ThreadBuilder, keep_within};
 use crate::span::{Link, Relation, SpanKind};
-use crate::trace::{SpanIx, ThreadIx, Trace};
+use crate::trace::{RolloutIx, SpanIx, ThreadIx, Trace};
 
 /// One opened file of a session.
 #[derive(Clone, Copy, Debug)]
@@ -250,12 +250,13 @@ impl<'a> Linker<'a> {
             let it = &mut self.threads[ix];
             let path = it.thread.rollouts[0].path.clone();
             let mut missing = |what: String| {
-                it.diagnostics.push(Diagnostic {
+                it.diagnostics.push(RolloutIx(0), Code::MissingThread, None, || Diagnostic {
                     code: Code::MissingThread,
                     path: path.clone(),
                     position: None,
                     column: None,
                     text: what,
+                    count: 1,
                 });
             };
             for span in &mut it.spans {
@@ -402,7 +403,7 @@ impl<'a> Flat<'a> {
             for item in &mut it.thread.items {
                 item.turn = item.turn.map(|turn| map[turn.index()]);
             }
-            diagnostics.append(&mut it.diagnostics);
+            diagnostics.extend(it.diagnostics.finish(&it.thread.rollouts));
             out.push(it.thread);
         }
         let mut trace = Trace { threads: out, spans: self.spans, diagnostics };

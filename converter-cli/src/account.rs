@@ -30,7 +30,7 @@ impl Account {
     pub fn of(trace: &Trace<'_>) -> Account {
         let mut account = Account { sessions: 1, spans: trace.spans.len(), ..Account::default() };
         for diagnostic in &trace.diagnostics {
-            *account.diagnostics.entry(diagnostic.code).or_default() += 1;
+            *account.diagnostics.entry(diagnostic.code).or_default() += diagnostic.count;
         }
         account.failed = account.n_of(&[Code::Unreadable]);
         account

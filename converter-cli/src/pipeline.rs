@@ -199,6 +199,7 @@ pub(crate) fn unreadable(path: String, err: &codex_rollout::Error) -> Diagnostic
         position: None,
         column: None,
         text: format!("{err}{}", cause.unwrap_or_default()),
+        count: 1,
     }
 }
 
@@ -209,6 +210,7 @@ fn shortened(path: String) -> Diagnostic {
         position: None,
         column: None,
         text: "the file was shortened while it was read".to_owned(),
+        count: 1,
     }
 }
 

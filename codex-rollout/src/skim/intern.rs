@@ -30,7 +30,15 @@ pub struct Strings {
     root: OnceCell<Box<Node>>,
     pages: [OnceCell<Page>; N_PAGES],
     n_stamps: Cell<usize>,
+    n_names: Cell<usize>,
 }
+
+/// How many names of unknown types are kept, and up to which length.
+const MOST_NAMES: usize = 1000;
+const LONGEST_NAME: usize = 256;
+
+/// What stands for a name that is not kept.
+const SOME_NAME: &[u8] = b"...";
 
 type Page = Box<[OnceCell<[u8; STAMP_LEN]>]>;
 
@@ -49,25 +57,39 @@ impl Strings {
             root: OnceCell::new(),
             pages: [const { OnceCell::new() }; N_PAGES],
             n_stamps: Cell::new(0),
+            n_names: Cell::new(0),
         }
     }
 
     /// Returns the string that is equal to `text`; keeps a copy if there is none.
     pub fn intern(&self, text: &[u8]) -> &[u8] {
-        if text.is_empty() {
-            return &[];
+        let place = self.place_of(text);
+        &place.get_or_init(|| Box::new(Node { text: text.into(), next: <_>::default() })).text
+    }
+
+    /// As [`intern`](Self::intern), for names that a hostile file has any
+    /// number of: beyond the first thousand, all are one.
+    pub(crate) fn intern_name(&self, name: &[u8]) -> &[u8] {
+        let place = self.place_of(name);
+        if let Some(known) = place.get() {
+            return &known.text;
         }
+        if self.n_names.get() >= MOST_NAMES || name.len() > LONGEST_NAME {
+            return SOME_NAME;
+        }
+        self.n_names.set(self.n_names.get() + 1);
+        self.intern(name)
+    }
+
+    /// Returns where a string is, or would be.
+    fn place_of(&self, text: &[u8]) -> &OnceCell<Box<Node>> {
         let mut hash = self.hasher.hash_one(text);
         let mut place = &self.root;
-        loop {
-            let node =
-                place.get_or_init(|| Box::new(Node { text: text.into(), next: <_>::default() }));
-            if *node.text == *text {
-                return &node.text;
-            }
+        while let Some(node) = place.get().filter(|node| *node.text != *text) {
             place = &node.next[(hash & 3) as usize];
             hash >>= 2;
         }
+        place
     }
 
     /// Keeps a timestamp with its quotes. Hardly any two are equal, so that

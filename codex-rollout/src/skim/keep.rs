@@ -79,7 +79,7 @@ fn item<'a>(line: &RolloutLine<'_>, strings: &'a Strings) -> RolloutItem<'a> {
             })
         }
         RolloutItem::Bookkeeping(kind) => RolloutItem::Bookkeeping(keep.one(*kind)),
-        RolloutItem::Unknown(kind) => RolloutItem::Unknown(keep.one(*kind)),
+        RolloutItem::Unknown(kind) => RolloutItem::Unknown(keep.name(*kind)),
     }
 }
 
@@ -101,6 +101,11 @@ struct Keep<'a>(&'a Strings);
 impl<'a> Keep<'a> {
     fn one(&self, text: JsonText<'_>) -> JsonText<'a> {
         JsonText::new(self.0.intern(text.raw()))
+    }
+
+    /// Keeps the name of an unknown type, unless there are too many of them.
+    fn name(&self, name: JsonText<'_>) -> JsonText<'a> {
+        JsonText::new(self.0.intern_name(name.raw()))
     }
 
     fn text(&self, text: Option<JsonText<'_>>) -> Option<JsonText<'a>> {
@@ -192,7 +197,7 @@ impl<'a> Keep<'a> {
             }
             ResponseItem::GhostSnapshot => ResponseItem::GhostSnapshot,
             ResponseItem::Unknown(other) => ResponseItem::Unknown(OtherItem {
-                kind: self.text(other.kind),
+                kind: other.kind.map(|kind| self.name(kind)),
                 ..OtherItem::default()
             }),
         }
@@ -280,8 +285,8 @@ impl<'a> Keep<'a> {
                 })
             }
             EventMsg::Unknown(event) => EventMsg::Unknown(UnknownEvent {
-                kind: self.text(event.kind),
-                turn_id: self.text(event.turn_id),
+                kind: event.kind.map(|kind| self.name(kind)),
+                turn_id: None,
             }),
             _ => return None,
         })

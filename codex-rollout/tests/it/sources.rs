@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use codex_rollout::{ErrorKind, LineStream, RolloutPath, Source};
+use codex_rollout::{ErrorKind, LineStream, RolloutPath, SkimReader, Source, Strings};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
@@ -109,7 +109,9 @@ fn decompression_stops_at_the_limit() {
         let rollout = RolloutPath::from_file(&path);
         // Within memory, within the temporary file, and one byte below the size.
         for limit in [1000, 20 << 20, (64 << 20) - 1] {
-            let err = Source::open_limited(&rollout, limit).unwrap_err();
+            let source = Source::open_limited(&rollout, limit).unwrap();
+            assert_eq!(source.bytes().len() as u64, limit);
+            let err = source.lines().last().unwrap().unwrap_err();
             assert!(matches!(err.kind(), ErrorKind::TooLarge { limit: named } if *named == limit));
             let message = format!("decompresses to more than the limit of {limit} bytes");
             assert_eq!(err.to_string(), message);
@@ -121,14 +123,34 @@ fn decompression_stops_at_the_limit() {
 
 #[test]
 fn damaged_compression_is_an_error_with_a_cause() {
-    let (text, _) = rollout(100_000);
+    for suffix in [".zst", ".gz"] {
+        let (_dir, path) = file(&format!("{NAME}{suffix}"), b"no such format");
+        let err = Source::open_file(&path).unwrap_err();
+        assert!(matches!(err.kind(), ErrorKind::Io(_)), "{suffix}: {err}");
+        assert!(std::error::Error::source(&err).is_some());
+    }
+}
+
+/// A file that is still being copied: what can be read is, by the stream and
+/// from memory alike, and then comes why there is no more.
+#[test]
+fn cut_compression_is_read_as_far_as_it_goes() {
+    let (text, n_lines) = rollout(3 << 20);
     for (suffix, bytes) in [(".zst", zstd(&text)), (".gz", gzip(&text))] {
-        for damaged in [&bytes[..bytes.len() / 2], b"no such format"] {
-            let (_dir, path) = file(&format!("{NAME}{suffix}"), damaged);
-            let err = Source::open_file(&path).unwrap_err();
-            assert!(matches!(err.kind(), ErrorKind::Io(_)), "{suffix}: {err}");
-            assert!(std::error::Error::source(&err).is_some());
-        }
+        let (_dir, path) = file(&format!("{NAME}{suffix}"), &bytes[..bytes.len() / 2]);
+        let source = Source::open_file(&path).unwrap();
+        assert!(text.starts_with(source.bytes()));
+        let whole = source.lines().flatten().count();
+        assert!(0 < whole && whole < n_lines, "{suffix}: {whole} of {n_lines}");
+        let err = source.lines().last().unwrap().unwrap_err();
+        assert!(matches!(err.kind(), ErrorKind::Io(_)), "{suffix}: {err}");
+
+        let strings = Strings::new();
+        let rollout = RolloutPath::from_file(&path);
+        let skimmed: Vec<_> = SkimReader::open(&rollout, &strings).unwrap().collect();
+        assert_eq!(skimmed.iter().flatten().count(), whole, "{suffix}");
+        let err = skimmed.into_iter().last().unwrap().unwrap_err();
+        assert!(matches!(err.kind(), ErrorKind::Io(_)), "{suffix}: {err}");
     }
 }
 

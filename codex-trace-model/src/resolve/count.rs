@@ -24,7 +24,7 @@ impl<'a> ThreadBuilder<'a> {
             self.diagnose(
                 Code::DuplicateId,
                 Some(place.position),
-                "a usage record that was written before; counted once".to_owned(),
+                "a usage record that was written before; counted once",
             );
             return Outcome::Ignored("repeated token_usage_record");
         }
@@ -107,7 +107,7 @@ impl<'a> ThreadBuilder<'a> {
             self.diagnose(
                 Code::UsageMismatch,
                 None,
-                format!(
+                format_args!(
                     "its token counts add up to {counted} tokens, but its running total rose by \
                      {risen}; the counts of single responses were used"
                 ),

@@ -73,7 +73,7 @@ impl<'a> ThreadBuilder<'a> {
             return self.push_event(place, EventKind::Late { what, id, exit_code });
         };
         self.turns[turn].touch(place.line, place.at);
-        match known {
+        match known.or_else(|| self.tools.take_nameless(turn, &detail)) {
             Some(tool) => self.tools.calls[tool].enrich(detail),
             None => match self.running_script(turn) {
                 // Code mode runs tools that have no items of their own.
@@ -122,13 +122,14 @@ impl<'a> ThreadBuilder<'a> {
         for (turn, detail) in self.tools.unclaimed() {
             let expected = detail.call.source.is_none() && !detail.alone;
             if detail.call.call_id.is_some() && expected {
-                let position = None;
                 let id = detail.call.call_id.map(JsonText::decode).unwrap_or_default();
-                let text = format!(
-                    "line {}: the end of call `{id}`, which itself is not here",
-                    detail.line
+                let line = detail.line;
+                self.diagnose_in(
+                    self.turns[turn].rollout,
+                    Code::OutputWithoutCall,
+                    None,
+                    format_args!("line {line}: the end of call `{id}`, which itself is not here"),
                 );
-                self.diagnose(Code::OutputWithoutCall, position, text);
             }
             let draft = ToolDraft::of_detail(turn, None, detail);
             let ix = self.tools.add(draft);

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::resolve::tool_call::Detail;
 use crate::resolve::turn::MarkKind;
-use crate::resolve::{ECHO, FOREIGN, Outcome, Place, ThreadBuilder, output, stamp};
+use crate::resolve::{ECHO, FOREIGN, INHERITED, Outcome, Place, ThreadBuilder, output, stamp};
 use crate::span::{Event, EventKind, Review, Status};
 use crate::trace::Item;
 
@@ -110,7 +110,23 @@ impl<'a> ThreadBuilder<'a> {
         Some(self.open.unwrap_or_else(|| self.open_turn(turn_id, true, place)))
     }
 
+    /// Whether an end ends nothing: it is of a turn that was copied, and of
+    /// which the copy breaks off; or a migration made it, around the beginning
+    /// of a review that goes on.
+    fn not_an_end(&self, turn_id: Option<JsonText<'a>>) -> Option<Outcome> {
+        let id = turn_id?;
+        if self.named_turn(id).is_none() && self.copied_turn.is_some_and(|it| it.turn_id == id) {
+            return Some(Outcome::Ignored(INHERITED));
+        }
+        let open = self.open.map(|open| self.turns[open].turn.turn_id == turn_id);
+        let made = open == Some(true) && self.in_review() && id.raw().starts_with(b"rollout-");
+        made.then_some(Outcome::Ignored("end made by a migration"))
+    }
+
     fn take_complete(&mut self, complete: &TaskComplete<'a>, place: Place) -> Outcome {
+        if let Some(outcome) = self.not_an_end(complete.turn_id) {
+            return outcome;
+        }
         let Some(turn) = self.turn_to_end(complete.turn_id, place) else {
             return self.late("task_complete", complete.turn_id, place);
         };
@@ -125,6 +141,9 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn take_aborted(&mut self, aborted: &TurnAborted<'a>, place: Place) -> Outcome {
+        if let Some(outcome) = self.not_an_end(aborted.turn_id) {
+            return outcome;
+        }
         let Some(turn) = self.turn_to_end(aborted.turn_id, place) else {
             return self.late("turn_aborted", aborted.turn_id, place);
         };
@@ -276,7 +295,10 @@ impl<'a> ThreadBuilder<'a> {
         findings: Option<RawJson<'a>>,
         place: Place,
     ) -> Outcome {
-        let Some(turn) = self.open_turn_of(turn_id) else { return Outcome::Span };
+        // A migration gives it the id of the reviewer's turn.
+        let reviewers = self.forwarded.is_some_and(|(started, _)| started.turn_id == turn_id);
+        let review = self.open.filter(|_| reviewers && self.in_review());
+        let Some(turn) = self.open_turn_of(turn_id).or(review) else { return Outcome::Span };
         let draft = &mut self.turns[turn];
         draft.touch(place.line, place.at);
         let review: &mut Review<'a> = draft.turn.review.get_or_insert_default();

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use codex_rollout::{JsonText, Layout, TokenUsage, parent_of};
 use jiff::Timestamp;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Diagnostics;
 use crate::resolve::ThreadBuilder;
 use crate::resolve::ids::IdTable;
 use crate::resolve::stamp;
@@ -22,7 +22,7 @@ pub(crate) struct ResolvedThread<'a> {
     pub(crate) turns: Vec<ResolvedTurn<'a>>,
     /// Calls that made an agent known by its path only, with that path.
     pub(crate) named_agents: Vec<(SpanIx, Cow<'a, str>)>,
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) diagnostics: Diagnostics,
 }
 
 /// What putting threads together needs to know of a turn.

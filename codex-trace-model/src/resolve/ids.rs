@@ -41,6 +41,11 @@ impl<K: Copy + Eq + Hash, V: Copy> IdTable<K, V> {
         }
     }
 
+    /// Returns how many ids are known.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Forgets an id.
     pub(crate) fn remove(&mut self, id: K) {
         let hash = self.hasher.hash_one(id);

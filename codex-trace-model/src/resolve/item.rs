@@ -8,7 +8,7 @@ use codex_rollout::{JsonText, RawJson, ResponseItem};
 use crate::diagnostic::Code;
 use crate::resolve::tool_call::ToolDraft;
 use crate::resolve::turn::MarkKind;
-use crate::resolve::{Outcome, Place, ThreadBuilder, output};
+use crate::resolve::{Outcome, Place, ThreadBuilder, answer, output};
 use crate::span::{EventKind, ToolCall, ToolFamily};
 use crate::trace::{Item, ItemIx, SpanIx};
 
@@ -210,7 +210,7 @@ impl<'a> ThreadBuilder<'a> {
             self.diagnose(
                 Code::DuplicateId,
                 Some(place.position),
-                "a call that was written before; the first one stands".to_owned(),
+                "a call that was written before; the first one stands",
             );
             return;
         }
@@ -243,13 +243,22 @@ impl<'a> ThreadBuilder<'a> {
         body(known).is_none() || body(known) == body(again)
     }
 
+    /// Returns what the file tells about answers as such.
+    fn scene(&self) -> answer::Scene<'a> {
+        let meta = self.meta.unwrap_or_default();
+        answer::Scene {
+            paginated: meta.history_mode.is_some_and(|mode| mode.is("paginated")),
+            dynamic_tools: meta.dynamic_tools,
+        }
+    }
+
     fn take_output(&mut self, item: &ToolOutputItem<'a>, ix: ItemIx, place: Place) {
         let Some(tool) = self.tools.find(item.call_id) else {
             if item.call_id.is_some() {
                 self.diagnose(
                     Code::OutputWithoutCall,
                     Some(place.position),
-                    "an output whose call is not here; kept as an event".to_owned(),
+                    "an output whose call is not here; kept as an event",
                 );
             }
             self.push_event(place, EventKind::OrphanOutput { call_id: item.call_id });
@@ -260,11 +269,18 @@ impl<'a> ThreadBuilder<'a> {
             self.push_event(place, EventKind::Late { what, id: item.call_id, exit_code: None });
             return;
         }
+        let scene = self.scene();
         let draft = &mut self.tools.calls[tool];
         draft.answered = place.at;
         draft.last_line = draft.last_line.max(place.line);
         draft.call.output_item = Some(ix);
         draft.outcome = item.output.or(item.tools).map(output::outcome).unwrap_or_default();
+        let complaint = item
+            .output
+            .and_then(|output| answer::complaint(&draft.call, output, &draft.outcome, scene));
+        if complaint.is_some() {
+            draft.outcome.more().complaint = complaint;
+        }
     }
 }
 
@@ -292,7 +308,7 @@ fn web_search<'a>(
         search: call.action,
         ..ToolCall::default()
     };
-    whole_call(facts, call.status, turn, place)
+    whole_call(facts, call.action.map_or(b"", RawJson::raw), call.status, turn, place)
 }
 
 fn image<'a>(
@@ -308,17 +324,19 @@ fn image<'a>(
         call_item: Some(ix),
         ..ToolCall::default()
     };
-    whole_call(facts, call.status, turn, place)
+    whole_call(facts, call.revised_prompt.map_or(b"", JsonText::raw), call.status, turn, place)
 }
 
 /// A call that the provider ran itself: its item is its end, too.
 fn whole_call<'a>(
     call: ToolCall<'a>,
+    deed: &'a [u8],
     status: Option<JsonText<'a>>,
     turn: usize,
     place: Place,
 ) -> ToolDraft<'a> {
-    let mut draft = ToolDraft { turn, call, whole: true, ..ToolDraft::default() };
+    let deed = Some((call.family, deed));
+    let mut draft = ToolDraft { turn, call, whole: true, deed, ..ToolDraft::default() };
     draft.answered = place.at;
     draft.form = ToolCallForm::Custom;
     if status.is_some_and(|status| status.is("failed") || status.is("incomplete")) {

@@ -50,8 +50,7 @@ impl<'a> ThreadBuilder<'a> {
                 Code::MissingThread,
                 None,
                 "the rollout that it continues is not here; \
-                 only its own part is"
-                    .to_owned(),
+                 only its own part is",
             );
         }
         if let Some(ancestor) = ancestor {

@@ -3,7 +3,9 @@
 //! This module only dispatches: one arm for each kind of line. The rules are
 //! next door, one concern a file.
 
+mod answer;
 mod clock;
+mod common;
 mod count;
 mod detail;
 mod event;
@@ -24,6 +26,8 @@ mod turn;
 mod usage;
 mod write;
 
+use std::fmt;
+
 use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
 use codex_rollout::item::turn_context::TurnContext;
@@ -33,7 +37,7 @@ use codex_rollout::{
 };
 use jiff::Timestamp;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::span::{CopiedTurn, Event, EventKind};
 use crate::trace::{Account, History, Item, Rollout, RolloutIx};
 pub(crate) use clock::keep_within;
@@ -57,6 +61,15 @@ pub(crate) enum Outcome {
 const INHERITED: &str = "inherited from another thread";
 const FOREIGN: &str = "another thread's event";
 const ECHO: &str = "echo of an item";
+
+/// How many unknown types are told apart.
+const MOST_TYPES: usize = 256;
+
+/// How much of the name of an unknown type is shown, in bytes.
+const LONGEST_TYPE: usize = 64;
+
+/// How many records of unknown types a thread keeps as events.
+const MOST_UNKNOWN: usize = 1000;
 
 /// How many marks most turns come to: room for them from the start.
 const USUAL_MARKS: usize = 16;
@@ -113,8 +126,10 @@ pub(crate) struct ThreadBuilder<'a> {
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     account: Account,
-    diagnostics: Vec<Diagnostic>,
+    diagnostics: Diagnostics,
     unknown_types: IdTable<&'a [u8], ()>,
+    /// How many records of unknown types there were.
+    n_unknown: usize,
     /// The responses that have a usage record, by turn and id.
     responses: IdTable<(&'a [u8], &'a [u8]), ()>,
     /// The last line of the first file.
@@ -137,15 +152,22 @@ impl<'a> ThreadBuilder<'a> {
     fn take_error(&mut self, err: &codex_rollout::Error) -> Outcome {
         let (code, made_of_it) = match err.kind() {
             ErrorKind::TruncatedTail => (Code::TruncatedTail, "left for when it is complete"),
+            ErrorKind::Io(_) | ErrorKind::TooLarge { .. } => {
+                (Code::Unreadable, "what comes before was read")
+            }
             _ => (Code::BadLine, "the line was skipped"),
         };
-        let text = format!("{}; {made_of_it}", err.kind());
-        self.diagnostics.push(Diagnostic {
+        let of_line = err.is_about_a_line();
+        let cause = std::error::Error::source(err).map_or_else(String::new, |it| format!(": {it}"));
+        let (file, position) = (self.rollout(), of_line.then(|| err.position()));
+        let path = self.rollouts.last().map_or("", |rollout| &rollout.path);
+        self.diagnostics.push(file, code, position, || Diagnostic {
             code,
-            path: self.path().to_owned(),
-            position: Some(err.position()),
-            column: Some(err.column()),
-            text,
+            path: path.to_owned(),
+            position,
+            column: of_line.then(|| err.column()),
+            text: format!("{}{cause}; {made_of_it}", err.kind()),
+            count: 1,
         });
         Outcome::Diagnosed
     }
@@ -157,7 +179,7 @@ impl<'a> ThreadBuilder<'a> {
             self.diagnose(
                 Code::BadTimestamp,
                 Some(line.position),
-                "its timestamp could not be read, or is absurd; its time is unknown".to_owned(),
+                "its timestamp could not be read, or is absurd; its time is unknown",
             );
         }
         self.last_at = self.last_at.max(at);
@@ -211,10 +233,15 @@ impl<'a> ThreadBuilder<'a> {
 
     fn take_unknown(&mut self, kind: Option<JsonText<'a>>, place: Place) -> Outcome {
         self.note_unknown(kind, place, "a record", "kept as an event");
+        self.n_unknown += 1;
+        if self.n_unknown > MOST_UNKNOWN {
+            return Outcome::Ignored("record of an unknown type beyond the first 1000");
+        }
         self.push_event(place, EventKind::Unknown { kind })
     }
 
-    /// Reports the first record of an unknown type.
+    /// Reports the first record of an unknown type; every record of the types
+    /// that there is no room for.
     fn note_unknown(
         &mut self,
         kind: Option<JsonText<'a>>,
@@ -223,11 +250,19 @@ impl<'a> ThreadBuilder<'a> {
         made_of_it: &str,
     ) {
         let name = kind.map_or(&b""[..], JsonText::raw);
-        if self.unknown_types.insert(name, ()).is_none() {
-            let name = String::from_utf8_lossy(name).into_owned();
-            let text = format!("{what} of the unknown type `{name}`; {made_of_it}");
-            self.diagnose(Code::UnknownType, Some(place.position), text);
+        if self.unknown_types.get(name).is_some() {
+            return;
         }
+        if self.unknown_types.len() < MOST_TYPES {
+            self.unknown_types.insert(name, ());
+        }
+        let shown = String::from_utf8_lossy(&name[..name.len().min(LONGEST_TYPE)]);
+        let more = if name.len() > LONGEST_TYPE { "…" } else { "" };
+        self.diagnose(
+            Code::UnknownType,
+            Some(place.position),
+            format_args!("{what} of the unknown type `{shown}{more}`; {made_of_it}"),
+        );
     }
 
     fn take_context(&mut self, context: &TurnContext<'a>, line: &'a [u8], place: Place) -> Outcome {
@@ -278,10 +313,6 @@ impl<'a> ThreadBuilder<'a> {
 
     // What the rules next door share.
 
-    fn path(&self) -> &str {
-        self.rollouts.last().map_or("", |rollout| &rollout.path)
-    }
-
     fn rollout(&self) -> RolloutIx {
         RolloutIx(u32::try_from(self.rollouts.len()).unwrap_or(u32::MAX).saturating_sub(1))
     }
@@ -290,9 +321,27 @@ impl<'a> ThreadBuilder<'a> {
         u32::try_from(self.items.len()).unwrap_or(u32::MAX)
     }
 
-    fn diagnose(&mut self, code: Code, position: Option<Position>, text: String) {
-        let path = self.path().to_owned();
-        self.diagnostics.push(Diagnostic { code, path, position, column: None, text });
+    fn diagnose(&mut self, code: Code, position: Option<Position>, text: impl fmt::Display) {
+        self.diagnose_in(self.rollout(), code, position, text);
+    }
+
+    /// Reports something odd in one of the thread's files.
+    fn diagnose_in(
+        &mut self,
+        file: RolloutIx,
+        code: Code,
+        position: Option<Position>,
+        text: impl fmt::Display,
+    ) {
+        let path = self.rollouts.get(file.0 as usize).map_or("", |rollout| &rollout.path);
+        self.diagnostics.push(file, code, position, || Diagnostic {
+            code,
+            path: path.to_owned(),
+            position,
+            column: None,
+            text: text.to_string(),
+            count: 1,
+        });
     }
 
     /// Adds an event to the open turn, else to the thread.

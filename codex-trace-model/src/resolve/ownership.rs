@@ -2,57 +2,113 @@
 //! a copy of their parent's history (rollout-format: "own-line rule").
 
 use codex_rollout::{
-    EventMsg, JsonText, ResponseItem, RolloutItem, RolloutLine, SessionMeta, Source,
+    EventMsg, JsonText, ResponseItem, RolloutItem, RolloutLine, SessionMeta, Source, TurnItem,
 };
 use jiff::Timestamp;
 
-use crate::resolve::stamp;
+use crate::resolve::{common, stamp};
 
 /// Where a file's own lines begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Boundary {
     /// The first own line, starting at 1; lines of `session_meta` aside.
     pub(crate) first_own_line: u64,
-    /// Whether it was decided by times alone.
-    pub(crate) by_time: bool,
+    /// By what that was decided.
+    pub(crate) told_by: ToldBy,
+}
+
+/// What tells where a file's own lines begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ToldBy {
+    /// What the file or its ancestor says.
+    #[default]
+    Records,
+    /// The times of lines alone.
+    Times,
+    /// Nothing: the file was forked from another one, and may begin with a
+    /// copy of that.
+    Nothing,
+}
+
+impl Boundary {
+    pub(crate) fn at(first_own_line: u64) -> Boundary {
+        Boundary { first_own_line, told_by: ToldBy::Records }
+    }
 }
 
 /// How long a model takes to answer at least, in milliseconds. Copied lines
 /// are written faster than that, one after the other.
 const SHORTEST_ANSWER_MS: i64 = 20;
 
+/// How a file begins, by its first `session_meta` and the line after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Head {
+    /// With its own lines.
+    Own,
+    /// With a copy of another thread's, whose `session_meta` is there too.
+    Copied,
+    /// Perhaps with a copy: a migration drops the `session_meta` of ancestors,
+    /// and so do tools that leave out most lines.
+    Forked,
+}
+
+impl Head {
+    fn of(meta: &SessionMeta<'_>, next: Option<&RolloutLine<'_>>) -> Head {
+        if next.is_some_and(|line| foreign_meta(line, meta)) {
+            Head::Copied
+        } else if meta.forked_from_id.is_some()
+            && meta.forked_from_id != meta.id
+            && meta.history_base.is_none()
+            && meta.subagent_history_start_ordinal.is_none()
+        {
+            Head::Forked
+        } else {
+            Head::Own
+        }
+    }
+}
+
 /// Whether the first lines of a file tell that all of it is the thread's own.
 pub(crate) fn owns_all<'l, 'a: 'l>(head: impl IntoIterator<Item = &'l RolloutLine<'a>>) -> bool {
     let mut head = head.into_iter();
     let Some(meta) = head.by_ref().find_map(meta_of) else { return false };
+    let next = head.next();
     meta.subagent_history_start_ordinal.is_none()
-        && head.next().is_some_and(|line| !foreign_meta(line, &meta))
+        && next.is_some()
+        && Head::of(&meta, next) == Head::Own
 }
 
 /// Finds where a file's own lines begin.
 ///
 /// `ancestor` is the file that the head was copied from, if it is here.
 pub(crate) fn boundary(source: &Source, ancestor: Option<&Source>) -> Boundary {
-    let own_from_start = Boundary { first_own_line: 0, by_time: false };
+    let own_from_start = Boundary::at(0);
     let mut lines = source.lines().filter_map(Result::ok);
     let Some(meta) = lines.by_ref().find_map(|line| meta_of(&line)) else {
         return own_from_start;
     };
-    let copied = lines.next().is_some_and(|line| foreign_meta(&line, &meta));
-    if meta.subagent_history_start_ordinal.is_none() && !copied {
+    let head = Head::of(&meta, lines.next().as_ref());
+    if meta.subagent_history_start_ordinal.is_none() && head == Head::Own {
         return own_from_start;
     }
     if has_turn_ids(&meta) || meta.subagent_history_start_ordinal.is_some() {
-        match by_ids(source, &meta) {
+        match by_ids(source, &meta, head, ancestor) {
             Some(boundary) => return boundary,
             // A migration drops the metas of ancestors: nothing tells any more.
-            None if !copied => return own_from_start,
+            None if head == Head::Own => return own_from_start,
             None => {}
         }
     }
-    match ancestor {
-        Some(ancestor) => by_content(source, ancestor),
-        None => by_time(source),
+    let common = ancestor.map(|ancestor| common::beginning(source, ancestor));
+    match (common, head) {
+        (Some(common), Head::Copied) => Boundary::at(common.first_other_line),
+        // Of another file than it was forked from, or not a copy at all.
+        (Some(common), _) if common.is_empty() => own_from_start,
+        (Some(common), _) => Boundary::at(common.first_other_line),
+        (None, _) => by_time(source).unwrap_or(match head {
+            Head::Copied => Boundary::at(u64::MAX),
+            _ => Boundary { first_own_line: 0, told_by: ToldBy::Nothing },
+        }),
     }
 }
 
@@ -78,16 +134,33 @@ fn has_turn_ids(meta: &SessionMeta<'_>) -> bool {
 }
 
 /// The first own line by its ids. Nothing if no turn has an id that tells.
-fn by_ids(source: &Source, meta: &SessionMeta<'_>) -> Option<Boundary> {
+fn by_ids(
+    source: &Source,
+    meta: &SessionMeta<'_>,
+    head: Head,
+    ancestor: Option<&Source>,
+) -> Option<Boundary> {
     let mut ids = ByIds::new(meta);
     let mut last = 0;
     for line in source.lines().filter_map(Result::ok) {
         last = line.position.line();
-        if ids.is_own(&line) {
-            return Some(Boundary { first_own_line: last, by_time: false });
+        if !ids.is_own(&line) {
+            continue;
         }
+        if head == Head::Forked && !ids.compared {
+            // The first turn that tells is the thread's own. One before it that
+            // does not may still be copied.
+            return (!ids.turns_without_time).then_some(Boundary::at(0));
+        }
+        let Some(doubtful) = ids.doubtful else { return Some(Boundary::at(last)) };
+        // What stands between a turn that is copied and one that is not is
+        // whatever the ancestor does not have.
+        let common = ancestor.map(|ancestor| common::beginning(source, ancestor).first_other_line);
+        let common = common.filter(|first| (doubtful..=last).contains(first));
+        return Some(Boundary::at(common.or(ids.review).unwrap_or(last)));
     }
-    ids.told().then_some(Boundary { first_own_line: last + 1, by_time: false })
+    let told = ids.told() && (head != Head::Forked || ids.compared);
+    told.then_some(Boundary::at(last + 1))
 }
 
 /// Tells own lines by ids, one line after the other: they begin at or after the
@@ -100,9 +173,17 @@ pub(crate) struct ByIds {
     start_ordinal: Option<u64>,
     /// Whether the own lines have begun.
     own: bool,
-    /// Whether there were turns, and ids of turns that can be compared.
-    turns: bool,
+    /// Whether there were turns that are older than the thread, and turns whose
+    /// ids do not tell.
     compared: bool,
+    turns_without_time: bool,
+    /// The first line after the last turn that is older than the thread, if a
+    /// turn or a review begins there that may be its own.
+    doubtful: Option<u64>,
+    /// Where a review began that has not ended yet.
+    review: Option<u64>,
+    /// The last line that opened a turn whose id does not tell.
+    opened: Option<u64>,
 }
 
 impl ByIds {
@@ -111,8 +192,11 @@ impl ByIds {
             thread: meta.id.map(JsonText::decode).unwrap_or_default().into_owned(),
             start_ordinal: meta.subagent_history_start_ordinal,
             own: false,
-            turns: false,
             compared: false,
+            turns_without_time: false,
+            doubtful: None,
+            review: None,
+            opened: None,
         }
     }
 
@@ -124,12 +208,12 @@ impl ByIds {
     /// Decides by the first `session_meta` of a file and the line after it;
     /// `None` if that takes more than the lines one by one.
     pub(crate) fn of_head(meta: &SessionMeta<'_>, next: Option<&RolloutLine<'_>>) -> Option<ByIds> {
-        let copied = next.is_some_and(|line| foreign_meta(line, meta));
-        if meta.subagent_history_start_ordinal.is_none() && !copied {
+        let head = Head::of(meta, next);
+        if meta.subagent_history_start_ordinal.is_none() && head == Head::Own {
             return Some(ByIds::all_own());
         }
         let by_ids = has_turn_ids(meta) || meta.subagent_history_start_ordinal.is_some();
-        by_ids.then(|| ByIds::new(meta))
+        (by_ids && head != Head::Forked).then(|| ByIds::new(meta))
     }
 
     /// Takes in the next line; returns whether it is the thread's own.
@@ -140,56 +224,69 @@ impl ByIds {
         let reached =
             self.start_ordinal.zip(line.ordinal).is_some_and(|(start, ordinal)| ordinal >= start);
         self.own = reached && meta_of(line).is_none();
-        if let RolloutItem::EventMsg(EventMsg::TaskStarted(started)) = line.item
+        if let RolloutItem::EventMsg(event) = &line.item
             && !self.own
         {
-            let turn = started.turn_id.map(JsonText::decode).unwrap_or_default();
-            self.turns = true;
-            match stamp::is_later_uuid_v7(&self.thread, &turn) {
-                Some(later) if later => self.own = true,
-                told => self.compared |= told.is_some(),
-            }
+            self.take_event(event, line.position.line());
         }
         self.own
     }
 
-    /// Returns whether the ids told, now that all lines were taken in.
-    pub(crate) fn told(&self) -> bool {
-        self.own || self.compared || !self.turns
-    }
-}
-
-/// The first line that differs from the ancestor's, copies being re-stamped
-/// but otherwise equal. Metas aside: some tools rewrite those in every file.
-fn by_content(source: &Source, ancestor: &Source) -> Boundary {
-    let lines = |source| {
-        Source::lines(source).filter_map(Result::ok).filter(|line| meta_of(line).is_none())
-    };
-    let mut parent = lines(ancestor);
-    let mut last = 0;
-    for line in lines(source) {
-        last = line.position.line();
-        if parent.next().is_none_or(|parent| content(&parent) != content(&line)) {
-            return Boundary { first_own_line: last, by_time: false };
+    fn take_event(&mut self, event: &EventMsg<'_>, line: u64) {
+        match event {
+            EventMsg::TaskStarted(started) => {
+                let turn = started.turn_id.map(JsonText::decode).unwrap_or_default();
+                match stamp::is_later_uuid_v7(&self.thread, &turn) {
+                    Some(true) => self.own = true,
+                    Some(false) => {
+                        self.compared = true;
+                        (self.doubtful, self.review, self.opened) = (None, None, None);
+                    }
+                    None => {
+                        self.turns_without_time = true;
+                        self.opened = Some(line);
+                        self.doubtful.get_or_insert(line);
+                    }
+                }
+            }
+            EventMsg::EnteredReviewMode(_) => self.enter_review(line),
+            EventMsg::ExitedReviewMode(_) => self.review = None,
+            EventMsg::ItemCompleted(done) => match done.item {
+                Some(TurnItem::EnteredReviewMode(_)) => self.enter_review(line),
+                Some(TurnItem::ExitedReviewMode(_)) => self.review = None,
+                _ => {}
+            },
+            _ => {}
         }
     }
-    Boundary { first_own_line: last + 1, by_time: false }
-}
 
-/// Returns a line without its timestamp: what comes before and after it.
-fn content<'a>(line: &RolloutLine<'a>) -> (&'a [u8], &'a [u8]) {
-    let Some(stamp) = line.timestamp else { return (line.bytes, b"") };
-    let start = stamp.raw().as_ptr().addr() - line.bytes.as_ptr().addr();
-    (&line.bytes[..start], &line.bytes[start + stamp.raw().len()..])
+    /// A migration puts brackets around a review that had none.
+    fn enter_review(&mut self, line: u64) {
+        let first = self.opened.unwrap_or(line);
+        self.review = Some(first);
+        self.doubtful.get_or_insert(first);
+    }
+
+    /// Returns whether the ids told, now that all lines were taken in.
+    pub(crate) fn told(&self) -> bool {
+        self.own || self.compared || !self.turns_without_time
+    }
+
+    /// Returns whether the ids told, and each line as it came.
+    pub(crate) fn told_at_once(&self) -> bool {
+        self.told() && !(self.own && self.doubtful.is_some())
+    }
 }
 
 /// The first prompt that took a model's time to answer: the last resort, where
-/// neither turn ids nor the ancestor's file tell.
-fn by_time(source: &Source) -> Boundary {
+/// neither turn ids nor the ancestor's file tell. Nothing if no prompt has a
+/// time and is answered.
+fn by_time(source: &Source) -> Option<Boundary> {
     let mut last = 0;
     // The first line that led to a prompt, and when the prompt was written.
     let mut inputs: Option<u64> = None;
     let mut prompted: Option<(u64, Timestamp)> = None;
+    let mut answered = false;
     for line in source.lines().filter_map(Result::ok) {
         last = line.position.line();
         let at = line.timestamp.and_then(stamp::parse);
@@ -202,10 +299,11 @@ fn by_time(source: &Source) -> Boundary {
                 prompted = at.map(|at| (first, at));
             }
             Role::Answer => {
-                if let (Some((first, asked)), Some(at)) = (prompted.take(), at)
-                    && at.as_millisecond() - asked.as_millisecond() > SHORTEST_ANSWER_MS
-                {
-                    return Boundary { first_own_line: first, by_time: true };
+                if let (Some((first, asked)), Some(at)) = (prompted.take(), at) {
+                    if at.as_millisecond() - asked.as_millisecond() > SHORTEST_ANSWER_MS {
+                        return Some(Boundary { first_own_line: first, told_by: ToldBy::Times });
+                    }
+                    answered = true;
                 }
                 inputs = None;
             }
@@ -214,7 +312,7 @@ fn by_time(source: &Source) -> Boundary {
     }
     // A prompt without an answer yet is nobody's copy.
     let first_own_line = prompted.map_or(last + 1, |(first, _)| first);
-    Boundary { first_own_line, by_time: true }
+    answered.then_some(Boundary { first_own_line, told_by: ToldBy::Times })
 }
 
 enum Role {
@@ -231,6 +329,11 @@ fn role(line: &RolloutLine<'_>) -> Role {
         RolloutItem::EventMsg(EventMsg::AgentMessage(_) | EventMsg::AgentReasoning(_)) => {
             Role::Answer
         }
+        RolloutItem::EventMsg(EventMsg::ItemCompleted(done)) => match done.item {
+            Some(TurnItem::UserMessage(_)) => Role::Prompt,
+            Some(TurnItem::AgentMessage(_) | TurnItem::Reasoning(_)) => Role::Answer,
+            _ => Role::Other,
+        },
         RolloutItem::ResponseItem(ResponseItem::Message(message)) => {
             let answer = message.role.is_some_and(|role| role.is("assistant"));
             if answer { Role::Answer } else { Role::Input }

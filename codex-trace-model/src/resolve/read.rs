@@ -5,7 +5,7 @@ use std::path::Path;
 use codex_rollout::{Layout, Position, Result, RolloutItem, RolloutLine, Source};
 
 use crate::diagnostic::Code;
-use crate::resolve::ownership::{self, Boundary, ByIds, meta_of};
+use crate::resolve::ownership::{self, Boundary, ByIds, ToldBy, meta_of};
 use crate::resolve::usage::UsageTracker;
 use crate::resolve::{Outcome, ThreadBuilder};
 use crate::session::RolloutInput;
@@ -33,16 +33,23 @@ impl<'a> ThreadBuilder<'a> {
         let file = input.source.path().map(Path::to_owned);
         let layout = input.source.layout();
         self.begin_rollout(Rollout { path: input.path.to_owned(), file, layout });
-        if boundary.by_time {
-            self.diagnose(
+        match boundary.told_by {
+            ToldBy::Records => {}
+            ToldBy::Times => self.diagnose(
                 Code::InferredBoundary,
                 None,
-                format!(
+                format_args!(
                     "its head is a copy of another thread's history that is not here; by the time \
-                 that the model took to answer, line {} is the thread's first own line",
+                     that the model took to answer, line {} is the thread's first own line",
                     boundary.first_own_line
                 ),
-            );
+            ),
+            ToldBy::Nothing => self.diagnose(
+                Code::InferredBoundary,
+                None,
+                "it was forked from a thread that is not here, and nothing tells whether its head \
+                 is a copy of that; all of it was taken for the thread's own",
+            ),
         }
         let is_own = |line: &RolloutLine<'_>| line.position.line() >= boundary.first_own_line;
         let mut passed = 0;
@@ -56,8 +63,7 @@ impl<'a> ThreadBuilder<'a> {
                 Code::Changed,
                 None,
                 "it became shorter while it was read; what was \
-                 lost reads as damaged lines"
-                    .to_owned(),
+                 lost reads as damaged lines",
             );
         }
     }
@@ -81,7 +87,7 @@ impl<'a> ThreadBuilder<'a> {
             ids.is_own(line)
         };
         self.read_lines(head.into_iter().chain(lines), is_own, |_| {}, None);
-        !bare && !self.unsure && ids.told()
+        !bare && !self.unsure && ids.told_at_once()
     }
 
     fn begin_rollout(&mut self, rollout: Rollout) {
@@ -132,8 +138,7 @@ impl<'a> ThreadBuilder<'a> {
                 Code::NoMeta,
                 None,
                 "it has no session_meta line; the thread's id is \
-                 that of the file's name"
-                    .to_owned(),
+                 that of the file's name",
             );
         }
     }

@@ -78,11 +78,15 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         let base = std::mem::take(&mut span.key);
         span.key = self.keys.another(&base, &self.spans);
-        let line = span.provenance.first_line;
-        self.builder.diagnose(
+        let Provenance { rollout, first_line: line, .. } = span.provenance;
+        self.builder.diagnose_in(
+            rollout,
             Code::DuplicateId,
             None,
-            format!("line {line}: the id of `{base}` came up before; this span is `{}`", span.key),
+            format_args!(
+                "line {line}: the id of `{base}` came up before; this span is `{}`",
+                span.key
+            ),
         );
     }
 
@@ -324,11 +328,16 @@ impl<'a> ThreadBuilder<'a> {
         if told.declined {
             return error("declined".into());
         }
-        match tool.call.exit_code {
-            Some(code) if code != 0 => return error(format!("exit code {code}").into()),
+        let complaint = more.and_then(|it| it.complaint.as_ref()).filter(|_| !told.worked);
+        match (tool.call.exit_code, complaint) {
+            // What Codex writes for a process that it could not start.
+            (Some(-1), Some(complaint)) => return error(complaint.clone()),
+            (Some(code), _) if code != 0 => return error(format!("exit code {code}").into()),
             _ => {}
         }
-        if let Some(failed) = told.failed.as_ref().or_else(|| more?.failure.as_ref()) {
+        // An item may say no more than that it failed.
+        let failed = told.failed.as_ref().filter(|why| *why != "failed" || complaint.is_none());
+        if let Some(failed) = failed.or(complaint) {
             return error(failed.clone());
         }
         let answered = tool.call.output_item.is_some() || tool.whole || told.ended;
@@ -340,10 +349,11 @@ impl<'a> ThreadBuilder<'a> {
         }
         if draft.end.is_some() {
             let line = tool.first_line;
-            self.diagnose(
+            self.diagnose_in(
+                draft.rollout,
                 Code::CallWithoutOutput,
                 None,
-                format!("line {line}: a call without an output, though its turn ended"),
+                format_args!("line {line}: a call without an output, though its turn ended"),
             );
         }
         Status::Incomplete

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
+mod answers;
 mod calls;
+mod forks;
 mod golden;
 mod lines;
 mod prefixes;

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 mod rollout;
+mod wrong;
 
 use codex_rollout::{RolloutHead, RolloutPath, Source};
 use codex_trace_model::{RolloutInput, Trace, group, resolve};

@@ -7,7 +7,8 @@ use codex_trace_model::{Code, Trace};
 
 use crate::account::Account;
 use crate::args::{ConvertArgs, Format};
-use crate::config::{Content, Selection};
+use crate::config::Selection;
+use crate::content::Content;
 use crate::content::{Capture, ContentRules};
 use crate::exit::ExitStatus;
 use crate::exporters::{EncodeError, jsonl, otlp};

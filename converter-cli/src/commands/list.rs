@@ -6,11 +6,13 @@ use std::io::Write;
 use codex_trace_model::{Code, Diagnostic, Trace};
 
 use crate::account::Account;
-use crate::args::{ListArgs, Standing};
+use crate::args::ListArgs;
+use crate::choice::Choice;
 use crate::config::Selection;
 use crate::exit::ExitStatus;
 use crate::pipeline::{self, Event, Look, Sink};
 use crate::session::Summary;
+use crate::standing::Standing;
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
 use crate::{history, ids, interrupt, text};
@@ -32,7 +34,13 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let mut total = Account { failed: history.n_failures, ..Account::default() };
     let mut rows: Vec<Summary> = Vec::new();
     let sum_up = |trace: &Trace<'_>, _: &Sink<'_, _>| {
-        selection.takes(trace).then(|| (Summary::of(trace), Account::of(trace)))
+        selection.takes(trace).then(|| {
+            let mut row = Summary::of(trace);
+            if !args.problems {
+                row.diagnostics = Vec::new();
+            }
+            (row, Account::of(trace))
+        })
     };
     ui.start("reading", history.sessions.len());
     pipeline::run(&history, &pool, &interrupted, Look::Facts, sum_up, |event| {
@@ -150,9 +158,10 @@ fn write_problems(row: &Summary, ui: &Ui, out: &mut impl Write) -> std::io::Resu
                 let text = text::escape(&diagnostic.text);
                 writeln!(out, "      {code}: {}{text}", at.unwrap_or_default())?;
             }
-            let more = diagnostics.len().saturating_sub(shown);
+            let rest = diagnostics.get(shown..).unwrap_or_default();
+            let more: usize = rest.iter().map(|it| it.count).sum();
             if more > 0 {
-                writeln!(out, "      {}: {more} more (`-v` shows all)", code.word())?;
+                writeln!(out, "      {}: {more} more (`-v` shows more)", code.word())?;
             }
         }
     }

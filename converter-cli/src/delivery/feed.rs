@@ -134,7 +134,7 @@ impl Engine<'_> {
     fn count_oddities(&self, trace: &Trace<'_>) {
         let of = |code| trace.diagnostics.iter().filter(move |it| it.code == code);
         self.count_unreadable(of(Code::Unreadable));
-        self.account().bad_lines += of(Code::BadLine).count();
+        self.account().bad_lines += of(Code::BadLine).map(|it| it.count).sum::<usize>();
     }
 
     /// Counts rollouts that could not be read, and keeps which and why.

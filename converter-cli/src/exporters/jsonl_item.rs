@@ -4,7 +4,7 @@ use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
 use codex_rollout::{JsonText, RawJson, ResponseItem};
 use codex_trace_model::{Item, Thread, Trace};
 
-use crate::config::Content;
+use crate::content::Content;
 use crate::json::Object;
 use crate::splice;
 

@@ -4,7 +4,7 @@ use codex_trace_model::{
     Compaction, Event, EventKind, ModelCall, Span, SpanKind, ToolCall, Trace, Turn,
 };
 
-use crate::config::Content;
+use crate::content::Content;
 use crate::json::{self, Object};
 use crate::splice;
 

@@ -1,7 +1,7 @@
 //! Keys as people paste them.
 
 use super::{ConfigError, Said};
-use crate::transport::Secret;
+use crate::secret::Secret;
 
 /// Cleans a key of what came along when it was pasted: space and quotes around
 /// it.

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::{Origin, Remark, Settings};
+use crate::paths::is_same_dir;
 
 /// The largest file that is taken for a configuration, in bytes.
 const MAX_FILE: u64 = 4 << 20;
@@ -90,15 +91,6 @@ pub(super) fn unfollowed(file: &PluginFile, names: &[&str]) -> Remark {
             "`--trust-project` follows it; `--endpoint` and `--project` name a place".to_owned(),
         ),
     }
-}
-
-/// Whether two paths lead to one directory.
-pub fn is_same_dir(one: &Path, other: &Path) -> bool {
-    let real = |dir: &Path| {
-        let real = std::fs::canonicalize(dir).or_else(|_| std::path::absolute(dir));
-        real.unwrap_or_else(|_| dir.to_owned())
-    };
-    one == other || real(one) == real(other)
 }
 
 /// Reads a small file of text; `None` if nothing is there.

@@ -3,8 +3,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::exporters::describe::without_password;
 use crate::json;
+use crate::secret::without_password;
 use crate::transport::{Cause, NoAnswer, Request, Response, Transport};
 use crate::whole::{self, WholeFile};
 

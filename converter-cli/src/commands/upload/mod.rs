@@ -11,7 +11,8 @@ use anyhow::Context;
 use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
-use crate::config::{ConfigFile, Content, Selection, UploadSettings, redactor};
+use crate::config::{ConfigFile, Selection, UploadSettings, redactor};
+use crate::content::Content;
 use crate::content::ContentRules;
 use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
 use crate::destinations::{self, Given, Manner, places};

@@ -7,13 +7,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::variables::{env_origin, from_env};
-use crate::config::exposed;
-use crate::exporters::describe::{Description, Known, mask};
+use crate::exporters::describe::{Description, Known};
 use crate::exporters::origin::NamedPlaces;
 use crate::exporters::plugin_file::{PluginFile, unfollowed};
 use crate::exporters::{Address, ConfigError, Origin, Remark, Said, Settings, key};
+use crate::private::exposed;
 use crate::redact::UserRule;
-use crate::transport::Secret;
+use crate::secret::Secret;
+use crate::secret::mask;
 
 /// Where the hosted service in the United States is.
 pub(super) const HOSTED: &str = "https://api.smith.langchain.com";
@@ -491,7 +492,7 @@ pub(super) fn describe(settings: &Settings) -> Description {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exporters::Environment;
+    use crate::environment::Environment;
 
     fn settings(vars: &[(&str, &str)]) -> Settings {
         let vars = vars.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::exporters::langsmith::lock::Lock;
+use crate::private;
 use crate::whole::WholeFile;
 
 /// The most that a topology file may hold, as the plugin has it, in bytes.
@@ -193,7 +194,7 @@ pub(super) fn note(rollout: &Path, turn: &str, topology: Option<&Topology>) -> i
     if there.last().is_some_and(|byte| *byte != b'\n') {
         text.insert(0, '\n');
     }
-    let mut options = crate::ledger::private_options();
+    let mut options = private::options();
     let mut file = options.create(true).append(true).open(path)?;
     // One write, so that a reader never sees half of it.
     file.write_all(text.as_bytes())

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use crate::exporters::describe::Description;
 use crate::exporters::plugin_file::small_text;
 use crate::exporters::{Address, ConfigError, Origin, Said, Settings, key};
-use crate::transport::{Header, Secret};
+use crate::secret::Secret;
+use crate::transport::Header;
 
 /// A workspace, and where in it spans go.
 #[derive(Debug)]

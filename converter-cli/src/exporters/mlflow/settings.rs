@@ -15,7 +15,8 @@ use crate::exporters::otlp::Rendering;
 use crate::exporters::{
     Address, ConfigError, Connected, Origin, OriginKind, Probed, Remark, Said, Settings, key,
 };
-use crate::transport::{ClientOptions, Header, Method, Request, Response, Secret};
+use crate::secret::Secret;
+use crate::transport::{ClientOptions, Header, Method, Request, Response};
 
 /// Where the traces of those who name no experiment go.
 const DEFAULT_EXPERIMENT: &str = "codex-trace";

@@ -284,7 +284,6 @@ fn saves_of_one_typescript_session_are_one() {
         .file(&name(3), save(4).as_bytes())
         .check(
             r"
-            ? duplicate
             thread s4 @0
               turn 1 inferred
                 model_call by items
@@ -313,7 +312,6 @@ fn a_typescript_session_across_midnight_is_one() {
         )
         .check(
             r"
-            ? duplicate
             thread s @0
               turn 1 inferred
                 model_call by items
@@ -336,7 +334,7 @@ fn a_label_is_no_path() {
     let source = Source::open(&RolloutPath::from_file(&file)).unwrap();
     let made = "2025-07-20T10:00:00Z".parse().ok();
     for label in ["as it is to be called", "a.jsonl", file.to_str().unwrap()] {
-        let input = RolloutInput { path: label, thread_id: "s", source: &source, ancestor: None };
+        let input = RolloutInput::new(label, "s", &source);
         let trace = resolve(&[input]);
         let thread = &trace.threads[0];
         assert_eq!((thread.created, trace.spans[0].start), (made, made), "{label}");

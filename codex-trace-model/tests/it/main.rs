@@ -4,6 +4,7 @@
 
 mod answers;
 mod calls;
+mod copies;
 mod forks;
 mod golden;
 mod lines;

@@ -22,6 +22,7 @@ pub mod otlp;
 mod plugin_file;
 mod probe;
 mod settings;
+mod understood;
 mod unit;
 
 use std::borrow::Cow;
@@ -377,6 +378,23 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// Changes the backend's words.
+    #[must_use]
+    pub fn map_reason(mut self, f: impl FnOnce(&str) -> String) -> Verdict {
+        match &mut self {
+            Verdict::Done | Verdict::AlreadyThere => {}
+            Verdict::Conflict { reason }
+            | Verdict::Partial { reason, .. }
+            | Verdict::Retry { reason, .. }
+            | Verdict::Split { reason }
+            | Verdict::Reject { reason }
+            | Verdict::GiveUp { reason } => *reason = f(reason),
+        }
+        self
+    }
+}
+
 /// Something to know before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
@@ -453,6 +471,7 @@ mod tests {
             "plugin_file",
             "probe",
             "settings",
+            "understood",
             "unit",
             "jsonl",
             "jsonl_item",

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod convert;
 mod copies;
+mod cost;
 mod databricks;
 mod delivery;
 mod doctor;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::describe::Description;
-use super::{ConfigError, Said, Settings};
+use super::{ConfigError, Origin, Said, Settings};
 use crate::request::ClientOptions;
 
 /// What was said of the way.
@@ -32,6 +32,11 @@ pub(crate) enum Unit {
 }
 
 impl SaidClient {
+    /// Returns where a certificate of our own was said: it lets us in.
+    pub(crate) fn key_origin(&self) -> Option<Origin> {
+        self.client_cert.as_ref().map(|said| said.from.clone())
+    }
+
     /// Notes all of it and reads what is not a file.
     pub(crate) fn read(
         self,

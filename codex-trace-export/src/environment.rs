@@ -20,12 +20,18 @@ impl fmt::Debug for Environment {
 
 /// Small files of text, by their path.
 pub trait Files: Send + Sync + fmt::Debug {
-    /// Reads one.
+    /// Reads one; `None` if nothing is there.
     ///
     /// # Errors
     ///
-    /// If it cannot be read.
-    fn read(&self, path: &Path) -> io::Result<String>;
+    /// If it cannot be read, is no file, or too large for a configuration.
+    fn small_text(&self, path: &Path) -> io::Result<Option<String>>;
+
+    /// Whether one is there.
+    fn is_file(&self, path: &Path) -> bool;
+
+    /// Whether two paths lead to one directory.
+    fn is_same_dir(&self, one: &Path, other: &Path) -> bool;
 
     /// Says why one is no good place for a key, if others may read it.
     fn exposed(&self, path: &Path) -> Option<String>;
@@ -33,8 +39,16 @@ pub trait Files: Send + Sync + fmt::Debug {
 
 /// Files that are given; all others are not there.
 impl Files for BTreeMap<PathBuf, String> {
-    fn read(&self, path: &Path) -> io::Result<String> {
-        self.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    fn small_text(&self, path: &Path) -> io::Result<Option<String>> {
+        Ok(self.get(path).cloned())
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        self.contains_key(path)
+    }
+
+    fn is_same_dir(&self, one: &Path, other: &Path) -> bool {
+        one == other
     }
 
     fn exposed(&self, _path: &Path) -> Option<String> {

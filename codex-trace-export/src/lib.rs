@@ -17,7 +17,7 @@
 //!
 //! Sending, trying again, and remembering what was sent.
 
-mod address;
+pub mod address;
 pub mod choice;
 mod client;
 pub mod content;
@@ -25,10 +25,13 @@ pub mod describe;
 mod destination;
 pub mod environment;
 pub mod json;
+mod key;
 pub mod langsmith;
 pub mod mlflow;
 mod notes;
+mod origin;
 pub mod otlp;
+mod plugin_file;
 mod probe;
 pub mod redact;
 mod request;
@@ -39,6 +42,7 @@ mod understood;
 mod unit;
 pub mod wire;
 
+pub use address::Address;
 pub use choice::Choice;
 pub use destination::{
     Backend, ConfigError, Connected, Contract, EncodeError, Exporter, Framing, IdSpace, Limits,
@@ -46,6 +50,7 @@ pub use destination::{
 };
 pub use environment::{ConfigFiles, Environment, Files};
 pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
+pub use origin::{Origin, OriginKind};
 pub use probe::Probed;
 pub use request::{
     ClientOptions, Compression, Header, HeaderValue, Method, Request, Response, TlsFiles,

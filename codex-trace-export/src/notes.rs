@@ -1,7 +1,8 @@
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use codex_trace_model::{RolloutIx, SpanIx, ThreadIx, Timestamp};
+use codex_trace_model::{SpanIx, Timestamp};
 
 use crate::request::Request;
 
@@ -85,8 +86,8 @@ impl Notes {
 /// What to note beside a file once a unit is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The thread, and which of its rollouts it is about.
-    pub rollout: (ThreadIx, RolloutIx),
+    /// The rollout.
+    pub file: PathBuf,
     /// The turn, as a live plugin calls it.
     pub turn: String,
     /// What else the exporter wants to remember.

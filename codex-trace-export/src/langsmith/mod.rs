@@ -25,7 +25,6 @@ use std::time::Duration;
 
 use codex_trace_model::{SpanIx, Trace};
 
-use crate::address::without_login;
 use crate::choice::Choice;
 use crate::content::ContentRules;
 use crate::langsmith::beside::Beside;
@@ -127,13 +126,17 @@ fn connect(settings: &Settings) -> Connected {
     let input_bytes: Option<usize> = input_bytes.transpose()?;
     let redacts = option("no-redact") != Some("true");
     let extra_rules = if redacts { config.rules()? } else { Vec::new() };
-    let mut remarks = config.remarks(settings, redacts);
+    let mut remarks = config.remarks(redacts);
+    if let Some(refused) = config.refused {
+        return Err(refused);
+    }
     let allowed = option("assume_backfill_allowed") == Some("true");
     let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
     for (nth, place) in config.places.iter().enumerate() {
         if place.key.is_none() && place.is_hosted() {
             let mut what = vec!["there is no API key"];
             what.extend(config.problems.iter().map(String::as_str));
+            what.extend(config.unfollowed.iter().map(|remark| &*remark.message));
             return Err(ConfigError::new(what.join("; ")).hint(if settings.own_place {
                 "say where it is: `key = { env = \"NAME\" }` in the table of codex-trace.toml that names the endpoint"
             } else {
@@ -153,7 +156,7 @@ fn connect(settings: &Settings) -> Connected {
         let contract = Contract {
             destination: format!(
                 "langsmith {} {}{workspace}",
-                without_login(&place.endpoint),
+                place.endpoint.place(),
                 place.project
             ),
             routes: wire::routes(place, &format, &Info::default()),
@@ -254,11 +257,11 @@ impl Exporter for LangSmith {
                 && !beside.is_ours(turn.span)
                 && let Some(id) = beside::sidecar_turn(span)
             {
-                unit.receipt = Some(Receipt {
-                    rollout: (span.thread, span.provenance.rollout),
-                    turn: id,
-                    note: beside::checkpoint(turn),
-                });
+                let thread = trace.thread_of(span);
+                let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
+                let file = rollout.and_then(|rollout| rollout.file.clone());
+                unit.receipt =
+                    file.map(|file| Receipt { file, turn: id, note: beside::checkpoint(turn) });
             }
             units(unit);
         }
@@ -287,7 +290,7 @@ impl Exporter for LangSmith {
 
     /// A workspace, which the key stands for.
     fn id_space(&self) -> Option<IdSpace> {
-        let server = format!("langsmith {} ", without_login(&self.place.endpoint));
+        let server = format!("langsmith {} ", self.place.endpoint.place());
         let key = self.place.key.clone();
         (!self.copy).then_some(IdSpace { server, key })
     }

@@ -41,8 +41,8 @@ pub struct TurnFile<'s> {
     pub thread_id: &'s str,
     /// Its id, as Codex recorded it.
     pub turn_id: String,
-    /// The rollout.
-    pub file: &'s Path,
+    /// The rollout, if it is a file.
+    pub file: Option<&'s Path>,
 }
 
 /// How long to wait for somebody else: some time, and not once the user wants

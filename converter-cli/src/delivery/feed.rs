@@ -9,15 +9,14 @@ use codex_rollout::{Encoding, RolloutHead};
 use codex_trace_model::{Code, Diagnostic, SessionGroup, Timestamp, Trace};
 use sha2::{Digest, Sha256};
 
-use crate::delivery::beside::Files;
 use crate::delivery::rest::{Rest, Rests};
-use crate::delivery::session::{InFlight, Ready, Session, Told};
+use crate::delivery::session::{InFlight, Ready, Session};
 use crate::delivery::{Engine, Fate};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
 use crate::panics;
 use crate::pipeline::{self, Look};
-use codex_trace_export::{Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey, Waits};
+use codex_trace_export::{Fingerprint, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
@@ -60,11 +59,9 @@ struct Taking {
     withheld: HashMap<UnitKey, Decision>,
     /// The units that others may wait for.
     units: Vec<(UnitKey, Fingerprint)>,
-    /// Where the rollouts are.
-    files: Files,
     /// What the live plugin is to be told of units that were there before: a run
     /// may have ended between the ledger and the note.
-    told: Vec<Told>,
+    told: Vec<Receipt>,
 }
 
 impl Taking {
@@ -131,7 +128,7 @@ impl Engine<'_> {
         let read = pipeline::with_trace(self.run.history, group, Look::Content, |trace| {
             if (self.run.wanted)(trace) {
                 self.count_oddities(trace);
-                self.encode(trace, &heads, files, rests)
+                self.encode(trace, files, rests)
             } else {
                 Ok(())
             }
@@ -164,17 +161,14 @@ impl Engine<'_> {
     fn encode(
         &self,
         trace: &Trace<'_>,
-        heads: &[&RolloutHead],
         stamps: Vec<FileStamp>,
         rests: Rests,
     ) -> Result<(), Failure> {
         self.reopen(trace, &stamps)?;
         let session = Arc::new(Session::new(trace.session_id(), stamps));
         let mut result = Ok(());
-        let found =
-            Files::of(trace, heads).and_then(|files| Ok((self.look_beside(trace, &files)?, files)));
-        let (beside, files) = match found {
-            Ok(found) => found,
+        let beside = match self.look_beside(trace) {
+            Ok(beside) => beside,
             Err(reason) => {
                 let what = format!("session {}: {reason}", trace.session_id());
                 self.account().faults.push(what);
@@ -183,7 +177,7 @@ impl Engine<'_> {
         };
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
-        let mut taking = Taking { rests, files, ..Taking::default() };
+        let mut taking = Taking { rests, ..Taking::default() };
         let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
@@ -274,10 +268,7 @@ impl Engine<'_> {
             taking.withheld.insert(unit.key.clone(), decision);
         }
         match decision {
-            Decision::Send => {
-                let told = taking.files.told(unit.receipt.clone());
-                self.enqueue(unit, told, fingerprint, session);
-            }
+            Decision::Send => self.enqueue(unit, fingerprint, session),
             Decision::Already => {
                 self.account().already += 1;
                 self.note(session, &unit.key, Fate::AlreadyThere);
@@ -285,7 +276,7 @@ impl Engine<'_> {
                     let entry = self.entry_of(&unit, fingerprint, Outcome::Sent, None);
                     self.record(&[entry], &[]);
                 }
-                taking.told.extend(taking.files.told(unit.receipt));
+                taking.told.extend(unit.receipt);
             }
             Decision::Keep => {
                 self.account().kept += 1;
@@ -384,13 +375,7 @@ impl Engine<'_> {
     }
 
     /// Puts a unit into the queue, as soon as there is room.
-    fn enqueue(
-        &self,
-        unit: Unit,
-        told: Option<Told>,
-        fingerprint: Fingerprint,
-        session: &Arc<Session>,
-    ) {
+    fn enqueue(&self, unit: Unit, fingerprint: Fingerprint, session: &Arc<Session>) {
         if !self.queue.reserve(unit.body.len()) {
             // The run ends before it was queued.
             self.note(session, &unit.key, Fate::Unsent);
@@ -398,7 +383,7 @@ impl Engine<'_> {
             self.withhold(&unit, fingerprint, None, session, &self.why_ended());
             return;
         }
-        let flight = InFlight::new(unit, told, fingerprint, Arc::clone(session), &self.store);
+        let flight = InFlight::new(unit, fingerprint, Arc::clone(session), &self.store);
         let flight = Arc::new(flight);
         if flight.waits == Waits::No {
             session.begin(&flight.key);

@@ -256,7 +256,7 @@ impl Engine<'_> {
         // First what is acknowledged, then whatever builds upon it.
         self.record(&entries, &[]);
         let there = ended.iter().filter(|(_, sent)| *sent);
-        self.hand_over(there.filter_map(|(it, _)| Some((it.told.as_ref()?, &*it.session))));
+        self.hand_over(there.filter_map(|(it, _)| Some((it.receipt.as_ref()?, &*it.session))));
         let mut files = Vec::new();
         for (flight, sent) in ended {
             self.note(&flight.session, &flight.key, if sent { Fate::Sent } else { Fate::Rejected });

@@ -1,6 +1,5 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,14 +18,6 @@ pub(super) enum Settled<'f> {
     Refused(&'f str),
 }
 
-/// What a live plugin is told once a unit is there.
-#[derive(Clone, Debug)]
-pub(super) struct Told {
-    /// The rollout that it is about.
-    pub(super) file: PathBuf,
-    pub(super) receipt: Receipt,
-}
-
 /// A unit on its way.
 #[derive(Debug)]
 pub(super) struct InFlight {
@@ -37,7 +28,7 @@ pub(super) struct InFlight {
     pub(super) pieces: Vec<Piece>,
     pub(super) waits: Waits,
     pub(super) under: Option<UnitKey>,
-    pub(super) told: Option<Told>,
+    pub(super) receipt: Option<Receipt>,
     pub(super) fingerprint: Fingerprint,
     pub(super) session: Arc<Session>,
     /// Pieces of which it is not known what became of them.
@@ -55,7 +46,6 @@ pub(super) struct InFlight {
 impl InFlight {
     pub(super) fn new(
         unit: Unit,
-        told: Option<Told>,
         fingerprint: Fingerprint,
         session: Arc<Session>,
         store: &Arc<Store>,
@@ -68,7 +58,7 @@ impl InFlight {
             pieces: unit.pieces,
             waits: unit.waits,
             under: unit.under,
-            told,
+            receipt: unit.receipt,
             fingerprint,
             session,
             left,
@@ -374,7 +364,7 @@ mod tests {
 
     fn in_flight(unit: Unit, session: &Arc<Session>) -> Arc<InFlight> {
         let fingerprint = unit.fingerprint();
-        Arc::new(InFlight::new(unit, None, fingerprint, Arc::clone(session), &Arc::default()))
+        Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &Arc::default()))
     }
 
     fn shape(slices: &[Slice]) -> Vec<(usize, usize)> {

@@ -27,21 +27,21 @@ pub fn companion(settings: &Settings) -> Box<dyn Companion> {
 impl Companion for LangSmith {
     fn look(&self, turns: &[TurnFile<'_>]) -> Result<Beside, String> {
         let policy = Policy::read(self.home.as_deref());
-        let mut files = HashMap::new();
+        let mut files: HashMap<&Path, sidecar::Lines> = HashMap::new();
         let mut beside = Beside::default();
         for TurnFile { span, thread_id, turn_id, file } in turns {
-            if !files.contains_key(file) {
+            if let Some(file) = file.filter(|file| !files.contains_key(file)) {
                 let lines = sidecar::lines(file).map_err(|err| {
                     format!("cannot read the sidecar of `{}`: {err}", file.display())
                 });
-                files.insert(*file, lines?);
+                files.insert(file, lines?);
             }
-            let lines = &files[file];
+            let lines = file.and_then(|file| files.get(file));
             let note = TurnNote {
-                state: lines.states.get(turn_id).copied(),
+                state: lines.and_then(|lines| lines.states.get(turn_id).copied()),
                 keep: policy.mode(thread_id, turn_id),
-                place: sidecar::topology(file, turn_id),
-                ours: lines.ours.contains(turn_id),
+                place: file.and_then(|file| sidecar::topology(file, turn_id)),
+                ours: lines.is_some_and(|lines| lines.ours.contains(turn_id)),
             };
             if note != TurnNote::default() {
                 beside.insert(*span, note);

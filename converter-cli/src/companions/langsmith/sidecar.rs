@@ -232,8 +232,6 @@ mod tests {
     use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
-    use codex_trace_model::{RolloutIx, ThreadIx};
-
     use super::*;
 
     fn rollout() -> (tempfile::TempDir, PathBuf) {
@@ -259,8 +257,7 @@ mod tests {
     }
 
     fn receipt(turn: &str, note: &str) -> Receipt {
-        let rollout = (ThreadIx(0), RolloutIx(0));
-        Receipt { rollout, turn: turn.to_owned(), note: note.to_owned() }
+        Receipt { file: PathBuf::new(), turn: turn.to_owned(), note: note.to_owned() }
     }
 
     fn tell(rollout: &Path, receipts: &[&Receipt]) {

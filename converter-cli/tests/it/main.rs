@@ -14,6 +14,7 @@ mod errors;
 mod generated;
 mod langsmith;
 mod list;
+mod origin;
 mod outputs;
 mod readme;
 mod schema;

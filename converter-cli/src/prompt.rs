@@ -82,10 +82,7 @@ mod tests {
                 r#"[{"text":"<image name=[Image #1]>"},{"type":"input_image"},{"text":"</image>"},{"text":"what is it?"}]"#,
                 Some("what is it?"),
             ),
-            (
-                r#"[{"text":"<image>"},{"type":"input_image"},{"text":"</image>"}]"#,
-                Some("[image]"),
-            ),
+            (r#"[{"text":"<image>"},{"type":"input_image"},{"text":"</image>"}]"#, Some("[image]")),
             (r#"[{"text":""}]"#, None),
         ] {
             let content = Cursor::new(content.as_bytes()).raw().unwrap();

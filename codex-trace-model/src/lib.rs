@@ -72,8 +72,8 @@ pub use jiff::{SignedDuration, Timestamp};
 pub use render::Tree;
 pub use session::{RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
-    CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, ModelCall, Provenance,
-    Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
+    CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, ModelCall, OrphanOutput,
+    Provenance, Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
 };
 pub use trace::{
     Account, History, Invalid, Item, ItemIx, Rollout, RolloutIx, SpanIx, Thread, ThreadIx, Trace,

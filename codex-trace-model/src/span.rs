@@ -349,6 +349,8 @@ pub enum ToolFamily {
     CodeMode,
     /// A search for tools.
     ToolSearch,
+    /// A tool that this version does not know, told by the item's type.
+    Unknown,
 }
 
 impl ToolFamily {
@@ -367,6 +369,7 @@ impl ToolFamily {
             ToolFamily::Agents => "agents",
             ToolFamily::CodeMode => "code_mode",
             ToolFamily::ToolSearch => "tool_search",
+            ToolFamily::Unknown => "unknown",
         }
     }
 }
@@ -436,6 +439,19 @@ pub struct Event<'a> {
     pub kind: EventKind<'a>,
 }
 
+/// An output without a call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OrphanOutput<'a> {
+    /// The call that it names; absent for what the harness put in (since 0.150).
+    pub call_id: Option<JsonText<'a>>,
+    /// The tool that it names: `goal_objective`, `proposed_plan`, …
+    pub name: Option<JsonText<'a>>,
+    /// The tool's namespace.
+    pub namespace: Option<JsonText<'a>>,
+    /// What it says: a string or an array of content items.
+    pub output: Option<RawJson<'a>>,
+}
+
 /// What happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -467,11 +483,8 @@ pub enum EventKind<'a> {
     AgentMessage(codex_rollout::item::compacted::InterAgentCommunication<'a>),
     /// A hook put in a prompt.
     HookPrompt(Option<RawJson<'a>>),
-    /// An output whose call is not here.
-    OrphanOutput {
-        /// The call that it names.
-        call_id: Option<JsonText<'a>>,
-    },
+    /// An output whose call is not here, or never was: the harness puts some in.
+    OrphanOutput(OrphanOutput<'a>),
     /// Something about a turn that had ended before: a command's late exit.
     Late {
         /// The type of the item or event.
@@ -503,7 +516,7 @@ impl EventKind<'_> {
             EventKind::Plan(_) => "plan",
             EventKind::AgentMessage(_) => "agent_message",
             EventKind::HookPrompt(_) => "hook_prompt",
-            EventKind::OrphanOutput { .. } => "orphan_output",
+            EventKind::OrphanOutput(_) => "orphan_output",
             EventKind::Late { .. } => "late",
             EventKind::Unknown { .. } => "unknown",
         }

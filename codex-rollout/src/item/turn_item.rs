@@ -60,6 +60,8 @@ wire! {
         pub content: RawJson<'a> = b"content",
         /// The text of a plan.
         pub text: JsonText<'a> = b"text",
+        /// What a hook put in: texts, each with the hook's run.
+        pub fragments: RawJson<'a> = b"fragments",
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod answers;
 mod calls;
+mod children;
 mod forks;
 mod golden;
 mod lines;

@@ -188,7 +188,14 @@ fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
             o.maybe("text", it.content);
         }
         EventKind::RolledBack(turns) => o.put("turns", *turns),
-        EventKind::OrphanOutput { call_id } => o.maybe("call_id", *call_id),
+        EventKind::OrphanOutput(it) => {
+            o.maybe("call_id", it.call_id);
+            o.maybe("name", it.name);
+            o.maybe("namespace", it.namespace);
+            if let Some(output) = it.output {
+                raw("output", output, o);
+            }
+        }
         EventKind::Late { what, id, exit_code } => {
             o.put("what", what);
             o.maybe("id", *id);

@@ -98,8 +98,12 @@ fn describe(subject: &Subject<'_, '_>, kind: &EventKind<'_>, out: &mut Attribute
             out.text("codex.recipient", subject.label(it.recipient));
             out.text("codex.text", said(it.content));
         }
-        EventKind::OrphanOutput { call_id } => {
-            out.text("gen_ai.tool.call.id", subject.label(*call_id));
+        EventKind::OrphanOutput(it) => {
+            out.text("gen_ai.tool.call.id", subject.label(it.call_id));
+            out.text("gen_ai.tool.name", subject.label(it.name));
+            out.text("codex.tool.namespace", subject.label(it.namespace));
+            let said = it.output.and_then(|raw| reader.output(raw));
+            out.text("codex.text", said.map(|raw| Cow::Owned(decode(&raw))));
         }
         EventKind::Late { what, id, exit_code } => {
             out.word("codex.what", what);

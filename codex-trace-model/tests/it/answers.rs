@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use codex_rollout::ResponseItem;
 use codex_trace_model::{EventKind, SpanKind, Status, Trace};
 use serde_json::{Value, json};
 
@@ -429,8 +430,13 @@ fn an_output_of_the_harness_has_its_name_and_text() {
     with_script(script, |trace| {
         let events: Vec<_> = trace.iter().flat_map(|(_, span)| &span.events).collect();
         let [orphan, hook] = events.as_slice() else { panic!("{events:?}") };
-        let EventKind::OrphanOutput(it) = &orphan.kind else { panic!("{orphan:?}") };
-        assert_eq!(it.name.unwrap().decode(), "goal_objective");
+        let EventKind::OrphanOutput { call_id: None, name: Some(name), item } = &orphan.kind else {
+            panic!("{orphan:?}")
+        };
+        assert_eq!(name.decode(), "goal_objective");
+        let ResponseItem::ToolOutput(it) = &trace.root().items[item.0 as usize].body else {
+            panic!("{orphan:?}")
+        };
         assert_eq!(it.namespace.unwrap().decode(), "agent");
         assert_eq!(it.output.unwrap().raw(), br#""finish it""#);
         let EventKind::HookPrompt(prompt) = &hook.kind else { panic!("{hook:?}") };

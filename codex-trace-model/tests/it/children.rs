@@ -192,7 +192,7 @@ fn review_of(span: &codex_trace_model::Span<'_>) -> Option<(String, String)> {
 /// How many model calls are found without content; `None` if that takes content.
 fn calls_by_usage(script: &str) -> Option<usize> {
     let source = Source::from_bytes(rollout_of(script));
-    let input = UsageInput { path: "made", thread_id: "made", lines: source.lines() };
+    let input = UsageInput::new("made", "made", source.lines());
     resolve_usage([input]).map(|trace| trace.model_calls().count())
 }
 

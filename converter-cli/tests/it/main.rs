@@ -1,11 +1,14 @@
 //! The command as a user runs it: few tests, of wiring; logic is tested below.
 
+#![expect(clippy::disallowed_methods, reason = "tests have switches of their own")]
+
 mod bench;
 mod blame;
 mod completions;
 mod config;
 mod convert;
 mod databricks;
+mod dependencies;
 mod delivery;
 mod doctor;
 mod errors;

@@ -1,9 +1,8 @@
 //! The end of a thread: its own span, and all that is known of it.
 
 use std::borrow::Cow;
-use std::path::Path;
 
-use codex_rollout::{JsonText, Layout, RolloutPath, TokenUsage, parent_of};
+use codex_rollout::{JsonText, Layout, TokenUsage, parent_of};
 use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostics;
@@ -12,7 +11,7 @@ use crate::resolve::ids::IdTable;
 use crate::resolve::stamp;
 use crate::resolve::write::SpanWriter;
 use crate::span::{Fate, Span, SpanKind};
-use crate::trace::{Rollout, SpanIx, Thread};
+use crate::trace::{SpanIx, Thread};
 
 /// A thread with its own spans: the thread's first, parents before children.
 /// Indices of spans are into `spans`, until threads are put together.
@@ -60,6 +59,7 @@ impl<'a> ThreadBuilder<'a> {
             item.turn = item.turn.map(|turn| resolved[turn.index()].span);
         }
         let (created, created_local) = created(&meta, true_clock);
+        let n_turns = u32::try_from(resolved.len()).unwrap_or(u32::MAX);
         ResolvedThread {
             thread: Thread {
                 id: self.thread_id,
@@ -74,6 +74,7 @@ impl<'a> ThreadBuilder<'a> {
                 created,
                 created_local,
                 name: self.name,
+                n_turns,
                 items,
                 histories: self.histories,
                 last_total: self.usage.total(),
@@ -89,8 +90,8 @@ impl<'a> ThreadBuilder<'a> {
     /// Whether what wrote the file told UTC from local time: what wrote times
     /// into lines, and the program in TypeScript, whose files are whole documents.
     fn has_true_clock(&self) -> bool {
-        let layout = |it: &Rollout| RolloutPath::from_file(Path::new(&it.path)).layout;
-        self.first_at.is_some() || self.rollouts.first().map(layout) == Some(Layout::Document)
+        let layout = self.rollouts.first().map(|rollout| rollout.layout);
+        self.first_at.is_some() || layout == Some(Layout::Document)
     }
 
     fn finish_thread_span(
@@ -104,7 +105,13 @@ impl<'a> ThreadBuilder<'a> {
             SpanKind::Turn(turn) => turn.fate == Fate::Kept,
             _ => false,
         };
-        let last = turns.iter().map(|turn| turn.span).rev().find(kept);
+        let mut kept = turns.iter().map(|turn| turn.span).filter(kept);
+        // Of files that went on apart, the one that went on last tells.
+        let last = if self.forks.is_empty() {
+            kept.next_back()
+        } else {
+            kept.max_by_key(|turn| spans[turn.index()].start)
+        };
         let status = last.map(|turn| spans[turn.index()].status.clone()).unwrap_or_default();
         let usage = sum(spans.iter().filter(|span| matches!(span.kind, SpanKind::ModelCall(_))));
         let starts = spans.iter().skip(1).filter_map(|span| span.start);

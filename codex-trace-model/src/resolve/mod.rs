@@ -4,6 +4,7 @@
 //! next door, one concern a file.
 
 mod answer;
+mod author;
 mod clock;
 mod common;
 mod count;
@@ -11,6 +12,7 @@ mod detail;
 mod event;
 mod family;
 mod finish;
+mod fork;
 mod ids;
 mod item;
 mod keys;
@@ -30,10 +32,8 @@ use std::fmt;
 
 use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
-use codex_rollout::item::turn_context::TurnContext;
 use codex_rollout::{
-    Cursor, ErrorKind, JsonText, Position, RawJson, ResponseItem, RolloutItem, RolloutLine,
-    SessionMeta,
+    ErrorKind, JsonText, Position, ResponseItem, RolloutItem, RolloutLine, SessionMeta,
 };
 use jiff::Timestamp;
 
@@ -42,6 +42,7 @@ use crate::span::{CopiedTurn, Event, EventKind};
 use crate::trace::{Account, History, Item, Rollout, RolloutIx};
 pub(crate) use clock::keep_within;
 pub(crate) use finish::ResolvedThread;
+use fork::Fork;
 use ids::IdTable;
 use settings::Current;
 use tool_call::ToolTable;
@@ -134,6 +135,10 @@ pub(crate) struct ThreadBuilder<'a> {
     responses: IdTable<(&'a [u8], &'a [u8]), ()>,
     /// The last line of the first file.
     last_line: u64,
+    /// How it stood where files leave others.
+    forks: Vec<Fork<'a>>,
+    /// A turn that had not ended there, until its rest or another one begins.
+    cut_turn: Option<JsonText<'a>>,
     /// Whether lines come without their content, of which nothing is kept.
     outline: bool,
     /// Whether something of that content would have told more.
@@ -174,7 +179,8 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Takes in an own line.
     fn take(&mut self, line: &RolloutLine<'a>) -> Outcome {
-        let at = line.timestamp.and_then(stamp::parse);
+        let place = place_of(line);
+        let at = place.at;
         if at.is_none() && line.timestamp.is_some() {
             self.diagnose(
                 Code::BadTimestamp,
@@ -184,13 +190,6 @@ impl<'a> ThreadBuilder<'a> {
         }
         self.last_at = self.last_at.max(at);
         self.first_at = self.first_at.or(at);
-        let place = Place {
-            line: line.position.line(),
-            position: line.position,
-            ordinal: line.ordinal,
-            at,
-            bare: line.timestamp.is_none() && !has_envelope(line),
-        };
         match &line.item {
             RolloutItem::ResponseItem(ResponseItem::GhostSnapshot) => {
                 Outcome::Ignored("ghost_snapshot")
@@ -208,6 +207,13 @@ impl<'a> ThreadBuilder<'a> {
                 self.push_event(place, EventKind::AgentMessage(*message))
             }
             RolloutItem::WorldState(world) => self.take_world(world),
+            RolloutItem::Realtime(item) => {
+                let at = stamp::from_millis(item.observed_at_ms).or(at);
+                self.push_event(Place { at, ..place }, EventKind::Voice(*item))
+            }
+            RolloutItem::RetainedContext(kept) => {
+                self.push_event(place, EventKind::RetainedContext(*kept))
+            }
             RolloutItem::Bookkeeping(kind) => self.take_bookkeeping(*kind, place),
             RolloutItem::Unknown(kind) => self.take_unknown(Some(*kind), place),
             _ => self.take_unknown(None, place),
@@ -216,7 +222,13 @@ impl<'a> ThreadBuilder<'a> {
 
     /// A later meta is an update of this thread's, or an ancestor's.
     fn take_later_meta(&mut self, meta: &SessionMeta<'a>) -> Outcome {
-        if self.is_own(meta.id) { Outcome::Span } else { Outcome::Ignored(INHERITED) }
+        if !self.is_own(meta.id) {
+            return Outcome::Ignored(INHERITED);
+        }
+        if let Some(own) = &mut self.meta {
+            own.memory_mode = meta.memory_mode.or(own.memory_mode);
+        }
+        Outcome::Span
     }
 
     fn take_bookkeeping(&mut self, kind: JsonText<'a>, place: Place) -> Outcome {
@@ -265,27 +277,6 @@ impl<'a> ThreadBuilder<'a> {
         );
     }
 
-    fn take_context(&mut self, context: &TurnContext<'a>, line: &'a [u8], place: Place) -> Outcome {
-        self.settings.take_context(context);
-        self.leave_review(context.turn_id);
-        let Some(turn) = self.open_turn_of(context.turn_id) else { return Outcome::Span };
-        self.mark(turn, MarkKind::Context, place);
-        let turn = &mut self.turns[turn].turn;
-        turn.context = payload(line).or(turn.context);
-        turn.model = context.model.and(self.settings.next.model).or(turn.model);
-        turn.effort = context.effort.or(turn.effort);
-        turn.personality = context.personality.or(turn.personality);
-        turn.reasoning_summary = context.summary.or(turn.reasoning_summary);
-        let mode = context.collaboration_mode.and_then(|it| it.mode);
-        turn.collaboration_mode = mode.or(turn.collaboration_mode);
-        turn.cwd = context.cwd.or(turn.cwd);
-        turn.approval_policy = context.approval_policy.or(turn.approval_policy);
-        turn.sandbox = context.sandbox_policy.and_then(|policy| policy.kind).or(turn.sandbox);
-        turn.root_turn_id = context.root_turn_id.or(turn.root_turn_id);
-        turn.trace_id = context.trace_id.or(turn.trace_id);
-        Outcome::Span
-    }
-
     fn take_compacted(&mut self, compacted: &Compacted<'a>, place: Place) -> Outcome {
         let turn = self.turn_for_work(None, place);
         let draft = &mut self.turns[turn];
@@ -298,6 +289,8 @@ impl<'a> ThreadBuilder<'a> {
             replacement: compacted.replacement_history,
             response_id: compacted.compaction_response_id,
             window_number: compacted.window_number,
+            window_id: compacted.window_id,
+            previous_window_id: compacted.previous_window_id,
         });
         let kind = MarkKind::Compacted(turn::index(&draft.compactions));
         self.mark(turn, kind, place);
@@ -376,6 +369,9 @@ impl<'a> ThreadBuilder<'a> {
     /// as that has not ended (two processes may write at once), else the open one.
     fn open_turn_of(&self, turn_id: Option<JsonText<'a>>) -> Option<usize> {
         let Some(id) = turn_id else { return self.open };
+        if self.cut_turn == turn_id {
+            return self.open; // What another file has of it is its own matter.
+        }
         // The open turn is the last one, of its id too, and has not ended.
         if let Some(open) = self.open
             && self.turns[open].turn.turn_id == turn_id
@@ -413,6 +409,7 @@ impl<'a> ThreadBuilder<'a> {
     /// Opens a turn; whatever was open has ended without saying so.
     fn open_turn(&mut self, turn_id: Option<JsonText<'a>>, marked: bool, place: Place) -> usize {
         self.close_open_turn();
+        self.cut_turn = None;
         self.settings.begin_turn();
         let id = turn_id.map_or_else(
             // As Codex itself names such turns when it migrates the file.
@@ -456,16 +453,15 @@ impl<'a> ThreadBuilder<'a> {
     }
 }
 
-/// Returns the payload of a line as it is.
-fn payload(line: &[u8]) -> Option<RawJson<'_>> {
-    let mut payload = None;
-    let read = Cursor::new(line).object(|key, value| {
-        if key == b"payload" {
-            payload = Some(value.raw()?);
-        }
-        Ok(())
-    });
-    read.ok().and(payload)
+/// Returns the place of a line, and its time.
+fn place_of(line: &RolloutLine<'_>) -> Place {
+    Place {
+        line: line.position.line(),
+        position: line.position,
+        ordinal: line.ordinal,
+        at: line.timestamp.and_then(stamp::parse),
+        bare: line.timestamp.is_none() && !has_envelope(line),
+    }
 }
 
 /// Whether a line has the envelope of all versions since 0.32.
@@ -477,9 +473,7 @@ fn has_envelope(line: &RolloutLine<'_>) -> bool {
 fn bookkeeping(kind: JsonText<'_>) -> &'static str {
     const NAMES: &[&str] = &[
         "session_state",
-        "retained_context",
         "security_risk_score",
-        "realtime_item",
         "dynamic_tools_updated",
         "rollout_reference",
         "state",

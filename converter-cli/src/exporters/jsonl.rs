@@ -105,6 +105,10 @@ impl Encoder<'_, '_> {
         o.maybe("created_local", thread.created_local);
         self.meta(&thread.meta, o);
         o.array("files", &thread.rollouts, |rollout, out| json::Json::write(&rollout.path, out));
+        let copies: Vec<&String> = thread.rollouts.iter().flat_map(|it| &it.copies).collect();
+        if !copies.is_empty() {
+            o.array("copies", &copies, |path, out| json::Json::write(*path, out));
+        }
         o.put("n_items", thread.items.len());
         o.array("histories", &thread.histories, |history, out| {
             json::object(out, |o| self.history(history, o));
@@ -155,6 +159,14 @@ impl Encoder<'_, '_> {
         o.maybe("history_mode", meta.history_mode);
         o.maybe("multi_agent_version", meta.multi_agent_version);
         o.flag("attached_thread", meta.attached_thread == Some(true));
+        o.maybe("memory_mode", meta.memory_mode);
+        if let Some(roots) = meta.runtime_workspace_roots {
+            splice::value(roots, self.content, o.value("workspace_roots"));
+        }
+        o.maybe("context_window_id", meta.context_window.and_then(|it| it.window_id));
+        o.maybe("creator_user_id", meta.creator_user_id);
+        o.maybe("creator_account_id", meta.creator_account_id);
+        o.flag("account_scoped", meta.account_scoped == Some(true));
         if let Some(git) = meta.git {
             o.object("git", |o| {
                 o.maybe("commit_hash", git.commit_hash);

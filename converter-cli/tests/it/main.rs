@@ -1,5 +1,7 @@
 //! The command as a user runs it: few tests, of wiring; logic is tested below.
 
+#![expect(clippy::disallowed_methods, reason = "tests have switches of their own")]
+
 mod bench;
 mod blame;
 mod completions;
@@ -9,6 +11,7 @@ mod copies;
 mod cost;
 mod databricks;
 mod delivery;
+mod dependencies;
 mod doctor;
 mod errors;
 mod generated;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
 mod calls;
+mod counting;
 mod forks;
 mod golden;
 mod lines;

@@ -87,6 +87,11 @@ pub fn is_codex_home(dir: &Path) -> bool {
     dir.join(SESSIONS).is_dir() || dir.join(ARCHIVED).is_dir()
 }
 
+/// Returns the directories in which a Codex home keeps rollouts, there or not.
+pub fn session_dirs(home: &Path) -> [PathBuf; 2] {
+    [SESSIONS, ARCHIVED].map(|name| home.join(name))
+}
+
 /// Finds the rollouts of a Codex home, or of any directory.
 ///
 /// In a home, `sessions/` and `archived_sessions/` are searched; elsewhere the
@@ -103,11 +108,7 @@ pub fn is_codex_home(dir: &Path) -> bool {
 pub fn discover(root: &Path) -> impl Iterator<Item = Result<RolloutPath>> {
     let home = is_codex_home(root);
     let roots = if home {
-        [SESSIONS, ARCHIVED]
-            .map(|name| root.join(name))
-            .into_iter()
-            .filter(|dir| dir.is_dir())
-            .collect()
+        session_dirs(root).into_iter().filter(|dir| dir.is_dir()).collect()
     } else {
         vec![root.to_path_buf()]
     };

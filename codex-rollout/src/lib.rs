@@ -62,7 +62,7 @@ mod strings;
 mod text;
 mod wire;
 
-pub use discover::{Encoding, Layout, RolloutPath, discover, is_codex_home};
+pub use discover::{Encoding, Layout, RolloutPath, discover, is_codex_home, session_dirs};
 pub use error::{Error, ErrorKind, Result};
 pub use head::{RolloutHead, parent_of, source_word};
 pub use item::event_msg::EventMsg;

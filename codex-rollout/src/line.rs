@@ -3,7 +3,7 @@ use crate::item::compacted::{Compacted, InterAgentCommunication, InterAgentMetad
 use crate::item::event_msg::EventMsg;
 use crate::item::response_item::ResponseItem;
 use crate::item::session_meta::SessionMeta;
-use crate::item::turn_context::TurnContext;
+use crate::item::turn_context::{TurnContext, WorldState};
 use crate::item::usage::TokenUsageRecord;
 use crate::legacy;
 use crate::position::Position;
@@ -48,12 +48,14 @@ pub enum RolloutItem<'a> {
     Compacted(Compacted<'a>),
     /// The usage of one model response.
     TokenUsageRecord(TokenUsageRecord<'a>),
+    /// What the harness told the model about its surroundings (since 0.143).
+    WorldState(WorldState<'a>),
     /// What the next message from another agent is for.
     InterAgentMetadata(InterAgentMetadata),
     /// A message between agents (0.140 to 0.142).
     InterAgentCommunication(InterAgentCommunication<'a>),
-    /// A record that is known and of no concern to a trace: the state of the
-    /// world, tool lists, scores. By name.
+    /// A record that is known and of no concern to a trace: tool lists,
+    /// scores. By name.
     Bookkeeping(JsonText<'a>),
     /// A record of a type that this version does not know; its bytes are intact.
     Unknown(JsonText<'a>),
@@ -61,7 +63,6 @@ pub enum RolloutItem<'a> {
 
 /// The line types that are known and say nothing about turns, calls or usage.
 pub(crate) const BOOKKEEPING: &[&str] = &[
-    "world_state",
     "session_state",
     "retained_context",
     "security_risk_score",
@@ -203,6 +204,7 @@ fn decode_item<'a>(
         }
         b"session_meta" => put(item, RolloutItem::SessionMeta, SessionMeta::read(payload)?),
         b"compacted" => put(item, RolloutItem::Compacted, Compacted::read(payload)?),
+        b"world_state" => put(item, RolloutItem::WorldState, WorldState::read(payload)?),
         b"inter_agent_communication_metadata" => {
             put(item, RolloutItem::InterAgentMetadata, InterAgentMetadata::read(payload)?);
         }

@@ -28,14 +28,16 @@ const SEARCHED: usize = 1 << 16;
 /// record is left what it takes to tell turns, model calls and usage apart:
 ///
 /// * All but instructions and tools of `session_meta`; ids, model, effort and
-///   working directory of `turn_context`; the whole `token_usage_record`.
+///   working directory of `turn_context`; the model of `world_state`; the whole
+///   `token_usage_record`.
 /// * Of the events about turns, reviews and usage: ids, names, reasons and
 ///   numbers. A text or list that the user gave is only empty or not empty.
 /// * Any other event, `item_completed` of other than reviews among them, is
 ///   [`Bookkeeping`](crate::RolloutItem::Bookkeeping) with the event's type.
 /// * A response item says who made it: a [`Message`] with its role and nothing
 ///   else, [`Reasoning`] for all that only models make, [`ToolOutput`],
-///   [`Compaction`] for all others, with nothing in them.
+///   [`ConfigurationUpdate`] with its effort, [`Compaction`] for all others,
+///   with nothing in them.
 /// * `compacted` is there, with nothing in it.
 /// * [`bytes`](RolloutLine::bytes) is empty.
 ///
@@ -64,6 +66,7 @@ const SEARCHED: usize = 1 << 16;
 /// [`Reasoning`]: crate::ResponseItem::Reasoning
 /// [`ToolOutput`]: crate::ResponseItem::ToolOutput
 /// [`Compaction`]: crate::ResponseItem::Compaction
+/// [`ConfigurationUpdate`]: crate::ResponseItem::ConfigurationUpdate
 #[derive(Debug)]
 pub struct SkimReader<'a> {
     stream: LineStream,

@@ -140,6 +140,14 @@ pub struct Turn<'a> {
     pub model: Option<JsonText<'a>>,
     /// The reasoning effort asked for.
     pub effort: Option<JsonText<'a>>,
+    /// The service tier of its first request: `priority`, `flex`, …
+    pub service_tier: Option<JsonText<'a>>,
+    /// What the agent was to do: `plan`, `default`.
+    pub collaboration_mode: Option<JsonText<'a>>,
+    /// The tone of the agent, if one was chosen.
+    pub personality: Option<JsonText<'a>>,
+    /// How reasoning was to be summed up: `auto`, `concise`, `detailed`, `none`.
+    pub reasoning_summary: Option<JsonText<'a>>,
     /// The working directory.
     pub cwd: Option<JsonText<'a>>,
     /// When commands needed approval.
@@ -216,6 +224,12 @@ pub struct ModelCall<'a> {
     pub model: Option<JsonText<'a>>,
     /// The reasoning effort asked for.
     pub effort: Option<JsonText<'a>>,
+    /// The service tier asked for; absent where it is the provider's default,
+    /// and before 0.144, which recorded none.
+    pub service_tier: Option<JsonText<'a>>,
+    /// Who was asked, by the name of Codex' configuration: `openai`, `ollama`, …
+    /// (since 0.51).
+    pub provider: Option<JsonText<'a>>,
     /// The provider's id of the response (since 0.153).
     pub response_id: Option<JsonText<'a>>,
     /// What the model saw.

@@ -3,16 +3,30 @@
 
 use std::borrow::Cow;
 
-use clap::ValueEnum;
 use codex_rollout::{JsonText, RawJson};
 use serde::Deserialize;
 
-use crate::config::Content;
+use crate::choice::Choice;
 use crate::redact::{Redactor, UserRule};
 use crate::splice;
 
+/// How to write content, resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Whether to keep what only the provider can read.
+    pub encrypted: bool,
+    /// The largest inline image to keep, in bytes of the image.
+    pub max_image_bytes: usize,
+}
+
+impl Default for Content {
+    fn default() -> Content {
+        Content { encrypted: false, max_image_bytes: 1 << 20 }
+    }
+}
+
 /// How much content to keep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capture {
     /// Everything
@@ -24,15 +38,13 @@ pub enum Capture {
     MetadataOnly,
 }
 
-impl Capture {
-    /// Returns the word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Capture::Full => "full",
-            Capture::NoToolContent => "no-tool-content",
-            Capture::MetadataOnly => "metadata-only",
-        }
-    }
+impl Choice for Capture {
+    #[rustfmt::skip]
+    const WORDS: &[(Capture, &str, &str)] = &[
+        (Capture::Full, "full", "Everything"),
+        (Capture::NoToolContent, "no-tool-content", "Prompts and answers, but not what tools were given and gave back"),
+        (Capture::MetadataOnly, "metadata-only", "No content at all: names, lengths, times and counts stay"),
+    ];
 }
 
 /// What a text is, as far as [`Capture`] is concerned.

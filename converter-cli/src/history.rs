@@ -6,13 +6,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use codex_rollout::{Layout, LineStream, RolloutHead, RolloutLine, RolloutPath, Source, discover};
+use codex_rollout::{
+    Layout, LineStream, RolloutHead, RolloutLine, RolloutPath, Source, discover, session_dirs,
+};
 use codex_trace_model::{SessionGroup, group};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use crate::config::Selection;
 use crate::failure::Failure;
+use crate::inputs::Inputs;
 use crate::ui::Ui;
 use crate::{ids, text};
 
@@ -30,6 +33,8 @@ pub struct History {
     pub sessions: Vec<SessionGroup>,
     /// How many files and directories could not be read.
     pub n_failures: usize,
+    /// What was looked at, wanted or not.
+    pub inputs: Inputs,
 }
 
 /// Finds what `selection` names.
@@ -38,34 +43,30 @@ pub struct History {
 ///
 /// If nothing is found, or something named is not there or not clear.
 pub fn find(selection: &Selection, ui: &Ui, pool: &ThreadPool) -> anyhow::Result<History> {
-    let named = Named::sort(selection, ui)?;
-    let mut history = History::default();
-    if !named.places.is_empty() {
-        history = read(&named.places, named.ids.is_empty(), ui, pool)?;
-    }
-    if !named.ids.is_empty() {
-        let home = codex_home(ui)?;
-        let all = read(&[Place::Tree(home.clone())], true, ui, pool)?;
-        history.add(pick(all, &named.ids, &home)?);
-    }
-    history.retain(selection);
-    Ok(history)
+    Named::sort(selection, ui)?.find(selection, ui, pool)
 }
 
 /// Something named that is on disk.
+#[derive(Debug)]
 enum Place {
     Tree(PathBuf),
     File(PathBuf),
 }
 
 /// What was named, by what it is.
-struct Named {
+#[derive(Debug)]
+pub struct Named {
     places: Vec<Place>,
     ids: Vec<String>,
 }
 
 impl Named {
-    fn sort(selection: &Selection, ui: &Ui) -> anyhow::Result<Named> {
+    /// Sorts what `selection` names, or the Codex home; reads no rollout.
+    ///
+    /// # Errors
+    ///
+    /// If something named is not there.
+    pub fn sort(selection: &Selection, ui: &Ui) -> anyhow::Result<Named> {
         let mut paths = selection.paths.clone();
         if let Some(list) = &selection.files_from {
             paths.extend(listed(list)?);
@@ -88,6 +89,48 @@ impl Named {
             }
         }
         Ok(named)
+    }
+
+    /// Finds the sessions.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is found, or something named is not clear.
+    pub fn find(
+        &self,
+        selection: &Selection,
+        ui: &Ui,
+        pool: &ThreadPool,
+    ) -> anyhow::Result<History> {
+        let mut history = History::default();
+        if !self.places.is_empty() {
+            history = read(&self.places, self.ids.is_empty(), ui, pool)?;
+        }
+        if !self.ids.is_empty() {
+            let home = codex_home(ui)?;
+            let all = read(&[Place::Tree(home.clone())], true, ui, pool)?;
+            history.add(pick(all, &self.ids, &home)?);
+        }
+        history.inputs.extend(self.searched(ui));
+        history.retain(selection);
+        Ok(history)
+    }
+
+    /// Returns the directories that are searched, and those in which Codex keeps
+    /// its history in any case.
+    pub fn searched(&self, ui: &Ui) -> Inputs {
+        let mut inputs = Inputs::default();
+        for place in &self.places {
+            if let Place::Tree(dir) = place {
+                inputs.add_tree(dir);
+            }
+        }
+        if let Some(home) = &ui.settings().codex_home {
+            for dir in session_dirs(home) {
+                inputs.add_tree(&dir);
+            }
+        }
+        inputs
     }
 }
 
@@ -151,6 +194,9 @@ fn read(places: &[Place], all: bool, ui: &Ui, pool: &ThreadPool) -> anyhow::Resu
                 }
             }
         }
+    }
+    for (rollout, _) in &rollouts {
+        history.inputs.add_file(&rollout.path);
     }
     let mut seen = HashSet::new();
     rollouts.retain(|(rollout, _)| seen.insert(rollout.path.clone()));
@@ -295,6 +341,7 @@ impl History {
         }
         self.heads.extend(other.heads);
         self.n_failures += other.n_failures;
+        self.inputs.extend(other.inputs);
     }
 
     /// Returns the head of a session's root thread.

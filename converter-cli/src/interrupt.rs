@@ -8,8 +8,8 @@ use signal_hook::flag;
 
 use crate::exit::ExitStatus;
 
-/// Returns a flag that the first interrupt, or request to terminate, sets; the
-/// second one ends the process.
+/// Returns a flag that the first interrupt, request to terminate, or hang-up
+/// sets; a second interrupt or request ends the process.
 pub fn flag() -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let leave = i32::from(ExitStatus::Interrupted.code());
@@ -20,5 +20,43 @@ pub fn flag() -> Arc<AtomicBool> {
             .and_then(|_| flag::register(signal, Arc::clone(&interrupted)))
             .ok();
     }
+    #[cfg(unix)]
+    hangup::register(&interrupted);
     interrupted
+}
+
+#[cfg(unix)]
+mod hangup {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use signal_hook::consts::SIGHUP;
+    use signal_hook::flag;
+
+    /// A terminal that is closed hangs up twice, by the shell and by the system:
+    /// the second time is no wish to end at once.
+    pub(super) fn register(interrupted: &Arc<AtomicBool>) {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        if !is_ignored(&status) {
+            flag::register(SIGHUP, Arc::clone(interrupted)).ok();
+        }
+    }
+
+    /// Whether `nohup` has switched it off, which is to stay so.
+    fn is_ignored(status: &str) -> bool {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.is_some_and(|mask| mask & (1 << (SIGHUP - 1)) != 0)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        #[test]
+        fn what_nohup_has_switched_off_is_known() {
+            let status = |mask| format!("Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\n");
+            assert!(super::is_ignored(&status("0000000000001001")));
+            assert!(!super::is_ignored(&status("0000000000001000")));
+            assert!(!super::is_ignored(""));
+        }
+    }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::exporters::Fingerprint;
 use crate::failure::Failure;
-use crate::ledger::private_options;
+use crate::private;
 
 /// How often to look whether the other upload has ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -33,7 +33,7 @@ pub fn hold(
         Failure::new(format!("cannot lock `{}`: {err}", path.display()))
     };
     let file =
-        private_options().create(true).append(true).open(&path).map_err(|err| cannot(&err))?;
+        private::options().create(true).append(true).open(&path).map_err(|err| cannot(&err))?;
     let mut say_waiting = Some(say_waiting);
     loop {
         match file.try_lock() {

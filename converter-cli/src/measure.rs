@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use codex_rollout::{Encoding, RolloutPath, SkimReader, Source, Strings};
 use rayon::ThreadPool;
 
-use crate::config::Content;
+use crate::content::Content;
 use crate::exporters::jsonl;
 use crate::history::History;
 use crate::pipeline::{self, Look};

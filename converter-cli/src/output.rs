@@ -1,16 +1,20 @@
 //! Where converted sessions go: stdout, a file, or a directory of files.
 
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use codex_trace_model::SessionGroup;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tempfile::NamedTempFile;
 
+use crate::args::Format;
 use crate::failure::Failure;
+use crate::inputs::Inputs;
 use crate::ui::Ui;
+use crate::whole::{self, WholeFile, directory_of};
 
 /// How much is gathered before it is written to a session's own file, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -36,8 +40,9 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// If `--gzip` is given for something else than a directory.
-    pub fn of(output: Option<&Path>, gzip: bool) -> Result<Target, Failure> {
+    /// If `--gzip` is given for something else than a directory, or the file's
+    /// name asks for what is not written.
+    pub fn of(output: Option<&Path>, gzip: bool, format: Format) -> Result<Target, Failure> {
         let target = match output {
             None => Target::Stdout,
             Some(path) if path == Path::new("-") => Target::Stdout,
@@ -50,7 +55,38 @@ impl Target {
             return Err(Failure::new("`--gzip` is for output directories")
                 .hint("name a file that ends in `.gz`, or a directory, with `--output`"));
         }
+        if let Target::File(path) = &target
+            && !is_special(path)
+        {
+            check_ending(path, format)?;
+        }
         Ok(target)
+    }
+
+    /// Refuses to write to what is read.
+    ///
+    /// # Errors
+    ///
+    /// If a file that would be written is one of `inputs`, or lies where they
+    /// are looked for.
+    pub fn spare(
+        &self,
+        inputs: &Inputs,
+        sessions: &[SessionGroup],
+        format: Format,
+    ) -> Result<(), Failure> {
+        match self {
+            Target::Stdout => Ok(()),
+            Target::File(path) if is_special(path) => Ok(()),
+            Target::File(path) => inputs.spare(path),
+            Target::Directory { dir, gzip } => {
+                inputs.spare(dir)?;
+                let ids = sessions.iter().map(|session| &session.root_thread_id);
+                let files: Vec<PathBuf> =
+                    ids.map(|id| dir.join(name_of(id, format, *gzip))).collect();
+                inputs.spare_files(files.iter().map(PathBuf::as_path))
+            }
+        }
     }
 }
 
@@ -58,8 +94,52 @@ fn ends_in_separator(path: &Path) -> bool {
     path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
 }
 
-fn is_gzip(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
+/// Whether it is a device or a pipe: written to, never replaced.
+fn is_special(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| !metadata.is_file())
+}
+
+/// How a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    /// Reads it off the last ending of a name.
+    fn of(path: &Path) -> Packing {
+        let ending = path.extension().map(OsStr::to_ascii_lowercase);
+        match ending.as_ref().and_then(|ending| ending.to_str()) {
+            Some("gz") => Packing::Gzip,
+            Some("zst") => Packing::Zstd,
+            _ => Packing::None,
+        }
+    }
+}
+
+/// Checks that a file's name does not promise what is not in it. Names may have
+/// no ending, or a number for one.
+fn check_ending(path: &Path, format: Format) -> Result<(), Failure> {
+    let packed = Packing::of(path) != Packing::None;
+    let name = if packed { path.file_stem() } else { path.file_name() };
+    let ending = name.and_then(|name| Path::new(name).extension());
+    let Some(ending) = ending.map(|ending| ending.to_string_lossy().to_ascii_lowercase()) else {
+        return Ok(());
+    };
+    if ending.bytes().all(|byte| byte.is_ascii_digit()) || format.endings().contains(&&*ending) {
+        return Ok(());
+    }
+    let failure = Failure::new(format!("`{}`: no `.{ending}` is written", path.display()));
+    let other = Format::ALL.iter().find(|other| other.endings().contains(&&*ending));
+    let hint = match other {
+        Some(other) => format!("`--to {}` does that", other.word()),
+        None => {
+            format!("what is written is `.{}`, also as `.gz` or `.zst`", format.endings()[0])
+        }
+    };
+    Err(failure.hint(hint))
 }
 
 /// Writes what all sessions share: stdout or one file.
@@ -80,7 +160,10 @@ impl Writer {
         let (out, name): (Box<dyn Finish>, _) = match target {
             Target::Stdout => (Box::new(ui.out()), None),
             Target::Directory { .. } => (Box::new(io::sink()), None),
-            Target::File(path) => (open_file(path)?, Some(path.clone())),
+            Target::File(path) => {
+                whole::sweep(directory_of(path));
+                (open_file(path)?, Some(path.clone()))
+            }
         };
         let terminal = *target == Target::Stdout && io::stdout().is_terminal();
         Ok(Writer { out, name, terminal })
@@ -89,6 +172,23 @@ impl Writer {
     /// Returns whether the output goes to a terminal, where progress would be in its way.
     pub fn is_terminal(&self) -> bool {
         self.terminal
+    }
+
+    /// Returns whether it is a file, of which a part is worth nothing.
+    pub fn is_file(&self) -> bool {
+        self.name.as_ref().is_some_and(|name| !is_special(name))
+    }
+
+    /// Lets go of a file, so that what had its name stays as it is; returns what
+    /// to say of that. Everything else has what was written to it.
+    pub fn leave(&mut self) -> Option<String> {
+        if !self.is_file() {
+            return None;
+        }
+        self.out = Box::new(io::sink());
+        let name = self.name.take()?;
+        let how = if name.exists() { "stays as it was" } else { "was not written" };
+        Some(format!("`{}` {how}", name.display()))
     }
 
     /// Writes a piece.
@@ -123,8 +223,7 @@ impl Writer {
 
 fn open_file(path: &Path) -> anyhow::Result<Box<dyn Finish>> {
     let cannot = || format!("cannot write `{}`", path.display());
-    // A device or a pipe is written to, never replaced.
-    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+    if is_special(path) {
         let file = OpenOptions::new().write(true).open(path).with_context(cannot)?;
         return Ok(Box::new(BufWriter::new(file)));
     }
@@ -133,15 +232,14 @@ fn open_file(path: &Path) -> anyhow::Result<Box<dyn Finish>> {
         let failure = format!("{}: there is no directory `{}`", cannot(), dir.display());
         return Err(Failure::new(failure).hint("make the directory first").into());
     }
-    let file = Renamed::create(path).with_context(cannot)?;
-    if is_gzip(path) {
-        return Ok(Box::new(GzEncoder::new(file, Compression::fast())));
-    }
-    Ok(Box::new(file))
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    let file = WholeFile::create(path).with_context(cannot)?;
+    Ok(match Packing::of(path) {
+        Packing::None => Box::new(file),
+        Packing::Gzip => Box::new(GzEncoder::new(file, Compression::fast())),
+        Packing::Zstd => Box::new(
+            zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL).with_context(cannot)?,
+        ),
+    })
 }
 
 /// A writer that has something to do at the end.
@@ -161,47 +259,21 @@ impl Finish for io::Sink {
     }
 }
 
-impl Finish for Renamed {
+impl Finish for WholeFile {
     fn finish(self: Box<Self>) -> io::Result<()> {
         self.persist()
     }
 }
 
-impl Finish for GzEncoder<Renamed> {
+impl Finish for GzEncoder<WholeFile> {
     fn finish(self: Box<Self>) -> io::Result<()> {
         GzEncoder::finish(*self)?.persist()
     }
 }
 
-/// A private file that has its name only once it is complete.
-struct Renamed {
-    file: BufWriter<NamedTempFile>,
-    path: PathBuf,
-}
-
-impl Renamed {
-    fn create(path: &Path) -> io::Result<Renamed> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let file = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".tmp")
-            .tempfile_in(directory_of(path))?;
-        Ok(Renamed { file: BufWriter::new(file), path: path.to_path_buf() })
-    }
-
-    fn persist(self) -> io::Result<()> {
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.persist(&self.path).map(drop).map_err(|err| err.error)
-    }
-}
-
-impl Write for Renamed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+impl Finish for zstd::Encoder<'_, WholeFile> {
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        zstd::Encoder::finish(*self)?.persist()
     }
 }
 
@@ -209,25 +281,24 @@ impl Write for Renamed {
 #[derive(Debug)]
 pub struct Directory {
     dir: PathBuf,
-    /// What the names of its files end in.
-    extension: String,
+    format: Format,
+    gzip: bool,
 }
 
 impl Directory {
-    /// Makes the directory, private, unless it is there; its files will end in
-    /// `extension`.
+    /// Makes the directory, private, unless it is there.
     ///
     /// # Errors
     ///
     /// If it cannot be made.
-    pub fn create(dir: &Path, extension: &str, gzip: bool) -> anyhow::Result<Directory> {
+    pub fn create(dir: &Path, format: Format, gzip: bool) -> anyhow::Result<Directory> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
-        let extension = format!("{extension}{}", if gzip { ".gz" } else { "" });
-        Ok(Directory { dir: dir.to_path_buf(), extension })
+        whole::sweep(dir);
+        Ok(Directory { dir: dir.to_path_buf(), format, gzip })
     }
 
     /// Writes the file of one session.
@@ -240,7 +311,7 @@ impl Directory {
         session_id: &str,
         fill: impl FnOnce(&mut SessionFile) -> bool,
     ) -> anyhow::Result<()> {
-        let path = self.dir.join(format!("{}.{}", file_stem(session_id), self.extension));
+        let path = self.dir.join(name_of(session_id, self.format, self.gzip));
         let cannot = || format!("cannot write `{}`", path.display());
         let mut file = SessionFile { out: open_file(&path).with_context(cannot)?, err: None };
         fill(&mut file);
@@ -249,6 +320,12 @@ impl Directory {
             None => file.out.finish().with_context(cannot),
         }
     }
+}
+
+/// Returns the name of a session's file.
+fn name_of(session_id: &str, format: Format, gzip: bool) -> String {
+    let packed = if gzip { ".gz" } else { "" };
+    format!("{}.{}{packed}", file_stem(session_id), format.endings()[0])
 }
 
 /// Makes a file name of an id: an id comes from a file, and could be anything.
@@ -317,11 +394,36 @@ mod tests {
     #[test]
     fn targets() {
         let file = |path: &str| Target::File(PathBuf::from(path));
-        assert_eq!(Target::of(None, false).unwrap(), Target::Stdout);
-        assert_eq!(Target::of(Some(Path::new("-")), false).unwrap(), Target::Stdout);
-        assert_eq!(Target::of(Some(Path::new("a.gz")), false).unwrap(), file("a.gz"));
+        let of = |path: &str, gzip| Target::of(Some(Path::new(path)), gzip, Format::Spans);
+        assert_eq!(Target::of(None, false, Format::Spans).unwrap(), Target::Stdout);
+        assert_eq!(of("-", false).unwrap(), Target::Stdout);
+        assert_eq!(of("a.gz", false).unwrap(), file("a.gz"));
         let dir = Target::Directory { dir: PathBuf::from("new/"), gzip: true };
-        assert_eq!(Target::of(Some(Path::new("new/")), true).unwrap(), dir);
-        assert!(Target::of(Some(Path::new("a.gz")), true).is_err());
+        assert_eq!(of("new/", true).unwrap(), dir);
+        assert!(of("a.gz", true).is_err());
+    }
+
+    #[test]
+    fn a_name_asks_for_what_is_written_or_is_refused() {
+        let check = |name: &str, format| {
+            let failure = check_ending(Path::new(name), format).err()?;
+            Some((failure.to_string(), failure.hint_line().unwrap().to_owned()))
+        };
+        for name in ["a.jsonl", "a.JSON.gz", "a.ndjson.zst", "a", "a.gz", "dir.html/a", "a.2026"] {
+            assert_eq!(check(name, Format::Spans), None, "{name}");
+            assert_eq!(check(name, Format::OtlpJson), None, "{name}");
+        }
+        assert_eq!(check("a.pb.gz", Format::OtlpProto), None);
+        let refused = |name: &str, ending: &str, hint: &str| {
+            Some((format!("`{name}`: no `.{ending}` is written"), hint.to_owned()))
+        };
+        let kinds = "what is written is `.jsonl`, also as `.gz` or `.zst`";
+        assert_eq!(check("a.html", Format::Spans), refused("a.html", "html", kinds));
+        assert_eq!(check("a.csv.gz", Format::Spans), refused("a.csv.gz", "csv", kinds));
+        assert_eq!(check("a.xz", Format::OtlpJson), refused("a.xz", "xz", kinds));
+        let other = refused("a.pb", "pb", "`--to otlp-proto` does that");
+        assert_eq!(check("a.pb", Format::Spans), other);
+        let other = refused("a.jsonl", "jsonl", "`--to spans` does that");
+        assert_eq!(check("a.jsonl", Format::OtlpProto), other);
     }
 }

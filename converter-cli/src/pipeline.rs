@@ -228,7 +228,7 @@ mod tests {
         let heads = discover(&tree).map(|found| RolloutHead::read(&found.unwrap()).unwrap());
         let heads: Vec<RolloutHead> = heads.collect();
         let sessions = group(&heads);
-        History { heads, sessions, n_failures: 0 }
+        History { heads, sessions, ..History::default() }
     }
 
     /// Runs a job on all fixtures; returns what came out, in order.

@@ -5,10 +5,11 @@ use codex_trace_model::{
     Diagnostic, SignedDuration, SpanKind, Status, Timestamp, TokenUsage, Trace,
 };
 
-use crate::args::Standing;
+use crate::choice::Choice;
 use crate::config::Selection;
 use crate::exporters::jsonl;
 use crate::json::{self, Object};
+use crate::standing::Standing;
 
 /// A session in a few words.
 #[derive(Clone, Debug)]

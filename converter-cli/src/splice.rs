@@ -10,7 +10,7 @@ use codex_rollout::{Cursor, JsonText, RawJson, Syntax, ValueKind};
 use memchr::memmem;
 use sha2::{Digest, Sha256};
 
-use crate::config::Content;
+use crate::content::Content;
 use crate::json::Json;
 
 /// How much base64 is decoded at a time, in bytes; four characters are three bytes.

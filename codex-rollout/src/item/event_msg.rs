@@ -119,6 +119,8 @@ wire! {
         pub trace_id: JsonText<'a> = b"trace_id",
         /// Unix seconds (since 0.120).
         pub started_at: i64 = b"started_at",
+        /// What the agent is to do: `plan`, `default` (since 0.93).
+        pub collaboration_mode_kind: JsonText<'a> = b"collaboration_mode_kind",
         /// What caused the turn (since 0.163).
         pub attribution: TurnAttribution<'a> = b"turn_attribution",
     }

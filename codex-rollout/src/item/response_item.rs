@@ -27,7 +27,7 @@ pub enum ResponseItem<'a> {
     /// A list of tools given to the model as an item.
     AdditionalTools(OtherItem<'a>),
     /// A change of settings inside the history.
-    ConfigurationUpdate(OtherItem<'a>),
+    ConfigurationUpdate(ConfigurationUpdateItem<'a>),
     /// Bookkeeping of the undo function; the model never saw it.
     GhostSnapshot,
     /// An item of a type that this version does not know.
@@ -193,6 +193,26 @@ wire! {
 }
 
 wire! {
+    /// A change of settings inside the history (since 0.154).
+    pub struct ConfigurationUpdateItem<'a> {
+        /// Codex's id.
+        pub id: JsonText<'a> = b"id",
+        /// How the model is to reason from here on.
+        pub reasoning: ReasoningSettings<'a> = b"reasoning",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+    }
+}
+
+wire! {
+    /// How the model is to reason.
+    pub struct ReasoningSettings<'a> {
+        /// The reasoning effort: `low`, `high`, …
+        pub effort: JsonText<'a> = b"effort",
+    }
+}
+
+wire! {
     /// An item whose content is of no concern here.
     pub struct OtherItem<'a> {
         /// Its type.
@@ -250,9 +270,7 @@ impl<'a> ResponseItem<'a> {
             b"additional_tools" => {
                 OtherItem::tagged(&tag, cursor)?.map(ResponseItem::AdditionalTools)
             }
-            b"configuration_update" => {
-                OtherItem::tagged(&tag, cursor)?.map(ResponseItem::ConfigurationUpdate)
-            }
+            b"configuration_update" => tag.read(cursor)?.map(ResponseItem::ConfigurationUpdate),
             b"ghost_snapshot" => {
                 tag.skip(cursor)?;
                 Some(ResponseItem::GhostSnapshot)
@@ -273,9 +291,8 @@ impl<'a> ResponseItem<'a> {
             ResponseItem::ImageGenerationCall(item) => item.turn,
             ResponseItem::Compaction(item) => item.turn,
             ResponseItem::AgentMessage(item) => item.turn,
-            ResponseItem::AdditionalTools(item)
-            | ResponseItem::ConfigurationUpdate(item)
-            | ResponseItem::Unknown(item) => item.turn,
+            ResponseItem::ConfigurationUpdate(item) => item.turn,
+            ResponseItem::AdditionalTools(item) | ResponseItem::Unknown(item) => item.turn,
             ResponseItem::GhostSnapshot => None,
         };
         metadata.and_then(|metadata| metadata.turn_id)

@@ -17,6 +17,12 @@ wire! {
         pub model: JsonText<'a> = b"model",
         /// The reasoning effort asked for.
         pub effort: JsonText<'a> = b"effort",
+        /// How reasoning is summed up: `auto`, `concise`, `detailed`, `none`.
+        pub summary: JsonText<'a> = b"summary",
+        /// The tone of the agent, if one was chosen (since 0.89).
+        pub personality: JsonText<'a> = b"personality",
+        /// What the agent is to do: plan, or work (since 0.88).
+        pub collaboration_mode: CollaborationMode<'a> = b"collaboration_mode",
         /// When commands need approval: a word or an object.
         pub approval_policy: RawJson<'a> = b"approval_policy",
         /// Who approves (since 0.144).
@@ -57,5 +63,56 @@ wire! {
         pub service_tier: JsonText<'a> = b"service_tier",
         /// The reasoning effort asked for.
         pub reasoning_effort: JsonText<'a> = b"reasoning_effort",
+        /// How reasoning is summed up.
+        pub reasoning_summary: JsonText<'a> = b"reasoning_summary",
+        /// The tone of the agent, if one was chosen.
+        pub personality: JsonText<'a> = b"personality",
+        /// What the agent is to do: plan, or work.
+        pub collaboration_mode: CollaborationMode<'a> = b"collaboration_mode",
+    }
+}
+
+wire! {
+    /// What the agent is to do.
+    pub struct CollaborationMode<'a> {
+        /// `plan`, `default`; before 0.95 also `code`, `pair_programming`,
+        /// `execute`, `custom`.
+        pub mode: JsonText<'a> = b"mode",
+    }
+}
+
+wire! {
+    /// A line of type `world_state` (since 0.143): all that the harness told the
+    /// model about its surroundings, or what has changed of it.
+    pub struct WorldState<'a> {
+        /// Whether it is all of it, and not a change.
+        pub full: bool = b"full",
+        /// What the model was told.
+        pub state: WorldFacts<'a> = b"state",
+    }
+}
+
+wire! {
+    /// What the model was told about its surroundings, as far as it matters here.
+    pub struct WorldFacts<'a> {
+        /// The model that is asked: its name, or an object with it. The one
+        /// place that tells of another model in the middle of a turn.
+        pub model: RawJson<'a> = b"model",
+    }
+}
+
+wire! {
+    /// The model among the facts, where it is an object.
+    pub struct WorldModel<'a> {
+        /// Its name.
+        pub model: JsonText<'a> = b"model",
+    }
+}
+
+impl<'a> WorldState<'a> {
+    /// Returns the model that requests go to from here on, if the record says.
+    pub fn model(&self) -> Option<JsonText<'a>> {
+        let model = self.state?.model?;
+        model.as_text().or_else(|| WorldModel::from_raw(model)?.model)
     }
 }

@@ -228,8 +228,11 @@ wire! {
         pub new_thread_id: JsonText<'a> = b"new_thread_id",
         /// The threads concerned (items only).
         pub receiver_thread_ids: RawJson<'a> = b"receiver_thread_ids",
-        /// What became of it: a word or an object.
+        /// Items: `completed`, `failed`. Events: how the agent stands, a word
+        /// or an object.
         pub status: RawJson<'a> = b"status",
+        /// How each agent that was waited for stands (`collab_waiting_end`).
+        pub statuses: RawJson<'a> = b"statuses",
         /// When it ended, in Unix milliseconds (events since 0.129).
         pub completed_at_ms: i64 = b"completed_at_ms",
     }

@@ -158,8 +158,7 @@ fn response_item(text: &[u8]) -> Option<Kind> {
         | b"context_compaction"
         | b"compaction_trigger"
         | b"agent_message"
-        | b"additional_tools"
-        | b"configuration_update" => Kind::OtherItem,
+        | b"additional_tools" => Kind::OtherItem,
         b"ghost_snapshot" => Kind::GhostSnapshot,
         _ => return None,
     })

@@ -7,10 +7,13 @@ use crate::item::event_msg::{
     TaskStarted, TurnAborted, TurnAttribution, UnknownEvent, UserMessage,
 };
 use crate::item::response_item::{
-    CompactionItem, Message, OtherItem, Reasoning, ResponseItem, ToolOutputItem,
+    CompactionItem, ConfigurationUpdateItem, Message, OtherItem, Reasoning, ReasoningSettings,
+    ResponseItem, ToolOutputItem,
 };
 use crate::item::session_meta::{GitInfo, HistoryBase, SessionMeta, ThreadOrigin, ThreadSpawn};
-use crate::item::turn_context::{ThreadSettings, ThreadSettingsApplied, TurnContext};
+use crate::item::turn_context::{
+    ThreadSettings, ThreadSettingsApplied, TurnContext, WorldFacts, WorldState,
+};
 use crate::item::turn_item::{ReviewItem, TurnItem};
 use crate::item::usage::{TokenCount, TokenUsageRecord};
 use crate::line::{RolloutItem, RolloutLine};
@@ -62,6 +65,10 @@ fn item<'a>(line: &RolloutLine<'_>, strings: &'a Strings) -> RolloutItem<'a> {
             turn_token_usage: record.turn_token_usage,
             thread_token_usage: record.thread_token_usage,
         }),
+        RolloutItem::WorldState(world) => RolloutItem::WorldState(WorldState {
+            full: world.full,
+            state: world.state.map(|facts| WorldFacts { model: keep.raw(facts.model) }),
+        }),
         RolloutItem::InterAgentMetadata(metadata) => RolloutItem::InterAgentMetadata(*metadata),
         RolloutItem::InterAgentCommunication(message) => {
             RolloutItem::InterAgentCommunication(InterAgentCommunication {
@@ -103,6 +110,10 @@ impl<'a> Keep<'a> {
 
     fn text(&self, text: Option<JsonText<'_>>) -> Option<JsonText<'a>> {
         text.map(|text| self.one(text))
+    }
+
+    fn raw(&self, value: Option<RawJson<'_>>) -> Option<RawJson<'a>> {
+        value.map(|value| RawJson::new(self.0.intern(value.raw())))
     }
 
     fn meta(&self, meta: &SessionMeta<'_>) -> SessionMeta<'a> {
@@ -172,9 +183,17 @@ impl<'a> Keep<'a> {
             ResponseItem::ToolOutput(_) => ResponseItem::ToolOutput(ToolOutputItem::default()),
             ResponseItem::Compaction(_)
             | ResponseItem::AgentMessage(_)
-            | ResponseItem::AdditionalTools(_)
-            | ResponseItem::ConfigurationUpdate(_) => {
+            | ResponseItem::AdditionalTools(_) => {
                 ResponseItem::Compaction(CompactionItem::default())
+            }
+            ResponseItem::ConfigurationUpdate(update) => {
+                let effort = |reasoning: ReasoningSettings<'_>| ReasoningSettings {
+                    effort: self.text(reasoning.effort),
+                };
+                ResponseItem::ConfigurationUpdate(ConfigurationUpdateItem {
+                    reasoning: update.reasoning.map(effort),
+                    ..ConfigurationUpdateItem::default()
+                })
             }
             ResponseItem::GhostSnapshot => ResponseItem::GhostSnapshot,
             ResponseItem::Unknown(other) => ResponseItem::Unknown(OtherItem {
@@ -202,6 +221,7 @@ impl<'a> Keep<'a> {
                 model_context_window: started.model_context_window,
                 trace_id: self.text(started.trace_id),
                 started_at: started.started_at,
+                collaboration_mode_kind: None,
                 attribution: started.attribution.map(|cause| TurnAttribution {
                     parent_turn_id: self.text(cause.parent_turn_id),
                     root_turn_id: self.text(cause.root_turn_id),
@@ -241,6 +261,7 @@ impl<'a> Keep<'a> {
                         model_provider_id: self.text(settings.model_provider_id),
                         service_tier: self.text(settings.service_tier),
                         reasoning_effort: self.text(settings.reasoning_effort),
+                        ..ThreadSettings::default()
                     }),
                 })
             }

@@ -62,6 +62,10 @@ pub(crate) fn ours(line: &RolloutLine<'_>) -> Facts {
             facts.insert("response_id", text(record.response_id));
             facts.insert("usage", usage(record.usage));
         }
+        RolloutItem::WorldState(world) => {
+            facts.insert("full", json!(world.full));
+            facts.insert("model", text(world.model()));
+        }
         RolloutItem::Bookkeeping(kind) | RolloutItem::Unknown(kind) => {
             facts.insert("kind", text(Some(*kind)));
         }
@@ -200,6 +204,12 @@ pub(crate) fn theirs(line: &Value) -> Option<Facts> {
         "token_usage_record" if payload.is_object() => {
             facts.insert("response_id", string(payload, "response_id"));
             facts.insert("usage", usage_of(&payload["usage"]));
+        }
+        "world_state" if payload.is_object() => {
+            facts.insert("full", json!(payload["full"].as_bool()));
+            let model = &payload["state"]["model"];
+            let name = model.as_str().map(Value::from);
+            facts.insert("model", name.unwrap_or_else(|| string(model, "model")));
         }
         "inter_agent_communication_metadata" | "inter_agent_communication"
             if payload.is_object() => {}

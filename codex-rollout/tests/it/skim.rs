@@ -8,7 +8,7 @@ use std::path::Path;
 use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::ErrorEvent;
 use codex_rollout::item::response_item::{
-    CompactionItem, Message, OtherItem, Reasoning, ToolOutputItem,
+    CompactionItem, ConfigurationUpdateItem, Message, OtherItem, Reasoning, ToolOutputItem,
 };
 use codex_rollout::item::turn_context::TurnContext;
 use codex_rollout::{
@@ -118,10 +118,15 @@ fn reduced_event<'a>(event: &EventMsg<'a>, tag: JsonText<'a>) -> RolloutItem<'a>
             }
             _ => return RolloutItem::Bookkeeping(tag),
         },
-        EventMsg::TaskStarted(_)
-        | EventMsg::ThreadRolledBack(_)
-        | EventMsg::ThreadSettingsApplied(_)
-        | EventMsg::Unknown(_) => {}
+        EventMsg::ThreadSettingsApplied(it) => {
+            if let Some(settings) = &mut it.thread_settings {
+                settings.reasoning_summary = None;
+                settings.personality = None;
+                settings.collaboration_mode = None;
+            }
+        }
+        EventMsg::TaskStarted(it) => it.collaboration_mode_kind = None,
+        EventMsg::ThreadRolledBack(_) | EventMsg::Unknown(_) => {}
         _ => return RolloutItem::Bookkeeping(tag),
     }
     RolloutItem::EventMsg(event)
@@ -140,6 +145,11 @@ fn reduced_response_item<'a>(item: &ResponseItem<'a>) -> ResponseItem<'a> {
         | ResponseItem::ImageGenerationCall(_) => ResponseItem::Reasoning(Reasoning::default()),
         ResponseItem::ToolOutput(_) => ResponseItem::ToolOutput(ToolOutputItem::default()),
         ResponseItem::GhostSnapshot => ResponseItem::GhostSnapshot,
+        ResponseItem::ConfigurationUpdate(it) => {
+            let mut update = ConfigurationUpdateItem::default();
+            update.reasoning = it.reasoning;
+            ResponseItem::ConfigurationUpdate(update)
+        }
         ResponseItem::Unknown(it) => {
             let mut other = OtherItem::default();
             other.kind = it.kind;
@@ -163,6 +173,9 @@ fn reduced<'a>(line: &RolloutLine<'a>) -> RolloutItem<'a> {
             context.approval_policy = None;
             context.approvals_reviewer = None;
             context.sandbox_policy = None;
+            context.summary = None;
+            context.personality = None;
+            context.collaboration_mode = None;
             RolloutItem::TurnContext(context)
         }
         RolloutItem::Compacted(_) => RolloutItem::Compacted(Compacted::default()),

@@ -73,7 +73,7 @@ impl<'a> ThreadBuilder<'a> {
             return self.push_event(place, EventKind::Late { what, id, exit_code });
         };
         self.turns[turn].touch(place.line, place.at);
-        match known {
+        match known.or_else(|| self.tools.take_nameless(turn, &detail)) {
             Some(tool) => self.tools.calls[tool].enrich(detail),
             None => match self.running_script(turn) {
                 // Code mode runs tools that have no items of their own.

@@ -46,10 +46,7 @@ impl<'a> ThreadBuilder<'a> {
                 None => Outcome::Span,
             },
             EventMsg::ThreadSettingsApplied(applied) => {
-                if let Some(settings) = applied.thread_settings {
-                    self.set_model(settings.model, settings.reasoning_effort);
-                }
-                Outcome::Span
+                self.take_thread_settings(applied.thread_id, applied.thread_settings)
             }
             EventMsg::Error(error) => self.push_event(
                 place,
@@ -84,6 +81,7 @@ impl<'a> ThreadBuilder<'a> {
         let turn = &mut self.turns[turn].turn;
         turn.model_context_window = started.model_context_window;
         turn.trace_id = started.trace_id;
+        turn.collaboration_mode = started.collaboration_mode_kind;
         let cause = started.attribution.unwrap_or_default();
         turn.root_turn_id = started.root_turn_id.or(cause.root_turn_id);
         turn.parent_turn_id = cause.parent_turn_id;

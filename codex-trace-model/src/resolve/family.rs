@@ -169,3 +169,31 @@ pub(crate) fn mcp_failure(result: Option<RawJson<'_>>) -> Option<Cow<'_, str>> {
     let failed = result.is_error.or(result.ok.and_then(|answer| answer.is_error));
     (failed == Some(true)).then(|| "the tool answered with an error".into())
 }
+
+/// Returns how an agent stands, if by that Codex takes a call about it for
+/// failed: it is not there, or it failed itself.
+pub(crate) fn agent_failure(status: RawJson<'_>) -> Option<Cow<'_, str>> {
+    if let Some(word) = status.as_text() {
+        return word.is("not_found").then(|| word.decode());
+    }
+    let mut failure = None;
+    let read = status.cursor().object(|key, value| {
+        if key == b"errored" {
+            let why = value.raw()?.as_text().map(JsonText::decode);
+            failure = Some(why.unwrap_or(Cow::Borrowed("errored")));
+        }
+        Ok(())
+    });
+    read.ok().and(failure)
+}
+
+/// The same of several agents: a map of thread to status.
+pub(crate) fn any_agent_failure(statuses: RawJson<'_>) -> Option<Cow<'_, str>> {
+    let mut failure = None;
+    let read = statuses.cursor().object(|_, value| {
+        let status = value.raw()?;
+        failure = failure.take().or_else(|| agent_failure(status));
+        Ok(())
+    });
+    read.ok().and(failure)
+}

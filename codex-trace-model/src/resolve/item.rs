@@ -8,7 +8,7 @@ use codex_rollout::{JsonText, RawJson, ResponseItem};
 use crate::diagnostic::Code;
 use crate::resolve::tool_call::ToolDraft;
 use crate::resolve::turn::MarkKind;
-use crate::resolve::{Outcome, Place, ThreadBuilder, output};
+use crate::resolve::{Outcome, Place, ThreadBuilder, answer, output};
 use crate::span::{EventKind, ToolCall, ToolFamily};
 use crate::trace::{Item, ItemIx, SpanIx};
 
@@ -44,8 +44,12 @@ impl<'a> ThreadBuilder<'a> {
         } else if !made && self.may_be_typed(&body) {
             self.take_unshown_prompt(place);
         }
-        if let ResponseItem::Unknown(item) = body {
-            self.note_unknown(item.kind, place, "an item", "kept as it is");
+        match body {
+            ResponseItem::Unknown(item) => {
+                self.note_unknown(item.kind, place, "an item", "kept as it is");
+            }
+            ResponseItem::ConfigurationUpdate(update) => self.take_configuration(&update),
+            _ => {}
         }
         let ix = ItemIx(self.item_count());
         let turn = self.turn_of_item(&body);
@@ -267,6 +271,15 @@ impl<'a> ThreadBuilder<'a> {
         body(known).is_none() || body(known) == body(again)
     }
 
+    /// Returns what the file tells about answers as such.
+    fn scene(&self) -> answer::Scene<'a> {
+        let meta = self.meta.unwrap_or_default();
+        answer::Scene {
+            paginated: meta.history_mode.is_some_and(|mode| mode.is("paginated")),
+            dynamic_tools: meta.dynamic_tools,
+        }
+    }
+
     fn take_output(&mut self, item: &ToolOutputItem<'a>, ix: ItemIx, place: Place) {
         let Some(tool) = self.tools.find(item.call_id) else {
             if item.call_id.is_some() {
@@ -284,11 +297,18 @@ impl<'a> ThreadBuilder<'a> {
             self.push_event(place, EventKind::Late { what, id: item.call_id, exit_code: None });
             return;
         }
+        let scene = self.scene();
         let draft = &mut self.tools.calls[tool];
         draft.answered = place.at;
         draft.last_line = draft.last_line.max(place.line);
         draft.call.output_item = Some(ix);
         draft.outcome = item.output.or(item.tools).map(output::outcome).unwrap_or_default();
+        let complaint = item
+            .output
+            .and_then(|output| answer::complaint(&draft.call, output, &draft.outcome, scene));
+        if complaint.is_some() {
+            draft.outcome.more().complaint = complaint;
+        }
     }
 }
 
@@ -316,7 +336,7 @@ fn web_search<'a>(
         search: call.action,
         ..ToolCall::default()
     };
-    whole_call(facts, call.status, turn, place)
+    whole_call(facts, call.action.map_or(b"", RawJson::raw), call.status, turn, place)
 }
 
 fn image<'a>(
@@ -332,17 +352,19 @@ fn image<'a>(
         call_item: Some(ix),
         ..ToolCall::default()
     };
-    whole_call(facts, call.status, turn, place)
+    whole_call(facts, call.revised_prompt.map_or(b"", JsonText::raw), call.status, turn, place)
 }
 
 /// A call that the provider ran itself: its item is its end, too.
 fn whole_call<'a>(
     call: ToolCall<'a>,
+    deed: &'a [u8],
     status: Option<JsonText<'a>>,
     turn: usize,
     place: Place,
 ) -> ToolDraft<'a> {
-    let mut draft = ToolDraft { turn, call, whole: true, ..ToolDraft::default() };
+    let deed = Some((call.family, deed));
+    let mut draft = ToolDraft { turn, call, whole: true, deed, ..ToolDraft::default() };
     draft.answered = place.at;
     draft.form = ToolCallForm::Custom;
     if status.is_some_and(|status| status.is("failed") || status.is("incomplete")) {

@@ -3,6 +3,7 @@
 //! This module only dispatches: one arm for each kind of line. The rules are
 //! next door, one concern a file.
 
+mod answer;
 mod clock;
 mod common;
 mod count;
@@ -18,6 +19,7 @@ mod model_call;
 mod output;
 mod ownership;
 mod read;
+mod settings;
 mod stamp;
 mod tool_call;
 mod turn;
@@ -41,8 +43,9 @@ use crate::trace::{Account, History, Item, Rollout, RolloutIx};
 pub(crate) use clock::keep_within;
 pub(crate) use finish::ResolvedThread;
 use ids::IdTable;
+use settings::Current;
 use tool_call::ToolTable;
-use turn::{CompactionDraft, Mark, MarkKind, Settings, TurnDraft};
+use turn::{CompactionDraft, Mark, MarkKind, TurnDraft};
 use usage::UsageTracker;
 
 /// What became of a line.
@@ -118,7 +121,7 @@ pub(crate) struct ThreadBuilder<'a> {
     forwarded: Option<(TaskStarted<'a>, Place)>,
     tools: ToolTable<'a>,
     usage: UsageTracker,
-    settings: Settings<'a>,
+    settings: Current<'a>,
     events: Vec<Event<'a>>,
     name: Option<JsonText<'a>>,
     rate_limits: Option<codex_rollout::RawJson<'a>>,
@@ -210,6 +213,7 @@ impl<'a> ThreadBuilder<'a> {
             RolloutItem::InterAgentCommunication(message) => {
                 self.push_event(place, EventKind::AgentMessage(*message))
             }
+            RolloutItem::WorldState(world) => self.take_world(world),
             RolloutItem::Bookkeeping(kind) => self.take_bookkeeping(*kind, place),
             RolloutItem::Unknown(kind) => self.take_unknown(Some(*kind), place),
             _ => self.take_unknown(None, place),
@@ -268,29 +272,24 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn take_context(&mut self, context: &TurnContext<'a>, line: &'a [u8], place: Place) -> Outcome {
-        self.set_model(context.model, context.effort);
+        self.settings.take_context(context);
         self.leave_review(context.turn_id);
         let Some(turn) = self.open_turn_of(context.turn_id) else { return Outcome::Span };
         self.mark(turn, MarkKind::Context, place);
         let turn = &mut self.turns[turn].turn;
         turn.context = payload(line).or(turn.context);
-        turn.model = context.model.and(self.settings.model).or(turn.model);
+        turn.model = context.model.and(self.settings.next.model).or(turn.model);
         turn.effort = context.effort.or(turn.effort);
+        turn.personality = context.personality.or(turn.personality);
+        turn.reasoning_summary = context.summary.or(turn.reasoning_summary);
+        let mode = context.collaboration_mode.and_then(|it| it.mode);
+        turn.collaboration_mode = mode.or(turn.collaboration_mode);
         turn.cwd = context.cwd.or(turn.cwd);
         turn.approval_policy = context.approval_policy.or(turn.approval_policy);
         turn.sandbox = context.sandbox_policy.and_then(|policy| policy.kind).or(turn.sandbox);
         turn.root_turn_id = context.root_turn_id.or(turn.root_turn_id);
         turn.trace_id = context.trace_id.or(turn.trace_id);
         Outcome::Span
-    }
-
-    /// Sets what requests are made with from now on. What stays the same stays
-    /// in the same place in memory, whatever line says it again.
-    fn set_model(&mut self, model: Option<JsonText<'a>>, effort: Option<JsonText<'a>>) {
-        if self.settings.model != model {
-            self.settings.model = model;
-        }
-        self.settings.effort = effort;
     }
 
     fn take_compacted(&mut self, compacted: &Compacted<'a>, place: Place) -> Outcome {
@@ -369,7 +368,7 @@ impl<'a> ThreadBuilder<'a> {
         let items = self.item_count();
         let history = turn::index(&self.histories);
         let turn = &mut self.turns[turn];
-        let settings = turn.index_of(self.settings);
+        let settings = turn.index_of(self.settings.next);
         match kind {
             MarkKind::Input(_) => turn.touch_input(place.line, place.at),
             // Says nothing new, however late it is written.
@@ -420,6 +419,7 @@ impl<'a> ThreadBuilder<'a> {
     /// Opens a turn; whatever was open has ended without saying so.
     fn open_turn(&mut self, turn_id: Option<JsonText<'a>>, marked: bool, place: Place) -> usize {
         self.close_open_turn();
+        self.settings.begin_turn();
         let id = turn_id.map_or_else(
             // As Codex itself names such turns when it migrates the file.
             || format!("rollout-{}", place.line - 1),
@@ -488,7 +488,6 @@ fn has_envelope(line: &RolloutLine<'_>) -> bool {
 /// Returns the name of a bookkeeping record for the ignore list.
 fn bookkeeping(kind: JsonText<'_>) -> &'static str {
     const NAMES: &[&str] = &[
-        "world_state",
         "session_state",
         "retained_context",
         "security_risk_score",

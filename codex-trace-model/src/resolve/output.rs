@@ -24,8 +24,8 @@ pub(crate) struct More<'a> {
     pub(crate) running_session: Option<Cow<'a, str>>,
     /// The user stopped it.
     pub(crate) aborted: Option<Cow<'a, str>>,
-    /// It failed without an exit code; the first line says why.
-    pub(crate) failure: Option<Cow<'a, str>>,
+    /// It is not what the tool answers when it works; the first line of it.
+    pub(crate) complaint: Option<Cow<'a, str>>,
     /// The id of an agent that was spawned.
     pub(crate) agent_id: Option<Cow<'a, str>>,
     /// The path of an agent that was spawned.
@@ -33,7 +33,7 @@ pub(crate) struct More<'a> {
 }
 
 impl<'a> Outcome<'a> {
-    fn more(&mut self) -> &mut More<'a> {
+    pub(crate) fn more(&mut self) -> &mut More<'a> {
         self.more.get_or_insert_default()
     }
 
@@ -41,31 +41,20 @@ impl<'a> Outcome<'a> {
     pub(crate) fn running_session(&self) -> Option<&Cow<'a, str>> {
         self.more.as_ref()?.running_session.as_ref()
     }
+
+    /// Whether the output says how a command went.
+    pub(crate) fn reports(&self) -> bool {
+        let stopped = || self.more.as_ref().is_some_and(|it| it.aborted.is_some());
+        let times = self.exit_code.is_some() || self.duration.is_some();
+        times || self.running_session().is_some() || stopped()
+    }
 }
 
 /// How much of an output is looked at, in bytes, at its head and at its tail.
-const LOOK: usize = 512;
+pub(crate) const LOOK: usize = 512;
 
 /// How many lines a header has at most.
 const HEADER_LINES: usize = 8;
-
-/// Starts of outputs that say that the call failed.
-const FAILURES: &[&str] = &[
-    "unsupported call: ",
-    "unsupported custom tool call: ",
-    "failed in sandbox: ",
-    "exec error: ",
-    "execution error: ",
-    "exec_command failed",
-    "failed to parse function arguments",
-    "apply_patch verification failed",
-    "collab spawn failed",
-    "Script failed",
-    "Full-history forked agents inherit",
-    "command timed out after ",
-    "tool call error: ",
-    "patch rejected",
-];
 
 /// Reads the outcome from an output: a string, or an array of content items.
 pub(crate) fn outcome(output: RawJson<'_>) -> Outcome<'_> {
@@ -75,16 +64,18 @@ pub(crate) fn outcome(output: RawJson<'_>) -> Outcome<'_> {
         json_outcome(text, &mut outcome);
         return outcome;
     }
-    for (nth, line) in Lines(text.prefix(LOOK).raw()).take(HEADER_LINES).enumerate() {
-        if nth == 0 && FAILURES.iter().any(|start| line.raw().starts_with(start.as_bytes())) {
-            outcome.more().failure = Some(line.decode());
-        }
+    for line in lines(text.prefix(LOOK)).take(HEADER_LINES) {
         if line.is("Output:") {
             break;
         }
         header_line(line, &mut outcome);
     }
     outcome
+}
+
+/// Returns the lines of a text, still escaped.
+pub(crate) fn lines(text: JsonText<'_>) -> impl Iterator<Item = JsonText<'_>> {
+    Lines(text.raw())
 }
 
 /// The lines of a text, still escaped.
@@ -257,14 +248,9 @@ mod tests {
     }
 
     #[test]
-    fn interruptions_and_refusals_are_told_apart_from_answers() {
+    fn interruptions_are_told_apart_from_answers() {
         let aborted = outcome_of(r#""Wall time: 0.7 seconds\naborted by user""#);
         assert_eq!(aborted.more.and_then(|it| it.aborted).as_deref(), Some("aborted by user"));
-        let refused = outcome_of(r#""unsupported call: nosuch_tool""#);
-        assert_eq!(
-            refused.more.and_then(|it| it.failure).as_deref(),
-            Some("unsupported call: nosuch_tool")
-        );
         assert_eq!(outcome_of(r#""Plan updated""#), Outcome::default());
     }
 

@@ -173,9 +173,8 @@ pub(crate) struct ByIds {
     start_ordinal: Option<u64>,
     /// Whether the own lines have begun.
     own: bool,
-    /// Whether there were turns, and ids of turns that are older than the
-    /// thread, and turns whose ids do not tell.
-    turns: bool,
+    /// Whether there were turns that are older than the thread, and turns whose
+    /// ids do not tell.
     compared: bool,
     turns_without_time: bool,
     /// The first line after the last turn that is older than the thread, if a
@@ -193,7 +192,6 @@ impl ByIds {
             thread: meta.id.map(JsonText::decode).unwrap_or_default().into_owned(),
             start_ordinal: meta.subagent_history_start_ordinal,
             own: false,
-            turns: false,
             compared: false,
             turns_without_time: false,
             doubtful: None,
@@ -238,7 +236,6 @@ impl ByIds {
         match event {
             EventMsg::TaskStarted(started) => {
                 let turn = started.turn_id.map(JsonText::decode).unwrap_or_default();
-                self.turns = true;
                 match stamp::is_later_uuid_v7(&self.thread, &turn) {
                     Some(true) => self.own = true,
                     Some(false) => {
@@ -272,7 +269,7 @@ impl ByIds {
 
     /// Returns whether the ids told, now that all lines were taken in.
     pub(crate) fn told(&self) -> bool {
-        self.own || self.compared || !self.turns
+        self.own || self.compared || !self.turns_without_time
     }
 
     /// Returns whether the ids told, and each line as it came.

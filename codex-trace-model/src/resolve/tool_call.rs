@@ -9,6 +9,7 @@ use codex_rollout::item::turn_item::{
     PatchApply, RecordedDuration, ViewImage, WebSearch,
 };
 use codex_rollout::{JsonText, RawJson};
+use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::resolve::family;
@@ -42,7 +43,13 @@ pub(crate) struct ToolDraft<'a> {
     pub(crate) inside: Option<usize>,
     /// Whether the provider ran it itself: its item is its end, too.
     pub(crate) whole: bool,
+    /// What it did, if that is all that joins it with its end.
+    pub(crate) deed: Option<Deed<'a>>,
 }
+
+/// What a tool of the provider did. From 0.30 to 0.141 the items of such tools
+/// had no ids, although their end events did.
+pub(crate) type Deed<'a> = (ToolFamily, &'a [u8]);
 
 /// What an event or an item says of a call, beyond call and output.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +62,8 @@ pub(crate) struct Detail<'a> {
     pub(crate) cwd: Option<JsonText<'a>>,
     pub(crate) told: Told<'a>,
     pub(crate) call: ToolCall<'a>,
+    /// What a tool of the provider did.
+    pub(crate) deed: Option<Deed<'a>>,
 }
 
 /// How a call went, as an event or an item says.
@@ -69,6 +78,8 @@ pub(crate) struct Told<'a> {
     pub(crate) ended: bool,
     pub(crate) failed: Option<Cow<'a, str>>,
     pub(crate) declined: bool,
+    /// Whether it is said to have worked.
+    pub(crate) worked: bool,
     pub(crate) succeeded: Option<bool>,
 }
 
@@ -81,6 +92,10 @@ pub(crate) struct ToolTable<'a> {
     /// where the call has come.
     waiting: Vec<Option<(usize, Detail<'a>)>>,
     waiting_by_id: IdTable<&'a [u8], usize>,
+    /// Details that wait, and calls without an id that have not ended, by what
+    /// was done; the nearest last.
+    waiting_by_deed: HashMap<Deed<'a>, Vec<usize>>,
+    nameless: HashMap<Deed<'a>, Vec<usize>>,
 }
 
 impl<'a> ToolTable<'a> {
@@ -92,6 +107,15 @@ impl<'a> ToolTable<'a> {
     /// Adds a call; takes up a detail that came before it.
     pub(crate) fn add(&mut self, mut draft: ToolDraft<'a>) -> usize {
         let ix = self.calls.len();
+        if let Some(deed) = draft.deed.filter(|_| draft.call.call_id.is_none()) {
+            match self.take_end(deed, draft.turn) {
+                Some(detail) => {
+                    draft.call.call_id = detail.call.call_id;
+                    draft.enrich(detail);
+                }
+                None => self.nameless.entry(deed).or_default().push(ix),
+            }
+        }
         draft.key = match draft.call.call_id {
             Some(id) => ["tool:", &id.decode()].concat(),
             None => format!("tool:@{}", draft.first_line),
@@ -112,6 +136,32 @@ impl<'a> ToolTable<'a> {
         ix
     }
 
+    /// Takes the nearest detail of a turn that waits for what was done.
+    fn take_end(&mut self, deed: Deed<'a>, turn: usize) -> Option<Detail<'a>> {
+        let ends = self.waiting_by_deed.get_mut(&deed)?;
+        while let Some(ix) = ends.pop() {
+            // It may have found its call, and other turns may have ended.
+            if let Some((_, detail)) = self.waiting[ix].take_if(|(of, _)| *of == turn) {
+                if let Some(id) = detail.call.call_id {
+                    self.waiting_by_id.remove(id.raw());
+                }
+                return Some(detail);
+            }
+        }
+        None
+    }
+
+    /// Takes the nearest call of a turn that has no id and did what a detail
+    /// with an id tells; from now on it is known by that id.
+    pub(crate) fn take_nameless(&mut self, turn: usize, detail: &Detail<'a>) -> Option<usize> {
+        let id = detail.call.call_id?;
+        let calls = self.nameless.get_mut(&detail.deed?)?;
+        let ix = std::iter::from_fn(|| calls.pop()).find(|ix| self.calls[*ix].turn == turn)?;
+        self.calls[ix].call.call_id = Some(id);
+        self.by_id.insert(id.raw(), ix);
+        Some(ix)
+    }
+
     /// Keeps a detail until its call comes.
     pub(crate) fn wait(&mut self, turn: usize, detail: Detail<'a>) {
         if let Some(id) = detail.call.call_id {
@@ -125,6 +175,9 @@ impl<'a> ToolTable<'a> {
             }
             self.waiting_by_id.insert(id.raw(), self.waiting.len());
         }
+        if let Some(deed) = detail.deed {
+            self.waiting_by_deed.entry(deed).or_default().push(self.waiting.len());
+        }
         self.waiting.push(Some((turn, detail)));
     }
 
@@ -132,6 +185,8 @@ impl<'a> ToolTable<'a> {
     pub(crate) fn forget_ids(&mut self) {
         self.by_id = IdTable::default();
         self.waiting_by_id = IdTable::default();
+        self.waiting_by_deed = HashMap::default();
+        self.nameless = HashMap::default();
     }
 
     /// Takes the details whose calls never came, in file order.
@@ -217,6 +272,8 @@ impl<'a> ToolDraft<'a> {
         }
         if call.call_item.is_none() {
             call.arguments = told.arguments.or(call.arguments);
+        }
+        if call.call_item.is_none() || self.whole {
             call.output_text = told.output_text.or(call.output_text);
         }
         if call.mcp.is_some() {
@@ -260,6 +317,7 @@ fn set_status<'a>(detail: &mut Detail<'a>, status: Option<JsonText<'a>>) {
     match status.map(JsonText::raw) {
         Some(b"failed") => detail.told.failed = Some("failed".into()),
         Some(b"declined") => detail.told.declined = true,
+        Some(b"completed") => detail.told.worked = true,
         _ => {}
     }
 }
@@ -326,6 +384,13 @@ impl<'a> Detail<'a> {
 
     pub(crate) fn of_collab(it: &CollabCall<'a>, spawning: bool) -> Detail<'a> {
         let mut detail = detail(it.id, "agents", ToolFamily::Agents);
+        if it.tool.is_some() {
+            set_status(&mut detail, it.status.and_then(RawJson::as_text));
+        } else {
+            // Events say how the agents stand, and Codex tells by that.
+            let stands = it.status.and_then(family::agent_failure);
+            detail.told.failed = stands.or_else(|| family::any_agent_failure(it.statuses?));
+        }
         detail.told.completed = stamp::from_millis(it.completed_at_ms);
         detail.call.tool = it.tool.or(detail.call.tool);
         if spawning {
@@ -339,6 +404,7 @@ impl<'a> Detail<'a> {
         let mut detail = detail(it.id, "web_search", ToolFamily::WebSearch);
         detail.call.search = it.action;
         detail.call.output_text = it.results;
+        detail.deed = Some((ToolFamily::WebSearch, it.action.map_or(b"", RawJson::raw)));
         detail
     }
 
@@ -349,6 +415,8 @@ impl<'a> Detail<'a> {
     pub(crate) fn of_image(it: &ImageGeneration<'a>) -> Detail<'a> {
         let mut detail = detail(it.id, "image_generation", ToolFamily::ImageGeneration);
         set_status(&mut detail, it.status);
+        detail.deed =
+            Some((ToolFamily::ImageGeneration, it.revised_prompt.map_or(b"", JsonText::raw)));
         detail
     }
 

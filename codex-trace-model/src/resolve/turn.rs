@@ -83,6 +83,8 @@ pub(crate) struct CompactionDraft<'a> {
 pub(crate) struct Settings<'a> {
     pub(crate) model: Option<JsonText<'a>>,
     pub(crate) effort: Option<JsonText<'a>>,
+    pub(crate) service_tier: Option<JsonText<'a>>,
+    pub(crate) provider: Option<JsonText<'a>>,
 }
 
 /// Something that tells one model call from the next.

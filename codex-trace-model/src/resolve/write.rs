@@ -25,6 +25,8 @@ pub(super) struct SpanWriter<'b, 'a> {
     pub(super) spans: Vec<Span<'a>>,
     keys: Keys,
     pub(super) named_agents: Vec<(SpanIx, Cow<'a, str>)>,
+    /// The provider that the thread was made with.
+    provider: Option<JsonText<'a>>,
 }
 
 /// A child of a turn, to be put in file order: by indices.
@@ -65,7 +67,8 @@ impl<'a> SpanWriter<'_, 'a> {
         keys.insert(&thread.key, &spans);
         spans.push(thread);
         let tools = std::mem::take(&mut builder.tools);
-        SpanWriter { builder, tools, spans, keys, named_agents: Vec::new() }
+        let provider = builder.meta.and_then(|meta| meta.model_provider);
+        SpanWriter { builder, tools, spans, keys, named_agents: Vec::new(), provider }
     }
 
     /// Gives a span whose key came up before one of its own.
@@ -110,6 +113,11 @@ impl<'a> SpanWriter<'_, 'a> {
         let (turn_id, parent_turn_id) = (turn.turn_id, turn.parent_turn_id);
         let review = turn.review.is_some();
         let mut turn = Turn { prompt: turn.prompt.filter(|_| turn.input.is_empty()), ..turn };
+        if let Some(first) = calls.first() {
+            // What was not chosen for the turn, and still said to the model.
+            turn.effort = turn.effort.or(first.settings.effort);
+            turn.service_tier = first.settings.service_tier;
+        }
         if turn.last_agent_message.is_none() && calls.iter().all(|call| call.items.is_empty()) {
             turn.last_agent_message = draft.last_answer.filter(|text| !text.is_empty());
         }
@@ -254,6 +262,8 @@ impl<'a> SpanWriter<'_, 'a> {
             kind: SpanKind::ModelCall(Box::new(ModelCall {
                 model,
                 effort: call.settings.effort,
+                service_tier: call.settings.service_tier,
+                provider: call.settings.provider.or(self.provider),
                 response_id: usage.and_then(|usage| usage.response_id),
                 window: call.window,
                 output: std::mem::take(&mut call.items),
@@ -321,11 +331,16 @@ impl<'a> ThreadBuilder<'a> {
         if told.declined {
             return error("declined".into());
         }
-        match tool.call.exit_code {
-            Some(code) if code != 0 => return error(format!("exit code {code}").into()),
+        let complaint = more.and_then(|it| it.complaint.as_ref()).filter(|_| !told.worked);
+        match (tool.call.exit_code, complaint) {
+            // What Codex writes for a process that it could not start.
+            (Some(-1), Some(complaint)) => return error(complaint.clone()),
+            (Some(code), _) if code != 0 => return error(format!("exit code {code}").into()),
             _ => {}
         }
-        if let Some(failed) = told.failed.as_ref().or_else(|| more?.failure.as_ref()) {
+        // An item may say no more than that it failed.
+        let failed = told.failed.as_ref().filter(|why| *why != "failed" || complaint.is_none());
+        if let Some(failed) = failed.or(complaint) {
             return error(failed.clone());
         }
         let answered = tool.call.output_item.is_some() || tool.whole || told.ended;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
+mod answers;
 mod calls;
 mod counting;
 mod forks;
@@ -10,6 +11,7 @@ mod lines;
 mod prefixes;
 mod properties;
 mod script;
+mod settings;
 mod support;
 mod threads;
 mod truth;

@@ -17,18 +17,19 @@ struct Facts {
     calls: Vec<Call>,
 }
 
-/// Thread, end, model, usage, first and last line.
-type Call = (String, Option<Timestamp>, Option<String>, Option<TokenUsage>, u64, u64);
+/// Thread, end, what it was made with, usage, first and last line.
+type Call = (String, Option<Timestamp>, [Option<String>; 4], Option<TokenUsage>, u64, u64);
 
 fn facts(trace: &Trace<'_>) -> Facts {
     let mut calls: Vec<_> = trace
         .model_calls()
         .map(|span| {
             let SpanKind::ModelCall(call) = &span.kind else { unreachable!() };
-            let model = call.model.map(|model| model.decode().into_owned());
+            let settings = [call.model, call.effort, call.service_tier, call.provider];
+            let settings = settings.map(|it| it.map(|it| it.decode().into_owned()));
             let place = &span.provenance;
             let thread = trace.thread_of(span).id.clone();
-            (thread, span.end, model, span.usage, place.first_line, place.last_line)
+            (thread, span.end, settings, span.usage, place.first_line, place.last_line)
         })
         .collect();
     calls.sort_by_key(|call| (call.0.clone(), call.4, call.5));

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::args::words::word;
+use crate::standing::Standing;
+
 mod reports;
 mod upload;
+mod words;
 
 pub use reports::{BenchArgs, By, ListArgs, ShowArgs, UsageArgs, Zone};
 pub use upload::{Compress, DoctorArgs, OtlpArgs, PlaceArgs, RedactArgs, StatusArgs, UploadArgs};
@@ -165,33 +169,8 @@ pub struct SelectArgs {
     pub source: Option<String>,
 
     /// Take sessions that stand like this (can be repeated)
-    #[arg(long, value_name = "STATUS", help_heading = "Filters")]
+    #[arg(long, value_name = "STATUS", value_parser = word::<Standing>(), help_heading = "Filters")]
     pub status: Vec<Standing>,
-}
-
-/// How a session stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
-pub enum Standing {
-    /// Its last turn was completed
-    Complete,
-    /// Its last turn was stopped by somebody
-    Interrupted,
-    /// Its file ends within a turn: it still runs, or was killed
-    Open,
-    /// Its last turn failed
-    Error,
-}
-
-impl Standing {
-    /// Returns the word for it, as in `list --json`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Standing::Complete => "complete",
-            Standing::Interrupted => "interrupted",
-            Standing::Open => "open",
-            Standing::Error => "error",
-        }
-    }
 }
 
 /// How to write content.
@@ -224,9 +203,10 @@ pub struct ConvertArgs {
     /// File to write to, or directory for one file per session
     ///
     /// An existing directory, or a name that ends in `/`, gets one file per
-    /// session. Files are private and compressed if the name ends in `.gz`.
-    /// They appear only when complete, and then take the place of what had the
-    /// name before. `-` is standard output.
+    /// session. Files are private, and compressed if the name ends in `.gz` or
+    /// `.zst`. They appear only when complete, and then take the place of what
+    /// had the name before. What is read, or lies where rollouts are looked for,
+    /// is not written to. `-` is standard output.
     #[arg(short, long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
 
@@ -258,6 +238,28 @@ pub enum Format {
     OtlpProto,
 }
 
+impl Format {
+    /// All of them.
+    pub const ALL: [Format; 3] = [Format::Spans, Format::OtlpJson, Format::OtlpProto];
+
+    /// Returns the word for it, as given to `--to`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Format::Spans => "spans",
+            Format::OtlpJson => "otlp-json",
+            Format::OtlpProto => "otlp-proto",
+        }
+    }
+
+    /// Returns what the names of its files may end in; ours end in the first.
+    pub fn endings(self) -> &'static [&'static str] {
+        match self {
+            Format::Spans | Format::OtlpJson => &["jsonl", "ndjson", "json", "txt"],
+            Format::OtlpProto => &["pb", "binpb", "bin", "protobuf"],
+        }
+    }
+}
+
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
@@ -270,7 +272,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::Args;
-    use crate::exporters::BACKENDS;
+    use crate::backends::BACKENDS;
 
     #[test]
     fn the_help_knows_every_backend() {

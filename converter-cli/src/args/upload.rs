@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use crate::args::words::word;
 use crate::args::{ContentArgs, SelectArgs};
 use crate::content::Capture;
 use crate::exporters::otlp::{LlmInput, Semconv};
@@ -48,11 +49,11 @@ pub struct PlaceArgs {
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct OtlpArgs {
     /// Conventions to name attributes by, in OTLP [default: genai]
-    #[arg(long, value_name = "WHICH", help_heading = "Encoding")]
+    #[arg(long, value_name = "WHICH", value_parser = word::<Semconv>(), help_heading = "Encoding")]
     pub semconv: Option<Semconv>,
 
     /// What to repeat of the history as the input of a model call [default: turn]
-    #[arg(long, value_name = "WHAT", help_heading = "Encoding")]
+    #[arg(long, value_name = "WHAT", value_parser = word::<LlmInput>(), help_heading = "Encoding")]
     pub llm_input: Option<LlmInput>,
 }
 
@@ -126,7 +127,7 @@ pub struct UploadArgs {
     pub settle: String,
 
     /// How much content to send [default: full]
-    #[arg(long, value_name = "WHAT", help_heading = "Encoding")]
+    #[arg(long, value_name = "WHAT", value_parser = word::<Capture>(), help_heading = "Encoding")]
     pub capture: Option<Capture>,
 
     /// How to write OTLP.

@@ -7,7 +7,8 @@ use codex_trace_model::{Code, Trace};
 
 use crate::account::Account;
 use crate::args::{ConvertArgs, Format};
-use crate::config::{Content, Selection};
+use crate::config::Selection;
+use crate::content::Content;
 use crate::content::{Capture, ContentRules};
 use crate::exit::ExitStatus;
 use crate::exporters::{EncodeError, jsonl, otlp};
@@ -33,14 +34,14 @@ struct Converted {
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = Selection::resolve(&args.select, ui.settings().now)?;
     let encoder = Encoder::new(args)?;
-    let target = Target::of(args.output.as_deref(), args.gzip)?;
+    let target = Target::of(args.output.as_deref(), args.gzip, args.to)?;
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
+    target.spare(&history.inputs, &history.sessions, args.to)?;
     let interrupted = interrupt::flag();
 
-    let extension = if args.to == Format::OtlpProto { "pb" } else { "jsonl" };
     let directory = match &target {
-        Target::Directory { dir, gzip } => Some(Directory::create(dir, extension, *gzip)?),
+        Target::Directory { dir, gzip } => Some(Directory::create(dir, args.to, *gzip)?),
         _ => None,
     };
     let mut writer = Writer::open(&target, ui)?;
@@ -78,9 +79,13 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Some(Converted { account, failed })
     };
     let mut total = Account { failed: history.n_failures, ..Account::default() };
-    pipeline::run(&history, &pool, &interrupted, Look::Content, encode, |event| {
+    let done = pipeline::run(&history, &pool, &interrupted, Look::Content, encode, |event| {
+        // A part of a file is worth nothing: it will not get its name.
+        if interrupted.load(Ordering::Relaxed) && writer.is_file() {
+            return Err(Stop::Interrupted);
+        }
         match event {
-            Event::Chunk(bytes) => return writer.write(&bytes),
+            Event::Chunk(bytes) => return writer.write(&bytes).map_err(Stop::Failed),
             Event::End(Ok(Some(converted))) => {
                 total += converted.account;
                 if let Some(err) = &converted.failed {
@@ -92,17 +97,39 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         }
         ui.step();
         Ok(())
-    })?;
-    writer.finish()?;
+    });
+    if let Err(Stop::Failed(err)) = done {
+        return Err(err);
+    }
+    let interrupted = interrupted.load(Ordering::Relaxed);
+    let left = (interrupted || total.sessions == 0).then(|| writer.leave()).flatten();
+    if left.is_none() {
+        writer.finish()?;
+    }
     ui.stop();
-    if interrupted.load(Ordering::Relaxed) {
-        ui.warn(
-            "interrupted: the sessions that were under way are complete, the rest was left out",
-        );
+    if interrupted {
+        ui.warn(match &left {
+            Some(left) => format!("interrupted: {left}"),
+            None => INTERRUPTED.to_owned(),
+        });
         return Ok(ExitStatus::Interrupted);
     }
     total.tell("converted", &history, &selection, ui);
+    if let Some(left) = left
+        && !ui.settings().quiet
+    {
+        ui.say(left);
+    }
     Ok(total.status(args.strict && total.n_of(&[Code::BadLine]) > 0))
+}
+
+const INTERRUPTED: &str =
+    "interrupted: the sessions that were under way are complete, the rest was left out";
+
+/// Why a run ends before all is converted.
+enum Stop {
+    Interrupted,
+    Failed(anyhow::Error),
 }
 
 /// Writes sessions in the format asked for.

@@ -6,7 +6,8 @@ use codex_trace_model::Trace;
 
 use crate::account::Account;
 use crate::args::ShowArgs;
-use crate::config::{Content, Selection};
+use crate::config::Selection;
+use crate::content::Content;
 use crate::exit::ExitStatus;
 use crate::exporters::jsonl;
 use crate::failure::Failure;

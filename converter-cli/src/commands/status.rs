@@ -5,9 +5,9 @@ use std::io::Write;
 use crate::args::StatusArgs;
 use crate::config;
 use crate::exit::ExitStatus;
-use crate::exporters::describe::without_password;
 use crate::json;
 use crate::ledger::{Ledger, Outcome, Reason, Standing};
+use crate::secret::without_password;
 use crate::text::{self, count};
 use crate::ui::Ui;
 

@@ -8,13 +8,13 @@ use serde::Deserialize;
 use toml::de::DeTable;
 
 use crate::args::Compress;
+use crate::backends::{self, BACKENDS};
 use crate::config::Settings;
 use crate::config::secret::{HeaderValue, Home, SecretRef};
 use crate::content::Capture;
-use crate::exporters::describe::without_password;
 use crate::exporters::otlp::{LlmInput, Semconv};
-use crate::exporters::{BACKENDS, Backend};
 use crate::failure::Failure;
+use crate::secret::without_password;
 use crate::when;
 
 /// The variable that names the file.
@@ -181,7 +181,7 @@ impl ConfigFile {
             file.check(name, table)?;
         }
         for name in &file.to {
-            if !file.destinations.contains_key(name) && Backend::named(name).is_none() {
+            if !file.destinations.contains_key(name) && backends::named(name).is_none() {
                 let at = file.origin("", "to");
                 let wrong = Failure::new(format!("{at}: there is no destination `{name}`"));
                 return Err(wrong.hint(file.names_hint(name)));
@@ -199,14 +199,14 @@ impl ConfigFile {
             return Err(wrong("", "its name is not made of letters, digits, `-`, `_`, `.`".into()));
         }
         let words: Vec<&str> = BACKENDS.iter().map(|backend| backend.name).collect();
-        let Some(backend) = Backend::named(&table.backend) else {
+        let Some(backend) = backends::named(&table.backend) else {
             let what = match table.backend.as_str() {
                 "" => "`backend` is missing".to_owned(),
                 other => format!("`backend` cannot be `{other}`"),
             };
             return Err(wrong("backend", what).hint(suggestion(&table.backend, &words)));
         };
-        if name != backend.name && Backend::named(name).is_some() {
+        if name != backend.name && backends::named(name).is_some() {
             let what =
                 format!("its name is that of a backend, and its backend is `{}`", backend.name);
             return Err(wrong("backend", what).hint("give it another name"));

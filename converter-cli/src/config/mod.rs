@@ -13,14 +13,16 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::args::{ContentArgs, GlobalArgs, SelectArgs, Standing, When};
-use crate::exporters;
+use crate::args::{ContentArgs, GlobalArgs, SelectArgs, When};
+use crate::content::Content;
+use crate::environment::Environment as Variables;
 use crate::failure::Failure;
+use crate::standing::Standing;
 use crate::when::{self, Edge};
 
 pub use file::{ConfigFile, Table};
 pub use redaction::{redactor, redacts};
-pub use secret::{HeaderValue, SecretRef, exposed};
+pub use secret::{HeaderValue, SecretRef};
 pub use upload::{UploadSettings, age, state_dir};
 
 /// The most threads to use unless told otherwise.
@@ -41,7 +43,7 @@ pub struct Environment {
     stderr_is_terminal: bool,
     processors: usize,
     now: Timestamp,
-    vars: exporters::Environment,
+    vars: Variables,
     cwd: Option<PathBuf>,
 }
 
@@ -60,7 +62,7 @@ impl Environment {
             stderr_is_terminal: std::io::stderr().is_terminal(),
             processors: std::thread::available_parallelism().map_or(1, NonZero::get),
             now: Timestamp::now(),
-            vars: exporters::Environment(
+            vars: Variables(
                 std::env::vars_os()
                     .filter_map(|(key, value)| {
                         Some((key.into_string().ok()?, value.into_string().ok()?))
@@ -106,7 +108,7 @@ pub struct Settings {
     /// When the program was started.
     pub now: Timestamp,
     /// The environment, for backends to read what their plugins read.
-    pub vars: exporters::Environment,
+    pub vars: Variables,
     /// The working directory.
     pub cwd: Option<PathBuf>,
 }
@@ -127,7 +129,7 @@ impl Settings {
             width: PLAIN_WIDTH,
             jobs: 1,
             now: Timestamp::UNIX_EPOCH,
-            vars: exporters::Environment::default(),
+            vars: Variables::default(),
             cwd: None,
         }
     }
@@ -243,24 +245,9 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// How to write content, resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Content {
-    /// Whether to keep what only the provider can read.
-    pub encrypted: bool,
-    /// The largest inline image to keep, in bytes of the image.
-    pub max_image_bytes: usize,
-}
-
 impl From<ContentArgs> for Content {
     fn from(args: ContentArgs) -> Content {
         Content { encrypted: args.encrypted, max_image_bytes: args.max_image_bytes }
-    }
-}
-
-impl Default for Content {
-    fn default() -> Content {
-        Content { encrypted: false, max_image_bytes: 1 << 20 }
     }
 }
 
@@ -279,7 +266,7 @@ mod tests {
             stderr_is_terminal: true,
             processors: 64,
             now: Timestamp::UNIX_EPOCH,
-            vars: exporters::Environment::default(),
+            vars: Variables::default(),
             cwd: None,
         }
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::exporters::Environment;
-use crate::transport::Secret;
+use crate::environment::Environment;
+use crate::secret::Secret;
 
 /// The largest file that is taken for one that holds a key, in bytes.
 const MAX_KEY_FILE: u64 = 64 << 10;
@@ -108,21 +108,6 @@ fn private_text(path: &Path) -> std::io::Result<String> {
         return Err(std::io::Error::other("it is too large to be a key"));
     }
     std::fs::read_to_string(path)
-}
-
-/// Returns why a file is no good place for a key: others may read it.
-pub fn exposed(path: &Path) -> Option<String> {
-    let metadata = std::fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-        if mode & 0o044 != 0 {
-            let path = path.display();
-            return Some(format!("others may read `{path}`, which holds a key: chmod 600 it"));
-        }
-    }
-    let _ = metadata;
-    None
 }
 
 /// What may stand where a key is referred to.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::exporters::UnitKey;
 use crate::json;
-use crate::ledger::private_options;
+use crate::private;
 
 /// Private files of what was refused, one for each destination, one JSON object
 /// a line: which unit, and the server's answer. Never the content.
@@ -63,7 +63,7 @@ impl DeadLetters {
         let file = match files.entry(self.path(name)) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let file = private_options().create(true).append(true).open(entry.key())?;
+                let file = private::options().create(true).append(true).open(entry.key())?;
                 entry.insert(file)
             }
         };

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::args::RedactArgs;
+use crate::choice::Choice;
 use crate::config::{Table, redacts};
 use crate::content::Capture;
 use crate::destinations::Given;

@@ -9,11 +9,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::args::{PlaceArgs, UploadArgs};
-use crate::config::{self, ConfigFile, HeaderValue, SecretRef, Settings, Table, exposed};
-use crate::exporters::describe::{Description, without_password};
-use crate::exporters::{self, Access, BACKENDS, Backend, Exporter, Said};
+use crate::backends::{self, BACKENDS};
+use crate::config::{self, ConfigFile, HeaderValue, SecretRef, Settings, Table};
+use crate::exporters::describe::Description;
+use crate::exporters::{self, Access, Backend, Exporter, Said};
 use crate::failure::Failure;
-use crate::transport::{Client, Header, Http, Secret, TlsFiles, Transport};
+use crate::private::exposed;
+use crate::secret::Secret;
+use crate::secret::without_password;
+use crate::transport::{Client, Header, Http, TlsFiles, Transport};
 
 pub use manner::Manner;
 
@@ -87,7 +91,7 @@ fn find<'g>(names: Vec<&str>, given: Given<'g>) -> Result<Vec<Named<'g>>, Failur
 impl<'g> Named<'g> {
     fn find(name: &str, given: Given<'g>) -> Result<Named<'g>, Failure> {
         let table = given.file.destinations.get(name);
-        let backend = Backend::named(table.map_or(name, |table| &table.backend));
+        let backend = backends::named(table.map_or(name, |table| &table.backend));
         let backend = backend.ok_or_else(|| {
             Failure::new(format!("no destination or backend `{name}`"))
                 .hint(given.file.names_hint(name))

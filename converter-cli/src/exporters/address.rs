@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::ConfigError;
-use super::describe::without_password;
+use crate::secret::without_password;
 
 /// Checks that an address is one of the web.
 pub(super) fn web_address(url: &str) -> Result<String, ConfigError> {

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::Said;
-use crate::config::exposed;
-use crate::transport::Secret;
+use crate::private::exposed;
+use crate::secret::{Secret, mask, without_password};
 
 /// What was found of a backend's settings.
 #[derive(Debug, Default)]
@@ -53,35 +53,5 @@ impl Description {
     /// Notes that others may read a file that holds keys.
     pub fn holds_keys(&mut self, path: &Path) {
         self.problems.extend(exposed(path));
-    }
-}
-
-/// Shows enough of a long secret to tell two of them apart.
-pub fn mask(secret: &str) -> String {
-    let chars: Vec<char> = secret.chars().collect();
-    if chars.len() < 20 {
-        return "[set]".to_owned();
-    }
-    let text = |chars: &[char]| chars.iter().collect::<String>();
-    format!("{}…{}", text(&chars[..5]), text(&chars[chars.len() - 4..]))
-}
-
-/// Takes name and password out of the addresses in a text, and strings that a
-/// parser quotes: they may be keys.
-pub fn without_password(text: &str) -> String {
-    let words = text.split(' ').map(|word| {
-        let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        match rest[..end].rfind('@') {
-            Some(at) => format!("{scheme}://[set]{}", &rest[at..]),
-            None => word.to_owned(),
-        }
-    });
-    let text = words.collect::<Vec<_>>().join(" ");
-    match (text.find("string \""), text.rfind('"')) {
-        (Some(begin), Some(end)) if end > begin + 8 => {
-            format!("{}string{}", &text[..begin], &text[end + 1..])
-        }
-        _ => text,
     }
 }

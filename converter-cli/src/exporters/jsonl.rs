@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use codex_rollout::{Position, SessionMeta};
 use codex_trace_model::{Diagnostic, Fate, History, Span, SpanKind, Thread, Trace};
 
-use crate::config::Content;
+use crate::choice::Choice;
+use crate::content::Content;
 use crate::exporters::{jsonl_item, jsonl_span};
 use crate::json::{self, Object};
 use crate::{session, splice};

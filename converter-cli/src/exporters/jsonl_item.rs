@@ -4,7 +4,7 @@ use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
 use codex_rollout::{JsonText, RawJson, ResponseItem};
 use codex_trace_model::{Item, Thread, Trace};
 
-use crate::config::Content;
+use crate::content::Content;
 use crate::json::Object;
 use crate::splice;
 
@@ -117,8 +117,10 @@ fn body(item: &ResponseItem<'_>, f: &mut Fields<'_, '_>) {
             f.word("recipient", message.recipient);
             f.json("content", message.content);
         }
-        ResponseItem::AdditionalTools(other) | ResponseItem::ConfigurationUpdate(other) => {
-            f.word("id", other.id);
+        ResponseItem::AdditionalTools(other) => f.word("id", other.id),
+        ResponseItem::ConfigurationUpdate(update) => {
+            f.word("id", update.id);
+            f.word("effort", update.reasoning.and_then(|it| it.effort));
         }
         ResponseItem::Unknown(other) => {
             f.word("id", other.id);

@@ -4,7 +4,7 @@ use codex_trace_model::{
     Compaction, Event, EventKind, ModelCall, Span, SpanKind, ToolCall, Trace, Turn,
 };
 
-use crate::config::Content;
+use crate::content::Content;
 use crate::json::{self, Object};
 use crate::splice;
 
@@ -68,6 +68,10 @@ fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
     o.flag("inferred", !turn.marked);
     o.maybe("model", turn.model);
     o.maybe("effort", turn.effort);
+    o.maybe("service_tier", turn.service_tier);
+    o.maybe("collaboration_mode", turn.collaboration_mode);
+    o.maybe("personality", turn.personality);
+    o.maybe("reasoning_summary", turn.reasoning_summary);
     o.maybe("cwd", turn.cwd);
     if let Some(policy) = turn.approval_policy {
         splice::value(policy, content, o.value("approval_policy"));
@@ -96,6 +100,8 @@ fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
 fn model_call(call: &ModelCall<'_>, o: &mut Object<'_>) {
     o.maybe("model", call.model);
     o.maybe("effort", call.effort);
+    o.maybe("service_tier", call.service_tier);
+    o.maybe("provider", call.provider);
     o.maybe("response_id", call.response_id);
     o.object("window", |o| {
         o.put("history", call.window.history);

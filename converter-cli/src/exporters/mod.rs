@@ -13,8 +13,8 @@ pub mod describe;
 pub mod jsonl;
 mod jsonl_item;
 mod jsonl_span;
-mod langsmith;
-mod mlflow;
+pub mod langsmith;
+pub mod mlflow;
 mod notes;
 pub mod otlp;
 mod probe;
@@ -28,15 +28,13 @@ use std::time::Duration;
 use codex_trace_model::Trace;
 
 use crate::content::ContentRules;
-use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response, Secret};
+use crate::secret::Secret;
+use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response};
 
 pub use notes::{Found, Notes, Receipt, Reread, Shift};
 pub use probe::Probed;
-pub use settings::{Access, Environment, Said, Settings};
+pub use settings::{Access, Said, Settings};
 pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
-
-/// Every backend, in the order of `--help`.
-pub const BACKENDS: &[&Backend] = &[&otlp::BACKEND, &mlflow::BACKEND, &langsmith::BACKEND];
 
 /// A backend before it is connected: what the command line needs to know.
 #[derive(Debug)]
@@ -55,13 +53,6 @@ pub struct Backend {
     /// The keys of a destination in `codex-trace.toml` that mean something to
     /// it, besides those that do to every backend.
     pub keys: &'static [&'static str],
-}
-
-impl Backend {
-    /// Returns the backend of a name.
-    pub fn named(name: &str) -> Option<&'static Backend> {
-        BACKENDS.iter().find(|backend| backend.name == name).copied()
-    }
 }
 
 /// One exporter for each destination, or what is wrong with the settings.
@@ -463,7 +454,7 @@ mod tests {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             let stem = path.file_stem().unwrap().to_str().unwrap();
-            let listed = BACKENDS.iter().any(|backend| backend.name == stem);
+            let listed = crate::backends::BACKENDS.iter().any(|backend| backend.name == stem);
             assert!(listed || SHARED.contains(&stem), "{stem} is not in BACKENDS");
         }
     }

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
-use crate::transport::Secret;
+use crate::environment::Environment;
+use crate::secret::Secret;
 
 /// What a backend's [`connect`](super::Backend::connect) may look at: everything
 /// that comes from outside is in here, so that a test can make it up.
@@ -41,17 +41,6 @@ pub struct Access {
     pub login: Option<(String, Secret)>,
     /// The workspace or tenant.
     pub workspace: Option<String>,
-}
-
-/// The variables of an environment. Debug prints their names only: some of the
-/// values are secrets.
-#[derive(Clone, Default)]
-pub struct Environment(pub BTreeMap<String, String>);
-
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
 }
 
 /// A value, and where it was said.

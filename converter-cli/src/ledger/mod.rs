@@ -8,7 +8,6 @@ mod read;
 mod write;
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use crate::clock::{Clock, jitter};
 use crate::exporters::{Fingerprint, UnitKey};
 use crate::failure::Failure;
+use crate::private;
 
 /// The version of the tables.
 pub const SCHEMA: i64 = 2;
@@ -153,9 +153,9 @@ impl Ledger {
     /// If they cannot be made or written to, the file is no ledger, or was
     /// written by a newer version.
     pub fn open(dir: &Path) -> Result<Ledger, Failure> {
-        make_private_dir(dir)?;
+        private::make_dir(dir).map_err(|err| cannot(dir, &err))?;
         let path = dir.join("ledger.db");
-        let private = private_options().create(true).append(true).open(&path);
+        let private = private::options().create(true).append(true).open(&path);
         drop(private.map_err(|err| cannot(&path, &err))?);
         let connection = Connection::open(&path).map_err(|err| cannot(&path, &err))?;
         let ledger = Ledger { connection: Mutex::new(connection), path };
@@ -288,23 +288,6 @@ fn is_busy(err: &rusqlite::Error) -> bool {
 fn cannot(path: &Path, err: &dyn std::fmt::Display) -> Failure {
     Failure::new(format!("cannot use the ledger `{}`: {err}", path.display()))
         .hint("the directory must be yours to write to; `--state-dir` names another one")
-}
-
-/// Makes a directory that only its owner can look into, unless it is there.
-fn make_private_dir(dir: &Path) -> Result<(), Failure> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|err| cannot(dir, &err))
-}
-
-/// Returns options that make a file which only its owner can read.
-pub(crate) fn private_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ fn a_newer_or_damaged_ledger_is_said_to_be_one() {
     let err = Ledger::open(dir.path()).unwrap_err();
     assert!(err.to_string().contains("has version 3, this program knows version 2"), "{err}");
     let other = tempfile::tempdir().unwrap();
-    fs::write(other.path().join("ledger.db"), vec![b'x'; 4096]).unwrap();
+    std::fs::write(other.path().join("ledger.db"), vec![b'x'; 4096]).unwrap();
     let err = Ledger::open(other.path()).unwrap_err();
     assert!(err.to_string().contains("is damaged"), "{err}");
     assert!(Ledger::open(Path::new("/dev/null/state")).is_err());

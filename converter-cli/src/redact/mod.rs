@@ -17,9 +17,9 @@ mod user;
 mod value;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
-use crate::failure::Failure;
 use crate::redact::scan::{Hit, Scanner};
 
 pub use user::UserRule;
@@ -52,6 +52,24 @@ struct RulesFileEntry {
     replace: Option<String>,
 }
 
+/// A rule of a user's that cannot be used: which, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleError(String);
+
+impl RuleError {
+    fn new(message: String) -> RuleError {
+        RuleError(message)
+    }
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RuleError {}
+
 impl Default for Redactor {
     fn default() -> Redactor {
         Redactor { scanner: Arc::new(Scanner::new()), user: Vec::new() }
@@ -67,7 +85,7 @@ impl Redactor {
     /// # Errors
     ///
     /// If the regex cannot be read, or matches nothing at all.
-    pub fn add(&mut self, rule: &str) -> Result<(), Failure> {
+    pub fn add(&mut self, rule: &str) -> Result<(), RuleError> {
         let (pattern, replacement) = match rule.rsplit_once("=>") {
             Some((pattern, replacement)) => (pattern, Some(replacement)),
             None => (rule, None),
@@ -81,16 +99,16 @@ impl Redactor {
     /// # Errors
     ///
     /// If the text is not that.
-    pub fn add_file(&mut self, text: &str) -> Result<(), Failure> {
+    pub fn add_file(&mut self, text: &str) -> Result<(), RuleError> {
         let file: RulesFile = toml::from_str(text)
-            .map_err(|err| Failure::new(format!("cannot read the redaction rules: {err}")))?;
+            .map_err(|err| RuleError::new(format!("cannot read the redaction rules: {err}")))?;
         for rule in file.rule {
             self.add_rule(&rule.pattern, rule.replace.as_deref())?;
         }
         Ok(())
     }
 
-    fn add_rule(&mut self, pattern: &str, replacement: Option<&str>) -> Result<(), Failure> {
+    fn add_rule(&mut self, pattern: &str, replacement: Option<&str>) -> Result<(), RuleError> {
         self.user.push(UserRule::new(pattern, replacement)?);
         Ok(())
     }

@@ -5,8 +5,7 @@ use std::ops::Range;
 
 use regex::bytes::{Captures, Regex};
 
-use crate::failure::Failure;
-use crate::redact::{Form, USER_PLACEHOLDER, escape};
+use crate::redact::{Form, RuleError, USER_PLACEHOLDER, escape};
 
 /// A rule of a user's own: what to look for, and what to put in its place.
 #[derive(Clone, Debug)]
@@ -37,7 +36,7 @@ impl UserRule {
     /// # Errors
     ///
     /// If the regex cannot be read, or matches nothing at all.
-    pub fn new(pattern: &str, replacement: Option<&str>) -> Result<UserRule, Failure> {
+    pub fn new(pattern: &str, replacement: Option<&str>) -> Result<UserRule, RuleError> {
         let text = Part::Text(quoted(replacement.unwrap_or(USER_PLACEHOLDER)));
         Ok(UserRule { pattern: compile(pattern)?, replacement: vec![text] })
     }
@@ -48,7 +47,7 @@ impl UserRule {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn with_groups(pattern: &str, replacement: Option<&str>) -> Result<UserRule, Failure> {
+    pub fn with_groups(pattern: &str, replacement: Option<&str>) -> Result<UserRule, RuleError> {
         let pattern = compile(pattern)?;
         let replacement = parts(replacement.unwrap_or(USER_PLACEHOLDER), &pattern);
         Ok(UserRule { pattern, replacement })
@@ -159,8 +158,8 @@ impl UserRule {
     }
 }
 
-fn compile(pattern: &str) -> Result<Regex, Failure> {
-    let bad = |what: String| Failure::new(format!("redaction rule `{pattern}`: {what}"));
+fn compile(pattern: &str) -> Result<Regex, RuleError> {
+    let bad = |what: String| RuleError::new(format!("redaction rule `{pattern}`: {what}"));
     let compiled = Regex::new(pattern).map_err(|err| bad(err.to_string()))?;
     // Where a word begins is empty, too, but not to be found in an empty text.
     let samples: [&[u8]; 4] = [b"", b"a", b" a ", b"\n"];

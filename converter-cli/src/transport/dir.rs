@@ -3,9 +3,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::exporters::describe::without_password;
 use crate::json;
+use crate::secret::without_password;
 use crate::transport::{Cause, NoAnswer, Request, Response, Transport};
+use crate::whole::{self, WholeFile};
 
 /// Writes requests into a directory instead of sending them: the body as it
 /// would go over the wire, and beside it method, address and headers, secrets
@@ -29,6 +30,7 @@ impl RequestDir {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(dir)?;
+        whole::sweep(dir);
         if fs::read_dir(dir)?.next().is_some() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not empty"));
         }
@@ -62,9 +64,9 @@ impl RequestDir {
 
     /// Writes a private file that has its name only once it is complete.
     fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        let mut file = WholeFile::create(&self.dir.join(name))?;
         file.write_all(bytes)?;
-        file.persist(self.dir.join(name)).map(drop).map_err(|err| err.error)
+        file.persist()
     }
 }
 

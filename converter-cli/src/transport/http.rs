@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Timeout, http};
 
-use crate::exporters::describe::without_password;
+use crate::secret::without_password;
 use crate::transport::{Cause, Method, NoAnswer, Request, Response, TlsFiles, Transport};
 
 /// How much of an answer is read, in bytes.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use crate::exporters::describe::without_password;
+use crate::secret::{MASK, Secret, without_password};
 
 pub use client::{Client, ClientOptions, TlsFiles};
 pub use compress::compress;
@@ -150,36 +150,6 @@ impl Header {
             Value::Plain(value) => value,
             Value::Secret(_) => MASK,
         }
-    }
-}
-
-const MASK: &str = "[redacted]";
-
-/// A key or password: cannot be printed by accident.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes a secret.
-    pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
-    }
-
-    /// Returns the text, for the wire alone.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Returns another secret made of this one: `Bearer …`.
-    #[must_use]
-    pub fn map(&self, f: impl FnOnce(&str) -> String) -> Secret {
-        Secret(f(&self.0))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MASK)
     }
 }
 

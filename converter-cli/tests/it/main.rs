@@ -12,6 +12,7 @@ mod errors;
 mod generated;
 mod langsmith;
 mod list;
+mod outputs;
 mod readme;
 mod schema;
 mod scripted_server;

@@ -239,7 +239,7 @@ fn signal(child: &std::process::Child, name: &str) {
 #[cfg(unix)]
 #[test]
 fn the_first_interrupt_finishes_what_is_under_way() {
-    for name in ["-INT", "-TERM"] {
+    for name in ["-INT", "-TERM", "-HUP"] {
         let env = home("hello");
         let server = Server::start(&[Act::Delay(Duration::from_secs(1))], Some(Act::Ok));
         let child = under_way(&env, &server);

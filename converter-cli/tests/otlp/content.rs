@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 
 use codex_trace_model::Trace;
 use converter_cli::Content;
+use converter_cli::backends::BACKENDS;
+use converter_cli::choice::Choice;
 use converter_cli::content::{Capture, ContentRules};
+use converter_cli::environment::Environment;
 use converter_cli::exporters::otlp::{LlmInput, Semconv};
-use converter_cli::exporters::{BACKENDS, Environment, Exporter, Settings, jsonl};
+use converter_cli::exporters::{Exporter, Settings, jsonl};
 use converter_cli::redact::Redactor;
 use serde_json::{Value, json};
 

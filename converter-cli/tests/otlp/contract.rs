@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use converter_cli::backends::BACKENDS;
+use converter_cli::environment::Environment;
 use converter_cli::exporters::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
-use converter_cli::exporters::{BACKENDS, ConfigError, Environment, Preflight, Settings, Verdict};
+use converter_cli::exporters::{ConfigError, Preflight, Settings, Verdict};
 use converter_cli::transport::{Compression, Response};
 use prost::Message as _;
 

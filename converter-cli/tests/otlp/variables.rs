@@ -6,7 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use converter_cli::exporters::{BACKENDS, Environment, Exporter, Settings};
+use converter_cli::backends::BACKENDS;
+use converter_cli::environment::Environment;
+use converter_cli::exporters::{Exporter, Settings};
 use converter_cli::transport::Compression;
 
 use crate::support::{exporter, units, with_bytes};

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use crate::destinations::Named;
-use crate::exporters::describe::without_password;
 use crate::exporters::{Exporter, Probed};
+use crate::secret::without_password;
 use crate::transport::Transport;
 
 /// Asks each place of a destination whether it is there, and adds what came of

@@ -16,10 +16,11 @@ use crate::config::{self, ConfigFile};
 use crate::destinations::{self, Given, Named};
 use crate::exit::ExitStatus;
 use crate::exporters::Exporter;
-use crate::exporters::describe::{Known, without_password};
+use crate::exporters::describe::Known;
 use crate::failure::Failure;
 use crate::ledger::{Ledger, Standing};
 use crate::pipeline;
+use crate::secret::without_password;
 use crate::ui::Ui;
 
 /// Says what was found where; writes nothing, and sends nothing unless asked to.

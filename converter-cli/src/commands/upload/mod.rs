@@ -11,18 +11,19 @@ use anyhow::Context;
 use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
-use crate::config::{ConfigFile, Content, Selection, UploadSettings, redactor};
+use crate::config::{ConfigFile, Selection, UploadSettings, redactor};
+use crate::content::Content;
 use crate::content::ContentRules;
 use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
-use crate::destinations::{self, Given, Manner, Named, places};
+use crate::destinations::{self, Given, Manner, places};
 use crate::exit::ExitStatus;
 use crate::exporters::Exporter;
 use crate::failure::Failure;
-use crate::history::History;
+use crate::history::{History, Named};
 use crate::ledger::Ledger;
 use crate::transport::{Discard, RequestDir, Transport};
 use crate::ui::Ui;
-use crate::{history, interrupt, lock, pipeline};
+use crate::{interrupt, lock, pipeline};
 
 use report::Report;
 
@@ -39,9 +40,13 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
     let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
     let by_flags = own(args, &upload, &Manner::of_flags(given), ui)?;
+    let named = Named::sort(&selection, ui)?;
+    if let Some(dir) = &upload.dry_run_dir {
+        named.searched(ui).spare(dir)?;
+    }
     let destinations = connect(args, &upload, given, ui)?;
     let pool = pipeline::pool(settings.jobs)?;
-    let history = history::find(&selection, ui, &pool)?;
+    let history = named.find(&selection, ui, &pool)?;
     drop(pool);
     let interrupted = interrupt::flag();
     let ledger = if upload.dry_run {
@@ -158,7 +163,7 @@ fn tell_of_age(history: &History, destinations: &[Destination], args: &UploadArg
 fn transport(
     upload: &UploadSettings,
     name: &str,
-    named: &Named<'_>,
+    named: &destinations::Named<'_>,
     exporter: &dyn Exporter,
 ) -> anyhow::Result<Box<dyn Transport>> {
     let inner: Box<dyn Transport> = match (&upload.dry_run_dir, upload.dry_run) {

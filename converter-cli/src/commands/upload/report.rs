@@ -2,8 +2,8 @@ use std::io::{self, Write};
 
 use crate::config::UploadSettings;
 use crate::delivery::{Account, DeadLetters, Fate};
-use crate::exporters::describe::without_password;
 use crate::json;
+use crate::secret::without_password;
 use crate::text::{bytes, count};
 use crate::ui::Ui;
 

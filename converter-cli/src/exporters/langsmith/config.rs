@@ -8,13 +8,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::variables::{env_origin, from_env};
-use crate::config::exposed;
 use crate::exporters::address::web_address;
-use crate::exporters::describe::{Description, Known, mask};
+use crate::exporters::describe::{Description, Known};
 use crate::exporters::settings::is_absent;
 use crate::exporters::{ConfigError, Remark, Said, Settings};
+use crate::private::exposed;
 use crate::redact::UserRule;
-use crate::transport::Secret;
+use crate::secret::Secret;
+use crate::secret::mask;
 
 /// Where the hosted service in the United States is.
 pub(super) const HOSTED: &str = "https://api.smith.langchain.com";
@@ -386,7 +387,7 @@ pub(super) fn describe(settings: &Settings) -> Description {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exporters::Environment;
+    use crate::environment::Environment;
 
     fn settings(vars: &[(&str, &str)]) -> Settings {
         let vars = vars.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::private;
+
 /// How long a lock without an owner is left alone.
 const INITIALIZING: Duration = Duration::from_secs(10);
 
@@ -58,7 +60,7 @@ impl Lock {
         let pid = std::process::id();
         let token = format!("codex-trace-{pid}-{:016x}", crate::clock::jitter().to_bits());
         let owner = serde_json::to_vec(&Owner { pid, token: token.clone() })?;
-        let mut options = crate::ledger::private_options();
+        let mut options = private::options();
         let written = options
             .create_new(true)
             .write(true)
@@ -121,7 +123,7 @@ fn recover(dir: &Path) -> io::Result<()> {
     let pid = seen.as_ref().map_or(0, |owner| owner.pid);
     let mut at_it = dir.as_os_str().to_owned();
     at_it.push(format!(".recover-{pid}"));
-    let mut options = crate::ledger::private_options();
+    let mut options = private::options();
     let Ok(mut file) = options.create_new(true).write(true).open(&at_it) else {
         // Somebody is at it, or has died of it: then the next look finds it free.
         if is_abandoned(Path::new(&at_it)) {

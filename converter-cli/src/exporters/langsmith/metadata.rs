@@ -180,18 +180,21 @@ impl Metadata<'_, '_> {
 
     fn model(&self, span: Option<&Span<'_>>, used: Option<TokenUsage>, o: &mut Object<'_>) {
         o.put("ls_model_type", "chat");
-        o.maybe("ls_provider", self.thread.meta.model_provider);
         let call = span.and_then(|span| match &span.kind {
             SpanKind::ModelCall(call) => Some(call),
             _ => None,
         });
-        let model = self.turn.model.or(call.and_then(|call| call.model));
+        let provider = call.and_then(|call| call.provider).or(self.thread.meta.model_provider);
+        o.maybe("ls_provider", provider);
+        // A turn may have gone on with another model than it began with.
+        let model = call.and_then(|call| call.model).or(self.turn.model);
         o.maybe("ls_model_name", model.and_then(|model| self.label(model)));
         if let Some(used) = used {
             o.object("usage_metadata", |o| usage(&used, o));
         }
         if let Some(call) = call {
             o.maybe("codex.response_id", call.response_id);
+            o.maybe("codex.service_tier", call.service_tier);
             o.put("codex.usage_evidence", call.evidence.word());
         }
         if let Some(context) =

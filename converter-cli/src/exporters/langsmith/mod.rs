@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use codex_trace_model::{SpanIx, Trace};
 
+use crate::choice::Choice;
 use crate::content::ContentRules;
 use crate::exporters::address::without_login;
 use crate::exporters::langsmith::beside::Beside;
@@ -44,7 +45,8 @@ use crate::exporters::{
 use crate::redact::UserRule;
 use crate::transport::{Request, Response};
 
-pub(super) const BACKEND: Backend = Backend {
+/// The backend.
+pub const BACKEND: Backend = Backend {
     name: "langsmith",
     summary: "LangSmith: run trees, as the live plugin uploads them",
     settings: &[

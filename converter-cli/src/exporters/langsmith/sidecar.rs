@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::exporters::langsmith::lock::Lock;
+use crate::private;
+use crate::whole::WholeFile;
 
 /// The most that a topology file may hold, as the plugin has it, in bytes.
 const MAX_TOPOLOGY: u64 = 64 << 10;
@@ -192,7 +194,7 @@ pub(super) fn note(rollout: &Path, turn: &str, topology: Option<&Topology>) -> i
     if there.last().is_some_and(|byte| *byte != b'\n') {
         text.insert(0, '\n');
     }
-    let mut options = crate::ledger::private_options();
+    let mut options = private::options();
     let mut file = options.create(true).append(true).open(path)?;
     // One write, so that a reader never sees half of it.
     file.write_all(text.as_bytes())
@@ -203,11 +205,9 @@ fn write_topology(path: &Path, topology: &Topology) -> io::Result<()> {
         return Ok(());
     }
     let text = serde_json::to_vec(&Checkpoint { topology: topology.clone() })?;
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    let mut file = WholeFile::create(path)?;
     file.write_all(&text)?;
-    file.persist(path).map_err(|err| err.error)?;
-    Ok(())
+    file.persist()
 }
 
 /// The plugin's file of private threads and turns.

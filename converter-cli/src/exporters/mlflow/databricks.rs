@@ -11,7 +11,8 @@ use crate::exporters::address::web_address;
 use crate::exporters::describe::Description;
 use crate::exporters::settings::is_absent;
 use crate::exporters::{ConfigError, Said, Settings};
-use crate::transport::{Header, Secret};
+use crate::secret::Secret;
+use crate::transport::Header;
 
 /// A workspace, and where in it spans go.
 #[derive(Debug)]

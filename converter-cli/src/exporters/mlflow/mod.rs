@@ -29,7 +29,7 @@ use settings::Server;
 use vocabulary::MlflowNames;
 
 /// The backend.
-pub(super) const BACKEND: Backend = Backend {
+pub const BACKEND: Backend = Backend {
     name: "mlflow",
     summary: "MLflow tracking server, 3.4 or later (Databricks: as documented, not tested)",
     settings: &[

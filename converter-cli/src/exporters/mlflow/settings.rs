@@ -13,7 +13,8 @@ use crate::exporters::client::{SaidClient, Unit};
 use crate::exporters::describe::Description;
 use crate::exporters::otlp::Rendering;
 use crate::exporters::{ConfigError, Connected, Probed, Said, Settings};
-use crate::transport::{ClientOptions, Header, Method, Request, Response, Secret};
+use crate::secret::Secret;
+use crate::transport::{ClientOptions, Header, Method, Request, Response};
 
 /// Where the traces of those who name no experiment go.
 const DEFAULT_EXPERIMENT: &str = "codex-trace";

@@ -30,6 +30,7 @@ pub(crate) fn describe(subject: &Subject<'_, '_>, out: &mut Attributes) {
         Kind::Turn(turn) => describe_turn(subject, turn, out),
         Kind::ModelCall(call) => {
             out.text("codex.turn.reasoning_effort", subject.label(call.effort));
+            out.text(semconv::SERVICE_TIER, subject.label(call.service_tier));
             out.word("codex.model_call.evidence", call.evidence.word());
             if call.compaction {
                 out.flag("codex.model_call.compaction", true);
@@ -56,6 +57,9 @@ fn describe_turn(subject: &Subject<'_, '_>, turn: &Turn<'_>, out: &mut Attribute
     out.int("codex.turn.number", u64::from(turn.number));
     out.flag("codex.turn.marked", turn.marked);
     out.text("codex.turn.reasoning_effort", subject.label(turn.effort));
+    out.text("codex.turn.collaboration_mode", subject.label(turn.collaboration_mode));
+    out.text("codex.turn.personality", subject.label(turn.personality));
+    out.text("codex.turn.reasoning_summary", subject.label(turn.reasoning_summary));
     out.text("codex.turn.trigger", subject.label(turn.trigger));
     out.text("codex.turn.sandbox", subject.label(turn.sandbox));
     out.text("codex.turn.approval_policy", turn.approval_policy.and_then(|it| word(subject, it)));

@@ -181,9 +181,14 @@ pub(crate) fn runs_at_provider(call: &ToolCall<'_>) -> bool {
     matches!(call.family, ToolFamily::WebSearch | ToolFamily::ImageGeneration)
 }
 
-/// Returns the provider by the name that the conventions have for it.
+/// Returns the provider by the name that the conventions have for it: that of
+/// a model call's own request, else the thread's.
 pub(crate) fn provider<'t>(subject: &Subject<'t, '_>) -> Option<Cow<'t, str>> {
-    let recorded = subject.label(subject.thread.meta.model_provider)?;
+    let of_call = match &subject.span.kind {
+        Kind::ModelCall(call) => call.provider,
+        _ => None,
+    };
+    let recorded = subject.label(of_call.or(subject.thread.meta.model_provider))?;
     Some(match recorded.as_ref() {
         "openai" | "openai-chat-completions" => Cow::Borrowed("openai"),
         "azure" => Cow::Borrowed("azure.ai.openai"),

@@ -94,6 +94,7 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
     out.word(semconv::OPERATION, "chat");
     out.text(semconv::PROVIDER, facts::provider(subject));
     out.text(semconv::REQUEST_MODEL, subject.label(call.model));
+    out.text(semconv::REASONING_LEVEL, subject.label(call.effort));
     out.text(semconv::RESPONSE_ID, subject.label(call.response_id));
     out.double(semconv::TIME_TO_FIRST_CHUNK, facts::time_to_first_token(subject));
     if let Some(usage) = &subject.span.usage {

@@ -26,7 +26,6 @@ pub(super) mod spans;
 mod times;
 mod window;
 
-use clap::ValueEnum;
 use codex_trace_model::{Span as TreeSpan, SpanKind as Kind, Status as Ended, Trace};
 use prost::Message as _;
 use serde::Deserialize;
@@ -35,6 +34,7 @@ use super::{
     Backend, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Rewrite, Route, Setting,
     Unit, UnitBuilder, UnitKey, Verdict,
 };
+use crate::choice::Choice;
 use crate::content::ContentRules;
 use crate::exporters::address::without_login;
 use crate::transport::{ClientOptions, Header, Method, Request, Response};
@@ -48,7 +48,7 @@ pub(super) use spans::{Group, Scene, Subject, Vocabulary};
 pub use window::LlmInput;
 
 /// The backend.
-pub(super) const BACKEND: Backend = Backend {
+pub const BACKEND: Backend = Backend {
     name: "otlp",
     summary: "Any OTLP/HTTP receiver: OpenTelemetry collector, Tempo, Phoenix, …",
     settings: SETTINGS,
@@ -89,37 +89,26 @@ const PIECE_BYTES: usize = 64 * 1024;
 const LIMITS: Limits = Limits { max_bytes: 3 << 20, max_pieces: usize::MAX, max_spans: 500 };
 
 /// In which conventions spans are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum Semconv {
     /// Those of OpenTelemetry for generative AI
     #[default]
-    #[value(name = "genai")]
     #[serde(rename = "genai")]
     GenAi,
     /// OpenInference, which Phoenix and Arize read
-    #[value(name = "openinference")]
     #[serde(rename = "openinference")]
     OpenInference,
 }
 
+impl Choice for Semconv {
+    #[rustfmt::skip]
+    const WORDS: &[(Semconv, &str, &str)] = &[
+        (Semconv::GenAi, "genai", "Those of OpenTelemetry for generative AI"),
+        (Semconv::OpenInference, "openinference", "OpenInference, which Phoenix and Arize read"),
+    ];
+}
+
 impl Semconv {
-    /// Reads `genai` or `openinference`.
-    pub fn from_word(word: &str) -> Option<Semconv> {
-        match word {
-            "genai" => Some(Semconv::GenAi),
-            "openinference" => Some(Semconv::OpenInference),
-            _ => None,
-        }
-    }
-
-    /// Returns the word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Semconv::GenAi => "genai",
-            Semconv::OpenInference => "openinference",
-        }
-    }
-
     fn vocabulary(self) -> &'static dyn Vocabulary {
         match self {
             Semconv::GenAi => &genai::GenAi,

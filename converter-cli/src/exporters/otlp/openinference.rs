@@ -69,10 +69,16 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.word("llm.provider", provider);
         out.text("llm.system", system.map(Cow::from));
     }
+    // As OpenAI's interface has them.
+    let mut asked = serde_json::Map::new();
     if let Some(effort) = subject.label(call.effort) {
-        // As OpenAI's interface has it.
-        let asked = serde_json::json!({ "reasoning": { "effort": effort } });
-        out.word("llm.invocation_parameters", &asked.to_string());
+        asked.insert("reasoning".to_owned(), serde_json::json!({ "effort": effort }));
+    }
+    if let Some(tier) = subject.label(call.service_tier) {
+        asked.insert("service_tier".to_owned(), serde_json::json!(tier));
+    }
+    if !asked.is_empty() {
+        out.word("llm.invocation_parameters", &serde_json::Value::from(asked).to_string());
     }
     if let Some(usage) = &subject.span.usage {
         out.int("llm.token_count.prompt", usage.input_tokens);

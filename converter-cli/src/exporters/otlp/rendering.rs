@@ -5,6 +5,7 @@ use codex_trace_model::Trace;
 
 use super::spans::Scene;
 use super::{Amount, LlmInput};
+use crate::choice::Choice;
 use crate::content::ContentRules;
 use crate::exporters::describe::Description;
 use crate::exporters::{ConfigError, Contract, IdSpace, Settings};

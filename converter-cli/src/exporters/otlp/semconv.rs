@@ -16,6 +16,10 @@ pub(crate) const CONVERSATION_ID: &str = "gen_ai.conversation.id";
 pub(crate) const SESSION_ID: &str = "session.id";
 /// The model asked for.
 pub(crate) const REQUEST_MODEL: &str = "gen_ai.request.model";
+/// The reasoning effort asked for.
+pub(crate) const REASONING_LEVEL: &str = "gen_ai.request.reasoning.level";
+/// The service tier asked for, of OpenAI.
+pub(crate) const SERVICE_TIER: &str = "openai.request.service_tier";
 /// The provider's id of the response.
 pub(crate) const RESPONSE_ID: &str = "gen_ai.response.id";
 /// Why the model stopped.

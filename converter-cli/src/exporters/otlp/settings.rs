@@ -15,11 +15,13 @@ use super::live::{Live, OtelTable, codex_otel};
 use super::proto::Resource;
 use super::spans::Scene;
 use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv};
+use crate::choice::Choice;
 use crate::exporters::address::web_address;
 use crate::exporters::client::{SaidClient, Unit};
 use crate::exporters::describe::Description;
 use crate::exporters::{ConfigError, Exporter, Said, Settings};
-use crate::transport::{ClientOptions, Compression, Header, Secret};
+use crate::secret::Secret;
+use crate::transport::{ClientOptions, Compression, Header};
 
 /// By which Phoenix tells projects apart.
 pub(super) const PHOENIX_PROJECT: &str = "openinference.project.name";

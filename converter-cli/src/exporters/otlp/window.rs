@@ -1,14 +1,15 @@
 //! What a model call saw and said, within a budget of bytes, newest first.
 
-use clap::ValueEnum;
 use codex_rollout::{RawJson, ResponseItem};
 use codex_trace_model::{Item, ItemIx, ModelCall, SpanIx, Thread};
 use serde::Deserialize;
 
+use crate::choice::Choice;
+
 use super::messages::{ItemReader, Message, Part, push_message};
 
 /// How much of the history a model call is given as its input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LlmInput {
     /// All that the model saw
@@ -22,27 +23,14 @@ pub enum LlmInput {
     None,
 }
 
-impl LlmInput {
-    /// Reads `full`, `turn`, `delta` or `none`.
-    pub fn from_word(word: &str) -> Option<LlmInput> {
-        Some(match word {
-            "full" => LlmInput::Full,
-            "turn" => LlmInput::Turn,
-            "delta" => LlmInput::Delta,
-            "none" => LlmInput::None,
-            _ => return None,
-        })
-    }
-
-    /// Returns the word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            LlmInput::Full => "full",
-            LlmInput::Turn => "turn",
-            LlmInput::Delta => "delta",
-            LlmInput::None => "none",
-        }
-    }
+impl Choice for LlmInput {
+    #[rustfmt::skip]
+    const WORDS: &[(LlmInput, &str, &str)] = &[
+        (LlmInput::Full, "full", "All that the model saw"),
+        (LlmInput::Turn, "turn", "What the model saw of the turn"),
+        (LlmInput::Delta, "delta", "What was new since the call before"),
+        (LlmInput::None, "none", "Nothing"),
+    ];
 }
 
 /// The input of a model call.

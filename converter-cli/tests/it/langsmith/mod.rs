@@ -15,10 +15,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use codex_trace_model::Timestamp;
-use converter_cli::config::{Content, Selection};
-use converter_cli::content::{Capture, ContentRules};
+use converter_cli::backends::BACKENDS;
+use converter_cli::config::Selection;
+use converter_cli::content::{Capture, Content, ContentRules};
 use converter_cli::delivery::{self, Account, DeadLetters, Destination, Options, Run};
-use converter_cli::exporters::{self, BACKENDS, Environment};
+use converter_cli::environment::Environment;
+use converter_cli::exporters::{self};
 use converter_cli::ledger::Ledger;
 use converter_cli::redact::Redactor;
 use converter_cli::retry::RetryPolicy;

@@ -88,7 +88,8 @@ where
     let trace = (!order.is_empty()).then(|| link(&order, builders))?;
     // Lines without content may hide damage. Where a count or a record stands
     // for each call, an item more or less makes no call.
-    trace.model_calls().all(|call| call.usage.is_some()).then_some(trace)
+    let vouched_for = trace.model_calls().all(|call| call.usage.is_some());
+    vouched_for.then_some(trace)
 }
 
 fn link<'i, 'a>(order: &[&'i str], mut builders: HashMap<&'i str, ThreadBuilder<'a>>) -> Trace<'a> {

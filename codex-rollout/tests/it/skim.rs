@@ -109,6 +109,7 @@ fn reduced_event<'a>(event: &EventMsg<'a>, tag: JsonText<'a>) -> RolloutItem<'a>
             it.error = it.error.map(|_| ErrorEvent::default());
         }
         EventMsg::TurnAborted(it) => it.error = it.error.map(|_| ErrorEvent::default()),
+        EventMsg::Unknown(it) => it.turn_id = None,
         EventMsg::EnteredReviewMode(it) => it.user_facing_hint = None,
         EventMsg::ExitedReviewMode(it) => it.review_output = None,
         EventMsg::ItemCompleted(it) => match &mut it.item {

@@ -37,7 +37,7 @@ impl<'a> ThreadBuilder<'a> {
         draft.usages.push(UsageDraft { usage: record.usage, response_id: record.response_id });
         let usage = turn::index(&draft.usages);
         match record.usage {
-            Some(used) => self.usage.record(used, record.thread_token_usage),
+            Some(used) => self.usage.record(turn, used, record.thread_token_usage),
             None => self.usage.nameless(Nameless { turn, usage }),
         }
         self.mark(turn, MarkKind::Record(usage), place);
@@ -57,7 +57,11 @@ impl<'a> ThreadBuilder<'a> {
             return Outcome::Ignored("token_count of the history before");
         }
         let window = count.info.and_then(|info| info.model_context_window);
-        match self.usage.count(count.info) {
+        // A count of a turn that has ended comes before the next one begins.
+        let turns = &self.turns;
+        let newest = turns.len().wrapping_sub(1);
+        let may_have = |turn: usize| turn == newest || !turns[turn].closed;
+        match self.usage.count(count.info, may_have) {
             Count::Estimate => Outcome::Ignored("token_count that estimates the context"),
             Count::Repeated => {
                 if let Some(turn) = self.open {

@@ -69,7 +69,8 @@ impl<'a> ThreadBuilder<'a> {
                 span: SpanIx(0),
                 parent_thread_id: parent_of(&meta),
                 forked_from_id: meta.forked_from_id.or(self.copied_from),
-                forked_at: self.copied_turn,
+                // A migration numbers turns without ids anew in each file.
+                forked_at: self.copied_turn.filter(|it| !it.turn_id.raw().starts_with(b"rollout-")),
                 depth: 0,
                 rollouts: self.rollouts,
                 meta,

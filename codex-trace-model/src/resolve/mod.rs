@@ -32,8 +32,8 @@ use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
 use codex_rollout::item::turn_context::TurnContext;
 use codex_rollout::{
-    Cursor, ErrorKind, EventMsg, JsonText, Position, RawJson, ResponseItem, RolloutItem, RolloutLine,
-    SessionMeta, TokenUsage,
+    Cursor, ErrorKind, EventMsg, JsonText, Position, RawJson, ResponseItem, RolloutItem,
+    RolloutLine, SessionMeta, TokenUsage,
 };
 use jiff::Timestamp;
 

@@ -144,9 +144,10 @@ impl<'a> TurnDraft<'a> {
     /// is known of it.
     pub(crate) fn after(&self, duration_ms: Option<u64>) -> Option<Timestamp> {
         let took = duration_ms.and_then(|ms| i64::try_from(ms).ok());
-        let end = self.start.zip(took).and_then(|(start, ms)| {
-            start.checked_add(SignedDuration::from_millis(ms)).ok()
-        });
+        let end = self
+            .start
+            .zip(took)
+            .and_then(|(start, ms)| start.checked_add(SignedDuration::from_millis(ms)).ok());
         end.or(self.last_at).or(self.start)
     }
 

@@ -29,10 +29,10 @@ pub(crate) struct Nameless {
     pub(crate) usage: u32,
 }
 
-/// A record whose count has not come yet.
+/// A record whose count has not come yet, with its turn.
 #[derive(Clone, Copy, Debug)]
 enum Awaited {
-    Usage(TokenUsage),
+    Usage(usize, TokenUsage),
     Nameless(Nameless),
 }
 
@@ -112,10 +112,11 @@ impl UsageTracker {
         }
     }
 
-    /// Takes in the record of a response, with the thread's total after it.
-    pub(crate) fn record(&mut self, usage: TokenUsage, total: Option<TokenUsage>) {
+    /// Takes in the record of a response in a turn, with the thread's total
+    /// after it.
+    pub(crate) fn record(&mut self, turn: usize, usage: TokenUsage, total: Option<TokenUsage>) {
         self.records.take(usage, total);
-        self.wait_for_count(Awaited::Usage(usage));
+        self.wait_for_count(Awaited::Usage(turn, usage));
     }
 
     /// Takes in a record that does not say what was used.
@@ -130,15 +131,20 @@ impl UsageTracker {
         self.awaited.push_back(record);
     }
 
-    /// Takes in an own line.
-    pub(crate) fn count(&mut self, info: Option<TokenCountInfo>) -> Count {
+    /// Takes in an own line. `may_have` says of a turn whether a count may still
+    /// be of it.
+    pub(crate) fn count(
+        &mut self,
+        info: Option<TokenCountInfo>,
+        may_have: impl Fn(usize) -> bool,
+    ) -> Count {
         let Some(info) = info else { return Count::Repeated };
         let Some(total) = info.total_token_usage else {
             let last = info.last_token_usage.unwrap_or_default();
             if last.is_empty() {
                 return Count::Repeated;
             }
-            return self.response(last, self.fit(last, None));
+            return self.response(last, self.fit(last, None, may_have));
         };
         let before = self.total.replace(total);
         // Some tools keep nothing but totals.
@@ -162,7 +168,7 @@ impl UsageTracker {
             }
             _ => last.total_tokens,
         };
-        let fit = self.fit(last, Some(risen));
+        let fit = self.fit(last, Some(risen), may_have);
         let explained = matches!(fit, Fit::Rise(_) | Fit::RiseAndMore);
         self.counts.risen = self.counts.risen.saturating_add(risen);
         let counted = if explained { risen } else { last.total_tokens };
@@ -192,27 +198,32 @@ impl UsageTracker {
 
     /// Finds the record of a count. One of a compaction may stand before it,
     /// which the total leaves out, and some whose counts were never written.
-    fn fit(&self, last: TokenUsage, risen: Option<u64>) -> Fit {
-        let usage = |nth: usize| match self.awaited[nth] {
-            Awaited::Usage(usage) => Some(usage),
-            Awaited::Nameless(_) => None,
+    fn fit(&self, last: TokenUsage, risen: Option<u64>, may_have: impl Fn(usize) -> bool) -> Fit {
+        let tokens = |nth: usize| match self.awaited[nth] {
+            Awaited::Usage(_, usage) => usage.total_tokens,
+            Awaited::Nameless(_) => 0,
         };
+        let is_open =
+            |nth: usize| matches!(self.awaited[nth], Awaited::Usage(turn, _) if may_have(turn));
         let n_awaited = self.awaited.len();
         let mut more = false;
         for first in 0..n_awaited {
             let mut sum = 0_u64;
             for nth in first..n_awaited {
-                sum = sum.saturating_add(usage(nth).map_or(0, |usage| usage.total_tokens));
-                if sum > 0 && Some(sum) == risen {
+                sum = sum.saturating_add(tokens(nth));
+                if sum > 0 && Some(sum) == risen && is_open(nth) {
                     return Fit::Rise(nth);
                 }
             }
             more |= sum > 0 && Some(sum.saturating_add(last.total_tokens)) == risen;
         }
-        let is_it = |nth: &usize| {
-            usage(*nth).is_some_and(|usage| {
-                usage.input_tokens == last.input_tokens && usage.output_tokens == last.output_tokens
-            })
+        let is_it = |nth: &usize| match self.awaited[*nth] {
+            Awaited::Usage(_, it) => {
+                is_open(*nth)
+                    && (it.input_tokens, it.output_tokens)
+                        == (last.input_tokens, last.output_tokens)
+            }
+            Awaited::Nameless(_) => false,
         };
         match (0..n_awaited).find(is_it) {
             _ if more => Fit::RiseAndMore,
@@ -278,7 +289,7 @@ mod tests {
             let mut info = TokenCountInfo::default();
             info.total_token_usage = Some(total);
             info.last_token_usage = Some(last);
-            tracker.count(Some(info))
+            tracker.count(Some(info), |_| true)
         };
         let [one, two] = [usage(1_100, 1_100), usage(2_200, 2_200)];
         assert_eq!(count(one, one), Count::Moved(one));

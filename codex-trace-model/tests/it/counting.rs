@@ -46,7 +46,7 @@ fn a_count_that_no_record_explains_is_a_call() {
         300 output c1 {"output":""}
         310 count 100/0/10/0
         400 call c2 shell {"command":["ls"]}
-        401 raw {"timestamp":"2026-01-01T00:00:00.401Z","type":"token_usage_record","payload":{"turn_id":"
+        raw {"timestamp":"2026-01-01T00:00:00.401Z","type":"token_usage_record","payload":{"turn_id":"
         500 output c2 {"output":""}
         510 count 120/0/10/0
         600 says done
@@ -57,11 +57,11 @@ fn a_count_that_no_record_explains_is_a_call() {
         r"
         thread t @0 +700 360/0/30/0
           turn 1 @100 +600 360/0/30/0
-            model_call @100 +100 100/0/10/0 by usage_record r1
+            model_call @100 +100 100/0/10/0 by usage_record
             tool_call shell @200 +100 command
             model_call @300 +100 120/0/10/0 by token_count
             tool_call shell @400 +100 command
-            model_call @500 +100 140/0/10/0 by usage_record r3
+            model_call @500 +100 140/0/10/0 by usage_record
         ? bad_line 8
         ",
     );
@@ -83,8 +83,8 @@ fn records_that_do_not_add_up_are_reported() {
         r"
         thread t @0 +700 240/0/20/0
           turn 1 @100 +600 240/0/20/0
-            model_call @100 +100 100/0/10/0 by usage_record r1
-            model_call @200 +400 140/0/10/0 by usage_record r3
+            model_call @100 +100 100/0/10/0 by usage_record
+            model_call @200 +400 140/0/10/0 by usage_record
         ? usage_mismatch
         ",
     );
@@ -104,7 +104,7 @@ fn a_record_without_usage_has_that_of_its_count() {
         r"
         thread t @0 +700 100/0/10/0
           turn 1 @100 +600 100/0/10/0
-            model_call @100 +100 100/0/10/0 by usage_record r1
+            model_call @100 +100 100/0/10/0 by usage_record
         ",
     );
 }
@@ -129,9 +129,9 @@ fn responses_of_one_id_are_as_many_as_the_total_moved() {
         r"
         thread t @0 +700 200/0/20/0
           turn 1 @100 +600 200/0/20/0
-            model_call @100 +100 100/0/10/0 by usage_record r
+            model_call @100 +100 100/0/10/0 by usage_record
             tool_call shell @200 +100 command
-            model_call @300 +100 100/0/10/0 by usage_record r
+            model_call @300 +100 100/0/10/0 by usage_record
         ? duplicate_id 5
         ",
     );
@@ -160,12 +160,12 @@ fn a_total_that_rises_by_two_records_is_no_mismatch() {
         "#,
         r"
         thread t @0 +700 360/0/30/0
-          turn 1 @100 +310 interrupted 220/0/20/0
-            model_call @100 +100 100/0/10/0 by usage_record r1
-            model_call @200 +100 120/0/10/0 by usage_record r2
-            tool_call wait_agent @300 +100 interrupted agents
+          turn 1 @100 +310 interrupted: interrupted 220/0/20/0
+            model_call @100 +100 100/0/10/0 by usage_record
+            model_call @200 +100 120/0/10/0 by usage_record
+            tool_call wait_agent @300 +100 interrupted: aborted by user agents
           turn 2 @500 +200 140/0/10/0
-            model_call @500 +100 140/0/10/0 by usage_record r3
+            model_call @500 +100 140/0/10/0 by usage_record
         ",
     );
 }
@@ -189,10 +189,10 @@ fn a_lost_record_after_a_compaction_is_still_a_call() {
         r"
         thread t @0 +700 720/0/70/0
           turn 1 @100 +600 720/0/70/0
-            compaction @100 +20
-              model_call @100 +10 500/0/50/0 by usage_record r0 compaction
+            compaction @110 +10
+              model_call @110 +0 recorded @100 +10 500/0/50/0 by usage_record
             model_call @120 +80 100/0/10/0 by token_count
-            model_call @200 +100 120/0/10/0 by usage_record r2
+            model_call @200 +100 120/0/10/0 by usage_record
         ",
     );
 }
@@ -265,10 +265,10 @@ fn a_response_that_broke_off_and_its_retry_are_two_calls() {
         r"
         thread t @0 +700 240/0/20/0
           turn 1 @10 +30 100/0/10/0
-            model_call @10 +10 100/0/10/0 by usage_record r1
+            model_call @10 +10 100/0/10/0 by usage_record
           turn 2 @100 +600 140/0/10/0
             model_call @100 +110 by items
-            model_call @210 +100 140/0/10/0 by usage_record r2
+            model_call @210 +100 140/0/10/0 by usage_record
         ",
     );
 }

@@ -245,13 +245,15 @@ impl Writer {
             "repeat" => event(self.count.clone()),
             "record" => {
                 let (response, rest) = word(more);
-                let (numbers, total) = rest.split_once(" of ").map_or((rest, None), |it| (it.0, Some(it.1)));
+                let (numbers, total) =
+                    rest.split_once(" of ").map_or((rest, None), |it| (it.0, Some(it.1)));
                 let mut payload = json!({"turn_id": turn, "response_id": response});
                 if numbers != "-" {
                     payload["usage"] = usage(numbers_of(numbers));
                 }
                 if let Some(total) = total {
-                    payload["thread_token_usage"] = json!({"total_tokens": total.parse::<u64>().unwrap()});
+                    payload["thread_token_usage"] =
+                        json!({"total_tokens": total.parse::<u64>().unwrap()});
                 }
                 ("token_usage_record".to_owned(), payload)
             }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
+mod answered;
 mod answers;
 mod calls;
 mod counting;

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
-use codex_rollout::{JsonText, Position, RawJson, ResponseItem, SessionMeta, TokenUsage};
+use codex_rollout::{JsonText, Layout, Position, RawJson, ResponseItem, SessionMeta, TokenUsage};
 use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostic;
@@ -85,7 +86,12 @@ pub struct Thread<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rollout {
     /// What to call the file in provenance and diagnostics: its path as given.
+    /// A label for people; the bytes of a path may not survive in it.
     pub path: String,
+    /// The file itself; absent where bytes were given.
+    pub file: Option<PathBuf>,
+    /// How its records are laid out.
+    pub layout: Layout,
     /// The paths of other files that hold the same, or its beginning.
     pub copies: Vec<String>,
 }

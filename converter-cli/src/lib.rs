@@ -39,6 +39,7 @@ pub mod measure;
 pub mod ordered;
 pub mod output;
 pub mod panics;
+pub mod paths;
 pub mod pipeline;
 pub mod prices;
 pub mod private;

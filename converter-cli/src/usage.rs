@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use codex_rollout::JsonText;
-use codex_trace_model::{Span, SpanKind, Timestamp, TokenUsage, Trace};
+use codex_trace_model::{ModelCall, Span, SpanKind, Timestamp, TokenUsage, Trace};
 use jiff::tz::TimeZone;
 use rayon::ThreadPool;
 
@@ -19,7 +19,7 @@ use crate::config::Selection;
 use crate::history::History;
 use crate::json::Object;
 use crate::pipeline::Lost;
-use crate::prices::{Dollars, PriceTable};
+use crate::prices::{Dollars, NoPrice, PriceTable, Request};
 use crate::session::usage_fields;
 use crate::ui::Ui;
 use crate::{panics, skim};
@@ -34,7 +34,7 @@ pub struct Counts {
     pub model_calls: usize,
     /// The sum of their usage.
     pub usage: TokenUsage,
-    /// What those of them cost whose models have a price; `None` if none has.
+    /// What those of them cost that have a list price; `None` if none has.
     pub cost: Option<Dollars>,
     /// The tokens whose price is not known.
     pub unpriced_tokens: u64,
@@ -78,8 +78,8 @@ pub struct Query {
 pub struct Report {
     /// The rows by their keys.
     pub rows: BTreeMap<String, Counts>,
-    /// What has no price: calls and tokens by model.
-    pub unpriced: BTreeMap<String, (usize, u64)>,
+    /// What has no price: calls and tokens.
+    pub unpriced: BTreeMap<NoPrice, (usize, u64)>,
     /// What the run came to.
     pub account: Account,
     /// The sessions of which nothing came.
@@ -100,8 +100,8 @@ impl Report {
         for (key, row) in &other.rows {
             *self.rows.entry(key.clone()).or_default() += row;
         }
-        for (model, (calls, tokens)) in other.unpriced {
-            let sum = self.unpriced.entry(model).or_default();
+        for (what, (calls, tokens)) in other.unpriced {
+            let sum = self.unpriced.entry(what).or_default();
             sum.0 += calls;
             sum.1 += tokens;
         }
@@ -129,7 +129,7 @@ impl Query {
                 continue;
             }
             counted += 1;
-            let counts = self.counts(span, model.as_deref(), at, report);
+            let counts = self.counts(span, call, at, report);
             let key = match (&session, self.by) {
                 (Some(session), _) => session.clone(),
                 (None, By::Model) => model.as_deref().unwrap_or(UNKNOWN).to_owned(),
@@ -160,7 +160,7 @@ impl Query {
     fn counts(
         &self,
         span: &Span<'_>,
-        model: Option<&str>,
+        call: &ModelCall<'_>,
         at: Option<Timestamp>,
         report: &mut Report,
     ) -> Counts {
@@ -169,12 +169,23 @@ impl Query {
         let Some(prices) = self.prices.as_ref().filter(|_| !usage.is_empty()) else {
             return counts;
         };
-        counts.cost = model.and_then(|model| prices.cost(model, &usage, at));
-        if counts.cost.is_none() {
-            counts.unpriced_tokens = usage.total_tokens;
-            let sum = report.unpriced.entry(model.unwrap_or(UNKNOWN).to_owned()).or_default();
-            sum.0 += 1;
-            sum.1 += usage.total_tokens;
+        let [model, provider, tier] =
+            [call.model, call.provider, call.service_tier].map(|it| it.map(JsonText::decode));
+        let request = Request {
+            model: model.as_deref().unwrap_or(UNKNOWN),
+            provider: provider.as_deref(),
+            tier: tier.as_deref(),
+            at,
+            usage: &usage,
+        };
+        match prices.cost(&request) {
+            Ok(cost) => counts.cost = Some(cost),
+            Err(lacking) => {
+                counts.unpriced_tokens = usage.total_tokens;
+                let sum = report.unpriced.entry(lacking).or_default();
+                sum.0 += 1;
+                sum.1 += usage.total_tokens;
+            }
         }
         counts
     }

@@ -1,9 +1,8 @@
 //! The end of a thread: its own span, and all that is known of it.
 
 use std::borrow::Cow;
-use std::path::Path;
 
-use codex_rollout::{JsonText, Layout, RolloutPath, TokenUsage, parent_of};
+use codex_rollout::{JsonText, Layout, TokenUsage, parent_of};
 use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostics;
@@ -12,7 +11,7 @@ use crate::resolve::ids::IdTable;
 use crate::resolve::stamp;
 use crate::resolve::write::SpanWriter;
 use crate::span::{Fate, Span, SpanKind};
-use crate::trace::{Rollout, SpanIx, Thread};
+use crate::trace::{SpanIx, Thread};
 
 /// A thread with its own spans: the thread's first, parents before children.
 /// Indices of spans are into `spans`, until threads are put together.
@@ -94,8 +93,8 @@ impl<'a> ThreadBuilder<'a> {
     /// Whether what wrote the file told UTC from local time: what wrote times
     /// into lines, and the program in TypeScript, whose files are whole documents.
     fn has_true_clock(&self) -> bool {
-        let layout = |it: &Rollout| RolloutPath::from_file(Path::new(&it.path)).layout;
-        self.first_at.is_some() || self.rollouts.first().map(layout) == Some(Layout::Document)
+        let layout = self.rollouts.first().map(|rollout| rollout.layout);
+        self.first_at.is_some() || layout == Some(Layout::Document)
     }
 
     fn finish_thread_span(

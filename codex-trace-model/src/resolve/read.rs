@@ -1,6 +1,8 @@
 //! Reading files: all of their bytes, or lines without their content.
 
-use codex_rollout::{Position, Result, RolloutItem, RolloutLine, Source};
+use std::path::Path;
+
+use codex_rollout::{Layout, Position, Result, RolloutItem, RolloutLine, Source};
 
 use crate::diagnostic::Code;
 use crate::resolve::fork::Reading;
@@ -29,7 +31,7 @@ impl<'a> ThreadBuilder<'a> {
         } else {
             ownership::boundary(input.source, input.ancestor)
         };
-        let mut reading = self.begin_rollout(&input.file);
+        let mut reading = self.begin_rollout(&input.file, Some(input.source));
         match boundary.told_by {
             ToldBy::Records => {}
             ToldBy::Times => self.diagnose(
@@ -75,7 +77,7 @@ impl<'a> ThreadBuilder<'a> {
     ) -> bool {
         let mut head = Vec::new();
         let Some(mut ids) = decide(&mut lines, &mut head) else { return false };
-        let mut reading = self.begin_rollout(file);
+        let mut reading = self.begin_rollout(file, None);
         let mut bare = false;
         let is_own = |line: &RolloutLine<'_>| {
             // What a line without a time is, is told by its bytes.
@@ -87,9 +89,20 @@ impl<'a> ThreadBuilder<'a> {
         !bare && !self.unsure && ids.told_at_once()
     }
 
-    fn begin_rollout<'i>(&mut self, file: &RolloutFile<'i>) -> Reading<'i> {
+    /// Notes a file of the thread; one that is read in outline has no source, and
+    /// is never a document.
+    fn begin_rollout<'i>(
+        &mut self,
+        file: &RolloutFile<'i>,
+        source: Option<&Source>,
+    ) -> Reading<'i> {
         let reading = self.reading(*file);
-        self.rollouts.push(Rollout { path: file.path.to_owned(), copies: file.copies.to_vec() });
+        self.rollouts.push(Rollout {
+            path: file.path.to_owned(),
+            file: source.and_then(Source::path).map(Path::to_owned),
+            layout: source.map_or(Layout::Lines, Source::layout),
+            copies: file.copies.to_vec(),
+        });
         if self.rollouts.len() > 1 {
             self.close_open_turn();
             self.check_usage();

@@ -4,12 +4,14 @@
 
 mod answered;
 mod answers;
+mod authors;
 mod calls;
 mod copies;
 mod counting;
 mod forks;
 mod golden;
 mod lines;
+mod newest;
 mod prefixes;
 mod properties;
 mod script;

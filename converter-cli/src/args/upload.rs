@@ -29,6 +29,14 @@ pub struct PlaceArgs {
     #[arg(long, value_name = "URL", help_heading = "Destinations")]
     pub endpoint: Option<String>,
 
+    /// Follow what the project in the working directory says of places
+    ///
+    /// That is `.codex/langsmith.json`, `langsmith-plugins.json` and
+    /// `.codex/mlflow-tracing.json` there, which came with the project's files.
+    /// Without the flag they have no say in where a history goes.
+    #[arg(long, help_heading = "Destinations")]
+    pub trust_project: bool,
+
     /// Read this instead of the codex-trace.toml of the user's configuration
     ///
     /// That is what `$CODEX_TRACE_CONFIG` names, or else

@@ -17,6 +17,7 @@ use crate::args::{ContentArgs, GlobalArgs, SelectArgs, When};
 use crate::content::Content;
 use crate::environment::Environment as Variables;
 use crate::failure::Failure;
+use crate::paths;
 use crate::standing::Standing;
 use crate::when::{self, Edge};
 
@@ -87,6 +88,11 @@ pub struct Settings {
     pub codex_home: Option<PathBuf>,
     /// Where [`codex_home`](Self::codex_home) was said.
     pub codex_home_from: &'static str,
+    /// The user's own Codex home, that of `CODEX_HOME` or `~/.codex`: where
+    /// settings come from, whatever home is read.
+    pub own_codex_home: Option<PathBuf>,
+    /// The home of `--codex-home`, if it is another one: history alone.
+    pub foreign_home: Option<PathBuf>,
     /// The user's home directory, written `~` for people.
     pub home: Option<PathBuf>,
     /// Whether to say less.
@@ -119,6 +125,8 @@ impl Settings {
         Settings {
             codex_home: None,
             codex_home_from: "nowhere",
+            own_codex_home: None,
+            foreign_home: None,
             home: None,
             quiet: true,
             verbose: false,
@@ -149,6 +157,11 @@ impl Settings {
             (None, None, Some(home)) => (Some(home.join(".codex")), "the default"),
             (None, None, None) => (None, "nowhere"),
         };
+        let usual = || Some(env.home.as_ref()?.join(".codex"));
+        let own_codex_home = env.codex_home.clone().or_else(usual);
+        let is_own =
+            |dir: &PathBuf| own_codex_home.as_ref().is_some_and(|own| paths::is_same_dir(own, dir));
+        let foreign_home = args.codex_home.clone().filter(|dir| !is_own(dir));
         let color = |terminal: bool| match args.color {
             When::Always => true,
             When::Never => false,
@@ -158,6 +171,8 @@ impl Settings {
         Ok(Settings {
             codex_home,
             codex_home_from,
+            own_codex_home,
+            foreign_home,
             home: env.home.clone(),
             quiet: args.quiet,
             verbose: args.verbose,
@@ -285,6 +300,24 @@ mod tests {
         assert_eq!(home(&args, &env), Path::new("/from/env"));
         args.codex_home = Some(PathBuf::from("/from/flag"));
         assert_eq!(home(&args, &env), Path::new("/from/flag"));
+    }
+
+    #[test]
+    fn settings_come_from_the_users_own_home_whatever_is_read() {
+        let own = tempfile::tempdir().unwrap();
+        let mut env = environment();
+        let mut args = no_args();
+        let homes = |args: &_, env: &_| {
+            let settings = Settings::resolve(args, env).unwrap();
+            (settings.own_codex_home.unwrap(), settings.foreign_home)
+        };
+        assert_eq!(homes(&args, &env), (PathBuf::from("/home/u/.codex"), None));
+        args.codex_home = Some(PathBuf::from("/backup"));
+        let foreign = Some(PathBuf::from("/backup"));
+        assert_eq!(homes(&args, &env), (PathBuf::from("/home/u/.codex"), foreign));
+        env.codex_home = Some(own.path().to_owned());
+        args.codex_home = Some(own.path().join("."));
+        assert_eq!(homes(&args, &env), (own.path().to_owned(), None), "the same directory");
     }
 
     #[test]

@@ -7,16 +7,19 @@
 //! knows no ledger: the delivery engine does all that, the same way for every
 //! backend.
 
-mod address;
+pub mod address;
 mod client;
 pub mod describe;
 pub mod jsonl;
 mod jsonl_item;
 mod jsonl_span;
+mod key;
 pub mod langsmith;
 pub mod mlflow;
 mod notes;
+mod origin;
 pub mod otlp;
+mod plugin_file;
 mod probe;
 mod settings;
 mod understood;
@@ -32,7 +35,9 @@ use crate::content::ContentRules;
 use crate::secret::Secret;
 use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response};
 
+pub use address::Address;
 pub use notes::{Found, Notes, Receipt, Reread, Shift};
+pub use origin::{Origin, OriginKind};
 pub use probe::Probed;
 pub use settings::{Access, Said, Settings};
 pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
@@ -461,6 +466,9 @@ mod tests {
             "client",
             "describe",
             "notes",
+            "key",
+            "origin",
+            "plugin_file",
             "probe",
             "settings",
             "understood",

@@ -197,7 +197,8 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
         .map(|setting| json!({"name": setting.env, "help": setting.help}))
         .collect();
     let (mut problems, mut hint) = (Vec::new(), None);
-    let mut remarks = Vec::new();
+    let mut remarks: Vec<String> =
+        description.remarks.iter().map(|remark| remark.message.clone()).collect();
     let mut places = Vec::new();
     for (_, exporter) in named.connect().iter().flatten() {
         places.push(place(&**exporter, standings));

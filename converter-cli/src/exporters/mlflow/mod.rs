@@ -71,13 +71,14 @@ struct Mlflow {
 }
 
 impl Mlflow {
-    fn new(server: Server, rendering: Rendering) -> Mlflow {
+    fn new(server: Server, rendering: Rendering, mut remarks: Vec<Remark>) -> Mlflow {
         let untested = server.spans_table.is_some().then(|| Remark {
             message: "Databricks is spoken to as its documentation has it; this was never tested \
                       against the service"
                 .to_owned(),
             hint: Some("try one session first, and look at it there".to_owned()),
         });
+        remarks.extend(untested);
         let mut exporter = Mlflow {
             contract: Contract {
                 destination: server.destination(),
@@ -88,7 +89,7 @@ impl Mlflow {
             server,
             rendering,
             live: LiveTraces::default(),
-            remarks: untested.into_iter().collect(),
+            remarks,
         };
         exporter.contract.routes = exporter.routes();
         exporter

@@ -31,12 +31,11 @@ use prost::Message as _;
 use serde::Deserialize;
 
 use super::{
-    Backend, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Rewrite, Route, Setting,
-    Unit, UnitBuilder, UnitKey, Verdict,
+    Backend, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Remark, Rewrite, Route,
+    Setting, Unit, UnitBuilder, UnitKey, Verdict,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
-use crate::exporters::address::without_login;
 use crate::transport::{ClientOptions, Header, Method, Request, Response};
 use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
 
@@ -330,6 +329,7 @@ struct Otlp {
     /// What all places of the server have in common.
     server: String,
     tenant: Option<String>,
+    remarks: Vec<Remark>,
 }
 
 impl Exporter for Otlp {
@@ -349,6 +349,10 @@ impl Exporter for Otlp {
 
     fn contract(&self) -> &Contract {
         &self.contract
+    }
+
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks
     }
 
     fn client(&self) -> ClientOptions {
@@ -389,7 +393,7 @@ fn route(target: settings::Target) -> Route {
     Route {
         name: "traces",
         method: Method::Post,
-        url: target.url,
+        url: target.url.expose().to_owned(),
         headers: target.headers,
         content_type: content_type.into(),
         framing,
@@ -407,7 +411,7 @@ impl Otlp {
         let tenant = target.tenant.clone();
         let encoding = target.encoding;
         let client = target.client.clone();
-        let server = format!("otlp {}", without_login(&target.url));
+        let server = format!("otlp {}", target.url.place());
         let contract = Contract {
             destination: match &tenant {
                 Some(tenant) => format!("{server}{project} {tenant}"),
@@ -417,6 +421,7 @@ impl Otlp {
             rewrite: Rewrite::Doubles,
             max_age: None,
         };
-        Otlp { contract, semconv, added, rendering, encoding, client, server, tenant }
+        let remarks = Vec::new();
+        Otlp { contract, semconv, added, rendering, encoding, client, server, tenant, remarks }
     }
 }

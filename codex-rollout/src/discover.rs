@@ -1,4 +1,3 @@
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -99,8 +98,8 @@ pub fn session_dirs(home: &Path) -> [PathBuf; 2] {
 /// temporary file of Codex shares; outside of a home also those whose first
 /// line is a `session_meta`. Symbolic links are not followed.
 ///
-/// The result is sorted by path. A rollout that lies beside its own compressed
-/// form is found once, uncompressed.
+/// The result is sorted by path. Of one rollout there may be several files:
+/// [`Copies`](crate::Copies) tells what is read of each.
 ///
 /// # Errors
 ///
@@ -112,7 +111,7 @@ pub fn discover(root: &Path) -> impl Iterator<Item = Result<RolloutPath>> {
     } else {
         vec![root.to_path_buf()]
     };
-    let mut found: Vec<Result<RolloutPath>> = roots
+    let found: Vec<Result<RolloutPath>> = roots
         .iter()
         .flat_map(|dir| WalkDir::new(dir).sort_by_file_name())
         .filter_map(|entry| match entry {
@@ -120,7 +119,6 @@ pub fn discover(root: &Path) -> impl Iterator<Item = Result<RolloutPath>> {
             Err(err) => Some(Err(walk_error(err))),
         })
         .collect();
-    drop_compressed_twins(&mut found);
     found.into_iter()
 }
 
@@ -195,21 +193,4 @@ fn is_uuid(text: &str) -> bool {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         })
-}
-
-/// Drops `x.jsonl.zst` where `x.jsonl` is there too: Codex deletes the plain
-/// file only when the compressed one is complete.
-fn drop_compressed_twins(found: &mut Vec<Result<RolloutPath>>) {
-    let plain: std::collections::HashSet<PathBuf> = found
-        .iter()
-        .filter_map(|rollout| rollout.as_ref().ok())
-        .filter(|rollout| rollout.encoding == Encoding::Plain)
-        .map(|rollout| rollout.path.clone())
-        .collect();
-    found.retain(|rollout| {
-        let Ok(rollout) = rollout else { return true };
-        let name = rollout.path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        let (stem, encoding) = split_encoding(name);
-        encoding == Encoding::Plain || !plain.contains(&rollout.path.with_file_name(stem))
-    });
 }

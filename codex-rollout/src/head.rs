@@ -47,6 +47,9 @@ pub struct RolloutHead {
     pub len: u64,
     /// When the file was last written, by its file system.
     pub modified: Option<SystemTime>,
+    /// What the file is to its file system, whatever its names; not known on
+    /// every system.
+    pub file_id: Option<(u64, u64)>,
 }
 
 impl RolloutHead {
@@ -63,6 +66,11 @@ impl RolloutHead {
         if let Ok(metadata) = rollout.path.metadata() {
             head.len = metadata.len();
             head.modified = metadata.modified().ok();
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::MetadataExt;
+                head.file_id = Some((metadata.dev(), metadata.ino()));
+            }
         }
         if rollout.layout == Layout::Document {
             let source = Source::open(rollout)?;
@@ -109,6 +117,7 @@ impl RolloutHead {
             document_items: Vec::new(),
             len: 0,
             modified: None,
+            file_id: None,
         }
     }
 

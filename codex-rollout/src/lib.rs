@@ -45,6 +45,7 @@
 //!
 //! Pairing calls with outputs, durations, spans: see `codex-trace-model`.
 
+mod copies;
 mod discover;
 mod error;
 mod head;
@@ -62,6 +63,7 @@ mod strings;
 mod text;
 mod wire;
 
+pub use copies::{Branch, Copies, Copy, Share, compare_set};
 pub use discover::{Encoding, Layout, RolloutPath, discover, is_codex_home, session_dirs};
 pub use error::{Error, ErrorKind, Result};
 pub use head::{RolloutHead, parent_of, source_word};

@@ -94,6 +94,11 @@ impl<'a> RolloutLine<'a> {
         }
     }
 
+    /// Returns whether it says whose rollout it is.
+    pub(crate) fn is_meta(&self) -> bool {
+        matches!(self.item, RolloutItem::SessionMeta(_))
+    }
+
     /// Decodes the first line of `text` without looking for its end first, into
     /// an empty record; says whether it is one.
     ///

@@ -56,8 +56,12 @@ pub enum Code {
     InferredBoundary,
     /// The file shrank or changed while it was read.
     Changed,
-    /// The same rollout is present twice; one was left out.
+    /// A file that holds the same rollout as another one, written otherwise; it
+    /// was left out.
     Duplicate,
+    /// Two files of one rollout went on apart after a common beginning; both
+    /// were read.
+    Diverged,
 }
 
 impl Code {
@@ -79,6 +83,7 @@ impl Code {
             Code::InferredBoundary => "inferred_boundary",
             Code::Changed => "changed",
             Code::Duplicate => "duplicate",
+            Code::Diverged => "diverged",
         }
     }
 }

@@ -1,7 +1,10 @@
-use codex_rollout::{Encoding, RolloutHead};
+use std::ops::Range;
+
+use codex_rollout::{Copies, Copy, RolloutHead, Share};
 use hashbrown::{HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::session::RolloutFile;
 
 /// The files of one session: a root thread and every thread below it.
 #[derive(Clone, Debug)]
@@ -15,34 +18,71 @@ pub struct SessionGroup {
 }
 
 /// One file of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The index of the file's head.
     pub head: usize,
     /// The index of the head of the file whose history this one continues or
     /// holds a copy of, if that file is here.
     pub ancestor: Option<usize>,
+    /// The file's path as it is called in provenance and diagnostics.
+    pub path: String,
+    /// The paths of the files that this one stands for.
+    pub copies: Vec<String>,
+    /// The lines after which other files leave this one, in rising order.
+    pub forks: Vec<u64>,
+    /// Where it leaves another file of the same rollout, if it does.
+    pub branch: Option<BranchOf>,
+}
+
+/// Where a file leaves another one of the same rollout, and what it adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BranchOf {
+    /// The path of the other file.
+    pub path: String,
+    /// The last line of the other file that both have; 0 if none.
+    pub after_line: u64,
+    /// The lines of this file that no other one has, as half-open ranges.
+    pub own: Vec<Range<u64>>,
+}
+
+impl Member {
+    /// Returns what the resolver needs to know of the file beside its lines.
+    pub fn file<'m>(&'m self, heads: &'m [RolloutHead]) -> RolloutFile<'m> {
+        RolloutFile {
+            path: &self.path,
+            thread_id: &heads[self.head].thread_id,
+            copies: &self.copies,
+            forks: &self.forks,
+            branch: self.branch.as_ref(),
+        }
+    }
 }
 
 /// Groups rollouts into sessions by what their heads say, in the order of the
 /// heads of the root threads.
 ///
-/// A rollout that is present twice counts once: uncompressed rather than
-/// compressed, active rather than archived. A thread whose parent is not here
-/// is a root. Threads that name each other as parents are cut apart at the oldest.
-pub fn group(heads: &[RolloutHead]) -> Vec<SessionGroup> {
-    let (kept, mut odd) = once_each(heads);
+/// Files of one rollout count once: `copies` says what is read of each. A thread
+/// whose parent is not here is a root. Threads that name each other as parents
+/// are cut apart at the oldest.
+pub fn group(heads: &[RolloutHead], copies: &Copies) -> Vec<SessionGroup> {
+    let is_branch = |ix: usize| branch_of(copies, ix).is_some();
+    let is_copy = |ix: usize| matches!(copies.share(ix), Share::Copy(_));
+    let kept: Vec<usize> = (0..heads.len()).filter(|ix| !is_copy(*ix)).collect();
     let mut threads: HashMap<&str, Vec<usize>> = HashMap::new();
     for &ix in &kept {
         threads.entry(&heads[ix].thread_id).or_default().push(ix);
     }
     for files in threads.values_mut() {
-        files.sort_by(|a, b| heads[*a].rollout_id.cmp(&heads[*b].rollout_id));
+        // What a branch leaves comes before it.
+        files.sort_by_key(|ix| (is_branch(*ix), &heads[*ix].rollout_id, branch_of(copies, *ix)));
     }
+    let whole: Vec<usize> = kept.iter().copied().filter(|ix| !is_branch(*ix)).collect();
     let by_rollout: HashMap<&str, usize> =
-        kept.iter().map(|&ix| (heads[ix].rollout_id.as_str(), ix)).collect();
+        whole.iter().map(|&ix| (heads[ix].rollout_id.as_str(), ix)).collect();
+    let mut families = Families::new(heads, copies);
 
-    let oldest_forks = oldest_forks(heads, &kept);
+    let oldest_forks = oldest_forks(heads, &whole);
 
     let mut groups: Vec<SessionGroup> = Vec::new();
     let mut group_of: HashMap<&str, usize> = HashMap::new();
@@ -62,14 +102,12 @@ pub fn group(heads: &[RolloutHead]) -> Vec<SessionGroup> {
             });
             groups.len() - 1
         });
-        let members = threads[thread].iter().map(|&head| Member {
-            head,
-            ancestor: ancestor_of(head, heads, &threads, &by_rollout, &oldest_forks),
-        });
-        groups[at].members.extend(members);
         groups[at].diagnostics.extend(cycle.then(|| cycle_note(&heads[ix])));
         for &file in &threads[thread] {
-            groups[at].diagnostics.extend(odd.remove(heads[file].rollout_id.as_str()));
+            let ancestor = ancestor_of(file, heads, &threads, &by_rollout, &oldest_forks);
+            let member = families.member(file, ancestor);
+            groups[at].members.push(member);
+            groups[at].diagnostics.append(&mut families.odd(file));
         }
     }
     for group in &mut groups {
@@ -79,68 +117,112 @@ pub fn group(heads: &[RolloutHead]) -> Vec<SessionGroup> {
     groups
 }
 
-/// Keeps one file of each rollout; notes the others under the rollout's id.
-fn once_each(heads: &[RolloutHead]) -> (Vec<usize>, HashMap<&str, Diagnostic>) {
-    let rank = |ix: usize| {
-        let rollout = &heads[ix].rollout;
-        let items = std::cmp::Reverse(heads[ix].document_items.len());
-        (items, rollout.encoding != Encoding::Plain, rollout.archived, ix)
-    };
-    let saves = saves_of_one(heads);
-    let mut best: HashMap<&str, usize> = HashMap::new();
-    let mut odd = HashMap::new();
-    for (ix, head) in heads.iter().enumerate() {
-        let id = saves.get(&ix).map_or(head.rollout_id.as_str(), |last| &heads[*last].rollout_id);
-        let kept = best.entry(id).or_insert(ix);
-        if *kept == ix {
-            continue;
-        }
-        let (winner, loser) = if rank(ix) < rank(*kept) { (ix, *kept) } else { (*kept, ix) };
-        *kept = winner;
-        odd.insert(
-            id,
-            Diagnostic {
-                code: Code::Duplicate,
-                path: heads[loser].rollout.path.display().to_string(),
-                position: None,
-                column: None,
-                text: format!(
-                    "the same rollout is also at `{}`, which was read instead",
-                    heads[winner].rollout.path.display()
-                ),
-                count: 1,
-            },
-        );
-    }
-    let kept: HashSet<usize> = best.into_values().collect();
-    ((0..heads.len()).filter(|ix| kept.contains(ix)).collect(), odd)
+/// Returns the name of a file for people.
+fn name_of(head: &RolloutHead) -> String {
+    head.rollout.path.display().to_string()
 }
 
-/// Finds the whole-file rollouts that are earlier saves of another one: the
-/// same items as far as they go.
-fn saves_of_one(heads: &[RolloutHead]) -> HashMap<usize, usize> {
-    let items = |ix: usize| heads[ix].document_items.as_slice();
-    let mut sorted: Vec<usize> =
-        (0..heads.len()).filter(|ix| !heads[*ix].document_items.is_empty()).collect();
-    // Whatever a save is the beginning of comes right after it.
-    sorted.sort_by(|a, b| items(*a).cmp(items(*b)).then(a.cmp(b)));
-    let mut saves = HashMap::new();
-    // Saves that are the beginning of none before them, with the longest that
-    // each is the beginning of.
-    let mut later: Vec<(usize, usize)> = Vec::new();
-    for &ix in sorted.iter().rev() {
-        let mut last = ix;
-        while let Some((_, longest)) = later.pop_if(|(save, _)| items(*save).starts_with(items(ix)))
-        {
-            last =
-                [last, longest].into_iter().max_by_key(|ix| (items(*ix).len(), *ix)).unwrap_or(ix);
-        }
-        if last != ix {
-            saves.insert(ix, last);
-        }
-        later.push((ix, last));
+/// Returns the place of a file among the branches of its rollout.
+fn branch_of(copies: &Copies, ix: usize) -> Option<usize> {
+    match copies.share(ix) {
+        Share::Branch(branch) => Some(branch.nth),
+        _ => None,
     }
-    saves
+}
+
+/// What the files of one rollout are to each other.
+struct Families<'h> {
+    heads: &'h [RolloutHead],
+    copies: &'h Copies,
+    /// By file, the copies of it.
+    copies_of: HashMap<usize, Vec<(usize, &'h Copy)>>,
+    /// By file, the lines after which others leave it.
+    forks: HashMap<usize, Vec<u64>>,
+}
+
+impl<'h> Families<'h> {
+    fn new(heads: &'h [RolloutHead], copies: &'h Copies) -> Families<'h> {
+        let mut families =
+            Families { heads, copies, copies_of: HashMap::new(), forks: HashMap::new() };
+        for ix in 0..heads.len() {
+            match copies.share(ix) {
+                Share::Copy(copy) => {
+                    families.copies_of.entry(copy.of).or_default().push((ix, copy));
+                }
+                Share::Branch(branch) => {
+                    families.forks.entry(branch.from).or_default().push(branch.after_line);
+                }
+                Share::Whole => {}
+            }
+        }
+        for copies in families.copies_of.values_mut() {
+            copies.sort_by_key(|(ix, _)| &heads[*ix].rollout.path);
+        }
+        for forks in families.forks.values_mut() {
+            forks.sort_unstable();
+            forks.dedup();
+        }
+        families
+    }
+
+    fn member(&mut self, head: usize, ancestor: Option<usize>) -> Member {
+        let branch = match self.copies.share(head) {
+            Share::Branch(branch) => Some(BranchOf {
+                path: name_of(&self.heads[branch.from]),
+                after_line: branch.after_line,
+                own: branch.own.clone(),
+            }),
+            _ => None,
+        };
+        let copies = self.copies_of.get(&head).into_iter().flatten();
+        Member {
+            head,
+            ancestor,
+            path: name_of(&self.heads[head]),
+            copies: copies
+                .filter(|(_, copy)| !copy.is_link)
+                .map(|(ix, _)| name_of(&self.heads[*ix]))
+                .collect(),
+            forks: self.forks.remove(&head).unwrap_or_default(),
+            branch,
+        }
+    }
+
+    /// Says what is odd about the other files of a file's rollout.
+    fn odd(&self, head: usize) -> Vec<Diagnostic> {
+        let mut odd = Vec::new();
+        if let Share::Branch(branch) = self.copies.share(head) {
+            odd.push(Diagnostic {
+                code: Code::Diverged,
+                path: name_of(&self.heads[head]),
+                position: Some(branch.at),
+                column: None,
+                text: format!(
+                    "from here on it differs from `{}`, a file of the same thread (from line {} \
+                     on); what both have was read once, then what each of them has alone",
+                    name_of(&self.heads[branch.from]),
+                    branch.after_line + 1,
+                ),
+                count: 1,
+            });
+        }
+        for (ix, copy) in self.copies_of.get(&head).into_iter().flatten() {
+            let Some(at) = copy.differs_at else { continue };
+            odd.push(Diagnostic {
+                code: Code::Duplicate,
+                path: name_of(&self.heads[*ix]),
+                position: Some(at),
+                column: None,
+                text: format!(
+                    "a copy of `{}` that is written otherwise from here on; it has nothing that \
+                     the other one lacks, and was not read",
+                    name_of(&self.heads[head])
+                ),
+                count: 1,
+            });
+        }
+        odd
+    }
 }
 
 /// Where the parents of a thread lead to.
@@ -229,5 +311,6 @@ fn ancestor_of(
     }
     let origin = origin_of(head)?;
     let parent = threads.get(origin).and_then(|files| files.first());
-    parent.or_else(|| oldest_forks.get(origin)).copied().filter(|ancestor| *ancestor != ix)
+    let ancestor = parent.or_else(|| oldest_forks.get(origin)).copied();
+    ancestor.filter(|ancestor| heads[*ancestor].rollout_id != head.rollout_id)
 }

@@ -8,26 +8,25 @@
 //! ```
 //! use std::path::Path;
 //!
-//! use codex_rollout::{RolloutHead, Source, discover};
+//! use codex_rollout::{Copies, RolloutHead, Source, discover};
 //! use codex_trace_model::{RolloutInput, SpanKind, Status, group, resolve};
 //!
 //! let heads = discover(Path::new("../testdata/tree"))
 //!     .map(|rollout| RolloutHead::read(&rollout?))
 //!     .collect::<Result<Vec<_>, _>>()?;
 //! let (mut failed, mut tokens) = (Vec::new(), 0);
-//! for session in group(&heads) {
+//! for session in group(&heads, &Copies::find(&heads)) {
 //!     let open = |head: usize| Source::open(&heads[head].rollout);
 //!     let mut files = Vec::new();
 //!     for member in &session.members {
 //!         // The file that this one continues, where it does so.
 //!         let ancestor = member.ancestor.map(open).transpose()?;
-//!         files.push((&heads[member.head], open(member.head)?, ancestor));
+//!         files.push((member.file(&heads), open(member.head)?, ancestor));
 //!     }
 //!     let inputs: Vec<_> = files
 //!         .iter()
-//!         .map(|(head, source, ancestor)| RolloutInput {
-//!             path: "as it is to be called",
-//!             thread_id: &head.thread_id,
+//!         .map(|(file, source, ancestor)| RolloutInput {
+//!             file: *file,
 //!             source,
 //!             ancestor: ancestor.as_ref(),
 //!         })
@@ -67,10 +66,10 @@ mod trace;
 
 pub use codex_rollout::TokenUsage;
 pub use diagnostic::{Code, Diagnostic};
-pub use group::{Member, SessionGroup, group};
+pub use group::{BranchOf, Member, SessionGroup, group};
 pub use jiff::{SignedDuration, Timestamp};
 pub use render::Tree;
-pub use session::{RolloutInput, UsageInput, resolve, resolve_usage};
+pub use session::{RolloutFile, RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
     CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, ModelCall, Provenance,
     Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,

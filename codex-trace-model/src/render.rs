@@ -24,7 +24,7 @@ use crate::trace::Trace;
 /// {"timestamp":"2026-01-02T03:04:07.000Z","type":"event_msg","payload":{"type":"turn_aborted","turn_id":"a","reason":"interrupted"}}
 /// "#.to_vec(),
 /// );
-/// let file = RolloutInput { path: "a.jsonl", thread_id: "t1", source: &source, ancestor: None };
+/// let file = RolloutInput::new("a.jsonl", "t1", &source);
 /// let trace = resolve(&[file]);
 /// assert_eq!(
 ///     Tree(&trace).to_string(),

@@ -5,21 +5,43 @@ use codex_rollout::{JsonText, Source};
 use hashbrown::HashMap;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::group::BranchOf;
 use crate::resolve::{ResolvedThread, ThreadBuilder, keep_within};
 use crate::span::{Link, Relation, SpanKind};
 use crate::trace::{RolloutIx, SpanIx, ThreadIx, Trace};
 
+/// What is known of a file of a session beside its lines.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RolloutFile<'a> {
+    /// What to call the file in provenance and diagnostics.
+    pub path: &'a str,
+    /// The thread, unless no `session_meta` of the file has its id.
+    pub thread_id: &'a str,
+    /// What other files that have nothing else are called.
+    pub copies: &'a [String],
+    /// The lines after which other files leave this one, in rising order.
+    pub forks: &'a [u64],
+    /// Where it leaves another file that is resolved before it, if it does.
+    pub branch: Option<&'a BranchOf>,
+}
+
 /// One opened file of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct RolloutInput<'a> {
-    /// What to call the file in provenance and diagnostics.
-    pub path: &'a str,
-    /// The thread, unless the file itself says otherwise.
-    pub thread_id: &'a str,
-    /// The file.
+    /// What is known of it.
+    pub file: RolloutFile<'a>,
+    /// Its bytes.
     pub source: &'a Source,
     /// The file whose history this one continues or holds a copy of.
     pub ancestor: Option<&'a Source>,
+}
+
+impl<'a> RolloutInput<'a> {
+    /// Makes the input of a file of which all is read.
+    pub fn new(path: &'a str, thread_id: &'a str, source: &'a Source) -> RolloutInput<'a> {
+        let file = RolloutFile { path, thread_id, ..RolloutFile::default() };
+        RolloutInput { file, source, ancestor: None }
+    }
 }
 
 /// Resolves the files of one session, as [`group`](crate::group) put them
@@ -35,9 +57,10 @@ pub fn resolve<'a>(rollouts: &[RolloutInput<'a>]) -> Trace<'a> {
     let mut order: Vec<&str> = Vec::new();
     let mut builders: HashMap<&str, ThreadBuilder<'a>> = HashMap::new();
     for rollout in rollouts {
-        let builder = builders.entry(rollout.thread_id).or_insert_with(|| {
-            order.push(rollout.thread_id);
-            ThreadBuilder::new(rollout.thread_id)
+        let id = rollout.file.thread_id;
+        let builder = builders.entry(id).or_insert_with(|| {
+            order.push(id);
+            ThreadBuilder::new(id)
         });
         builder.read(rollout);
     }
@@ -47,15 +70,20 @@ pub fn resolve<'a>(rollouts: &[RolloutInput<'a>]) -> Trace<'a> {
 /// One file of a session, for [`resolve_usage`].
 #[derive(Debug)]
 pub struct UsageInput<'a, I> {
-    /// What to call the file in diagnostics.
-    pub path: &'a str,
-    /// The thread, unless the file itself says otherwise.
-    pub thread_id: &'a str,
+    /// What is known of the file.
+    pub file: RolloutFile<'a>,
     /// The file's lines. All but those about turns, settings and usage may
     /// lack their content: an item of the conversation is as good as any other
     /// of its kind (the model's, a tool's output, or whoever else's), and an
     /// event that says nothing of turns may be no more than its name.
     pub lines: I,
+}
+
+impl<'a, I> UsageInput<'a, I> {
+    /// Makes the input of a file of which all is read.
+    pub fn new(path: &'a str, thread_id: &'a str, lines: I) -> UsageInput<'a, I> {
+        UsageInput { file: RolloutFile { path, thread_id, ..RolloutFile::default() }, lines }
+    }
 }
 
 /// As [`resolve`], for the model calls alone: reads each file once, from front
@@ -77,11 +105,12 @@ where
     let mut order: Vec<&str> = Vec::new();
     let mut builders: HashMap<&str, ThreadBuilder<'a>> = HashMap::new();
     for rollout in rollouts {
-        let builder = builders.entry(rollout.thread_id).or_insert_with(|| {
-            order.push(rollout.thread_id);
-            ThreadBuilder::outline(rollout.thread_id)
+        let id = rollout.file.thread_id;
+        let builder = builders.entry(id).or_insert_with(|| {
+            order.push(id);
+            ThreadBuilder::outline(id)
         });
-        if !builder.read_outline(rollout.path, rollout.lines) {
+        if !builder.read_outline(&rollout.file, rollout.lines) {
             return None;
         }
     }

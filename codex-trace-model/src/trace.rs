@@ -69,6 +69,8 @@ pub struct Thread<'a> {
     pub created_local: Option<JsonText<'a>>,
     /// The thread's name, if it got one.
     pub name: Option<JsonText<'a>>,
+    /// How many turns it has had, abandoned ones too: the number of the last.
+    pub n_turns: u32,
     /// The conversation: what the model saw and said, once, in file order.
     pub items: Vec<Item<'a>>,
     /// What model calls saw of the items; see [`Window`](crate::Window).
@@ -84,6 +86,8 @@ pub struct Thread<'a> {
 pub struct Rollout {
     /// What to call the file in provenance and diagnostics: its path as given.
     pub path: String,
+    /// The paths of other files that hold the same, or its beginning.
+    pub copies: Vec<String>,
 }
 
 /// One entry of a conversation.
@@ -163,6 +167,18 @@ impl<'a> Trace<'a> {
     /// Returns the thread of a span.
     pub fn thread_of(&self, span: &Span<'a>) -> &Thread<'a> {
         &self.threads[span.thread.0 as usize]
+    }
+
+    /// Returns whether a span is a turn that may still go on, however long ago
+    /// its last line was written: the files have no end of it, and no later turn
+    /// of its thread.
+    pub fn is_open(&self, span: &Span<'a>) -> bool {
+        match &span.kind {
+            SpanKind::Turn(turn) => {
+                span.status == Status::Incomplete && turn.number == self.thread_of(span).n_turns
+            }
+            _ => false,
+        }
     }
 
     /// Returns the spans directly below another one, in file order.

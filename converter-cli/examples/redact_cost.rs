@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use codex_rollout::{RolloutHead, RolloutPath, Source, discover};
+use codex_rollout::{Copies, RolloutHead, RolloutPath, Source, discover};
 use codex_trace_model::{RolloutInput, group, resolve};
 use converter_cli::Content;
 use converter_cli::exporters::jsonl;
@@ -22,12 +22,7 @@ fn main() {
     for root in std::env::args().skip(1) {
         for (head, source) in rollouts(Path::new(&root)) {
             let path = head.rollout.path.display().to_string();
-            let input = RolloutInput {
-                path: &path,
-                thread_id: &head.thread_id,
-                source: &source,
-                ancestor: None,
-            };
+            let input = RolloutInput::new(&path, &head.thread_id, &source);
             let mut out = Vec::new();
             convert += time(|| {
                 jsonl::encode(&resolve(&[input]), Content::default(), &mut out, |_| true);
@@ -68,7 +63,9 @@ fn rollouts(root: &Path) -> Vec<(RolloutHead, Source)> {
     let heads = found.iter().filter_map(|rollout| RolloutHead::read(rollout).ok());
     // Sessions of one file: linking is not what is measured.
     let heads: Vec<RolloutHead> = heads.collect();
-    let alone = group(&heads).into_iter().filter(|session| session.members.len() == 1);
+    let alone = group(&heads, &Copies::find(&heads))
+        .into_iter()
+        .filter(|session| session.members.len() == 1);
     alone
         .filter_map(|session| {
             let head = heads[session.members[0].head].clone();

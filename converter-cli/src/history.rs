@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use codex_rollout::{
-    Layout, LineStream, RolloutHead, RolloutLine, RolloutPath, Source, discover, session_dirs,
+    Copies, Layout, LineStream, RolloutHead, RolloutLine, RolloutPath, Source, compare_set,
+    discover, session_dirs,
 };
 use codex_trace_model::{SessionGroup, group};
 use rayon::ThreadPool;
@@ -109,10 +110,11 @@ impl Named {
         if !self.ids.is_empty() {
             let home = codex_home(ui)?;
             let all = read(&[Place::Tree(home.clone())], true, ui, pool)?;
-            history.add(pick(all, &self.ids, &home)?);
+            history.add(pick(all, &self.ids, &home)?, pool);
         }
         history.inputs.extend(self.searched(ui));
         history.retain(selection);
+        history.tell_copies(ui);
         Ok(history)
     }
 
@@ -224,7 +226,7 @@ fn read(places: &[Place], all: bool, ui: &Ui, pool: &ThreadPool) -> anyhow::Resu
     if all && history.heads.is_empty() {
         return Err(nothing_found(places, history.n_failures).into());
     }
-    history.sessions = group(&history.heads);
+    history.group(pool);
     Ok(history)
 }
 
@@ -324,24 +326,35 @@ impl History {
         ui.error(format!("{err:#}"));
     }
 
-    /// Adds the sessions of another history that are not here yet.
-    fn add(&mut self, other: History) {
-        let known: HashSet<String> =
-            self.sessions.iter().map(|session| session.root_thread_id.clone()).collect();
-        let offset = self.heads.len();
-        for mut session in other.sessions {
-            if known.contains(&session.root_thread_id) {
-                continue;
-            }
-            for member in &mut session.members {
-                member.head += offset;
-                member.ancestor = member.ancestor.map(|ancestor| ancestor + offset);
-            }
-            self.sessions.push(session);
-        }
-        self.heads.extend(other.heads);
+    /// Adds the sessions of another history, of which this one may have files.
+    fn add(&mut self, other: History, pool: &ThreadPool) {
         self.n_failures += other.n_failures;
         self.inputs.extend(other.inputs);
+        let members = other.sessions.iter().flat_map(|session| &session.members);
+        let files = members.flat_map(|member| [Some(member.head), member.ancestor]).flatten();
+        let wanted: HashSet<String> =
+            files.map(|file| other.heads[file].rollout_id.clone()).collect();
+        self.heads.extend(other.heads.into_iter().filter(|it| wanted.contains(&it.rollout_id)));
+        self.group(pool);
+    }
+
+    /// Says how many files were not read because others have all of them.
+    fn tell_copies(&self, ui: &Ui) {
+        let members = self.sessions.iter().flat_map(|session| &session.members);
+        let n_copies = members.map(|member| member.copies.len()).sum();
+        if n_copies > 0 && ui.settings().verbose {
+            let files = text::count(n_copies, "file");
+            ui.say(format!("left out {files} of which others have the whole content"));
+        }
+    }
+
+    /// Puts the files together to sessions.
+    fn group(&mut self, pool: &ThreadPool) {
+        let heads = &self.heads;
+        let sets = Copies::sets(heads);
+        let shares: Vec<_> =
+            pool.install(|| sets.par_iter().map(|set| compare_set(heads, set)).collect());
+        self.sessions = group(heads, &Copies::put_together(heads.len(), shares));
     }
 
     /// Returns the head of a session's root thread.

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context;
-use codex_rollout::{RolloutHead, Source};
-use codex_trace_model::{Code, Diagnostic, RolloutInput, SessionGroup, Trace, resolve};
+use codex_rollout::Source;
+use codex_trace_model::{Code, Diagnostic, Member, RolloutInput, SessionGroup, Trace, resolve};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::history::History;
@@ -155,18 +155,17 @@ pub fn with_trace<T>(
         Look::Facts => Source::open_lean,
     };
     let mut odd = session.diagnostics.clone();
-    let mut opened: Vec<(&RolloutHead, String, Source, Option<Source>)> = Vec::new();
+    let mut opened: Vec<(&Member, Source, Option<Source>)> = Vec::new();
     for member in &session.members {
         let head = &history.heads[member.head];
-        let path = head.rollout.path.display().to_string();
         match open(&head.rollout) {
             Ok(source) => {
                 // Without its ancestor a file is read all the same: the model says what is missing.
                 let ancestor = member.ancestor.map(|ancestor| &history.heads[ancestor].rollout);
                 let ancestor = ancestor.and_then(|rollout| open(rollout).ok());
-                opened.push((head, path, source, ancestor));
+                opened.push((member, source, ancestor));
             }
-            Err(err) => odd.push(unreadable(path, &err)),
+            Err(err) => odd.push(unreadable(member.path.clone(), &err)),
         }
     }
     if opened.is_empty() {
@@ -174,17 +173,16 @@ pub fn with_trace<T>(
     }
     let inputs: Vec<RolloutInput<'_>> = opened
         .iter()
-        .map(|(head, path, source, ancestor)| RolloutInput {
-            path,
-            thread_id: &head.thread_id,
+        .map(|(member, source, ancestor)| RolloutInput {
+            file: member.file(&history.heads),
             source,
             ancestor: ancestor.as_ref(),
         })
         .collect();
     let mut trace = resolve(&inputs);
-    for (_, path, source, _) in &opened {
+    for (member, source, _) in &opened {
         if source.was_shortened() {
-            odd.push(shortened(path.clone()));
+            odd.push(shortened(member.path.clone()));
         }
     }
     trace.diagnostics.extend(odd);
@@ -218,7 +216,7 @@ fn shortened(path: String) -> Diagnostic {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use codex_rollout::discover;
+    use codex_rollout::{Copies, RolloutHead, discover};
     use codex_trace_model::group;
 
     use super::*;
@@ -227,7 +225,7 @@ mod tests {
         let tree: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/tree");
         let heads = discover(&tree).map(|found| RolloutHead::read(&found.unwrap()).unwrap());
         let heads: Vec<RolloutHead> = heads.collect();
-        let sessions = group(&heads);
+        let sessions = group(&heads, &Copies::find(&heads));
         History { heads, sessions, ..History::default() }
     }
 

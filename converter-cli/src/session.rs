@@ -47,6 +47,8 @@ pub struct Summary {
     pub status: Standing,
     /// The files it was read from.
     pub files: Vec<String>,
+    /// Other files that have nothing that those lack.
+    pub copies: Vec<String>,
     /// What was odd.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -55,6 +57,7 @@ impl Summary {
     /// Sums up a trace.
     pub fn of(trace: &Trace<'_>) -> Summary {
         let root = trace.root();
+        let rollouts = || trace.threads.iter().flat_map(|thread| &thread.rollouts);
         let n_of = |word: &str| trace.spans.iter().filter(|span| span.kind.word() == word).count();
         Summary {
             session_id: root.id.clone(),
@@ -72,12 +75,8 @@ impl Summary {
             tool_calls: n_of("tool_call"),
             usage: trace.usage(),
             status: standing(trace),
-            files: trace
-                .threads
-                .iter()
-                .flat_map(|thread| &thread.rollouts)
-                .map(|rollout| rollout.path.clone())
-                .collect(),
+            files: rollouts().map(|rollout| rollout.path.clone()).collect(),
+            copies: rollouts().flat_map(|rollout| rollout.copies.iter().cloned()).collect(),
             diagnostics: trace.diagnostics.clone(),
         }
     }
@@ -109,6 +108,9 @@ impl Summary {
             o.object("usage", |o| usage_fields(o, self.model_calls, &self.usage));
             o.put("status", self.status.word());
             o.array("files", &self.files, put);
+            if !self.copies.is_empty() {
+                o.array("copies", &self.copies, put);
+            }
             if problems {
                 o.array("problems", &self.diagnostics, |it, out| {
                     json::object(out, |o| jsonl::diagnostic(it, o));

@@ -24,15 +24,14 @@ pub fn with_calls<T>(
     if heads().any(|head| head.rollout.layout == Layout::Document) {
         return pipeline::with_trace(history, session, Look::Facts, f);
     }
-    let paths: Vec<String> = heads().map(|head| head.rollout.path.display().to_string()).collect();
     let strings = Strings::new();
     let mut odd = session.diagnostics.clone();
     // One file is open at a time.
-    let inputs = heads().zip(&paths).filter_map(|(head, path)| {
-        match SkimReader::open(&head.rollout, &strings) {
-            Ok(lines) => Some(UsageInput { path, thread_id: &head.thread_id, lines }),
+    let inputs = session.members.iter().filter_map(|member| {
+        match SkimReader::open(&history.heads[member.head].rollout, &strings) {
+            Ok(lines) => Some(UsageInput { file: member.file(&history.heads), lines }),
             Err(err) => {
-                odd.push(pipeline::unreadable(path.clone(), &err));
+                odd.push(pipeline::unreadable(member.path.clone(), &err));
                 None
             }
         }

@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn input<'a>(n: usize, source: &'a Source, ancestor: Option<&'a Source>) -> RolloutInput<'a> {
     let id = IDS[n % IDS.len()];
-    RolloutInput { path: id, thread_id: id, source, ancestor }
+    RolloutInput { ancestor, ..RolloutInput::new(id, id, source) }
 }
 
 /// Deals the lines out to files, each under a head of its own.

@@ -121,13 +121,13 @@ fn any_directory_is_searched_for_names_and_content() {
 }
 
 #[test]
-fn plain_file_wins_over_its_compressed_form() {
+fn plain_file_and_its_compressed_form_are_both_found() {
     let name = format!("sessions/rollout-2026-11-21T05-39-08-{V7}.jsonl");
     let other = format!("sessions/rollout-2026-11-21T05-39-08-{OTHER}.jsonl");
     let (zst, gz) = (format!("{name}.zst"), format!("{name}.gz"));
     let lonely = format!("{other}.zst");
     let dir = tree("", &[&name, &zst, &gz, &lonely]);
-    assert_eq!(found(dir.path()), [name, lonely]);
+    assert_eq!(found(dir.path()), [name, gz, zst, lonely]);
 }
 
 #[test]

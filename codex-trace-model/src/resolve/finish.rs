@@ -62,6 +62,7 @@ impl<'a> ThreadBuilder<'a> {
             item.turn = item.turn.map(|turn| resolved[turn.index()].span);
         }
         let (created, created_local) = created(&meta, true_clock);
+        let n_turns = u32::try_from(resolved.len()).unwrap_or(u32::MAX);
         ResolvedThread {
             thread: Thread {
                 id: self.thread_id,
@@ -77,6 +78,7 @@ impl<'a> ThreadBuilder<'a> {
                 created,
                 created_local,
                 name: self.name,
+                n_turns,
                 items,
                 histories: self.histories,
                 last_total: self.usage.total(),
@@ -107,7 +109,13 @@ impl<'a> ThreadBuilder<'a> {
             SpanKind::Turn(turn) => turn.fate == Fate::Kept,
             _ => false,
         };
-        let last = turns.iter().map(|turn| turn.span).rev().find(kept);
+        let mut kept = turns.iter().map(|turn| turn.span).filter(kept);
+        // Of files that went on apart, the one that went on last tells.
+        let last = if self.forks.is_empty() {
+            kept.next_back()
+        } else {
+            kept.max_by_key(|turn| spans[turn.index()].start)
+        };
         let status = last.map(|turn| spans[turn.index()].status.clone()).unwrap_or_default();
         let usage = sum(spans.iter().filter(|span| matches!(span.kind, SpanKind::ModelCall(_))));
         let starts = spans.iter().skip(1).filter_map(|span| span.start);

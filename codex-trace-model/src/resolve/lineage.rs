@@ -106,7 +106,7 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     /// Begins a history that keeps what another one had up to the item `kept`.
-    fn branch_history(&mut self, of: usize, kept: u32) {
+    pub(super) fn branch_history(&mut self, of: usize, kept: u32) {
         let mut history = self.histories[of].clone();
         history.base.push((ItemIx(history.from), ItemIx(kept)));
         for range in &mut history.base {

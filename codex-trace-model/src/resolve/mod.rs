@@ -11,6 +11,7 @@ mod detail;
 mod event;
 mod family;
 mod finish;
+mod fork;
 mod ids;
 mod item;
 mod keys;
@@ -42,6 +43,7 @@ use crate::span::{CopiedTurn, Event, EventKind};
 use crate::trace::{Account, History, Item, Rollout, RolloutIx};
 pub(crate) use clock::keep_within;
 pub(crate) use finish::ResolvedThread;
+use fork::Fork;
 use ids::IdTable;
 use settings::Current;
 use tool_call::ToolTable;
@@ -137,6 +139,10 @@ pub(crate) struct ThreadBuilder<'a> {
     responses: IdTable<(&'a [u8], &'a [u8]), (Option<TokenUsage>, Option<TokenUsage>)>,
     /// The last line of the first file.
     last_line: u64,
+    /// How it stood where files leave others.
+    forks: Vec<Fork<'a>>,
+    /// A turn that had not ended there, until its rest or another one begins.
+    cut_turn: Option<JsonText<'a>>,
     /// Whether lines come without their content, of which nothing is kept.
     outline: bool,
     /// Whether something of that content would have told more.
@@ -177,7 +183,8 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Takes in an own line.
     fn take(&mut self, line: &RolloutLine<'a>) -> Outcome {
-        let at = line.timestamp.and_then(stamp::parse);
+        let place = place_of(line);
+        let at = place.at;
         if at.is_none() && line.timestamp.is_some() {
             self.diagnose(
                 Code::BadTimestamp,
@@ -190,13 +197,7 @@ impl<'a> ThreadBuilder<'a> {
         // What was written again says nothing of when it happened.
         let restamped = self.open.is_some_and(|open| self.turns[open].restamped);
         let at = at.filter(|_| !restamped || begins_turn(line));
-        let place = Place {
-            line: line.position.line(),
-            position: line.position,
-            ordinal: line.ordinal,
-            at,
-            bare: line.timestamp.is_none() && !has_envelope(line),
-        };
+        let place = Place { at, ..place };
         match &line.item {
             RolloutItem::ResponseItem(ResponseItem::GhostSnapshot) => {
                 Outcome::Ignored("ghost_snapshot")
@@ -382,6 +383,9 @@ impl<'a> ThreadBuilder<'a> {
     /// as that has not ended (two processes may write at once), else the open one.
     fn open_turn_of(&self, turn_id: Option<JsonText<'a>>) -> Option<usize> {
         let Some(id) = turn_id else { return self.open };
+        if self.cut_turn == turn_id {
+            return self.open; // What another file has of it is its own matter.
+        }
         // The open turn is the last one, of its id too, and has not ended.
         if let Some(open) = self.open
             && self.turns[open].turn.turn_id == turn_id
@@ -419,6 +423,7 @@ impl<'a> ThreadBuilder<'a> {
     /// Opens a turn; whatever was open has ended without saying so.
     fn open_turn(&mut self, turn_id: Option<JsonText<'a>>, marked: bool, place: Place) -> usize {
         self.close_open_turn();
+        self.cut_turn = None;
         self.settings.begin_turn();
         let id = turn_id.map_or_else(
             // As Codex itself names such turns when it migrates the file.
@@ -466,6 +471,17 @@ impl<'a> ThreadBuilder<'a> {
 /// Whether a line begins a turn and says when.
 fn begins_turn(line: &RolloutLine<'_>) -> bool {
     matches!(line.item, RolloutItem::EventMsg(EventMsg::TaskStarted(_)))
+}
+
+/// Returns the place of a line, and its time.
+fn place_of(line: &RolloutLine<'_>) -> Place {
+    Place {
+        line: line.position.line(),
+        position: line.position,
+        ordinal: line.ordinal,
+        at: line.timestamp.and_then(stamp::parse),
+        bare: line.timestamp.is_none() && !has_envelope(line),
+    }
 }
 
 /// Returns the payload of a line as it is.

@@ -3,10 +3,11 @@
 use codex_rollout::{Position, Result, RolloutItem, RolloutLine, Source};
 
 use crate::diagnostic::Code;
+use crate::resolve::fork::Reading;
 use crate::resolve::ownership::{self, Boundary, ByIds, ToldBy, meta_of};
 use crate::resolve::usage::UsageTracker;
 use crate::resolve::{Outcome, ThreadBuilder};
-use crate::session::RolloutInput;
+use crate::session::{RolloutFile, RolloutInput};
 use crate::trace::Rollout;
 
 /// How many lines are looked at, once, to tell what is whose. A `session_meta`
@@ -28,7 +29,7 @@ impl<'a> ThreadBuilder<'a> {
         } else {
             ownership::boundary(input.source, input.ancestor)
         };
-        self.begin_rollout(input.path);
+        let mut reading = self.begin_rollout(&input.file);
         match boundary.told_by {
             ToldBy::Records => {}
             ToldBy::Times => self.diagnose(
@@ -52,7 +53,8 @@ impl<'a> ThreadBuilder<'a> {
         let pass = |at: Position| {
             passed = input.source.passed(passed, usize::try_from(at.byte()).unwrap_or(0));
         };
-        self.read_lines(head.into_iter().chain(lines), is_own, pass, input.ancestor);
+        let lines = head.into_iter().chain(lines);
+        self.read_lines(&mut reading, lines, is_own, pass, input.ancestor);
         input.source.passed_all();
         if input.source.was_shortened() {
             self.diagnose(
@@ -68,34 +70,39 @@ impl<'a> ThreadBuilder<'a> {
     /// are not enough to tell what is whose.
     pub(crate) fn read_outline(
         &mut self,
-        path: &str,
+        file: &RolloutFile<'_>,
         mut lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
     ) -> bool {
         let mut head = Vec::new();
         let Some(mut ids) = decide(&mut lines, &mut head) else { return false };
-        self.begin_rollout(path);
+        let mut reading = self.begin_rollout(file);
         let mut bare = false;
         let is_own = |line: &RolloutLine<'_>| {
             // What a line without a time is, is told by its bytes.
             bare |= line.timestamp.is_none();
             ids.is_own(line)
         };
-        self.read_lines(head.into_iter().chain(lines), is_own, |_| {}, None);
+        let lines = head.into_iter().chain(lines);
+        self.read_lines(&mut reading, lines, is_own, |_| {}, None);
         !bare && !self.unsure && ids.told_at_once()
     }
 
-    fn begin_rollout(&mut self, path: &str) {
-        self.rollouts.push(Rollout { path: path.to_owned() });
+    fn begin_rollout<'i>(&mut self, file: &RolloutFile<'i>) -> Reading<'i> {
+        let reading = self.reading(*file);
+        self.rollouts.push(Rollout { path: file.path.to_owned(), copies: file.copies.to_vec() });
         if self.rollouts.len() > 1 {
             self.close_open_turn();
             self.check_usage();
             self.usage = UsageTracker::default();
             self.prompted = false;
+            self.cut_turn = None;
         }
+        reading
     }
 
     fn read_lines(
         &mut self,
+        reading: &mut Reading<'_>,
         lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
         mut is_own: impl FnMut(&RolloutLine<'_>) -> bool,
         mut pass: impl FnMut(Position),
@@ -110,12 +117,16 @@ impl<'a> ThreadBuilder<'a> {
                 self.last_line = self.last_line.max(position.line());
             }
             pass(position);
+            self.note_forks(reading, position.line());
+            let elsewhere = self.pass_over(reading, position.line(), line.as_ref().ok());
             let outcome = match line {
                 Ok(line) => {
                     let meta = !has_meta && matches!(line.item, RolloutItem::SessionMeta(_));
                     let own = is_own(&line);
                     has_meta |= meta;
-                    if meta {
+                    if let Some(elsewhere) = elsewhere {
+                        elsewhere
+                    } else if meta && reading.branch().is_none() {
                         self.take_meta(&line, ancestor)
                     } else if own {
                         self.take(&line)
@@ -123,10 +134,11 @@ impl<'a> ThreadBuilder<'a> {
                         self.inherit(&line)
                     }
                 }
-                Err(err) => self.take_error(&err),
+                Err(err) => elsewhere.unwrap_or_else(|| self.take_error(&err)),
             };
             self.settle(outcome);
         }
+        self.note_forks(reading, u64::MAX);
         if !has_meta {
             self.diagnose(
                 Code::NoMeta,

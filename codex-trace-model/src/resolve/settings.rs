@@ -14,7 +14,7 @@ use crate::resolve::turn::Settings;
 use crate::resolve::{FOREIGN, Outcome, ThreadBuilder};
 
 /// The settings of a thread while its lines are read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Current<'a> {
     /// What the next request is made with.
     pub(super) next: Settings<'a>,

@@ -282,7 +282,6 @@ fn saves_of_one_typescript_session_are_one() {
         .file(&name(3), save(4).as_bytes())
         .check(
             r"
-            ? duplicate
             thread s4 @0
               turn 1 inferred
                 model_call by items
@@ -311,7 +310,6 @@ fn a_typescript_session_across_midnight_is_one() {
         )
         .check(
             r"
-            ? duplicate
             thread s @0
               turn 1 inferred
                 model_call by items

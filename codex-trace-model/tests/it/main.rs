@@ -5,6 +5,7 @@
 mod answered;
 mod answers;
 mod calls;
+mod copies;
 mod counting;
 mod forks;
 mod golden;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
-use codex_rollout::{RolloutHead, Source};
+use codex_rollout::{Copies, RolloutHead, Source};
 use codex_trace_model::{RolloutInput, SpanKind, TokenUsage, Trace, Tree, group, resolve};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -105,7 +105,7 @@ fn the_tokens_of_a_history_are_those_of_its_distinct_responses() {
 /// The usage of each thread of its own, by its id.
 fn usage_by_thread(heads: &[RolloutHead]) -> BTreeMap<String, [u64; 4]> {
     let mut usages = BTreeMap::new();
-    for session in group(heads) {
+    for session in group(heads, &Copies::find(heads)) {
         with_trace(heads, &session, |trace| {
             for thread in &trace.threads {
                 let usage = trace.span(thread.span).usage.unwrap_or_default();
@@ -270,10 +270,8 @@ proptest! {
             .iter()
             .zip(&ids)
             .map(|(source, id)| RolloutInput {
-                path: id,
-                thread_id: id,
-                source,
                 ancestor: sources.first(),
+                ..RolloutInput::new(id, id, source)
             })
             .collect();
         let trace = resolve(&inputs);
@@ -357,5 +355,5 @@ fn a_circle_of_thousands_of_threads_is_one_session() {
             head
         })
         .collect();
-    assert_eq!(group(&circle).len(), 1);
+    assert_eq!(group(&circle, &Copies::default()).len(), 1);
 }

@@ -92,7 +92,7 @@ fn text_of(trace: &Trace<'_>) -> String {
 }
 
 #[track_caller]
-fn compare(found: &str, expected: &str) {
+pub(crate) fn compare(found: &str, expected: &str) {
     let found = ids().fold(found.to_owned(), |text, (word, id)| text.replace(&id, &word));
     let indent = |line: &str| line.len() - line.trim_start().len();
     let lines: Vec<&str> = expected.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -145,7 +145,7 @@ impl Home {
     fn text(&self) -> String {
         let mut text = String::new();
         let heads = crate::support::heads(&self.root);
-        for session in codex_trace_model::group(&heads) {
+        for session in codex_trace_model::group(&heads, &codex_rollout::Copies::find(&heads)) {
             for odd in &session.diagnostics {
                 writeln!(text, "? {}", odd.code.word()).unwrap();
             }

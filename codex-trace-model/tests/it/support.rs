@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use codex_rollout::{RolloutHead, RolloutPath, Source, discover};
+use codex_rollout::{Copies, RolloutHead, RolloutPath, Source, discover};
 use codex_trace_model::{RolloutInput, SessionGroup, Trace, group, resolve};
 
 /// Returns a path below `testdata/`.
@@ -34,7 +34,7 @@ pub(crate) fn heads(root: &Path) -> Vec<RolloutHead> {
 /// Calls `check` with the trace of every session below a directory.
 pub(crate) fn for_each_trace(root: &Path, mut check: impl FnMut(&Trace<'_>)) {
     let heads = heads(root);
-    for session in group(&heads) {
+    for session in group(&heads, &Copies::find(&heads)) {
         with_trace(&heads, &session, &mut check);
     }
 }
@@ -51,19 +51,12 @@ pub(crate) fn with_trace<T>(
         .iter()
         .map(|member| (open(member.head), member.ancestor.map(open)))
         .collect();
-    let paths: Vec<String> = session
-        .members
-        .iter()
-        .map(|member| heads[member.head].rollout.path.display().to_string())
-        .collect();
     let inputs: Vec<RolloutInput<'_>> = session
         .members
         .iter()
         .zip(&sources)
-        .zip(&paths)
-        .map(|((member, (source, ancestor)), path)| RolloutInput {
-            path,
-            thread_id: &heads[member.head].thread_id,
+        .map(|(member, (source, ancestor))| RolloutInput {
+            file: member.file(heads),
             source,
             ancestor: ancestor.as_ref(),
         })
@@ -74,7 +67,5 @@ pub(crate) fn with_trace<T>(
 /// Resolves bytes as the only file of a session.
 pub(crate) fn with_bytes<T>(bytes: &[u8], check: impl FnOnce(&Trace<'_>) -> T) -> T {
     let source = Source::from_bytes(bytes.to_vec());
-    let input =
-        RolloutInput { path: "made.jsonl", thread_id: "made", source: &source, ancestor: None };
-    check(&resolve(&[input]))
+    check(&resolve(&[RolloutInput::new("made.jsonl", "made", &source)]))
 }

@@ -698,7 +698,6 @@ fn one_rollout_in_several_places_counts_once() {
         .file(&format!("sessions/2026/01/02/{name}"), &bytes)
         .check(
             r"
-            ? duplicate
             thread %a @0 +220 90/0/10/0
               turn 1 @100 +120 90/0/10/0
                 model_call @100 +100 90/0/10/0 by token_count
@@ -720,7 +719,7 @@ fn a_compressed_twin_counts_once() {
         &std::fs::read(&compressed.rollout.path).unwrap(),
     );
     let heads = crate::support::heads(home.root());
-    let groups = codex_trace_model::group(&heads);
+    let groups = codex_trace_model::group(&heads, &codex_rollout::Copies::find(&heads));
     assert_eq!((heads.len(), groups.len(), groups[0].members.len()), (2, 1, 1));
     assert!(!heads[groups[0].members[0].head].rollout.archived);
 }

@@ -1,8 +1,8 @@
 //! Reading for usage alone: the same model calls as in the full tree.
 
-use codex_rollout::{LineStream, RolloutHead, SkimReader, Source, Strings, TokenUsage};
+use codex_rollout::{Copies, LineStream, RolloutHead, SkimReader, Source, Strings, TokenUsage};
 use codex_trace_model::{
-    SessionGroup, SpanKind, Status, Timestamp, Trace, UsageInput, group, resolve_usage,
+    RolloutFile, SessionGroup, SpanKind, Status, Timestamp, Trace, UsageInput, group, resolve_usage,
 };
 
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use crate::support::{directories, heads, testdata, with_bytes, with_trace};
 
 /// What must be the same of a session, however it was read.
 #[derive(Debug, PartialEq)]
-struct Facts {
+pub(crate) struct Facts {
     session_id: String,
     cwd: Option<String>,
     status: Status<'static>,
@@ -25,7 +25,7 @@ struct Facts {
 /// Thread, end, what it was made with, usage, first and last line.
 type Call = (String, Option<Timestamp>, [Option<String>; 4], Option<TokenUsage>, u64, u64);
 
-fn facts(trace: &Trace<'_>) -> Facts {
+pub(crate) fn facts(trace: &Trace<'_>) -> Facts {
     let mut calls: Vec<_> = trace
         .model_calls()
         .map(|span| {
@@ -53,23 +53,17 @@ fn facts(trace: &Trace<'_>) -> Facts {
     }
 }
 
-fn skimmed_facts(heads: &[RolloutHead], session: &SessionGroup) -> Option<Facts> {
+pub(crate) fn skimmed_facts(heads: &[RolloutHead], session: &SessionGroup) -> Option<Facts> {
     let strings = Strings::new();
-    let members = session.members.iter().map(|member| &heads[member.head]);
-    let files: Option<Vec<_>> = members
-        .map(|head| {
-            let lines = SkimReader::open(&head.rollout, &strings).ok()?;
-            Some((head, head.rollout.path.display().to_string(), lines))
+    let inputs: Option<Vec<_>> = session
+        .members
+        .iter()
+        .map(|member| {
+            let lines = SkimReader::open(&heads[member.head].rollout, &strings).ok()?;
+            Some(UsageInput { file: member.file(heads), lines })
         })
         .collect();
-    let files = files?;
-    let paths: Vec<String> = files.iter().map(|(_, path, _)| path.clone()).collect();
-    let inputs = files.into_iter().zip(&paths).map(|((head, _, lines), path)| UsageInput {
-        path,
-        thread_id: &head.thread_id,
-        lines,
-    });
-    resolve_usage(inputs).map(|trace| facts(&trace))
+    resolve_usage(inputs?).map(|trace| facts(&trace))
 }
 
 #[test]
@@ -80,7 +74,7 @@ fn every_session_has_the_same_calls_with_and_without_content() {
     let (mut same, mut refused) = (0, 0);
     for home in homes.iter().filter(|home| home.is_dir()) {
         let heads = heads(home);
-        for session in group(&heads) {
+        for session in group(&heads, &Copies::find(&heads)) {
             match skimmed_facts(&heads, &session) {
                 Some(skimmed) => {
                     let full = with_trace(&heads, &session, facts);
@@ -97,7 +91,7 @@ fn every_session_has_the_same_calls_with_and_without_content() {
 
 fn lines_of(text: &str) -> Option<Vec<Option<TokenUsage>>> {
     let source = Source::from_bytes(text.as_bytes().to_vec());
-    let input = UsageInput { path: "made", thread_id: "made", lines: source.lines() };
+    let input = UsageInput::new("made", "made", source.lines());
     resolve_usage([input]).map(|trace| trace.model_calls().map(|span| span.usage).collect())
 }
 
@@ -140,7 +134,8 @@ fn both_sums(text: &[u8]) -> Option<[(usize, TokenUsage); 2]> {
     let strings = Strings::new();
     let stream = LineStream::new(Box::new(std::io::Cursor::new(text.to_vec())));
     let lines = SkimReader::new(stream, &strings);
-    let input = UsageInput { path: "made", thread_id: "made", lines };
+    let file = RolloutFile { path: "made", thread_id: "made", ..RolloutFile::default() };
+    let input = UsageInput { file, lines };
     let skimmed = resolve_usage([input]).map(|trace| sums(&trace))?;
     Some([skimmed, with_bytes(text, sums)])
 }

@@ -7,7 +7,7 @@
 mod rollout;
 mod wrong;
 
-use codex_rollout::{RolloutHead, RolloutPath, Source};
+use codex_rollout::{Copies, RolloutHead, RolloutPath, Source};
 use codex_trace_model::{RolloutInput, Trace, group, resolve};
 
 use rollout::{Rollout, id};
@@ -41,10 +41,8 @@ fn work_of(files: &[File], check: impl FnOnce(&Trace<'_>)) -> [u64; 2] {
         .iter()
         .zip(&sources)
         .map(|(file, (source, ancestor))| RolloutInput {
-            path: "rollout",
-            thread_id: &file.thread,
-            source,
             ancestor: ancestor.as_ref(),
+            ..RolloutInput::new("rollout", &file.thread, source)
         })
         .collect();
     let mut trace = None;
@@ -300,10 +298,11 @@ fn grouping() {
                 document_items: Vec::new(),
                 len: 0,
                 modified: None,
+                file_id: None,
             })
             .collect();
         let mut groups = Vec::new();
-        let work = allocation_counter::measure(|| groups = group(&heads));
+        let work = allocation_counter::measure(|| groups = group(&heads, &Copies::default()));
         assert_eq!(groups.iter().map(|it| it.members.len()).collect::<Vec<_>>(), [n]);
         [work.count_total, work.bytes_total]
     });

@@ -40,7 +40,7 @@ fn skimmed(text: &str, code: Code, expected: usize) {
     let mut trace = None;
     let thread = id(0);
     let work = allocation_counter::measure(|| {
-        trace = resolve_usage([UsageInput { path: "rollout", thread_id: &thread, lines }]);
+        trace = resolve_usage([UsageInput::new("rollout", &thread, lines)]);
     });
     tells(&trace.unwrap(), code, expected);
     assert!(work.bytes_max < MOST, "{code:?}: {} bytes", work.bytes_max);
@@ -49,8 +49,7 @@ fn skimmed(text: &str, code: Code, expected: usize) {
 fn read(text: &str, code: Code, expected: usize) {
     let source = Source::from_bytes(text.as_bytes().to_vec());
     let thread = id(0);
-    let input =
-        RolloutInput { path: "rollout", thread_id: &thread, source: &source, ancestor: None };
+    let input = RolloutInput::new("rollout", &thread, &source);
     let mut trace = None;
     let work = allocation_counter::measure(|| trace = Some(resolve(&[input])));
     tells(&trace.unwrap(), code, expected);

@@ -145,7 +145,7 @@ fn line(key: &str, counts: &Counts, with_cost: bool, tone: Tone) -> Vec<Cell> {
         grouped(usage.total_tokens),
         cost,
     ];
-    texts.into_iter().map(|text| Cell { text, tone }).collect()
+    texts.into_iter().map(|text| Cell::new(&text, tone)).collect()
 }
 
 /// Writes a number with its thousands apart: `1,234,567`.

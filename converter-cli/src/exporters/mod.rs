@@ -19,6 +19,7 @@ mod notes;
 pub mod otlp;
 mod probe;
 mod settings;
+mod understood;
 mod unit;
 
 use std::borrow::Cow;
@@ -372,6 +373,23 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// Changes the backend's words.
+    #[must_use]
+    pub fn map_reason(mut self, f: impl FnOnce(&str) -> String) -> Verdict {
+        match &mut self {
+            Verdict::Done | Verdict::AlreadyThere => {}
+            Verdict::Conflict { reason }
+            | Verdict::Partial { reason, .. }
+            | Verdict::Retry { reason, .. }
+            | Verdict::Split { reason }
+            | Verdict::Reject { reason }
+            | Verdict::GiveUp { reason } => *reason = f(reason),
+        }
+        self
+    }
+}
+
 /// Something to know before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
@@ -445,6 +463,7 @@ mod tests {
             "notes",
             "probe",
             "settings",
+            "understood",
             "unit",
             "jsonl",
             "jsonl_item",

@@ -2,9 +2,11 @@
 
 mod bench;
 mod blame;
+mod cases;
 mod completions;
 mod config;
 mod convert;
+mod copies;
 mod databricks;
 mod delivery;
 mod doctor;
@@ -18,6 +20,7 @@ mod schema;
 mod scripted_server;
 mod scripting;
 mod show;
+mod terminal;
 mod testenv;
 mod tls;
 mod toy;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use codex_rollout::{RolloutHead, Source, discover};
+use codex_rollout::{Copies, RolloutHead, Source, discover};
 use codex_trace_model::{RolloutInput, Trace, group, resolve};
 use converter_cli::backends::BACKENDS;
 use converter_cli::content::ContentRules;
@@ -27,18 +27,17 @@ pub(crate) fn for_each_trace(mut check: impl FnMut(&str, &Trace<'_>)) {
         let name = home.file_name().unwrap().to_string_lossy().into_owned();
         let heads: Vec<RolloutHead> =
             discover(&home).map(|found| RolloutHead::read(&found.unwrap()).unwrap()).collect();
-        for session in group(&heads) {
+        for session in group(&heads, &Copies::find(&heads)) {
             let open = |head: usize| Source::open(&heads[head].rollout).unwrap();
             let opened: Vec<_> = session
                 .members
                 .iter()
-                .map(|it| (it.head, open(it.head), it.ancestor.map(open)))
+                .map(|it| (it.file(&heads), open(it.head), it.ancestor.map(open)))
                 .collect();
             let inputs: Vec<RolloutInput<'_>> = opened
                 .iter()
-                .map(|(head, source, ancestor)| RolloutInput {
-                    path: heads[*head].rollout.path.to_str().unwrap(),
-                    thread_id: &heads[*head].thread_id,
+                .map(|(file, source, ancestor)| RolloutInput {
+                    file: *file,
                     source,
                     ancestor: ancestor.as_ref(),
                 })
@@ -51,13 +50,7 @@ pub(crate) fn for_each_trace(mut check: impl FnMut(&str, &Trace<'_>)) {
 /// Resolves bytes as the only file of a session.
 pub(crate) fn with_bytes<T>(bytes: &str, check: impl FnOnce(&Trace<'_>) -> T) -> T {
     let source = Source::from_bytes(bytes.as_bytes().to_vec());
-    let input = RolloutInput {
-        path: "/somewhere/made.jsonl",
-        thread_id: "made",
-        source: &source,
-        ancestor: None,
-    };
-    check(&resolve(&[input]))
+    check(&resolve(&[RolloutInput::new("/somewhere/made.jsonl", "made", &source)]))
 }
 
 /// Makes the exporter of a backend.

@@ -17,7 +17,7 @@ pub(super) fn write(report: &Value, verbose: bool, out: &mut impl Write) -> std:
         (false, false) => "not usable",
     };
     let head = format!("{name:<10} {state:<10}  {}", about(report));
-    writeln!(out, "{}", head.trim_end())?;
+    writeln!(out, "{}", text::escape(head.trim_end()))?;
     let mut line = |head: &str, text: &str| writeln!(out, "  {head:<10} {}", text::escape(text));
     let versions = report["versions"].as_object().into_iter().flatten();
     let versions: Vec<_> = versions.map(|(version, n)| format!("{version} ({n})")).collect();

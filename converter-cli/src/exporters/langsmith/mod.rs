@@ -37,6 +37,7 @@ use crate::exporters::langsmith::runs::Encoder;
 use crate::exporters::langsmith::sidecar::Mode;
 use crate::exporters::langsmith::wire::{Format, Info, Kind};
 use crate::exporters::otlp::LlmInput;
+use crate::exporters::understood;
 use crate::exporters::{
     Backend, ConfigError, Connected, Contract, EncodeError, Exporter, IdSpace, Notes, Preflight,
     Probed, Receipt, Remark, Reread, Rewrite, Setting, Settings, Unit, UnitBuilder, UnitKey,
@@ -297,7 +298,7 @@ impl Exporter for LangSmith {
                 after: response.retry_after.or(Some(wire::AFTER_TOO_MANY)),
                 reason,
             },
-            _ => Verdict::from_status(response),
+            _ => understood::by_json(response, "LangSmith"),
         }
     }
 

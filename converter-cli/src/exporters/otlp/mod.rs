@@ -26,7 +26,7 @@ pub(super) mod spans;
 mod times;
 mod window;
 
-use codex_trace_model::{Span as TreeSpan, SpanKind as Kind, Status as Ended, Trace};
+use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
 use serde::Deserialize;
 
@@ -290,9 +290,7 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
     pub(super) fn unit(&self, group: &Group, route: usize) -> Result<Unit, EncodeError> {
         let mut builder = UnitBuilder::new(key(self.scene, group), route);
         builder.starts_at(self.scene.trace.span(group.root).start);
-        if !is_complete(self.scene, group) {
-            builder.incomplete();
-        }
+        mark_open(self.scene, group, &mut builder);
         self.pieces(group, |piece, spans| {
             builder.body().extend_from_slice(&piece);
             builder.end_piece(spans);
@@ -312,12 +310,12 @@ pub(super) fn key(scene: &Scene<'_, '_>, group: &Group) -> UnitKey {
     UnitKey { thread_id: scene.trace.thread_of(root).id.clone(), turn: Some(root.key.clone()) }
 }
 
-/// Returns whether no turn of a group is open any more.
-pub(super) fn is_complete(scene: &Scene<'_, '_>, group: &Group) -> bool {
-    let open = |span: &TreeSpan<'_>| {
-        matches!(span.kind, Kind::Turn(_)) && span.status == Ended::Incomplete
-    };
-    !group.members.iter().any(|ix| open(scene.trace.span(*ix)))
+/// Says of a unit which turns of its group may still go on.
+pub(super) fn mark_open(scene: &Scene<'_, '_>, group: &Group, unit: &mut UnitBuilder) {
+    let trace = scene.trace;
+    for span in group.members.iter().map(|ix| trace.span(*ix)).filter(|span| trace.is_open(span)) {
+        unit.open_in(&trace.thread_of(span).id);
+    }
 }
 
 /// A receiver of OTLP.

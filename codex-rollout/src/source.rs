@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "rollouts are opened here")]
+
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};

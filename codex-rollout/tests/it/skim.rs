@@ -127,7 +127,7 @@ fn reduced_event<'a>(event: &EventMsg<'a>, tag: JsonText<'a>) -> RolloutItem<'a>
             }
         }
         EventMsg::TaskStarted(it) => it.collaboration_mode_kind = None,
-        EventMsg::ThreadRolledBack(_) | EventMsg::Unknown(_) => {}
+        EventMsg::ThreadRolledBack(_) => {}
         _ => return RolloutItem::Bookkeeping(tag),
     }
     RolloutItem::EventMsg(event)
@@ -353,6 +353,8 @@ fn by_head(line: &[u8]) -> Option<RolloutItem<'_>> {
                 ResponseItem::Message(message)
             }
             b"ghost_snapshot" => ResponseItem::GhostSnapshot,
+            // Its content is wanted.
+            b"configuration_update" => return None,
             tag if tag.ends_with(b"_output") => answer,
             tag if tag.ends_with(b"_call") || tag == b"reasoning" => made,
             _ => none,
@@ -364,6 +366,7 @@ fn by_head(line: &[u8]) -> Option<RolloutItem<'_>> {
         }
         (b"event_msg", tag) => RolloutItem::Bookkeeping(JsonText::new(tag)),
         (b"compacted", _) => RolloutItem::Compacted(Compacted::default()),
+        (b"world_state", _) => return None,
         (kind, _) => RolloutItem::Bookkeeping(JsonText::new(kind)),
     })
 }

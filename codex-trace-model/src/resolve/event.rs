@@ -72,11 +72,13 @@ impl<'a> ThreadBuilder<'a> {
 
     fn take_started(&mut self, started: &TaskStarted<'a>, place: Place) -> Outcome {
         self.prompted = true;
-        let open = self.open.map(|open| self.turns[open].turn.turn_id);
-        if self.in_review() && open != Some(started.turn_id) {
+        if let Some(open) = self.open.filter(|_| self.in_review())
+            && self.turns[open].turn.turn_id != started.turn_id
+        {
             // The reviewer's own turn, forwarded; it is in the reviewer's file.
             // Unless settings follow for it, which a reviewer's are not.
             self.forwarded = Some((*started, place));
+            self.turns[open].forwarded = started.turn_id;
             return Outcome::Ignored(FOREIGN);
         }
         self.begin_turn(started, place);
@@ -107,6 +109,9 @@ impl<'a> ThreadBuilder<'a> {
         if let Some((started, place)) = self.forwarded.take_if(|forwarded| own(forwarded))
             && self.in_review()
         {
+            if let Some(open) = self.open {
+                self.turns[open].forwarded = None;
+            }
             self.begin_turn(&started, place);
         }
     }

@@ -31,9 +31,12 @@ pub(crate) struct ResolvedTurn<'a> {
     pub(crate) span: SpanIx,
     pub(crate) turn_id: Option<JsonText<'a>>,
     pub(crate) parent_turn_id: Option<JsonText<'a>>,
+    pub(crate) root_turn_id: Option<JsonText<'a>>,
     pub(crate) review: bool,
     /// Whether its lines do not tell when it happened.
     pub(crate) restamped: bool,
+    /// The reviewer's own turn, as the review shows it.
+    pub(crate) forwarded: Option<JsonText<'a>>,
 }
 
 impl<'a> ThreadBuilder<'a> {

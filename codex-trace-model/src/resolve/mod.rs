@@ -370,6 +370,9 @@ impl<'a> ThreadBuilder<'a> {
             MarkKind::Repeated => {}
             _ => turn.touch(place.line, place.at),
         }
+        if matches!(kind, MarkKind::Repeated | MarkKind::Moved(_)) {
+            turn.counted = place.at.or(turn.counted);
+        }
         turn.marks.push(Mark { at: place.at, line: place.line, kind, items, history, settings });
     }
 

@@ -42,6 +42,10 @@ pub(crate) struct TurnDraft<'a> {
     pub(crate) closed: bool,
     /// Whether the review's findings have come: what follows is an echo.
     pub(crate) review_done: bool,
+    /// The reviewer's own turn, whose start shows in a review.
+    pub(crate) forwarded: Option<JsonText<'a>>,
+    /// When tokens were counted last.
+    pub(crate) counted: Option<Timestamp>,
     /// What happened that tells model calls apart, in file order.
     pub(crate) marks: Vec<Mark>,
     /// The settings that marks refer to, in the order of their use.

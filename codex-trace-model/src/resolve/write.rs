@@ -111,6 +111,7 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         let turn = std::mem::take(&mut draft.turn);
         let (turn_id, parent_turn_id) = (turn.turn_id, turn.parent_turn_id);
+        let (root_turn_id, forwarded) = (turn.root_turn_id, draft.forwarded);
         let review = turn.review.is_some();
         let mut turn = Turn { prompt: turn.prompt.filter(|_| turn.input.is_empty()), ..turn };
         if let Some(first) = calls.first() {
@@ -145,7 +146,8 @@ impl<'a> SpanWriter<'_, 'a> {
         let below = self.spans[span.index()..].iter();
         let usage = sum(below.filter(|span| matches!(span.kind, SpanKind::ModelCall(_))));
         self.spans[span.index()].usage = usage;
-        ResolvedTurn { span, turn_id, parent_turn_id, review, restamped: draft.restamped }
+        let restamped = draft.restamped;
+        ResolvedTurn { span, turn_id, parent_turn_id, root_turn_id, review, restamped, forwarded }
     }
 
     fn children(&mut self, draft: &TurnDraft<'a>, mut calls: Vec<CallDraft<'a>>, turn: SpanIx) {

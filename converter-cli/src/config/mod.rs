@@ -50,6 +50,7 @@ pub struct Environment {
 
 impl Environment {
     /// Reads the environment, the clock and the terminal: once, here.
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads them")]
     pub fn read() -> Environment {
         let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let number = |value: OsString| value.to_str()?.parse().ok();

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
 use crate::panics;
 use crate::pipeline::{self, Look};
-use codex_trace_export::{Fingerprint, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits};
+use codex_trace_export::{Cx, Fingerprint, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
@@ -177,8 +177,9 @@ impl Engine<'_> {
         };
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
+        let cx = Cx { trace, rules: self.run.rules, notes: &notes };
         let mut taking = Taking { rests, ..Taking::default() };
-        let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
+        let encoded = self.exporter.encode(&cx, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
             }

@@ -10,7 +10,7 @@ use codex_trace_export::environment::Environment;
 use codex_trace_export::otlp::{LlmInput, Semconv};
 use codex_trace_export::redact::Redactor;
 use codex_trace_export::wire::jsonl;
-use codex_trace_export::{Exporter, Settings};
+use codex_trace_export::{Cx, Exporter, Notes, Settings};
 use codex_trace_model::Trace;
 use converter_cli::backends::BACKENDS;
 use serde_json::{Value, json};
@@ -231,7 +231,11 @@ fn rules(capture: Capture, redact: bool) -> ContentRules {
 /// All that would be sent of a trace.
 fn bytes(exporter: &dyn Exporter, trace: &Trace<'_>, rules: &ContentRules) -> Vec<u8> {
     let mut all = Vec::new();
-    exporter.encode(trace, rules, &mut |unit| all.extend_from_slice(&unit.body)).unwrap();
+    exporter
+        .encode(&Cx { trace, rules, notes: &Notes::default() }, &mut |unit| {
+            all.extend_from_slice(&unit.body)
+        })
+        .unwrap();
     all
 }
 

@@ -1,3 +1,4 @@
+mod corpus;
 mod forms;
 mod json;
 mod work;

@@ -63,6 +63,7 @@ mod request;
 mod resolve;
 mod session;
 mod span;
+mod tool;
 mod trace;
 
 pub use codex_rollout::TokenUsage;
@@ -74,8 +75,9 @@ pub use request::request;
 pub use session::{RolloutFile, RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
     CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, MessageNotes, ModelCall,
-    Provenance, Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
+    Provenance, Relation, Review, Span, SpanKind, Status, Turn, Window,
 };
+pub use tool::{Agents, Escalation, McpOrigin, ToolCall, ToolDefinition, ToolFamily};
 pub use trace::{
     Account, History, Invalid, Item, ItemIx, Rollout, RolloutIx, SpanIx, Thread, ThreadIx, Trace,
 };

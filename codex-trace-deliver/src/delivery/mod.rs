@@ -43,7 +43,7 @@ use crate::transport::{Compression, Transport};
 use codex_trace_export::content::{ContentRules, Part};
 use codex_trace_export::{Exporter, Route, UnitKey, shortened};
 
-pub use account::{Account, status};
+pub use account::Account;
 pub use dead_letter::DeadLetters;
 pub use fate::{Fate, Tally, TurnOf};
 use queue::{LOOK, Queue};

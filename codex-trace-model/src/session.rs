@@ -94,8 +94,9 @@ impl<'a, I> UsageInput<'a, I> {
 /// hang where those would not be needed to tell.
 ///
 /// Returns `None` if one of the files needs more than its lines one by one:
-/// the bytes of an ancestor, or what an item says of itself. [`resolve`] reads those. Also
-/// if there is no file at all.
+/// the bytes of an ancestor, or what an item says of itself; and if a model
+/// call is known by its items alone, which nothing of what was read vouches
+/// for. [`resolve`] reads those. Also if there is no file at all.
 pub fn resolve_usage<'a, I>(
     rollouts: impl IntoIterator<Item = UsageInput<'a, I>>,
 ) -> Option<Trace<'a>>
@@ -114,7 +115,11 @@ where
             return None;
         }
     }
-    (!order.is_empty()).then(|| link(&order, builders))
+    let trace = (!order.is_empty()).then(|| link(&order, builders))?;
+    // Lines without content may hide damage. Where a count or a record stands
+    // for each call, an item more or less makes no call.
+    let vouched_for = trace.model_calls().all(|call| call.usage.is_some());
+    vouched_for.then_some(trace)
 }
 
 fn link<'i, 'a>(order: &[&'i str], mut builders: HashMap<&'i str, ThreadBuilder<'a>>) -> Trace<'a> {

@@ -86,7 +86,10 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn begin_turn(&mut self, started: &TaskStarted<'a>, place: Place) {
+        let recorded = stamp::recorded_elsewhen(started.started_at, place.at);
+        let place = Place { at: recorded.or(place.at), ..place };
         let turn = self.open_turn(started.turn_id, true, place);
+        self.turns[turn].restamped = recorded.is_some();
         let turn = &mut self.turns[turn].turn;
         turn.model_context_window = started.model_context_window;
         turn.trace_id = started.trace_id;
@@ -146,6 +149,13 @@ impl<'a> ThreadBuilder<'a> {
             return self.late("task_complete", complete.turn_id, place);
         };
         let draft = &mut self.turns[turn];
+        let place = match draft.restamped {
+            true => {
+                let recorded = stamp::from_seconds(complete.completed_at);
+                Place { at: recorded.or(draft.after(complete.duration_ms)), ..place }
+            }
+            false => place,
+        };
         draft.turn.last_agent_message = complete.last_agent_message;
         draft.turn.duration_ms = complete.duration_ms;
         draft.turn.time_to_first_token_ms = complete.time_to_first_token_ms;
@@ -163,6 +173,10 @@ impl<'a> ThreadBuilder<'a> {
             return self.late("turn_aborted", aborted.turn_id, place);
         };
         let draft = &mut self.turns[turn];
+        let place = match draft.restamped {
+            true => Place { at: draft.after(aborted.duration_ms), ..place },
+            false => place,
+        };
         draft.turn.duration_ms = aborted.duration_ms;
         if !aborted.reason.is_some_and(|reason| reason.is("review_ended")) {
             let reason = aborted.reason.map_or("interrupted".into(), JsonText::decode);
@@ -180,6 +194,7 @@ impl<'a> ThreadBuilder<'a> {
         draft.touch(place.line, place.at);
         draft.end = place.at;
         draft.closed = true;
+        self.n_unended -= usize::from(draft.turn.turn_id.is_some());
         // The file told where it ends, wherever it began.
         draft.turn.marked |= draft.turn.turn_id.is_some();
         if self.open == Some(turn) {

@@ -18,9 +18,12 @@ impl<'a> ThreadBuilder<'a> {
     pub(super) fn take_item(&mut self, body: ResponseItem<'a>, place: Place) -> Outcome {
         let made = self.made_by_model(&body);
         let synthetic = is_synthetic(&body);
+        // An item may belong to another turn than the open one, if that has
+        // not ended; it says so itself.
+        self.unsure |= self.outline && self.has_other_open_turn();
         if made && self.open.is_none() && !self.belongs_to_ended_turn(&body) {
             self.open_turn_for_model(place);
-        } else if !made && !synthetic && matches!(body, ResponseItem::Message(_)) {
+        } else if !made && self.may_be_typed(&body) {
             self.take_unshown_prompt(place);
         }
         match body {
@@ -51,6 +54,16 @@ impl<'a> ThreadBuilder<'a> {
         }
         self.take_tool_item(&body, ix, turn, place);
         Outcome::Item
+    }
+
+    /// Whether the user may have typed a message: without its text, that is
+    /// all that can be told.
+    fn may_be_typed(&self, body: &ResponseItem<'a>) -> bool {
+        match body {
+            ResponseItem::Message(it) if self.outline => it.role.is_none_or(|it| it.is("user")),
+            ResponseItem::Message(_) => !is_synthetic(body),
+            _ => false,
+        }
     }
 
     fn mark_item(&mut self, turn: usize, ix: ItemIx, made: bool, place: Place) {
@@ -96,6 +109,16 @@ impl<'a> ThreadBuilder<'a> {
         made && !echo
     }
 
+    /// Whether a turn other than the open one waits for its end, which the file
+    /// would mark.
+    fn has_other_open_turn(&self) -> bool {
+        self.n_unended > usize::from(self.open.is_some_and(|open| self.is_awaited(open)))
+    }
+
+    fn is_awaited(&self, turn: usize) -> bool {
+        self.turns[turn].turn.turn_id.is_some() && !self.turns[turn].closed
+    }
+
     fn belongs_to_ended_turn(&self, body: &ResponseItem<'a>) -> bool {
         body.turn_id().and_then(|id| self.named_turn(id)).is_some()
     }
@@ -109,6 +132,11 @@ impl<'a> ThreadBuilder<'a> {
             !turn.turn.marked && turn.answered
         });
         if self.prompted || !between || (self.open.is_none() && !place.bare) {
+            return;
+        }
+        if self.outline {
+            // Whether the user typed it is in what is left out.
+            self.unsure = true;
             return;
         }
         let first = self.take_back_inputs();

@@ -3,7 +3,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::args::RedactArgs;
-use codex_trace_export::redact::Redactor;
+use crate::redact::Redactor;
 
 /// Makes the redactor asked for, if there is to be one.
 ///

@@ -1,3 +1,0 @@
-//! Formats, byte by byte.
-
-pub mod jsonl;

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use codex_rollout::{Encoding, RolloutPath, SkimReader, Source, Strings};
 use rayon::ThreadPool;
 
-use crate::content::Content;
-use crate::exporters::jsonl;
 use crate::history::History;
 use crate::pipeline::{self, Look};
 use crate::skim;
+use codex_trace_export::content::Content;
+use codex_trace_export::wire::jsonl;
 
 /// How much is read at a time where nothing is kept, in bytes.
 const CHUNK: usize = 1 << 18;
@@ -112,7 +112,7 @@ fn written(trace: &codex_trace_model::Trace<'_>) -> u64 {
 
 /// Shows the bytes of a file to `count`, piece by piece, and adds up.
 fn chunks(rollout: &RolloutPath, count: impl Fn(&[u8]) -> u64) -> Option<u64> {
-    if rollout.encoding != Encoding::Plain || rollout.piped.is_some() {
+    if rollout.encoding != Encoding::Plain {
         return Some(count(Source::open(rollout).ok()?.bytes()));
     }
     let mut file = File::open(&rollout.path).ok()?;

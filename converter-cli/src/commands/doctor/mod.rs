@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use codex_rollout::{Encoding, Found, RolloutHead, RolloutPath, search};
+use codex_rollout::{Encoding, RolloutHead, RolloutPath, discover};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -15,14 +15,13 @@ use crate::args::DoctorArgs;
 use crate::config::{self, ConfigFile};
 use crate::destinations::{self, Given, Named};
 use crate::exit::ExitStatus;
-use crate::exporters::Exporter;
-use crate::exporters::describe::Known;
 use crate::failure::Failure;
 use crate::ledger::{Ledger, Standing};
-use crate::passed::Passed;
 use crate::pipeline;
-use crate::secret::without_password;
 use crate::ui::Ui;
+use codex_trace_export::Exporter;
+use codex_trace_export::describe::Known;
+use codex_trace_export::secret::without_password;
 
 /// Says what was found where; writes nothing, and sends nothing unless asked to.
 ///
@@ -100,11 +99,9 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     };
     let mut problems = Vec::new();
     let mut rollouts: Vec<RolloutPath> = Vec::new();
-    let mut passed = Passed::default();
-    for found in search(home) {
+    for found in discover(home) {
         match found {
-            Ok(Found::Rollout(rollout)) => rollouts.push(rollout),
-            Ok(Found::PassedOver { path, why }) => passed.add(&path, why),
+            Ok(rollout) => rollouts.push(rollout),
             Err(err) => problems.push(err.to_string()),
         }
     }
@@ -130,7 +127,6 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     Ok(json!({"type": "history", "usable": usable, "path": home.display().to_string(),
         "from": settings.codex_home_from, "rollouts": rollouts.len(),
         "archived": archived, "compressed": compressed, "versions": versions,
-        "passed_over": passed.counts(),
         "problems": problems, "hint": (!usable).then_some(hint)}))
 }
 

@@ -1,0 +1,222 @@
+//! What is known of a span, ready to be named by a convention.
+
+use std::borrow::Cow;
+
+use codex_rollout::RawJson;
+use codex_trace_model::{ItemIx, ModelCall, SpanKind as Kind, Status, ToolCall, ToolFamily, Turn};
+
+use super::chat;
+use super::messages::{Message, Part as Piece, Raw, joined};
+use super::spans::Subject;
+use super::window::{self, Input, Scope};
+use crate::content::Part;
+
+/// Returns what the user typed, or another agent asked, to begin a turn.
+pub(crate) fn prompt<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<Raw<'a>> {
+    let reader = subject.reader();
+    if let Some(hint) = turn.review.and_then(|review| review.hint) {
+        // Nobody typed anything but what to look at.
+        return reader.prompt(hint);
+    }
+    let items = turn.input.iter().filter_map(|ix| subject.thread.items.get(ix.0 as usize));
+    let (mut parts, attached): (Vec<_>, Vec<_>) = items
+        .filter_map(|item| reader.message(&item.body))
+        .flat_map(|message| message.parts)
+        .filter(|part| !matches!(part, Piece::Text(text) if is_image_tag(text)))
+        .partition(|part| matches!(part, Piece::Text(_)));
+    // A list of turns shows how this begins.
+    parts.extend(attached);
+    if parts.is_empty() {
+        return reader.prompt(turn.prompt?);
+    }
+    Some(joined(parts))
+}
+
+/// Whether a text is what Codex puts before or after an image: `<image>`,
+/// `<image name=[Image #1]>`, `</image>`.
+fn is_image_tag(text: &[u8]) -> bool {
+    let opens = text.strip_prefix(b"<image").is_some_and(|rest| matches!(rest, [b'>' | b' ', ..]));
+    text == b"</image>"
+        || opens && text.iter().position(|byte| *byte == b'>') == text.len().checked_sub(1)
+}
+
+/// Returns the agent's last word in a turn.
+pub(crate) fn answer<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<Raw<'a>> {
+    let reader = subject.reader();
+    let words = |ix: &ItemIx| {
+        let item = subject.thread.items.get(ix.0 as usize)?;
+        let parts = reader.message(&item.body)?.parts.into_iter();
+        let texts: Vec<_> = parts.filter(|it| matches!(it, Piece::Text(_))).collect();
+        (!texts.is_empty()).then(|| joined(texts))
+    };
+    let said = || {
+        let below = &subject.scene.trace.spans[subject.ix.index() + 1..];
+        let own = below.iter().take_while(|span| span.parent.is_some_and(|it| it >= subject.ix));
+        let calls = own.filter(|span| span.parent == Some(subject.ix));
+        let calls: Vec<_> = calls
+            .filter_map(|span| match &span.kind {
+                Kind::ModelCall(call) => Some(call),
+                _ => None,
+            })
+            .collect();
+        calls.into_iter().rev().find_map(|call| call.output.iter().rev().find_map(words))
+    };
+    let recorded = turn.last_agent_message.filter(|text| !text.is_empty());
+    recorded.map_or_else(said, |text| reader.text(Part::Message, text))
+}
+
+/// Returns what a model call saw, as much as is to be sent.
+pub(crate) fn model_input<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>) -> Input<'a> {
+    let amount = subject.scene.amount;
+    let scope = Scope {
+        what: amount.llm_input,
+        budget: amount.llm_input_bytes,
+        turn: subject.turn(),
+        seen_before: subject.scene.seen_before(subject.ix),
+    };
+    window::input(&subject.reader(), subject.thread, call, scope)
+}
+
+/// Returns what a model call answered.
+pub(crate) fn model_output<'a>(
+    subject: &Subject<'_, 'a>,
+    call: &ModelCall<'a>,
+) -> Option<Message<'a>> {
+    window::output(&subject.reader(), subject.thread, call)
+}
+
+/// Returns why the model stopped. The file does not say; a call of a tool in the
+/// answer does, and so does it that the answer was complete: then its tokens
+/// were counted, or the turn was completed with it. Else nobody knows.
+pub(crate) fn finish_reason(
+    subject: &Subject<'_, '_>,
+    message: &Message<'_>,
+) -> Option<&'static str> {
+    if message.parts.iter().any(|it| matches!(it, Piece::ToolCall(_))) {
+        return Some("tool_call");
+    }
+    let turn = subject.turn().map(|ix| subject.scene.trace.span(ix));
+    let completed = || turn.is_some_and(|it| it.status == Status::Ok);
+    (subject.span.usage.is_some() || completed()).then_some("stop")
+}
+
+/// Returns the time to the first token in seconds, on the first call of a turn:
+/// it is recorded for the turn, which that call begins with.
+pub(crate) fn time_to_first_token(subject: &Subject<'_, '_>) -> Option<f64> {
+    let turn = subject.span.parent.map(|ix| subject.scene.trace.span(ix))?;
+    let Kind::Turn(it) = &turn.kind else { return None };
+    let first = subject.scene.seen_before(subject.ix).is_none() && turn.start == subject.span.start;
+    let millis = u32::try_from(it.time_to_first_token_ms?).ok()?;
+    first.then(|| f64::from(millis) / 1000.0)
+}
+
+/// Returns what a tool was given, as a JSON value.
+pub(crate) fn tool_arguments<'a>(
+    subject: &Subject<'_, 'a>,
+    call: &ToolCall<'a>,
+) -> Option<Raw<'a>> {
+    let reader = subject.reader();
+    let item = call.call_item.and_then(|ix| subject.thread.items.get(ix.0 as usize));
+    if let Some(item) = item {
+        let parts = reader.message(&item.body)?.parts;
+        return parts.into_iter().find_map(|part| match part {
+            Piece::ToolCall(call) | Piece::ServerToolCall(call) => call.arguments,
+            _ => None,
+        });
+    }
+    let search = || call.search.and_then(|raw| reader.value(Part::Tool, raw));
+    let changes = || call.changes.and_then(|raw| reader.value(Part::Tool, raw));
+    let command = || {
+        let text = subject.scene.rules.text(Part::Tool, call.command.as_deref()?)?;
+        let mut value = b"{\"command\":".to_vec();
+        super::json::text(&mut value, &text);
+        value.push(b'}');
+        Some(Cow::Owned(value))
+    };
+    let given = call.arguments.and_then(|raw| reader.arguments(raw));
+    given.or_else(search).or_else(command).or_else(changes)
+}
+
+/// Returns what a tool gave back, as a raw JSON text.
+pub(crate) fn tool_result<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>) -> Option<Raw<'a>> {
+    let reader = subject.reader();
+    let item = call.output_item.and_then(|ix| subject.thread.items.get(ix.0 as usize));
+    if let Some(item) = item {
+        return reader.message(&item.body)?.parts.into_iter().find_map(|part| match part {
+            Piece::ToolResult { content, .. } => content,
+            _ => None,
+        });
+    }
+    call.output_text.and_then(|raw: RawJson<'a>| reader.output(raw))
+}
+
+/// Returns the tool's name as the model says it, without its namespace.
+pub(crate) fn short_tool_name<'t>(subject: &Subject<'t, '_>, call: &ToolCall<'_>) -> Cow<'t, str> {
+    let tool = subject.label(call.tool);
+    tool.map_or_else(
+        || Cow::Owned(subject.span.name.clone().into_owned()),
+        |tool| Cow::Owned(tool.into_owned()),
+    )
+}
+
+/// Returns the tool's name, with its namespace before it.
+pub(crate) fn tool_name<'t>(subject: &Subject<'t, '_>, call: &ToolCall<'_>) -> Cow<'t, str> {
+    let tool = short_tool_name(subject, call);
+    match subject.label(call.namespace).filter(|_| call.tool.is_some()) {
+        Some(namespace) => Cow::Owned(format!("{namespace}.{tool}")),
+        None => tool,
+    }
+}
+
+/// Returns what a model call answered in words.
+pub(crate) fn words_of<'t>(message: &'t Message<'_>) -> Option<Cow<'t, [u8]>> {
+    chat::texts(&message.parts, |part| match part {
+        Piece::Text(text) => Some(text),
+        _ => None,
+    })
+}
+
+/// Returns whether the provider runs the tool, and not Codex.
+pub(crate) fn runs_at_provider(call: &ToolCall<'_>) -> bool {
+    matches!(call.family, ToolFamily::WebSearch | ToolFamily::ImageGeneration)
+}
+
+/// Returns the provider by the name that the conventions have for it: that of
+/// a model call's own request, else the thread's.
+pub(crate) fn provider<'t>(subject: &Subject<'t, '_>) -> Option<Cow<'t, str>> {
+    let of_call = match &subject.span.kind {
+        Kind::ModelCall(call) => call.provider,
+        _ => None,
+    };
+    let recorded = subject.label(of_call.or(subject.thread.meta.model_provider))?;
+    Some(match recorded.as_ref() {
+        "openai" | "openai-chat-completions" => Cow::Borrowed("openai"),
+        "azure" => Cow::Borrowed("azure.ai.openai"),
+        "amazon-bedrock" | "bedrock" => Cow::Borrowed("aws.bedrock"),
+        _ => Cow::Owned(recorded.into_owned()),
+    })
+}
+
+/// Returns the address of the repository, without name and password.
+pub(crate) fn repository(subject: &Subject<'_, '_>) -> Option<String> {
+    let address = subject.label(subject.thread.meta.git?.repository_url)?;
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return Some(address.into_owned());
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    Some(format!("{scheme}://{host}/{path}"))
+}
+
+/// Returns the system prompt.
+pub(crate) fn instructions<'a>(subject: &Subject<'_, 'a>) -> Option<Raw<'a>> {
+    let text = subject.thread.meta.base_instructions?.text?;
+    subject.reader().text(Part::Message, text)
+}
+
+/// Returns the file that a span was read from, without its directories.
+pub(crate) fn file_name<'t>(subject: &Subject<'t, '_>) -> Option<Cow<'t, str>> {
+    let rollout = subject.thread.rollouts.get(subject.span.provenance.rollout.0 as usize)?;
+    let name = rollout.path.rsplit(['/', '\\']).next()?;
+    Some(Cow::Borrowed(name))
+}

@@ -63,6 +63,7 @@ mod request;
 mod resolve;
 mod session;
 mod span;
+mod standing;
 mod tool;
 mod trace;
 
@@ -77,6 +78,7 @@ pub use span::{
     CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, MessageNotes, ModelCall,
     Provenance, Relation, Review, Span, SpanKind, Status, Turn, Window,
 };
+pub use standing::Standing;
 pub use tool::{Agents, Escalation, McpOrigin, ToolCall, ToolDefinition, ToolFamily};
 pub use trace::{
     Account, History, Invalid, Item, ItemIx, Rollout, RolloutIx, SpanIx, Thread, ThreadIx, Trace,

@@ -1,15 +1,10 @@
 //! What `list` says of a session, and the filters that need all of it.
 
-use codex_rollout::{JsonText, RolloutHead};
-use codex_trace_model::{
-    Diagnostic, SignedDuration, SpanKind, Status, Timestamp, TokenUsage, Trace,
-};
+use codex_trace_model::{Diagnostic, Standing, Timestamp, TokenUsage, Trace};
 
-use crate::choice::Choice;
-use crate::config::Selection;
-use crate::exporters::jsonl;
-use crate::json::{self, Object};
-use crate::standing::Standing;
+use codex_trace_export::json;
+use codex_trace_export::wire::jsonl;
+use codex_trace_history::select;
 
 /// A session in a few words.
 #[derive(Clone, Debug)]
@@ -62,19 +57,19 @@ impl Summary {
         Summary {
             session_id: root.id.clone(),
             thread_ids: trace.threads.iter().map(|thread| thread.id.clone()).collect(),
-            started_at: started_at(trace),
-            started_at_local: local(trace),
-            ended_at: ended_at(trace),
+            started_at: trace.started_at(),
+            started_at_local: select::local_start(trace),
+            ended_at: trace.ended_at(),
             cwd: root.meta.cwd.map(|cwd| cwd.decode().into_owned()),
             source: root.meta.source.map(|source| codex_rollout::source_word(&source)),
             name: root.name.map(|name| name.decode().into_owned()),
             prompt: crate::prompt::first(trace),
-            models: models(trace),
+            models: select::models(trace),
             turns: n_of("turn"),
             model_calls: n_of("model_call"),
             tool_calls: n_of("tool_call"),
             usage: trace.usage(),
-            status: standing(trace),
+            status: trace.standing(),
             files: rollouts().map(|rollout| rollout.path.clone()).collect(),
             copies: rollouts().flat_map(|rollout| rollout.copies.iter().cloned()).collect(),
             diagnostics: trace.diagnostics.clone(),
@@ -105,7 +100,7 @@ impl Summary {
             o.put("turns", self.turns);
             o.put("model_calls", self.model_calls);
             o.put("tool_calls", self.tool_calls);
-            o.object("usage", |o| usage_fields(o, self.model_calls, &self.usage));
+            o.object("usage", |o| jsonl::usage_fields(o, self.model_calls, &self.usage));
             o.put("status", self.status.word());
             o.array("files", &self.files, put);
             if !self.copies.is_empty() {
@@ -123,101 +118,4 @@ impl Summary {
 
 fn put(text: &String, out: &mut Vec<u8>) {
     json::Json::write(text, out);
-}
-
-/// Writes the fields of a usage object as scripts rely on them: all of them,
-/// always, as integers.
-pub fn usage_fields(o: &mut Object<'_>, model_calls: usize, usage: &TokenUsage) {
-    o.put("model_calls", model_calls);
-    o.put("input_tokens", usage.input_tokens);
-    o.put("cached_input_tokens", usage.cached_input_tokens);
-    o.put("cache_write_input_tokens", usage.cache_write_input_tokens.unwrap_or(0));
-    o.put("output_tokens", usage.output_tokens);
-    o.put("reasoning_output_tokens", usage.reasoning_output_tokens);
-    o.put("total_tokens", usage.total_tokens);
-}
-
-/// Returns when the session began.
-pub fn started_at(trace: &Trace<'_>) -> Option<Timestamp> {
-    let root = trace.root();
-    trace.span(root.span).start.or(root.created)
-}
-
-fn local(trace: &Trace<'_>) -> Option<Timestamp> {
-    trace.root().created_local?.decode().parse().ok()
-}
-
-/// Returns when the last thing in the session happened.
-pub fn ended_at(trace: &Trace<'_>) -> Option<Timestamp> {
-    trace.spans.iter().filter_map(|span| span.end.or(span.start)).max()
-}
-
-/// Returns how the session stands.
-pub fn standing(trace: &Trace<'_>) -> Standing {
-    match trace.status() {
-        Status::Error { .. } => Standing::Error,
-        Status::Interrupted { .. } => Standing::Interrupted,
-        Status::Incomplete => Standing::Open,
-        _ => Standing::Complete,
-    }
-}
-
-fn models(trace: &Trace<'_>) -> Vec<String> {
-    let mut models: Vec<String> = Vec::new();
-    for span in &trace.spans {
-        let model = match &span.kind {
-            SpanKind::Turn(turn) => turn.model,
-            SpanKind::ModelCall(call) => call.model,
-            _ => None,
-        };
-        if let Some(model) = model.map(JsonText::decode)
-            && !models.iter().any(|known| *known == model)
-        {
-            models.push(model.into_owned());
-        }
-    }
-    models
-}
-
-/// The most by which the time in a head can be off: versions of 2025 wrote
-/// local time for UTC.
-const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(24);
-
-impl Selection {
-    /// Returns whether a session may be wanted, as far as the head of its root
-    /// thread tells.
-    pub fn may_take(&self, root: &RolloutHead) -> bool {
-        if let Some(cwd) = &self.cwd
-            && !root.cwd.as_ref().is_some_and(|at| std::path::Path::new(at).starts_with(cwd))
-        {
-            return false;
-        }
-        if let Some(source) = &self.source
-            && !root.source.as_ref().is_some_and(|at| at.eq_ignore_ascii_case(source))
-        {
-            return false;
-        }
-        let created = root.created.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
-        match (self.until, created) {
-            (Some(until), Some(created)) => created.duration_since(until) < CLOCK_SLACK,
-            _ => true,
-        }
-    }
-
-    /// Returns whether a session stands as it is wanted to.
-    pub fn may_stand(&self, trace: &Trace<'_>) -> bool {
-        self.status.is_empty() || self.status.contains(&standing(trace))
-    }
-
-    /// Returns whether a session is wanted.
-    pub fn takes(&self, trace: &Trace<'_>) -> bool {
-        let first = started_at(trace).or_else(|| local(trace));
-        let last = ended_at(trace).or(first);
-        let since = self.since.is_none_or(|since| last.is_some_and(|at| at >= since));
-        let until = self.until.is_none_or(|until| first.is_some_and(|at| at < until));
-        let model = self.model.as_ref().is_none_or(|wanted| {
-            models(trace).iter().any(|model| model.to_lowercase().contains(wanted))
-        });
-        since && until && model && self.may_stand(trace)
-    }
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 use codex_trace_model::{EventKind, Fate, Span, SpanIx, SpanKind, Status, Thread, Trace, Turn};
 
 use crate::axis::{Axis, bar};
-use crate::choice::Choice;
 use crate::session::Summary;
 use crate::text;
 use crate::ui::Tone;

@@ -5,14 +5,14 @@ use std::io::Write;
 use jiff::tz::TimeZone;
 
 use crate::args::{By, UsageArgs, Zone};
-use crate::config::{Selection, local_time_zone};
+use crate::config::{local_time_zone, selection};
 use crate::exit::ExitStatus;
-use crate::json;
 use crate::prices::PriceTable;
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
 use crate::usage::{self, Counts, Query, Report};
 use crate::{history, interrupt, pipeline, text};
+use codex_trace_export::json;
 
 /// Counts tokens.
 ///
@@ -21,7 +21,7 @@ use crate::{history, interrupt, pipeline, text};
 /// If nothing can be read, the price table is none, or stdout cannot be
 /// written to.
 pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let selection = Selection::resolve(&args.select, ui.settings().now)?;
+    let selection = selection(&args.select, ui.settings().now)?;
     let with_cost = args.cost || args.prices.is_some();
     let prices = with_cost.then(|| PriceTable::load(args.prices.as_deref())).transpose()?;
     let zone = match args.timezone {

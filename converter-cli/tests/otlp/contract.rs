@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use codex_trace_export::environment::Environment;
+use codex_trace_export::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
+use codex_trace_export::{ConfigError, ConfigFiles, Preflight, Settings, Verdict};
 use converter_cli::backends::BACKENDS;
-use converter_cli::environment::Environment;
-use converter_cli::exporters::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
-use converter_cli::exporters::{ConfigError, Preflight, Settings, Verdict};
+use converter_cli::private::Disk;
 use converter_cli::transport::{Compression, Response};
 use prost::Message as _;
 
@@ -28,7 +29,7 @@ fn route(settings: &Settings) -> (String, Vec<String>, String) {
     let exporter = exporter("otlp", settings);
     let route = &exporter.contract().routes[0];
     let headers = route.headers.iter().map(|it| format!("{}: {}", it.name, it.wire_value()));
-    (route.url.clone(), headers.collect(), route.content_type.clone().into_owned())
+    (route.url.expose().to_owned(), headers.collect(), route.content_type.clone().into_owned())
 }
 
 #[test]
@@ -57,7 +58,11 @@ fn otlp_follows_the_live_telemetry_of_codex() {
         "headers = { k = 'v' } } }\n",
     );
     fs::write(home.path().join("config.toml"), config).unwrap();
-    let live = Settings { codex_home: Some(home.path().to_owned()), ..Settings::default() };
+    let live = Settings {
+        files: ConfigFiles::new(Disk),
+        codex_home: Some(home.path().to_owned()),
+        ..Settings::default()
+    };
     let expected = ("https://t/v1/traces".to_owned(), vec!["k: v".to_owned()]);
     let (url, headers, kind) = route(&live);
     assert_eq!((url, headers), expected);
@@ -112,7 +117,7 @@ fn a_rollout_without_times_is_not_placed_in_time() {
     );
     let exporter = exporter("otlp", &settings(&[]));
     with_bytes(rollout, |trace| {
-        let rules = converter_cli::content::ContentRules::default();
+        let rules = codex_trace_export::content::ContentRules::default();
         let err = exporter.encode(trace, &rules, &mut |_| ()).unwrap_err();
         assert!(err.what.contains("nowhere when"), "{err}");
     });
@@ -124,12 +129,16 @@ fn mlflow_reads_what_its_plugin_reads() {
     let home = tempfile::tempdir().unwrap();
     let plugin = r#"{"trackingUri":"http://m:5000/","experimentId":"12"}"#;
     fs::write(home.path().join("mlflow-tracing.json"), plugin).unwrap();
-    let from_file = Settings { codex_home: Some(home.path().to_owned()), ..settings(&[]) };
+    let from_file = Settings {
+        files: ConfigFiles::new(Disk),
+        codex_home: Some(home.path().to_owned()),
+        ..settings(&[])
+    };
     let header = |settings: &Settings, name: &str| {
         let exporter = exporter("mlflow", settings);
         let route = &exporter.contract().routes[0];
         let found = route.headers.iter().find(|it| it.name == name);
-        (route.url.clone(), found.map(|it| it.wire_value().to_owned()))
+        (route.url.expose().to_owned(), found.map(|it| it.wire_value().to_owned()))
     };
     let url = "http://m:5000/v1/traces".to_owned();
     assert_eq!(header(&from_file, "x-mlflow-experiment-id"), (url.clone(), Some("12".to_owned())));
@@ -152,7 +161,7 @@ fn databricks(settings: &Settings) -> (String, String, String) {
         found.wire_value().to_owned()
     };
     assert!(exporter.remarks()[0].message.contains("never tested"), "it is said");
-    (spans.url.clone(), header("X-Databricks-UC-Table-Name"), header("Authorization"))
+    (spans.url.expose().to_owned(), header("X-Databricks-UC-Table-Name"), header("Authorization"))
 }
 
 #[test]
@@ -164,8 +173,11 @@ fn databricks_is_found_by_variables_or_by_a_profile() {
         "[dev]\nhost = https://w.example\ntoken = two\n\n[half]\nhost = https://h.example\n",
     );
     fs::write(home.path().join(".databrickscfg"), file).unwrap();
-    let at_home =
-        |env: &[(&str, &str)]| Settings { home: Some(home.path().to_owned()), ..settings(env) };
+    let at_home = |env: &[(&str, &str)]| Settings {
+        files: ConfigFiles::new(Disk),
+        home: Some(home.path().to_owned()),
+        ..settings(env)
+    };
     let place = ("MLFLOW_TRACE_LOCATION", "c.s.p");
     let host = ("DATABRICKS_HOST", "w.example");
     let token = ("DATABRICKS_TOKEN", "t");
@@ -201,11 +213,11 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
         Preflight::Ready => None,
     };
     let by_name = ask(None).unwrap();
-    assert!(by_name.url.ends_with("get-by-name?experiment_name=a%20b"), "{}", by_name.url);
+    assert!(by_name.url.expose().ends_with("get-by-name?experiment_name=a%20b"), "{}", by_name.url);
     let make = ask(Some(Response::new(404, "{}"))).unwrap();
     assert_eq!(make.body, br#"{"name":"a b"}"#);
     let search = ask(Some(Response::new(200, r#"{"experiment_id":"3"}"#))).unwrap();
-    assert!(search.url.ends_with("/api/3.0/mlflow/traces/search"));
+    assert!(search.url.expose().ends_with("/api/3.0/mlflow/traces/search"));
     // What the live plugin sends has no tags, not even a name.
     let asked = String::from_utf8(search.body).unwrap();
     assert!(asked.contains("metadata.`mlflow.trace.session`") && !asked.contains("tags."));
@@ -213,6 +225,14 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
         "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
     let next = ask(Some(Response::new(200, live))).unwrap();
     assert!(String::from_utf8(next.body).unwrap().contains(r#""page_token":"more""#));
+    // Then whether another experiment has what would be sent.
+    let experiments = ask(Some(Response::new(200, "{}"))).unwrap();
+    assert!(experiments.url.expose().ends_with("/api/2.0/mlflow/experiments/search"));
+    let all =
+        r#"{"experiments":[{"experiment_id":"3","name":"a b"},{"experiment_id":"4","name":"c"}]}"#;
+    let search = ask(Some(Response::new(200, all))).unwrap();
+    let asked = String::from_utf8(search.body).unwrap();
+    assert!(asked.contains(r#""experiment_id":"4""#) && !asked.contains(r#""experiment_id":"3""#));
     assert!(ask(Some(Response::new(200, "{}"))).is_none());
     assert_eq!(exporter.contract().routes[0].headers[0].wire_value(), "3");
 

@@ -1,7 +1,7 @@
 //! What the newest versions of Codex record, by the names of the conventions.
 
-use converter_cli::content::{Capture, ContentRules};
-use converter_cli::exporters::otlp::{Amount, Options, Semconv, encode_json};
+use codex_trace_export::content::{Capture, ContentRules};
+use codex_trace_export::otlp::{Amount, Options, Semconv, encode_json};
 use serde_json::{Value, json};
 
 use crate::support::with_bytes;

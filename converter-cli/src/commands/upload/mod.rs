@@ -11,19 +11,19 @@ use anyhow::Context;
 use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
-use crate::config::{ConfigFile, Selection, UploadSettings, redactor};
-use crate::content::Content;
-use crate::content::ContentRules;
+use crate::config::{ConfigFile, UploadSettings, redactor, selection};
 use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
 use crate::destinations::{self, Given, Manner, places};
 use crate::exit::ExitStatus;
-use crate::exporters::Exporter;
 use crate::failure::Failure;
 use crate::history::{History, Named};
 use crate::ledger::Ledger;
 use crate::transport::{Discard, RequestDir, Transport};
 use crate::ui::Ui;
-use crate::{interrupt, lock, pipeline};
+use crate::{backends, exit, interrupt, lock, pipeline};
+use codex_trace_export::Exporter;
+use codex_trace_export::content::Content;
+use codex_trace_export::content::ContentRules;
 
 use report::Report;
 
@@ -36,7 +36,7 @@ use report::Report;
 pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let settings = ui.settings();
     let upload = UploadSettings::resolve(args, settings)?;
-    let selection = Selection::resolve(&args.select, settings.now)?;
+    let selection = selection(&args.select, settings.now)?;
     let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
     let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
     let by_flags = own(args, &upload, &Manner::of_flags(given), ui)?;
@@ -77,7 +77,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     };
     let accounts = delivery::run(&run, destinations)?;
     ui.stop();
-    let status = delivery::status(&accounts, interrupted.load(Ordering::Relaxed), args.strict);
+    let status = exit::of_upload(&accounts, interrupted.load(Ordering::Relaxed), args.strict);
     let report = Report { upload: &upload, dead_letters: &dead_letters };
     for account in &accounts {
         report.tell(account, ui);
@@ -111,7 +111,14 @@ fn connect(
             if manner.has_table() { Some(Arc::new(own(args, upload, &manner, ui)?)) } else { None };
         for (name, exporter) in named.connect()? {
             let transport = transport(upload, &name, named, &*exporter)?;
-            destinations.push(Destination { name, exporter, transport, own: own.clone() });
+            let companion = backends::companion(named.backend.name, &named.settings);
+            destinations.push(Destination {
+                name,
+                exporter,
+                companion,
+                transport,
+                own: own.clone(),
+            });
         }
     }
     places::check(&destinations)?;

@@ -1,0 +1,110 @@
+use crate::delivery::{Destination, Fate, Run, Tally};
+
+/// What became of everything, for one destination.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// The destination's name.
+    pub name: String,
+    /// What the ledger calls it.
+    pub destination: String,
+    /// The sessions that were to be looked at.
+    pub sessions: usize,
+    /// How many of them were.
+    pub sessions_seen: usize,
+    /// What became of each turn of those.
+    pub tally: Tally,
+    /// Units acknowledged: turns, threads, and what else a backend needs.
+    pub sent: usize,
+    /// Units that were there before.
+    pub already: usize,
+    /// Sessions whose files have not changed since all of them was sent.
+    pub unchanged: usize,
+    /// Their ids, in a dry run.
+    pub unchanged_ids: Vec<String>,
+    /// Units that changed after they were sent and cannot be replaced there.
+    pub kept: usize,
+    /// Units refused by the destination.
+    pub rejected: usize,
+    /// Spans refused in requests that were otherwise accepted.
+    pub rejected_spans: u64,
+    /// What the destination said when it first refused something.
+    pub why_rejected: Option<String>,
+    /// Units that are still being written.
+    pub open: usize,
+    /// Units that may still change, though nothing was written for a while.
+    pub held: usize,
+    /// Units that are older than the destination accepts.
+    pub too_old: usize,
+    /// Units that another place of the server has.
+    pub elsewhere: usize,
+    /// Which place has the first of them.
+    pub why_elsewhere: Option<String>,
+    /// Units encoded and not sent, because the run ended before.
+    pub unsent: usize,
+    /// Whether sessions were left out because the run ended before.
+    pub cut_short: bool,
+    /// Rollouts and directories that could not be read.
+    pub unreadable: usize,
+    /// Lines that could not be read.
+    pub bad_lines: usize,
+    /// Rollouts that could not be read and sessions that could not be encoded,
+    /// and why.
+    pub faults: Vec<String>,
+    /// Why a live plugin could not be told of what was sent: the first time.
+    pub not_noted: Option<String>,
+    /// Why nothing more was sent.
+    pub down: Option<String>,
+    /// What to do about that, if it is more than to run the command again.
+    pub advice: Option<String>,
+    /// Requests made, repetitions included.
+    pub requests: usize,
+    /// Bytes of their bodies, as sent.
+    pub bytes: u64,
+    /// The most bytes of encoded units that were held at once.
+    pub peak: usize,
+}
+
+impl Account {
+    /// Begins the account of a destination.
+    pub(super) fn of(destination: &Destination, run: &Run<'_>) -> Account {
+        Account {
+            name: destination.name.clone(),
+            destination: destination.exporter.contract().destination.clone(),
+            sessions: run.history.sessions.len(),
+            unreadable: run.history.n_failures,
+            tally: if run.options.dry_run { Tally::with_names() } else { Tally::default() },
+            ..Account::default()
+        }
+    }
+
+    /// Returns how many turns the destination has acknowledged.
+    pub fn turns(&self) -> usize {
+        self.tally.turns(Fate::Sent)
+    }
+
+    /// Returns how many sessions were not looked at, because the run ended before.
+    pub fn sessions_left(&self) -> usize {
+        self.sessions - self.sessions_seen.min(self.sessions)
+    }
+
+    /// Returns whether everything asked for was done. A turn that is being
+    /// written is nothing to be done yet; one that only waits is.
+    pub fn is_complete(&self) -> bool {
+        self.down.is_none()
+            && self.rejected == 0
+            && self.rejected_spans == 0
+            && self.too_old == 0
+            && self.elsewhere == 0
+            && self.kept == 0
+            && self.held == 0
+            && self.unsent == 0
+            && self.unreadable == 0
+            && self.faults.is_empty()
+            && !self.cut_short
+    }
+
+    /// Returns whether anything is there, now or before.
+    pub fn is_useful(&self) -> bool {
+        self.sent + self.already + self.unchanged + self.kept > 0
+    }
+}

@@ -1,0 +1,490 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use codex_rollout::{Encoding, RolloutHead};
+use codex_trace_model::{Code, Diagnostic, SessionGroup, Timestamp, Trace};
+use sha2::{Digest, Sha256};
+
+use crate::delivery::rest::{Rest, Rests};
+use crate::delivery::session::{InFlight, Ready, Session};
+use crate::delivery::{Engine, Fate};
+use crate::failure::Failure;
+use crate::ledger::{Entry, FileStamp, Known, Outcome};
+use crate::panics;
+use crate::pipeline::{self, Look};
+use codex_trace_export::{Fingerprint, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits};
+
+/// How much of a file's beginning tells it from another, in bytes.
+const HEAD: u64 = 4 << 10;
+
+/// How much larger a compressed rollout usually is than its file.
+const USUAL_RATIO: u64 = 8;
+
+/// The most bytes of a rollout that are held in memory: larger ones are mapped.
+const MAX_IN_MEMORY: u64 = 16 << 20;
+
+/// Why units are not sent, as the ledger keeps it.
+const OPEN: &str = "still open";
+const HELD: &str = "no end of it yet: held until it ends, the next turn begins, or its file has been left alone for a day (`--settle`)";
+const KEPT: &str = "changed after it was sent, and cannot be replaced there";
+const ABOVE: &str = "what it hangs under is at another place of the server";
+const TOO_OLD: &str = "older than the destination accepts";
+
+/// What to do with a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    Send,
+    /// It is there, byte by byte.
+    Already,
+    /// An older version of it is there, and cannot be replaced.
+    Keep,
+    /// It may still change: it is being written.
+    Wait,
+    /// It may still change, though nothing was written for a while.
+    Hold,
+    TooOld,
+    /// Another place of the server has it.
+    Elsewhere,
+}
+
+/// What is known while the units of a session are taken.
+#[derive(Debug, Default)]
+struct Taking {
+    /// What the ledger knows of each thread.
+    known: HashMap<String, Known>,
+    /// How long its files have been left alone.
+    rests: Rests,
+    /// What is not sent in this run, and why.
+    withheld: HashMap<UnitKey, Decision>,
+    /// The units that others may wait for.
+    units: Vec<(UnitKey, Fingerprint)>,
+    /// What the ledger knows of threads at other places, by place and thread.
+    known_of_others: HashMap<(String, String), Known>,
+    /// The session's files.
+    files: Vec<FileStamp>,
+    /// What the live plugin is to be told of units that were there before: a run
+    /// may have ended between the ledger and the note.
+    told: Vec<Receipt>,
+}
+
+impl Taking {
+    /// Returns the fingerprint of the next unit.
+    fn fingerprint(&mut self, unit: &Unit) -> Fingerprint {
+        let own = unit.fingerprint();
+        let all = self.units.iter();
+        match unit.waits {
+            Waits::ForTurn => {
+                own.after(all.filter(|(key, _)| *key == unit.key).map(|(_, print)| *print))
+            }
+            Waits::ForTrace => own.after(all.map(|(_, print)| *print)),
+            Waits::No => {
+                self.units.push((unit.key.clone(), own));
+                own
+            }
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// Resolves and encodes sessions until there are none left.
+    pub(super) fn feed_all(&self, next: &AtomicUsize) {
+        while let Some(session) =
+            self.run.history.sessions.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            if self.queue.is_stopped() || self.interrupted() {
+                self.account().cut_short = true;
+                return;
+            }
+            match panics::catch(|| self.feed(session)) {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => return self.fail(&failure),
+                Err(fault) => {
+                    let id = &session.root_thread_id;
+                    let what = format!("session {id}: a fault of codex-trace: {fault}");
+                    self.account().faults.push(what);
+                }
+            }
+            self.account().sessions_seen += 1;
+            (self.run.step)();
+        }
+    }
+
+    fn feed(&self, group: &SessionGroup) -> Result<(), Failure> {
+        let heads: Vec<_> =
+            group.members.iter().map(|member| &self.run.history.heads[member.head]).collect();
+        let files = heads.iter().filter_map(|head| self.stamp(head)).collect::<Vec<_>>();
+        let destination = &self.exporter.contract().destination;
+        if let Some(ledger) = self.run.ledger
+            && files.len() == heads.len()
+            && !self.run.options.force
+            && !self.exporter.doubts(&group.root_thread_id)
+            && ledger.unchanged(destination, &files)?
+        {
+            let mut account = self.account();
+            account.unchanged += 1;
+            if self.run.options.dry_run {
+                account.unchanged_ids.push(group.root_thread_id.clone());
+            }
+            return Ok(());
+        }
+        let rests = Rests::of(&heads, self.run.options.now, self.run.options.settle);
+        let room = self.queue.open(heads.iter().map(|head| bytes_in_memory(head)).sum());
+        let read = pipeline::with_trace(self.run.history, group, Look::Content, |trace| {
+            if (self.run.wanted)(trace) {
+                self.count_oddities(trace);
+                self.encode(trace, files, rests)
+            } else {
+                Ok(())
+            }
+        });
+        drop(room);
+        match read {
+            Ok(result) => result,
+            Err(diagnostics) => {
+                self.count_unreadable(diagnostics.iter());
+                Ok(())
+            }
+        }
+    }
+
+    fn count_oddities(&self, trace: &Trace<'_>) {
+        let of = |code| trace.diagnostics.iter().filter(move |it| it.code == code);
+        self.count_unreadable(of(Code::Unreadable));
+        self.account().bad_lines += of(Code::BadLine).map(|it| it.count).sum::<usize>();
+    }
+
+    /// Counts rollouts that could not be read, and keeps which and why.
+    fn count_unreadable<'d>(&self, diagnostics: impl Iterator<Item = &'d Diagnostic>) {
+        let mut account = self.account();
+        for diagnostic in diagnostics {
+            account.unreadable += 1;
+            account.faults.push(diagnostic.to_string());
+        }
+    }
+
+    fn encode(
+        &self,
+        trace: &Trace<'_>,
+        stamps: Vec<FileStamp>,
+        rests: Rests,
+    ) -> Result<(), Failure> {
+        self.reopen(trace, &stamps)?;
+        let session = Arc::new(Session::new(trace.session_id(), stamps.clone()));
+        let mut result = Ok(());
+        let beside = match self.look_beside(trace) {
+            Ok(beside) => beside,
+            Err(reason) => {
+                let what = format!("session {}: {reason}", trace.session_id());
+                self.account().faults.push(what);
+                return Ok(());
+            }
+        };
+        let now = Some(self.run.options.now);
+        let notes = Notes { now, shift: self.shift(trace)?, beside };
+        let mut taking = Taking { rests, files: stamps, ..Taking::default() };
+        let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
+            if result.is_ok() {
+                result = self.take(unit, &session, &mut taking);
+            }
+        });
+        if let Err(err) = encoded {
+            let mut account = self.account();
+            account.faults.push(format!("session {}: {err}", trace.session_id()));
+            // Its files must be looked at again.
+            session.miss(&UnitKey { thread_id: trace.session_id().to_owned(), turn: None });
+        }
+        result?;
+        self.hand_over(taking.told.iter().map(|told| (told, &*session)));
+        let mut files = Vec::new();
+        self.proceed(session.encoded(), &mut files);
+        self.record(&[], &files);
+        Ok(())
+    }
+
+    /// Takes back what the ledger says of a session that is sent again: killed
+    /// half way, the next run must not take it for done. What cannot be replaced
+    /// stays as it is, or it would be doubled.
+    fn reopen(&self, trace: &Trace<'_>, files: &[FileStamp]) -> Result<(), Failure> {
+        let contract = self.exporter.contract();
+        let Some(ledger) = self.run.ledger.filter(|_| !self.run.options.dry_run) else {
+            return Ok(());
+        };
+        if !self.run.options.force || contract.rewrite != Rewrite::Replaces {
+            return Ok(());
+        }
+        ledger.reopen(&contract.destination, trace.threads.iter().map(|it| &*it.id), files)
+    }
+
+    /// Returns by how much a session is moved: as before, or so that it ends
+    /// now, if it is too old and the user wants it.
+    fn shift(&self, trace: &Trace<'_>) -> Result<Option<Shift>, Failure> {
+        let contract = self.exporter.contract();
+        let Some(ledger) = self.run.ledger else {
+            return Ok(self.new_shift(trace));
+        };
+        let session = trace.session_id();
+        if let Some(shift) = ledger.shift(&contract.destination, session)? {
+            return Ok(Some(shift));
+        }
+        let Some(shift) = self.new_shift(trace) else { return Ok(None) };
+        // Before anything is sent: another run must not find another one.
+        if !self.run.options.dry_run {
+            ledger.keep_shift(&contract.destination, session, shift)?;
+        }
+        Ok(Some(shift))
+    }
+
+    fn new_shift(&self, trace: &Trace<'_>) -> Option<Shift> {
+        let max_age = self.exporter.contract().max_age.filter(|_| self.run.options.time_shift)?;
+        let now = self.run.options.now.as_millisecond();
+        let ended = trace.ended_at()?.as_millisecond();
+        let started = trace.started_at()?.as_millisecond();
+        let too_old = now.saturating_sub(started) > i64::try_from(max_age.as_millis()).ok()?;
+        too_old.then_some(Shift { millis: now.saturating_sub(ended), found: now })
+    }
+
+    /// Takes a unit as it comes out of the encoder.
+    fn take(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking) -> Result<(), Failure> {
+        if let Some(why) = &unit.elsewhere {
+            return self.leave_elsewhere(&unit, session, taking, why);
+        }
+        if unit.pieces.is_empty() {
+            self.note(session, &unit.key, Fate::OfPlugin);
+            return Ok(());
+        }
+        let fingerprint = taking.fingerprint(&unit);
+        let contract = self.exporter.contract();
+        let thread = match taking.known.entry(unit.key.thread_id.clone()) {
+            MapEntry::Occupied(entry) => entry.into_mut(),
+            MapEntry::Vacant(entry) => entry.insert(match self.run.ledger {
+                Some(ledger) => ledger.known(&contract.destination, &unit.key.thread_id)?,
+                None => Known::new(),
+            }),
+        };
+        let place =
+            (unit.key.turn.clone().unwrap_or_default(), self.routes[unit.route].name.to_owned());
+        let before = thread.get(&place).copied();
+        let rest = taking.rests.least(&unit.open_in);
+        let mut decision = self.decide(&unit, fingerprint, before, rest);
+        // What hangs under something that is not there would hang in the air.
+        let above = unit.under.as_ref().and_then(|above| taking.withheld.get(above));
+        if let (Decision::Send, Some(above)) = (decision, above) {
+            decision = *above;
+        }
+        if matches!(decision, Decision::Wait | Decision::Hold | Decision::TooOld) {
+            taking.withheld.insert(unit.key.clone(), decision);
+        }
+        if decision == Decision::Send
+            && let Some(why) = self.known_elsewhere(&unit.key, &place.0, taking)?
+        {
+            return self.leave_elsewhere(&unit, session, taking, &why);
+        }
+        match decision {
+            Decision::Send => self.enqueue(unit, fingerprint, session),
+            Decision::Already => {
+                self.account().already += 1;
+                self.note(session, &unit.key, Fate::AlreadyThere);
+                if before.is_some_and(|(_, outcome)| outcome == Outcome::Stale) {
+                    let entry = self.entry_of(&unit, fingerprint, Outcome::Sent, None);
+                    self.record(&[entry], &[]);
+                }
+                taking.told.extend(unit.receipt);
+            }
+            Decision::Keep => {
+                self.account().kept += 1;
+                self.note(session, &unit.key, Fate::Kept);
+                let before = before.map_or(fingerprint, |(before, _)| before);
+                let entry = self.entry_of(&unit, before, Outcome::Stale, Some(KEPT));
+                self.record(&[entry], &[]);
+                // Not all is done, and the next run is to say so, too.
+                session.look_again();
+            }
+            Decision::Wait => {
+                self.account().open += 1;
+                self.note(session, &unit.key, Fate::Open);
+                self.withhold(&unit, fingerprint, before, session, OPEN);
+            }
+            Decision::Hold => {
+                self.account().held += 1;
+                self.note(session, &unit.key, Fate::Held);
+                self.withhold(&unit, fingerprint, before, session, HELD);
+            }
+            Decision::TooOld => {
+                self.account().too_old += 1;
+                self.note(session, &unit.key, Fate::TooOld);
+                self.withhold(&unit, fingerprint, None, session, TOO_OLD);
+            }
+            Decision::Elsewhere => return self.leave_elsewhere(&unit, session, taking, ABOVE),
+        }
+        Ok(())
+    }
+
+    /// Notes that a unit is left where it is: another place of the server has it.
+    fn leave_elsewhere(
+        &self,
+        unit: &Unit,
+        session: &Session,
+        taking: &mut Taking,
+        why: &str,
+    ) -> Result<(), Failure> {
+        let mut account = self.account();
+        account.elsewhere += 1;
+        account.why_elsewhere.get_or_insert_with(|| why.to_owned());
+        drop(account);
+        self.note(session, &unit.key, Fate::Elsewhere);
+        taking.withheld.insert(unit.key.clone(), Decision::Elsewhere);
+        if let Some(ledger) = self.run.ledger.filter(|_| !self.run.options.dry_run) {
+            let destination = &self.exporter.contract().destination;
+            ledger.lose(destination, &unit.key, &taking.files, why)?;
+        }
+        self.withhold(unit, unit.fingerprint(), None, session, why);
+        Ok(())
+    }
+
+    /// Returns which other place of a server has a turn that keeps the first
+    /// version and says nothing, as far as the ledger knows.
+    fn known_elsewhere(
+        &self,
+        key: &UnitKey,
+        turn: &str,
+        taking: &mut Taking,
+    ) -> Result<Option<String>, Failure> {
+        let Some(ledger) = self.run.ledger else { return Ok(None) };
+        for other in &self.others {
+            let place = (other.clone(), key.thread_id.clone());
+            let known = match taking.known_of_others.entry(place) {
+                MapEntry::Occupied(entry) => entry.into_mut(),
+                MapEntry::Vacant(entry) => entry.insert(ledger.known(other, &key.thread_id)?),
+            };
+            let is_there = |((of, _), (_, outcome)): (&(String, _), &(_, Outcome))| {
+                of == turn && outcome.is_there()
+            };
+            if known.iter().any(is_there) {
+                return Ok(Some(format!(
+                    "it was uploaded to `{other}`, on the same server, which keeps what came first"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    fn decide(
+        &self,
+        unit: &Unit,
+        fingerprint: Fingerprint,
+        known: Option<(Fingerprint, Outcome)>,
+        rest: Rest,
+    ) -> Decision {
+        let options = self.run.options;
+        let contract = self.exporter.contract();
+        if let Some((before, outcome)) = known
+            && outcome.is_there()
+            && !options.force
+        {
+            if before == fingerprint {
+                return Decision::Already;
+            }
+            if contract.rewrite != Rewrite::Replaces {
+                return Decision::Keep;
+            }
+        }
+        match rest {
+            Rest::Running => return Decision::Wait,
+            Rest::Silent => return Decision::Hold,
+            Rest::Settled => {}
+        }
+        let age = unit.starts_at.map(|at| options.now.duration_since(at));
+        let too_old = age
+            .and_then(|age| Duration::try_from(age).ok())
+            .is_some_and(|age| contract.max_age.is_some_and(|max_age| age > max_age));
+        if too_old { Decision::TooOld } else { Decision::Send }
+    }
+
+    /// Notes that a unit is not sent in this run; one that is there stays there
+    /// as it is.
+    fn withhold(
+        &self,
+        unit: &Unit,
+        fingerprint: Fingerprint,
+        before: Option<(Fingerprint, Outcome)>,
+        session: &Session,
+        why: &str,
+    ) {
+        session.miss(&unit.key);
+        let entry = match before {
+            Some((before, outcome)) if outcome.is_there() => {
+                self.entry_of(unit, before, Outcome::Stale, Some(why))
+            }
+            _ => self.entry_of(unit, fingerprint, Outcome::Pending, Some(why)),
+        };
+        self.record(&[entry], &[]);
+    }
+
+    fn entry_of(
+        &self,
+        unit: &Unit,
+        fingerprint: Fingerprint,
+        outcome: Outcome,
+        note: Option<&str>,
+    ) -> Entry {
+        Entry {
+            key: unit.key.clone(),
+            route: self.routes[unit.route].name,
+            fingerprint,
+            outcome,
+            note: note.map(str::to_owned),
+        }
+    }
+
+    /// Puts a unit into the queue, as soon as there is room.
+    fn enqueue(&self, unit: Unit, fingerprint: Fingerprint, session: &Arc<Session>) {
+        if !self.queue.reserve(unit.body.len()) {
+            // The run ends before it was queued.
+            self.note(session, &unit.key, Fate::Unsent);
+            self.account().cut_short = true;
+            self.withhold(&unit, fingerprint, None, session, &self.why_ended());
+            return;
+        }
+        let flight = InFlight::new(unit, fingerprint, Arc::clone(session), &self.store);
+        let flight = Arc::new(flight);
+        if flight.waits == Waits::No {
+            session.begin(&flight.key);
+        }
+        let free = flight.waits == Waits::No && flight.under.is_none();
+        let ready = if free { Ready::of(flight) } else { session.wait(flight) };
+        self.proceed(ready, &mut Vec::new());
+    }
+
+    /// Returns what tells whether a file has changed, or how it is encoded.
+    fn stamp(&self, head: &RolloutHead) -> Option<FileStamp> {
+        let path = &head.rollout.path;
+        let mut file = std::fs::File::open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        let modified = Timestamp::try_from(metadata.modified().ok()?).ok()?;
+        let mut beginning = Vec::new();
+        file.by_ref().take(HEAD).read_to_end(&mut beginning).ok()?;
+        let mut hasher = Sha256::new();
+        hasher.update(metadata.len().to_le_bytes());
+        hasher.update(modified.as_nanosecond().to_le_bytes());
+        hasher.update(&self.run.options.encoding);
+        hasher.update([0]);
+        hasher.update(&beginning);
+        let path = std::path::absolute(path).ok()?.display().to_string();
+        Some(FileStamp { path, stamp: hasher.finalize().into() })
+    }
+}
+
+/// Returns how much memory a rollout takes while it is read, about. What is
+/// mapped the system can take back.
+fn bytes_in_memory(head: &RolloutHead) -> usize {
+    let len = head.rollout.path.metadata().map_or(0, |it| it.len());
+    let len = match head.rollout.encoding {
+        Encoding::Plain => len,
+        Encoding::Zstd | Encoding::Gzip => len.saturating_mul(USUAL_RATIO),
+    };
+    usize::try_from(len.min(MAX_IN_MEMORY)).unwrap_or(usize::MAX)
+}

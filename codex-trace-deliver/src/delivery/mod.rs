@@ -1,0 +1,409 @@
+//! Delivers a history to destinations: resolves and encodes sessions, joins
+//! units into requests, sends, tries again, isolates what is refused, records.
+//!
+//! Each destination has a pipeline of its own: workers that compute, a queue
+//! bounded in bytes, senders that block on the network. So a destination that
+//! is slow or dead holds up nobody else; the price is that a session is
+//! resolved once for each destination, which is the cheap part. When a
+//! destination does not recover, its pipeline stops taking sessions: they
+//! remain for the next run.
+//!
+//! A unit is recorded after it is acknowledged, and only then. Killed at any
+//! moment, the next run sends at most what was under way once more, with the
+//! same ids.
+
+mod account;
+mod beside;
+mod dead_letter;
+mod fate;
+mod feed;
+mod preflight;
+mod queue;
+mod rest;
+mod send;
+mod session;
+mod share;
+mod store;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use codex_trace_model::{Timestamp, Trace};
+
+use crate::clock::Clock;
+use crate::companions::Companion;
+use crate::failure::Failure;
+use crate::history::History;
+use crate::ledger::{Entry, FileStamp, Ledger, Outcome};
+use crate::pipeline;
+use crate::retry::{Pace, RetryPolicy};
+use crate::text;
+use crate::transport::{Compression, Transport};
+use codex_trace_export::content::{ContentRules, Part};
+use codex_trace_export::{Exporter, Route, UnitKey, shortened};
+
+pub use account::Account;
+pub use dead_letter::DeadLetters;
+pub use fate::{Fate, Tally, TurnOf};
+use queue::{LOOK, Queue};
+use session::{InFlight, Ready, Session};
+use share::Share;
+use store::Store;
+
+/// How long, in a run, to wait for live plugins that hold their files.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// After which failed attempt of a request people are told.
+const TELL_AT: u32 = 3;
+
+/// How to deliver.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The most threads that resolve and encode, for each destination: fewer
+    /// where they would not fit into the memory.
+    pub jobs: usize,
+    /// Requests under way at once, for each destination.
+    pub senders: usize,
+    /// Bytes held at once of what is read, encoded and under way, for all
+    /// destinations together.
+    pub max_memory: usize,
+    /// How long a file must have been left alone before a turn without an end
+    /// counts as ended.
+    pub settle: Duration,
+    /// Whether to send what was sent before.
+    pub force: bool,
+    /// Whether nothing is really sent, nor recorded.
+    pub dry_run: bool,
+    /// Whether to move the times of sessions that a destination finds too old.
+    pub time_shift: bool,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// The time of the run.
+    pub now: Timestamp,
+    /// Which compressions may be used, of those that a backend takes.
+    pub compressions: Vec<Compression>,
+    /// What else the encoded bytes depend on, so that a change of it makes
+    /// unchanged files be looked at again.
+    pub encoding: String,
+}
+
+/// A place to deliver to.
+pub struct Destination {
+    /// The backend's name.
+    pub name: String,
+    /// How to encode, and what the answers mean.
+    pub exporter: Box<dyn Exporter>,
+    /// What reads and writes beside rollouts for it.
+    pub companion: Option<Box<dyn Companion>>,
+    /// How to get there.
+    pub transport: Box<dyn Transport>,
+    /// What holds for it in the place of what the run says.
+    pub own: Option<Arc<Own>>,
+}
+
+/// What may differ from destination to destination.
+#[derive(Debug)]
+pub struct Own {
+    /// What may leave the machine.
+    pub rules: ContentRules,
+    /// How to deliver.
+    pub options: Options,
+}
+
+/// What all destinations share.
+#[derive(Clone, Copy)]
+pub struct Run<'r> {
+    /// What to deliver.
+    pub history: &'r History,
+    /// Which sessions of it are wanted.
+    pub wanted: &'r (dyn Fn(&Trace<'_>) -> bool + Sync),
+    /// What may leave the machine, for destinations that have no rules of
+    /// their own.
+    pub rules: &'r ContentRules,
+    /// What was delivered before; absent before the first time, in a dry run.
+    pub ledger: Option<&'r Ledger>,
+    /// Where to note what was refused.
+    pub dead_letters: &'r DeadLetters,
+    /// How, for the same.
+    pub options: &'r Options,
+    /// Set once the user wants it to end: what is under way is finished.
+    pub interrupted: &'r AtomicBool,
+    /// Called for each session done with, by each destination.
+    pub step: &'r (dyn Fn() + Sync),
+    /// Called with what somebody who waits should know.
+    pub notice: &'r (dyn Fn(String) + Sync),
+}
+
+/// Delivers to every destination at once; returns what became of it, in the
+/// same order.
+///
+/// # Errors
+///
+/// If the system has no threads left.
+pub fn run(run: &Run<'_>, destinations: Vec<Destination>) -> Result<Vec<Account>, Failure> {
+    let budget = run.options.max_memory / destinations.len().max(1);
+    let results: Vec<Result<Account, Failure>> = std::thread::scope(|scope| {
+        let started: Vec<_> = destinations
+            .into_iter()
+            .map(|destination| scope.spawn(move || deliver(run, destination, budget)))
+            .collect();
+        let joined = started.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined
+            .map(|result| result.unwrap_or_else(|fault| std::panic::resume_unwind(fault)))
+            .collect()
+    });
+    results.into_iter().collect()
+}
+
+fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result<Account, Failure> {
+    let own = destination.own.clone();
+    let run = &match &own {
+        Some(own) => Run { rules: &own.rules, options: &own.options, ..*run },
+        None => *run,
+    };
+    if !run.options.dry_run
+        && let Err(reason) = preflight::ask(run, &mut destination)
+    {
+        return Ok(Account { down: Some(reason), ..Account::of(&destination, run) });
+    }
+    let share = Share::of(budget, run.options);
+    let pool = pipeline::pool(share.workers).map_err(|err| Failure::new(format!("{err:#}")))?;
+    let others = others(run, &*destination.exporter)?;
+    let engine = Engine::new(run, &destination, share, others);
+    std::thread::scope(|scope| {
+        for _ in 0..run.options.senders {
+            scope.spawn(|| engine.send_all());
+        }
+        let next = AtomicUsize::new(0);
+        pool.in_place_scope(|scope| {
+            for _ in 0..share.workers {
+                scope.spawn(|_| engine.feed_all(&next));
+            }
+        });
+        engine.queue.close();
+    });
+    Ok(engine.finish())
+}
+
+/// Returns the places that share ids with a destination whose server does not
+/// say where an id is, as far as the ledger knows. Who forces knows better.
+fn others(run: &Run<'_>, exporter: &dyn Exporter) -> Result<Vec<String>, Failure> {
+    let space = exporter.id_space().filter(|space| !space.is_told && !run.options.force);
+    let (Some(space), Some(ledger)) = (space, run.ledger) else { return Ok(Vec::new()) };
+    let own = &exporter.contract().destination;
+    let shares = |place: &String| {
+        let rest = place.strip_prefix(&*space.server);
+        place != own && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+    };
+    let places = ledger.standings()?.into_iter().filter(|it| it.sent > 0).map(|it| it.destination);
+    Ok(places.filter(shares).collect())
+}
+
+/// Says that a destination does not answer as it should, and what is done.
+fn tell_of_trouble(run: &Run<'_>, name: &str, reason: &str) {
+    let seconds = run.options.retry.budget.as_secs();
+    (run.notice)(format!("{name}: {reason}; trying again for up to {seconds} s"));
+}
+
+/// Waits, unless the user wants the run to end.
+fn pause(run: &Run<'_>, wait: Duration) -> Result<(), String> {
+    let clock = Clock::start();
+    while let Some(left) = wait.checked_sub(clock.elapsed()).filter(|left| !left.is_zero()) {
+        if run.interrupted.load(Ordering::Relaxed) {
+            return Err("interrupted".to_owned());
+        }
+        std::thread::sleep(left.min(LOOK));
+    }
+    Ok(())
+}
+
+/// Returns the routes of a destination with requests no larger than need be.
+fn routes(destination: &Destination, max_bytes: usize) -> Vec<Route> {
+    let mut routes = destination.exporter.contract().routes.clone();
+    for route in &mut routes {
+        route.limits.max_bytes = route.limits.max_bytes.min(max_bytes);
+    }
+    routes
+}
+
+/// The pipeline of one destination.
+struct Engine<'e> {
+    run: &'e Run<'e>,
+    name: &'e str,
+    exporter: &'e dyn Exporter,
+    companion: Option<&'e dyn Companion>,
+    /// How long to wait, in this run, for live plugins that hold their files.
+    patience: Mutex<Duration>,
+    transport: &'e dyn Transport,
+    routes: Vec<Route>,
+    queue: Queue,
+    store: Arc<Store>,
+    /// Bodies of requests that have ended: as many as there are senders.
+    buffers: Mutex<Vec<Vec<u8>>>,
+    clock: Clock,
+    pace: Mutex<Flow>,
+    flow_changed: Condvar,
+    account: Mutex<Account>,
+    /// Whether the ledger has failed, which ends everything.
+    failed: AtomicBool,
+    /// Requests that the destination took.
+    n_good: AtomicUsize,
+    /// Whether it was said that it does not answer as it should.
+    told: AtomicBool,
+    /// Other places of the server that may have the same ids, and say nothing.
+    others: Vec<String>,
+}
+
+/// How fast it goes.
+struct Flow {
+    pace: Pace,
+    under_way: usize,
+}
+
+impl<'e> Engine<'e> {
+    fn new(
+        run: &'e Run<'e>,
+        destination: &'e Destination,
+        share: Share,
+        others: Vec<String>,
+    ) -> Engine<'e> {
+        Engine {
+            run,
+            name: &destination.name,
+            exporter: &*destination.exporter,
+            companion: destination.companion.as_deref(),
+            patience: Mutex::new(PATIENCE),
+            transport: &*destination.transport,
+            queue: Queue::new(share.units),
+            routes: routes(destination, share.request),
+            store: Arc::default(),
+            buffers: Mutex::default(),
+            clock: Clock::start(),
+            pace: Mutex::new(Flow { pace: Pace::new(run.options.senders), under_way: 0 }),
+            flow_changed: Condvar::new(),
+            account: Mutex::new(Account::of(destination, run)),
+            failed: AtomicBool::new(false),
+            n_good: AtomicUsize::new(0),
+            told: AtomicBool::new(false),
+            others,
+        }
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what became of a unit.
+    fn note(&self, session: &Session, key: &UnitKey, fate: Fate) {
+        self.account().tally.note(&session.id, key, fate);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.run.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Ends the pipeline for a reason that no other attempt would change, and
+    /// says what to do, if that is more than to try another time.
+    fn give_up(&self, reason: String, advice: Option<&str>) {
+        let mut account = self.account();
+        if account.down.is_none() {
+            account.down = Some(reason);
+            account.advice = advice.map(str::to_owned);
+        }
+        drop(account);
+        self.queue.stop();
+    }
+
+    /// Ends the pipeline because of what is written here, the ledger above all:
+    /// to go on would be to forget what was sent.
+    fn fail(&self, failure: &Failure) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.give_up(failure.to_string(), failure.hint_line());
+    }
+
+    /// Says why what is left is left.
+    fn why_ended(&self) -> String {
+        let down = self.account().down.clone();
+        down.unwrap_or_else(|| {
+            let why = if self.interrupted() { "was interrupted" } else { "ended before" };
+            format!("the upload {why}")
+        })
+    }
+
+    /// Makes of a server's words what may be kept and shown: they may repeat
+    /// what they were sent.
+    fn words(&self, said: &str) -> String {
+        let text = self.run.rules.text(Part::Label, said);
+        text::one_line(&shortened(&text.unwrap_or_default()))
+    }
+
+    /// Says, once, that the destination does not answer as it should.
+    fn tell_of_trouble(&self, reason: &str) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tell_of_trouble(self.run, self.name, reason);
+        }
+    }
+
+    fn finish(self) -> Account {
+        let left = self.queue.drain().into_iter();
+        let ended = left.filter(|slice| slice.unit.skip(slice.n_pieces()));
+        self.leave(ended.map(|slice| slice.unit).collect(), &self.why_ended());
+        let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
+        account.peak = self.queue.peak();
+        account
+    }
+
+    /// Notes that units encoded were not sent.
+    fn leave(&self, units: Vec<Arc<InFlight>>, why: &str) {
+        let mut units = units;
+        let mut entries = Vec::new();
+        while let Some(flight) = units.pop() {
+            self.account().unsent += 1;
+            self.note(&flight.session, &flight.key, Fate::Unsent);
+            entries.push(self.entry(&flight, Outcome::Pending, Some(why.to_owned())));
+            self.queue.release(flight.body.len());
+            let ready = flight.session.end(&flight, false);
+            units.extend(ready.abandoned);
+            units.extend(ready.released);
+        }
+        self.record(&entries, &[]);
+    }
+
+    fn entry(&self, flight: &InFlight, outcome: Outcome, note: Option<String>) -> Entry {
+        Entry {
+            key: flight.key.clone(),
+            route: self.routes[flight.route].name,
+            fingerprint: flight.fingerprint,
+            outcome,
+            note,
+        }
+    }
+
+    /// Lets go on what can.
+    fn proceed(&self, ready: Ready, files: &mut Vec<FileStamp>) {
+        files.extend(ready.files);
+        self.leave(ready.abandoned, "waits for units that were not sent");
+        for flight in ready.released {
+            let route = &self.routes[flight.route];
+            flight.begin(route).into_iter().for_each(|slice| self.queue.push(slice));
+        }
+    }
+
+    /// Writes into the ledger; what cannot be written ends the run.
+    fn record(&self, entries: &[Entry], files: &[FileStamp]) {
+        if self.run.options.dry_run || entries.is_empty() && files.is_empty() {
+            return;
+        }
+        // Once is enough: each attempt may wait for another process.
+        if self.failed.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(ledger) = self.run.ledger else { return };
+        let destination = &self.exporter.contract().destination;
+        let at = self.run.options.now.to_string();
+        if let Err(failure) = ledger.record(destination, entries, files, &at) {
+            self.fail(&failure);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What a destination is asked before anything is sent to it.
+
+use crate::clock::{Clock, jitter};
+use crate::delivery::{Destination, Run, TELL_AT, pause, tell_of_trouble};
+use crate::transport::Cause;
+use codex_trace_export::{Preflight, Verdict};
+
+/// Asks what is to be asked before anything is sent.
+///
+/// # Errors
+///
+/// Why the destination cannot be used.
+pub(super) fn ask(run: &Run<'_>, destination: &mut Destination) -> Result<(), String> {
+    let mut answer = None;
+    loop {
+        let step =
+            destination.exporter.preflight(answer.as_ref()).map_err(|err| match err.hint {
+                Some(hint) => format!("{} ({hint})", err.message),
+                None => err.message,
+            })?;
+        let Preflight::Ask(request) = step else { return Ok(()) };
+        let clock = Clock::start();
+        let mut attempt = 0;
+        answer = loop {
+            attempt += 1;
+            let (after, reason) = match destination.transport.send(&request) {
+                Ok(response) => match Verdict::from_status(&response) {
+                    Verdict::Retry { after, reason } => (after, reason),
+                    _ => break Some(response),
+                },
+                Err(no) if no.cause == Cause::Lasting => return Err(no.reason),
+                Err(no) => (None, no.reason),
+            };
+            let wait = run.options.retry.next_wait(attempt, clock.elapsed(), after, jitter());
+            let Some(wait) = wait else { return Err(reason) };
+            if attempt == TELL_AT {
+                tell_of_trouble(run, &destination.name, &reason);
+            }
+            pause(run, wait)?;
+        };
+    }
+}

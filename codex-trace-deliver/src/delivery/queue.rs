@@ -1,0 +1,197 @@
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::delivery::session::Slice;
+use codex_trace_export::Route;
+
+/// How long a sender waits for more of what it could put into one request.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// How often those who wait look whether they still should.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
+
+/// What is encoded and not yet settled, bounded in bytes.
+///
+/// Bytes count from when a unit is encoded until its destination has answered,
+/// so that a slow destination stops encoding rather than filling the memory.
+/// Beside them those of the rollouts count that units are made of.
+#[derive(Debug)]
+pub(super) struct Queue {
+    budget: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    slices: VecDeque<Slice>,
+    /// Bytes of units that are not settled.
+    held: usize,
+    /// Bytes of rollouts that are being read.
+    opened: usize,
+    /// The most that was held at once.
+    peak: usize,
+    /// Batches taken and not settled: they may put back more.
+    under_way: usize,
+    closed: bool,
+    stopped: bool,
+}
+
+impl Queue {
+    pub(super) fn new(budget: usize) -> Queue {
+        Queue { budget, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Waits until there is room for a rollout of `bytes`; one that is larger
+    /// than the whole budget gets in alone. Gives the room back when dropped.
+    pub(super) fn open(&self, bytes: usize) -> Opened<'_> {
+        let mut state = self.lock();
+        let is_full = |state: &State| {
+            let held = state.held + state.opened;
+            held > 0 && held + bytes > self.budget
+        };
+        while !state.stopped && is_full(&state) {
+            state = self.wait(state, LOOK);
+        }
+        state.opened += bytes;
+        Opened { queue: self, bytes }
+    }
+
+    /// Waits until there is room for a unit of `bytes`. If no unit is held it
+    /// gets in whatever its size, as waiting would help nobody. Returns `false`
+    /// if nobody wants it any more.
+    pub(super) fn reserve(&self, bytes: usize) -> bool {
+        let mut state = self.lock();
+        let is_full =
+            |state: &State| state.held > 0 && state.held + state.opened + bytes > self.budget;
+        while !state.stopped && is_full(&state) {
+            state = self.wait(state, LOOK);
+        }
+        if !state.stopped {
+            state.held += bytes;
+            state.peak = state.peak.max(state.held);
+        }
+        !state.stopped
+    }
+
+    /// Gives back the room of a settled unit.
+    pub(super) fn release(&self, bytes: usize) {
+        self.lock().held -= bytes;
+        self.changed.notify_all();
+    }
+
+    /// Adds a slice of a unit that has room.
+    pub(super) fn push(&self, slice: Slice) {
+        self.lock().slices.push_back(slice);
+        self.changed.notify_all();
+    }
+
+    /// Takes as many slices as fit into one request of their route; `None` once
+    /// nothing can come any more, or `stop` was called.
+    pub(super) fn take(&self, routes: &[Route]) -> Option<Vec<Slice>> {
+        let mut state = self.lock();
+        let first = loop {
+            if state.stopped {
+                return None;
+            }
+            match state.slices.pop_front() {
+                Some(first) => break first,
+                None if state.closed && state.under_way == 0 => return None,
+                None => state = self.wait(state, LOOK),
+            }
+        };
+        state.under_way += 1;
+        let route = first.unit.route;
+        let mut batch = Batch::new(&routes[route], first);
+        let mut lingered = false;
+        loop {
+            let next = state.slices.front().is_some_and(|it| it.unit.route == route);
+            let fits = next && state.slices.front().is_some_and(|it| batch.fits(it));
+            if fits {
+                batch.slices.extend(state.slices.pop_front());
+            } else if !next && state.slices.is_empty() && !state.closed && !lingered {
+                lingered = true;
+                state = self.wait(state, LINGER);
+            } else {
+                return Some(batch.slices);
+            }
+        }
+    }
+
+    /// Notes that a batch taken is settled.
+    pub(super) fn settled(&self) {
+        self.lock().under_way -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Says that nothing more will be pushed but by those who settle.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Ends everything: nobody gets anything any more.
+    pub(super) fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
+    /// Takes out what nobody took.
+    pub(super) fn drain(&self) -> Vec<Slice> {
+        self.lock().slices.drain(..).collect()
+    }
+
+    /// Returns the most bytes that were held at once.
+    pub(super) fn peak(&self) -> usize {
+        self.lock().peak
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'q>(&self, state: MutexGuard<'q, State>, most: Duration) -> MutexGuard<'q, State> {
+        self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Room for a rollout, for as long as it is read.
+#[derive(Debug)]
+pub(super) struct Opened<'q> {
+    queue: &'q Queue,
+    bytes: usize,
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        self.queue.lock().opened -= self.bytes;
+        self.queue.changed.notify_all();
+    }
+}
+
+/// Slices that go into one request.
+struct Batch<'r> {
+    route: &'r Route,
+    slices: Vec<Slice>,
+}
+
+impl<'r> Batch<'r> {
+    fn new(route: &'r Route, first: Slice) -> Batch<'r> {
+        Batch { route, slices: vec![first] }
+    }
+
+    fn fits(&self, another: &Slice) -> bool {
+        let slices = || self.slices.iter().chain([another]);
+        let limits = self.route.limits;
+        let n_pieces = slices().map(Slice::n_pieces).sum();
+        let bytes = slices().map(Slice::len).sum();
+        n_pieces <= limits.max_pieces
+            && slices().map(Slice::spans).sum::<u32>() <= limits.max_spans
+            && self.route.framing.len_of(n_pieces, bytes) <= limits.max_bytes
+    }
+}

@@ -1,0 +1,448 @@
+use std::iter;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::jitter;
+use crate::delivery::dead_letter::DeadLetter;
+use crate::delivery::queue::LOOK;
+use crate::delivery::session::{Settled, Slice, halve};
+use crate::delivery::{Engine, Fate, Run, TELL_AT, pause};
+use crate::failure::Failure;
+use crate::ledger::Outcome;
+use crate::text::count;
+use crate::transport::{Cause, Compression, Header, Request, Response, compress};
+use codex_trace_export::{Found, Framing, Reread, Route, Verdict};
+
+/// Bodies smaller than this are not worth compressing, in bytes.
+const COMPRESS_FROM: usize = 1 << 10;
+
+/// How often a part of a request that could not be got through is tried.
+const SHORT_ATTEMPTS: u32 = 3;
+
+/// How many units may be refused before any is taken: then it is not them.
+const MAX_REFUSED: usize = 10;
+
+/// How many single pieces may fail in a row before it is the destination.
+const MAX_SUSPECTS: usize = 3;
+
+/// What to do about a destination that wants nothing of what it is sent.
+const LOOK_INTO_IT: &str = "`codex-trace doctor --connect` looks at address and key; then run the same command again: it goes on where it stopped";
+
+/// How much a request is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// As long as the policy says.
+    Full,
+    /// A few attempts: the whole that it is part of did not get through.
+    Short,
+}
+
+/// What came of sending a request, however often.
+enum Outcomes {
+    /// The destination said what it has to say.
+    Answer(Verdict),
+    /// It did not get through, perhaps because of what is in it.
+    Exhausted { reason: String, suspicious: bool },
+    /// The run ends.
+    Ended,
+}
+
+impl Engine<'_> {
+    /// Sends what is in the queue until nothing can come any more.
+    pub(super) fn send_all(&self) {
+        while !self.interrupted()
+            && let Some(batch) = self.queue.take(&self.routes)
+        {
+            self.deliver(batch);
+            self.queue.settled();
+        }
+        // Those who wait for room must not wait for nobody.
+        if self.interrupted() {
+            self.queue.stop();
+        }
+    }
+
+    /// Delivers a batch, in parts if need be.
+    fn deliver(&self, batch: Vec<Slice>) {
+        let mut parts = vec![(batch, Patience::Full)];
+        // Single pieces that did not get through: is it them or the destination?
+        let mut suspects: Vec<(Vec<Slice>, String)> = Vec::new();
+        let mut good_before = None;
+        while let Some((part, patience)) = parts.pop() {
+            match self.send(&part, patience) {
+                Outcomes::Answer(verdict) => {
+                    let again = self.settle_by(verdict, part).into_iter().rev();
+                    parts.extend(again.map(|part| (part, Patience::Full)));
+                }
+                Outcomes::Ended => self.unsent(part, &self.why_ended()),
+                Outcomes::Exhausted { reason, suspicious } => {
+                    good_before.get_or_insert(self.n_good.load(Ordering::Relaxed));
+                    if !suspicious || suspects.len() == MAX_SUSPECTS {
+                        self.give_up(reason.clone(), None);
+                        self.unsent(part, &reason);
+                        continue;
+                    }
+                    match halve(part) {
+                        Ok((first, second)) => {
+                            parts.push((second, Patience::Short));
+                            parts.push((first, Patience::Short));
+                        }
+                        Err(part) => suspects.push((part, reason)),
+                    }
+                }
+            }
+        }
+        let alive = good_before.is_some_and(|n| self.n_good.load(Ordering::Relaxed) > n);
+        for (part, reason) in suspects {
+            if alive {
+                self.convict(part);
+            } else {
+                self.give_up(reason.clone(), None);
+                self.unsent(part, &reason);
+            }
+        }
+    }
+
+    /// Sends a single piece once more, now that the destination has taken
+    /// others: what still does not get through is to blame itself.
+    fn convict(&self, part: Vec<Slice>) {
+        match self.send(&part, Patience::Short) {
+            Outcomes::Answer(verdict) => {
+                let again = self.settle_by(verdict, part);
+                debug_assert!(again.is_empty(), "a single piece has no parts");
+            }
+            Outcomes::Exhausted { reason, suspicious: true } => self.refuse(&part, &reason),
+            Outcomes::Exhausted { reason, suspicious: false } => {
+                self.give_up(reason.clone(), None);
+                self.unsent(part, &reason);
+            }
+            Outcomes::Ended => self.unsent(part, &self.why_ended()),
+        }
+    }
+
+    /// Acts upon an answer; returns the parts that are to be tried again.
+    fn settle_by(&self, verdict: Verdict, part: Vec<Slice>) -> Vec<Vec<Slice>> {
+        match verdict {
+            Verdict::Done | Verdict::AlreadyThere => self.settle(&part, Settled::Taken),
+            Verdict::Partial { rejected, reason } => {
+                let mut account = self.account();
+                // Whatever it says, it cannot refuse more than it was sent.
+                let sent: u64 = part.iter().map(|slice| u64::from(slice.spans())).sum();
+                let rejected = rejected.min(sent.max(1));
+                account.rejected_spans = account.rejected_spans.saturating_add(rejected);
+                account.why_rejected.get_or_insert_with(|| reason.clone());
+                drop(account);
+                let n = count(usize::try_from(rejected).unwrap_or(usize::MAX), "span");
+                let note = format!("{n} rejected of a request that was taken: {reason}");
+                for slice in &part {
+                    self.dead_letter(slice, &note);
+                }
+                self.settle(&part, Settled::Partly(&note));
+            }
+            Verdict::Conflict { reason } => return self.reconcile(part, &reason),
+            Verdict::Split { reason } | Verdict::Reject { reason } => match halve(part) {
+                Ok((first, second)) => return vec![first, second],
+                Err(part) => self.refuse(&part, &reason),
+            },
+            Verdict::GiveUp { reason } | Verdict::Retry { reason, .. } => {
+                self.give_up(reason.clone(), Some(LOOK_INTO_IT));
+                self.unsent(part, &reason);
+            }
+        }
+        Vec::new()
+    }
+
+    /// Reads back what is there of a part: what is the same is settled, what is
+    /// missing is to be sent again without the rest, what is another thing is
+    /// refused.
+    fn reconcile(&self, part: Vec<Slice>, reason: &str) -> Vec<Vec<Slice>> {
+        let found = self.read_back(&part);
+        let Some(found) = found else {
+            // Nobody can say what is there: claim nothing, try another time.
+            self.unsent(part, &format!("{reason}; what is there could not be read back"));
+            return Vec::new();
+        };
+        let mut missing = Vec::new();
+        let mut found = found.into_iter();
+        for piece in part.iter().flat_map(Slice::singles) {
+            match found.next() {
+                Some(Found::Same) => self.settle(&[piece], Settled::Taken),
+                Some(Found::Other(what)) => self.refuse(&[piece], &self.words(&what)),
+                Some(Found::Missing) | None => missing.push(piece),
+            }
+        }
+        let all_missing = missing.len() == part.iter().map(Slice::n_pieces).sum::<usize>();
+        match (missing.is_empty(), all_missing) {
+            (true, _) => Vec::new(),
+            // It was refused for something that is not there: look closer.
+            (_, true) => match halve(missing) {
+                Ok((first, second)) => vec![first, second],
+                Err(part) => {
+                    self.refuse(&part, reason);
+                    Vec::new()
+                }
+            },
+            _ => vec![missing],
+        }
+    }
+
+    /// Asks what is there of a part, piece by piece; `None` if nobody can say.
+    fn read_back(&self, part: &[Slice]) -> Option<Vec<Found>> {
+        let pieces = part.iter().flat_map(Slice::pieces);
+        let pieces: Vec<Vec<u8>> = pieces.map(|it| it.flatten().copied().collect()).collect();
+        let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+        let mut answers = Vec::new();
+        loop {
+            match self.exporter.reread(&pieces, &answers) {
+                Reread::Ask(request) => answers.push(self.ask(&request)?),
+                Reread::Found(found) => return Some(found).filter(|it| it.len() == pieces.len()),
+                Reread::Unknown => return None,
+            }
+        }
+    }
+
+    /// Asks something in between, with a few attempts.
+    fn ask(&self, request: &Request) -> Option<Response> {
+        for attempt in 1..=SHORT_ATTEMPTS {
+            let answer = self.transport.send(request);
+            self.note_request(request.body.len());
+            let after = match answer {
+                Ok(response) => match Verdict::from_status(&response) {
+                    Verdict::Retry { after, .. } => after,
+                    _ => return Some(response),
+                },
+                Err(no) if no.cause == Cause::Lasting => return None,
+                Err(_) => None,
+            };
+            let wait =
+                self.run.options.retry.next_wait(attempt, Duration::ZERO, after, jitter())?;
+            pause(self.run, wait).ok()?;
+        }
+        None
+    }
+
+    /// Notes that the destination refuses a part.
+    fn refuse(&self, part: &[Slice], reason: &str) {
+        self.account().why_rejected.get_or_insert_with(|| reason.to_owned());
+        for slice in part {
+            self.dead_letter(slice, reason);
+        }
+        self.settle(part, Settled::Refused(reason));
+        let takes_nothing = self.n_good.load(Ordering::Relaxed) == 0;
+        if takes_nothing && self.account().rejected >= MAX_REFUSED {
+            self.give_up(format!("it takes nothing: {reason}"), Some(LOOK_INTO_IT));
+        }
+    }
+
+    /// Notes what became of a part, and lets go on what waited for it.
+    fn settle(&self, part: &[Slice], how: Settled<'_>) {
+        let (mut entries, mut ended, mut unsent) = (Vec::new(), Vec::new(), Vec::new());
+        for slice in part {
+            let flight = &slice.unit;
+            if !flight.settle(slice.n_pieces(), how) {
+                flight.next().into_iter().for_each(|slice| self.queue.push(slice));
+                continue;
+            }
+            if flight.is_unsent() {
+                unsent.push(Arc::clone(flight));
+                continue;
+            }
+            let sent = !flight.is_refused();
+            let outcome = if sent { Outcome::Sent } else { Outcome::Failed };
+            entries.push(self.entry(flight, outcome, flight.said()));
+            ended.push((flight, sent));
+        }
+        // First what is acknowledged, then whatever builds upon it.
+        self.record(&entries, &[]);
+        let there = ended.iter().filter(|(_, sent)| *sent);
+        self.hand_over(there.filter_map(|(it, _)| Some((it.receipt.as_ref()?, &*it.session))));
+        let mut files = Vec::new();
+        for (flight, sent) in ended {
+            self.note(&flight.session, &flight.key, if sent { Fate::Sent } else { Fate::Rejected });
+            let mut account = self.account();
+            account.sent += usize::from(sent);
+            account.rejected += usize::from(!sent);
+            drop(account);
+            self.queue.release(flight.body.len());
+            self.proceed(flight.session.end(flight, sent), &mut files);
+        }
+        self.record(&[], &files);
+        self.leave(unsent, "another part of it was not sent");
+    }
+
+    /// Leaves a part for the next run. A unit of which another part was sent is
+    /// left as a whole.
+    fn unsent(&self, part: Vec<Slice>, why: &str) {
+        let ended = part.into_iter().filter(|slice| slice.unit.skip(slice.n_pieces()));
+        self.leave(ended.map(|slice| slice.unit).collect(), why);
+    }
+
+    fn dead_letter(&self, slice: &Slice, answer: &str) {
+        let contract = self.exporter.contract();
+        let unit = &slice.unit;
+        let letter = DeadLetter {
+            at: &self.run.options.now.to_string(),
+            destination: &contract.destination,
+            route: self.routes[unit.route].name,
+            key: &unit.key,
+            pieces: (slice.pieces.start, slice.pieces.end),
+            spans: slice.spans(),
+            bytes: slice.len(),
+            answer,
+        };
+        if let Err(err) = self.run.dead_letters.add(self.name, letter) {
+            let path = self.run.dead_letters.path(self.name);
+            let what = format!("cannot write `{}`: {err}", path.display());
+            self.fail(&Failure::new(what));
+        }
+    }
+
+    /// Sends a part until there is an answer that means something.
+    fn send(&self, part: &[Slice], patience: Patience) -> Outcomes {
+        let nth = part[0].unit.route;
+        let buffer = self.buffers().pop().unwrap_or_default();
+        let request = request_of(&self.routes[nth], part, self.run, buffer);
+        let outcome = self.exchange(nth, &request, patience);
+        self.buffers().push(request.body);
+        outcome
+    }
+
+    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request until there is an answer that means something.
+    fn exchange(&self, nth: usize, request: &Request, patience: Patience) -> Outcomes {
+        let started = self.clock.elapsed();
+        let mut attempt = 0;
+        loop {
+            if self.queue.is_stopped() || attempt > 0 && self.interrupted() || !self.enter() {
+                return Outcomes::Ended;
+            }
+            let answer = self.transport.send(request);
+            self.leave_flow();
+            attempt += 1;
+            self.note_request(request.body.len());
+            let (after, reason, suspicious) = match answer {
+                Ok(response) => match self.verdict(nth, &response) {
+                    // Who says when to come back is not upset by what came.
+                    Verdict::Retry { after, reason } => (after, reason, after.is_none()),
+                    verdict => {
+                        self.flow(|flow| flow.pace.good());
+                        if matches!(
+                            verdict,
+                            Verdict::Done | Verdict::AlreadyThere | Verdict::Partial { .. }
+                        ) {
+                            self.n_good.fetch_add(1, Ordering::Relaxed);
+                        }
+                        return Outcomes::Answer(verdict);
+                    }
+                },
+                Err(no) if no.cause == Cause::Lasting => {
+                    return Outcomes::Exhausted { reason: no.reason, suspicious: false };
+                }
+                Err(no) => {
+                    let known = self.n_good.load(Ordering::Relaxed) > 0;
+                    (None, no.reason, no.cause == Cause::Cut && known)
+                }
+            };
+            let elapsed = self.clock.elapsed().saturating_sub(started);
+            let wait = self.run.options.retry.next_wait(attempt, elapsed, after, jitter());
+            let wait = wait.filter(|_| patience == Patience::Full || attempt < SHORT_ATTEMPTS);
+            let Some(wait) = wait else { return Outcomes::Exhausted { reason, suspicious } };
+            if attempt == TELL_AT {
+                self.tell_of_trouble(&reason);
+            }
+            let now = self.clock.elapsed();
+            self.flow(|flow| flow.pace.overloaded(now, wait));
+        }
+    }
+
+    /// Reads an answer. Whatever a backend makes of it, a page for people is no
+    /// acknowledgement.
+    fn verdict(&self, nth: usize, response: &Response) -> Verdict {
+        match self.exporter.verdict(nth, response) {
+            Verdict::Done | Verdict::AlreadyThere | Verdict::Partial { .. }
+                if response.is_page() =>
+            {
+                let page = self.words(&response.reason());
+                Verdict::GiveUp { reason: format!("a web page answers, not the server: {page}") }
+            }
+            verdict => verdict.map_reason(|reason| self.words(reason)),
+        }
+    }
+
+    fn note_request(&self, bytes: usize) {
+        let mut account = self.account();
+        account.requests += 1;
+        account.bytes += bytes as u64;
+    }
+
+    /// Waits until a request may start; `false` if the run ends before.
+    fn enter(&self) -> bool {
+        let mut flow = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let wait = flow.pace.wait(flow.under_way, self.clock.elapsed());
+            if wait == Some(Duration::ZERO) {
+                flow.under_way += 1;
+                return true;
+            }
+            if self.interrupted() || self.queue.is_stopped() {
+                return false;
+            }
+            let wait = wait.map_or(LOOK, |wait| wait.min(LOOK));
+            flow = self
+                .flow_changed
+                .wait_timeout(flow, wait)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn leave_flow(&self) {
+        self.flow(|flow| flow.under_way -= 1);
+        self.flow_changed.notify_all();
+    }
+
+    fn flow(&self, change: impl FnOnce(&mut super::Flow)) {
+        change(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Puts a part into one request, its body into `buffer`. What is compressed is
+/// never there as a whole before.
+fn request_of(route: &Route, part: &[Slice], run: &Run<'_>, buffer: Vec<u8>) -> Request {
+    let n_pieces = part.iter().map(Slice::n_pieces).sum();
+    let len = route.framing.len_of(n_pieces, part.iter().map(Slice::len).sum());
+    let mut headers = route.headers.clone();
+    headers.push(Header::new("Content-Type", route.content_type.clone().into_owned()));
+    let how = route.compressions.iter().find(|how| run.options.compressions.contains(how));
+    let mut body = buffer;
+    body.clear();
+    if let Some(how) = how.filter(|_| len >= COMPRESS_FROM) {
+        headers.push(Header::new("Content-Encoding", how.word()));
+        body = compress(framed(&route.framing, part), len, *how, body);
+        if route.tells_sizes && *how == Compression::Zstd {
+            headers.push(Header::new("X-Pre-Compressed-Size", len.to_string()));
+            headers.push(Header::new("X-Post-Compressed-Size", body.len().to_string()));
+        }
+    } else {
+        body.reserve_exact(if body.capacity() < len {
+            len.max(route.limits.max_bytes)
+        } else {
+            len
+        });
+        framed(&route.framing, part).for_each(|bytes| body.extend_from_slice(bytes));
+    }
+    Request { method: route.method, url: route.url.clone(), headers, body }
+}
+
+/// Returns the bytes of a body, bit by bit.
+fn framed<'b>(framing: &'b Framing, part: &'b [Slice]) -> impl Iterator<Item = &'b [u8]> {
+    let pieces = part.iter().flat_map(Slice::pieces).enumerate().flat_map(|(nth, piece)| {
+        let between: &[u8] = if nth == 0 { &[] } else { &framing.between };
+        iter::once(between).chain(piece)
+    });
+    iter::once(&*framing.open).chain(pieces).chain(iter::once(&*framing.close))
+}

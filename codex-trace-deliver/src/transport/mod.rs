@@ -1,0 +1,54 @@
+//! What carries requests.
+
+mod client;
+mod compress;
+mod dir;
+mod http;
+
+use std::fmt;
+
+pub use client::{Client, check_tls};
+pub use codex_trace_export::{
+    ClientOptions, Compression, Header, HeaderValue as Value, Method, Request, Response, TlsFiles,
+};
+pub use compress::compress;
+pub use dir::{Discard, RequestDir};
+pub use http::Http;
+
+/// Carries requests. Blocks; is used by several threads at once.
+pub trait Transport: Send + Sync {
+    /// Sends a request and waits for the answer, whatever its status.
+    ///
+    /// # Errors
+    ///
+    /// If there is no whole answer. What was sent may have arrived all the same.
+    fn send(&self, request: &Request) -> Result<Response, NoAnswer>;
+}
+
+/// There is no answer to a request, or not all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAnswer {
+    /// Why, for people.
+    pub reason: String,
+    /// How far it got.
+    pub cause: Cause,
+}
+
+/// How far a request got that was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nowhere, and no other attempt could do better.
+    Lasting,
+    /// Nowhere: nobody is there just now, whatever is asked.
+    Away,
+    /// Somebody was there; perhaps the request itself is why that ended.
+    Cut,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for NoAnswer {}

@@ -1,0 +1,379 @@
+//! From what the user named to sessions: finds files, reads their heads,
+//! groups them, and leaves out what the heads say is not wanted.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use codex_rollout::{
+    Copies, Layout, LineStream, RolloutHead, RolloutLine, RolloutPath, Source, compare_set,
+    discover, session_dirs,
+};
+use codex_trace_model::{SessionGroup, group};
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use crate::failure::Failure;
+use crate::inputs::Inputs;
+use crate::select::Selection;
+use crate::watch::Watch;
+use crate::{ids, words};
+
+/// How many lines of a named file are tried before it is taken for something
+/// else than a rollout.
+const TRIED_LINES: usize = 16;
+
+/// The sessions found, and what they are made of.
+#[derive(Debug, Default)]
+pub struct History {
+    /// The heads of all files.
+    pub heads: Vec<RolloutHead>,
+    /// The sessions wanted, oldest first as far as file names tell; their
+    /// members are indices into [`heads`](Self::heads).
+    pub sessions: Vec<SessionGroup>,
+    /// How many files and directories could not be read.
+    pub n_failures: usize,
+    /// What was looked at, wanted or not.
+    pub inputs: Inputs,
+}
+
+/// Finds what `selection` names.
+///
+/// # Errors
+///
+/// If nothing is found, or something named is not there or not clear.
+pub fn find(selection: &Selection, ui: &dyn Watch, pool: &ThreadPool) -> anyhow::Result<History> {
+    Named::sort(selection, ui)?.find(selection, ui, pool)
+}
+
+/// Something named that is on disk.
+#[derive(Debug)]
+enum Place {
+    Tree(PathBuf),
+    File(PathBuf),
+}
+
+/// What was named, by what it is.
+#[derive(Debug)]
+pub struct Named {
+    places: Vec<Place>,
+    ids: Vec<String>,
+}
+
+impl Named {
+    /// Sorts what `selection` names, or the Codex home; reads no rollout.
+    ///
+    /// # Errors
+    ///
+    /// If something named is not there.
+    pub fn sort(selection: &Selection, ui: &dyn Watch) -> anyhow::Result<Named> {
+        let mut paths = selection.paths.clone();
+        if let Some(list) = &selection.files_from {
+            paths.extend(listed(list)?);
+        } else if paths.is_empty() {
+            paths.push(codex_home(ui)?);
+        }
+        let mut named = Named { places: Vec::new(), ids: Vec::new() };
+        for path in paths {
+            match path.metadata() {
+                Ok(metadata) if metadata.is_dir() => named.places.push(Place::Tree(path)),
+                Ok(_) => named.places.push(Place::File(path)),
+                Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+                    let id = path.to_str().filter(|text| ids::is_prefix(text));
+                    let id = id.ok_or_else(|| nothing_there(&path))?;
+                    named.ids.push(id.to_ascii_lowercase());
+                }
+                Err(err) => {
+                    return Err(err).with_context(|| format!("cannot read `{}`", path.display()));
+                }
+            }
+        }
+        Ok(named)
+    }
+
+    /// Finds the sessions.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is found, or something named is not clear.
+    pub fn find(
+        &self,
+        selection: &Selection,
+        ui: &dyn Watch,
+        pool: &ThreadPool,
+    ) -> anyhow::Result<History> {
+        let mut history = History::default();
+        if !self.places.is_empty() {
+            history = read(&self.places, self.ids.is_empty(), ui, pool)?;
+        }
+        if !self.ids.is_empty() {
+            let home = codex_home(ui)?;
+            let all = read(&[Place::Tree(home.clone())], true, ui, pool)?;
+            history.add(pick(all, &self.ids, &home)?, pool);
+        }
+        history.inputs.extend(self.searched(ui));
+        history.retain(selection);
+        history.tell_copies(ui);
+        Ok(history)
+    }
+
+    /// Returns the directories that are searched, and those in which Codex keeps
+    /// its history in any case.
+    pub fn searched(&self, ui: &dyn Watch) -> Inputs {
+        let mut inputs = Inputs::default();
+        for place in &self.places {
+            if let Place::Tree(dir) = place {
+                inputs.add_tree(dir);
+            }
+        }
+        if let Some(home) = ui.codex_home().0 {
+            for dir in session_dirs(home) {
+                inputs.add_tree(&dir);
+            }
+        }
+        inputs
+    }
+}
+
+fn nothing_there(path: &Path) -> Failure {
+    Failure::new(format!("no such file or directory, and no session id: `{}`", path.display()))
+        .hint("name a directory, a rollout file, or the first 6 or more characters of an id as `codex-trace list` shows it")
+}
+
+/// Reads a list of paths: one a line, or ended by NUL as `find -print0` does.
+fn listed(list: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut text = String::new();
+    if list == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+    } else {
+        text = std::fs::read_to_string(list)
+            .with_context(|| format!("cannot read `{}`", list.display()))?;
+    }
+    let end = if text.contains('\0') { '\0' } else { '\n' };
+    let names = text.split(end).map(|name| name.strip_suffix('\r').unwrap_or(name));
+    Ok(names.filter(|name| !name.is_empty()).map(PathBuf::from).collect())
+}
+
+/// Returns the Codex home.
+fn codex_home(ui: &dyn Watch) -> Result<PathBuf, Failure> {
+    let (home, from) = ui.codex_home();
+    let Some(home) = home else {
+        return Err(Failure::new("there is no home directory to look for `.codex` in")
+            .hint("set CODEX_HOME or name a directory"));
+    };
+    if home.is_dir() {
+        ui.detail(format!("reading `{}` ({from})", home.display()));
+        return Ok(home.to_path_buf());
+    }
+    let hint = match from {
+        "CODEX_HOME" => {
+            "CODEX_HOME names it: is that right? A path or `--codex-home DIR` names another"
+        }
+        "--codex-home" => "name the directory that has `sessions/` in it",
+        _ => "set CODEX_HOME, or name a directory, a rollout file or `--codex-home DIR`",
+    };
+    Err(Failure::new(format!("no Codex history at `{}` ({from})", home.display())).hint(hint))
+}
+
+/// Reads the heads of all rollouts at `places` and groups them. Finding nothing
+/// is a failure only if nothing else was named.
+fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyhow::Result<History> {
+    let mut history = History::default();
+    let mut rollouts: Vec<(RolloutPath, bool)> = Vec::new();
+    for place in places {
+        match place {
+            Place::File(path) => rollouts.push((RolloutPath::from_file(path), true)),
+            Place::Tree(dir) => {
+                for found in discover(dir) {
+                    match found {
+                        Ok(rollout) => rollouts.push((rollout, false)),
+                        Err(err) => history.failed(ui, &anyhow::Error::new(err)),
+                    }
+                }
+            }
+        }
+    }
+    for (rollout, _) in &rollouts {
+        history.inputs.add_file(&rollout.path);
+    }
+    let mut seen = HashSet::new();
+    rollouts.retain(|(rollout, _)| seen.insert(rollout.path.clone()));
+
+    ui.start("reading heads", rollouts.len());
+    let heads: Vec<anyhow::Result<RolloutHead>> = pool.install(|| {
+        rollouts
+            .par_iter()
+            .map(|(rollout, named)| {
+                let head = read_head(rollout, *named);
+                ui.step();
+                head
+            })
+            .collect()
+    });
+    ui.stop();
+    for head in heads {
+        match head {
+            Ok(head) => history.heads.push(head),
+            // What is named alone and wrong is worth more than a line in passing.
+            Err(err) if all && places.len() == 1 && rollouts.len() == 1 => return Err(err),
+            Err(err) => history.failed(ui, &err),
+        }
+    }
+    if all && history.heads.is_empty() {
+        return Err(nothing_found(places, history.n_failures).into());
+    }
+    history.group(pool);
+    Ok(history)
+}
+
+fn nothing_found(places: &[Place], n_failures: usize) -> Failure {
+    let [place] = places else { return Failure::new("no rollouts in any of the paths given") };
+    let (Place::Tree(path) | Place::File(path)) = place;
+    let failure = Failure::new(format!("no rollouts in `{}`", path.display()));
+    if n_failures > 0 {
+        return failure.hint("see above for what could not be read");
+    }
+    failure.hint(
+        "rollouts are named `rollout-<time>-<id>.jsonl`; a Codex home has them in `sessions/`",
+    )
+}
+
+fn read_head(rollout: &RolloutPath, named: bool) -> anyhow::Result<RolloutHead> {
+    let cannot = || format!("cannot read `{}`", rollout.path.display());
+    let head = RolloutHead::read(rollout).with_context(cannot)?;
+    if named && head.created.is_none() && head.len > 0 && !is_rollout(rollout) {
+        let failure = Failure::new(format!("not a rollout: `{}`", rollout.path.display()));
+        let hint = "a rollout has one JSON record a line, the first of type `session_meta`";
+        return Err(failure.hint(hint).into());
+    }
+    Ok(head)
+}
+
+/// Whether any of the first lines is a record.
+fn is_rollout(rollout: &RolloutPath) -> bool {
+    if rollout.layout == Layout::Document {
+        return Source::open(rollout)
+            .is_ok_and(|source| source.lines().next().is_some_and(|line| line.is_ok()));
+    }
+    let Ok(lines) = LineStream::open(rollout) else { return false };
+    let mut lines = lines.head_first();
+    (0..TRIED_LINES).any(|_| {
+        let line = lines.next_line();
+        matches!(line, Ok(Some((bytes, at, _))) if RolloutLine::decode(bytes, at).is_ok())
+    })
+}
+
+/// Keeps the sessions that one of `prefixes` names.
+fn pick(mut all: History, prefixes: &[String], home: &Path) -> Result<History, Failure> {
+    let mut wanted = HashSet::new();
+    for prefix in prefixes {
+        let mut hits: Vec<(usize, &RolloutHead)> = Vec::new();
+        for (nth, session) in all.sessions.iter().enumerate() {
+            let heads = session.members.iter().map(|member| &all.heads[member.head]);
+            hits.extend(heads.filter(|head| ids::matches(head, prefix)).map(|head| (nth, head)));
+        }
+        hits.dedup_by_key(|(nth, head)| (*nth, head.thread_id.clone()));
+        let exact: Vec<_> =
+            hits.iter().filter(|(_, head)| head.thread_id == *prefix).copied().collect();
+        let hits = if exact.is_empty() { hits } else { exact };
+        let sessions: HashSet<usize> = hits.iter().map(|(nth, _)| *nth).collect();
+        match sessions.len() {
+            1 => wanted.extend(sessions),
+            0 => {
+                return Err(Failure::new(format!(
+                    "no session or thread whose id begins with `{prefix}` in `{}`",
+                    home.display()
+                ))
+                .hint("`codex-trace list` shows the ids; `--codex-home DIR` looks elsewhere"));
+            }
+            n => return Err(ambiguous(prefix, n, &hits)),
+        }
+    }
+    let mut nth = 0;
+    all.sessions.retain(|_| {
+        nth += 1;
+        wanted.contains(&(nth - 1))
+    });
+    Ok(all)
+}
+
+fn ambiguous(prefix: &str, n: usize, hits: &[(usize, &RolloutHead)]) -> Failure {
+    const SHOWN: usize = 8;
+    let mut lines: Vec<String> = hits
+        .iter()
+        .take(SHOWN)
+        .map(|(_, head)| {
+            let created = head.created.as_deref().unwrap_or("unknown time");
+            let cwd = head.cwd.as_deref().unwrap_or_default();
+            format!("{}  {}  {}", head.thread_id, created, cwd).trim_end().to_owned()
+        })
+        .collect();
+    if hits.len() > SHOWN {
+        lines.push(format!("and {} more", hits.len() - SHOWN));
+    }
+    Failure::new(format!("`{prefix}` begins the ids of {}", words::count(n, "session")))
+        .details(lines)
+        .hint("type more of the id")
+}
+
+impl History {
+    fn failed(&mut self, ui: &dyn Watch, err: &anyhow::Error) {
+        self.n_failures += 1;
+        ui.error(format!("{err:#}"));
+    }
+
+    /// Adds the sessions of another history, of which this one may have files.
+    fn add(&mut self, other: History, pool: &ThreadPool) {
+        self.n_failures += other.n_failures;
+        self.inputs.extend(other.inputs);
+        let members = other.sessions.iter().flat_map(|session| &session.members);
+        let files = members.flat_map(|member| [Some(member.head), member.ancestor]).flatten();
+        let wanted: HashSet<String> =
+            files.map(|file| other.heads[file].rollout_id.clone()).collect();
+        self.heads.extend(other.heads.into_iter().filter(|it| wanted.contains(&it.rollout_id)));
+        self.group(pool);
+    }
+
+    /// Says how many files were not read because others have all of them.
+    fn tell_copies(&self, ui: &dyn Watch) {
+        let members = self.sessions.iter().flat_map(|session| &session.members);
+        let n_copies = members.map(|member| member.copies.len()).sum();
+        if n_copies > 0 {
+            let files = words::count(n_copies, "file");
+            ui.detail(format!("left out {files} of which others have the whole content"));
+        }
+    }
+
+    /// Puts the files together to sessions.
+    fn group(&mut self, pool: &ThreadPool) {
+        let heads = &self.heads;
+        let sets = Copies::sets(heads);
+        let shares: Vec<_> =
+            pool.install(|| sets.par_iter().map(|set| compare_set(heads, set)).collect());
+        self.sessions = group(heads, &Copies::put_together(heads.len(), shares));
+    }
+
+    /// Returns the head of a session's root thread.
+    pub fn root(&self, session: &SessionGroup) -> &RolloutHead {
+        &self.heads[session.members[0].head]
+    }
+
+    /// Returns the order to read sessions in if none must come first: what takes
+    /// longest must not come last.
+    pub fn largest_first(&self) -> Vec<usize> {
+        let len = |nth: usize| -> u64 {
+            self.sessions[nth].members.iter().map(|member| self.heads[member.head].len).sum()
+        };
+        let mut order: Vec<usize> = (0..self.sessions.len()).collect();
+        order.sort_by_cached_key(|nth| std::cmp::Reverse(len(*nth)));
+        order
+    }
+
+    /// Leaves out the sessions whose heads say that they are not wanted.
+    fn retain(&mut self, selection: &Selection) {
+        let heads = std::mem::take(&mut self.heads);
+        self.sessions.retain(|session| selection.may_take(&heads[session.members[0].head]));
+        self.heads = heads;
+    }
+}

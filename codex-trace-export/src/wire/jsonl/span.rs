@@ -1,5 +1,6 @@
 //! The `span` lines of `codex-trace/v1`.
 
+use codex_rollout::item::event_msg::SecurityRiskScore;
 use codex_trace_model::{
     Compaction, Event, EventKind, ModelCall, Span, SpanKind, ToolCall, Trace, Turn,
 };
@@ -77,6 +78,7 @@ fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
     if let Some(policy) = turn.approval_policy {
         splice::value(policy, content, o.value("approval_policy"));
     }
+    o.recorded("approvals_reviewer", turn.approvals_reviewer);
     o.recorded("sandbox", turn.sandbox);
     o.recorded("cyber_access_program", turn.cyber_access_program);
     if let Some(plugins) = turn.disabled_plugins {
@@ -85,6 +87,8 @@ fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
     o.recorded("root_turn_id", turn.root_turn_id);
     o.recorded("parent_turn_id", turn.parent_turn_id);
     o.recorded("trigger", turn.trigger);
+    o.recorded("initiating_agent_path", turn.initiating_agent_path);
+    o.maybe("tools", turn.tools.map(|ix| ix.0));
     o.recorded("trace_id", turn.trace_id);
     o.list("input", turn.input.iter().map(|ix| ix.0));
     o.recorded("prompt", turn.prompt);
@@ -134,6 +138,13 @@ fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
         o.object("mcp", |o| {
             o.recorded("server", server);
             o.recorded("tool", tool);
+            if let Some(origin) = &call.mcp_origin {
+                o.recorded("app_name", origin.app_name);
+                o.recorded("action_name", origin.action_name);
+                o.recorded("connector_id", origin.connector_id);
+                o.maybe("read_only_hint", origin.read_only_hint);
+                o.recorded("environment_id", origin.environment_id);
+            }
         });
     }
     for (key, value) in [
@@ -141,6 +152,7 @@ fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
         ("output_text", call.output_text),
         ("changes", call.changes),
         ("search", call.search),
+        ("parsed_cmd", call.parsed_cmd),
     ] {
         if let Some(value) = value {
             splice::value(value, content, o.value(key));
@@ -148,6 +160,34 @@ fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
     }
     o.list("spawned", &call.spawned);
     o.recorded("source", call.source);
+    o.recorded("process_id", call.process_id);
+    o.recorded("plugin_id", call.plugin_id);
+    o.recorded("script_path", call.script_path);
+    if let Some(agents) = &call.agents {
+        o.object("agents", |o| {
+            o.recorded("model", agents.model);
+            o.recorded("reasoning_effort", agents.reasoning_effort);
+            o.recorded("path", agents.path);
+            if let Some(states) = agents.states {
+                splice::value(states, content, o.value("states"));
+            }
+        });
+    }
+    if let Some(escalation) = &call.escalation {
+        o.flag("escalated", true);
+        o.maybe("justification", escalation.justification.as_ref());
+    }
+    if let Some(risk) = &call.risk {
+        o.object("security_risk_score", |o| risk_score(risk, content, o));
+    }
+}
+
+fn risk_score(risk: &SecurityRiskScore<'_>, content: Content, o: &mut Object<'_>) {
+    for (key, value) in [("scores", risk.scores), ("action", risk.action)] {
+        if let Some(value) = value {
+            splice::value(value, content, o.value(key));
+        }
+    }
 }
 
 fn compaction(compaction: &Compaction<'_>, content: Content, o: &mut Object<'_>) {
@@ -184,10 +224,16 @@ fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
             o.recorded("risk_level", it.risk_level);
             o.recorded("rationale", it.rationale);
         }
+        EventKind::SecurityRiskScore(it) => {
+            o.recorded("call_id", it.call_id);
+            risk_score(it, content, o);
+        }
         EventKind::SubAgentActivity(it) => {
             o.recorded("activity", it.kind);
             o.recorded("agent_thread_id", it.agent_thread_id);
             o.recorded("agent_path", it.agent_path);
+            o.recorded("agent_model", it.model);
+            o.recorded("agent_reasoning_effort", it.reasoning_effort);
         }
         EventKind::AgentMessage(it) => {
             o.recorded("author", it.author);

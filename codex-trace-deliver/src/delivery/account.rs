@@ -35,6 +35,10 @@ pub struct Account {
     pub held: usize,
     /// Units that are older than the destination accepts.
     pub too_old: usize,
+    /// Units that another place of the server has.
+    pub elsewhere: usize,
+    /// Which place has the first of them.
+    pub why_elsewhere: Option<String>,
     /// Units encoded and not sent, because the run ended before.
     pub unsent: usize,
     /// Whether sessions were left out because the run ended before.
@@ -90,6 +94,7 @@ impl Account {
             && self.rejected == 0
             && self.rejected_spans == 0
             && self.too_old == 0
+            && self.elsewhere == 0
             && self.kept == 0
             && self.held == 0
             && self.unsent == 0

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use codex_rollout::{JsonText, Position, RawJson, ResponseItem, SessionMeta, TokenUsage};
+use codex_rollout::{JsonText, Layout, Position, RawJson, ResponseItem, SessionMeta, TokenUsage};
 use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostic;
@@ -86,6 +86,8 @@ pub struct Rollout {
     pub path: String,
     /// The paths of other files that hold the same, or its beginning.
     pub copies: Vec<String>,
+    /// How its records are laid out.
+    pub layout: Layout,
 }
 
 /// One entry of a conversation.

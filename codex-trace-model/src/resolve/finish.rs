@@ -1,9 +1,8 @@
 //! The end of a thread: its own span, and all that is known of it.
 
 use std::borrow::Cow;
-use std::path::Path;
 
-use codex_rollout::{JsonText, Layout, RolloutPath, TokenUsage, parent_of};
+use codex_rollout::{JsonText, Layout, TokenUsage, parent_of};
 use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostics;
@@ -89,8 +88,8 @@ impl<'a> ThreadBuilder<'a> {
     /// Whether what wrote the file told UTC from local time: what wrote times
     /// into lines, and the program in TypeScript, whose files are whole documents.
     fn has_true_clock(&self) -> bool {
-        let layout = |it: &Rollout| RolloutPath::from_file(Path::new(&it.path)).layout;
-        self.first_at.is_some() || self.rollouts.first().map(layout) == Some(Layout::Document)
+        let is_document = |it: &Rollout| it.layout == Layout::Document;
+        self.first_at.is_some() || self.rollouts.first().is_some_and(is_document)
     }
 
     fn finish_thread_span(

@@ -1,10 +1,10 @@
 //! Reading files: all of their bytes, or lines without their content.
 
-use codex_rollout::{Position, Result, RolloutItem, RolloutLine, Source};
+use codex_rollout::{Layout, Position, Result, RolloutItem, RolloutLine, Source};
 
 use crate::diagnostic::Code;
 use crate::resolve::fork::Reading;
-use crate::resolve::ownership::{self, Boundary, ByIds, ToldBy, meta_of};
+use crate::resolve::ownership::{self, Boundary, ByIds, OwnMeta, ToldBy, meta_of};
 use crate::resolve::usage::UsageTracker;
 use crate::resolve::{Outcome, ThreadBuilder};
 use crate::session::{RolloutFile, RolloutInput};
@@ -24,12 +24,14 @@ impl<'a> ThreadBuilder<'a> {
     pub(crate) fn read(&mut self, input: &RolloutInput<'a>) {
         let mut lines = input.source.lines();
         let head: Vec<_> = lines.by_ref().take(HEAD_LINES).collect();
-        let boundary = if ownership::owns_all(head.iter().flatten()) {
+        let own = OwnMeta::find(head.iter().flatten(), input.source, input.file.thread_id);
+        let boundary = if ownership::owns_all(head.iter().flatten(), own.as_ref()) {
             Boundary::default()
         } else {
-            ownership::boundary(input.source, input.ancestor)
+            ownership::boundary(input.source, own.as_ref(), input.ancestor)
         };
-        let mut reading = self.begin_rollout(&input.file);
+        let mut reading = self.begin_rollout(&input.file, input.source.layout());
+        reading.meta_line = own.map_or(0, |own| own.line);
         match boundary.told_by {
             ToldBy::Records => {}
             ToldBy::Times => self.diagnose(
@@ -74,8 +76,8 @@ impl<'a> ThreadBuilder<'a> {
         mut lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
     ) -> bool {
         let mut head = Vec::new();
-        let Some(mut ids) = decide(&mut lines, &mut head) else { return false };
-        let mut reading = self.begin_rollout(file);
+        let Some(mut ids) = decide(&mut lines, &mut head, file.thread_id) else { return false };
+        let mut reading = self.begin_rollout(file, Layout::Lines);
         let mut bare = false;
         let is_own = |line: &RolloutLine<'_>| {
             // What a line without a time is, is told by its bytes.
@@ -87,9 +89,10 @@ impl<'a> ThreadBuilder<'a> {
         !bare && !self.unsure && ids.told_at_once()
     }
 
-    fn begin_rollout<'i>(&mut self, file: &RolloutFile<'i>) -> Reading<'i> {
+    fn begin_rollout<'i>(&mut self, file: &RolloutFile<'i>, layout: Layout) -> Reading<'i> {
         let reading = self.reading(*file);
-        self.rollouts.push(Rollout { path: file.path.to_owned(), copies: file.copies.to_vec() });
+        let (path, copies) = (file.path.to_owned(), file.copies.to_vec());
+        self.rollouts.push(Rollout { path, copies, layout });
         if self.rollouts.len() > 1 {
             self.close_open_turn();
             self.check_usage();
@@ -121,7 +124,9 @@ impl<'a> ThreadBuilder<'a> {
             let elsewhere = self.pass_over(reading, position.line(), line.as_ref().ok());
             let outcome = match line {
                 Ok(line) => {
-                    let meta = !has_meta && matches!(line.item, RolloutItem::SessionMeta(_));
+                    let meta = !has_meta
+                        && matches!(line.item, RolloutItem::SessionMeta(_))
+                        && position.line() >= reading.meta_line;
                     let own = is_own(&line);
                     has_meta |= meta;
                     if let Some(elsewhere) = elsewhere {
@@ -164,6 +169,7 @@ impl<'a> ThreadBuilder<'a> {
 fn decide<'a>(
     lines: &mut impl Iterator<Item = Result<RolloutLine<'a>>>,
     head: &mut Vec<Result<RolloutLine<'a>>>,
+    thread_id: &str,
 ) -> Option<ByIds> {
     let mut meta = None;
     for line in lines {
@@ -175,6 +181,9 @@ fn decide<'a>(
         }
         // Bare lines came with a `session_meta` that says no version.
         meta = meta_of(&line).filter(|meta| meta.cli_version.is_some());
+        if meta.is_some_and(|meta| !ownership::is_of(&meta, thread_id)) {
+            return None; // The thread's own comes later.
+        }
         let base = meta.is_some_and(|meta| meta.history_base.is_some());
         let bare = meta.is_none() && matches!(line.item, RolloutItem::SessionMeta(_));
         if base || bare || (meta.is_none() && head.len() >= HEAD_LINES) {

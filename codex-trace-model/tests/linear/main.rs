@@ -299,6 +299,7 @@ fn grouping() {
                 len: 0,
                 modified: None,
                 file_id: None,
+                content: codex_rollout::Content::Rollout,
             })
             .collect();
         let mut groups = Vec::new();

@@ -119,6 +119,16 @@ fn split_layout(name: &str) -> Option<(&str, Layout)> {
     name.strip_suffix(".json").map(|stem| (stem, Layout::Document))
 }
 
+/// Returns the name that Codex gave to a rollout, whatever was done to the file
+/// since: `rollout-<time>-<ids>`, without what compression or a copy put around
+/// it. Nothing if its name has no such part.
+pub fn codex_name(path: &str) -> Option<&str> {
+    let name = path.rsplit(['/', '\\']).next()?;
+    let ids = ids_within(name)?;
+    let end = ids.rollout.as_ptr().addr() - name.as_ptr().addr() + ids.rollout.len();
+    name.get(name.find("rollout-")?..end)
+}
+
 /// Whether the name is one that Codex gives to rollouts.
 pub(crate) fn is_rollout_name(name: &str) -> bool {
     ids_of(name).is_some()

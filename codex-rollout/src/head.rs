@@ -63,6 +63,9 @@ pub struct RolloutHead {
     pub file_id: Option<(u64, u64)>,
     /// What the lines are.
     pub content: Content,
+    /// The thread's name as the home's index has it, as JSON text without its
+    /// quotes: the file itself does not say. See [`SessionIndex`](crate::SessionIndex).
+    pub name: Option<String>,
 }
 
 /// What a file holds.
@@ -189,6 +192,7 @@ impl RolloutHead {
             modified: None,
             file_id: None,
             content: Content::Empty,
+            name: None,
         }
     }
 

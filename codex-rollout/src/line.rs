@@ -1,6 +1,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::item::compacted::{Compacted, InterAgentCommunication, InterAgentMetadata};
 use crate::item::event_msg::EventMsg;
+use crate::item::realtime::{RealtimeItem, RetainedContext};
 use crate::item::response_item::ResponseItem;
 use crate::item::session_meta::SessionMeta;
 use crate::item::turn_context::{TurnContext, WorldState};
@@ -50,6 +51,10 @@ pub enum RolloutItem<'a> {
     TokenUsageRecord(TokenUsageRecord<'a>),
     /// What the harness told the model about its surroundings (since 0.143).
     WorldState(WorldState<'a>),
+    /// Something of a voice session (since 0.149).
+    Realtime(RealtimeItem<'a>),
+    /// What is kept beside the history (since 0.154).
+    RetainedContext(RetainedContext<'a>),
     /// What the next message from another agent is for.
     InterAgentMetadata(InterAgentMetadata),
     /// A message between agents (0.140 to 0.142).
@@ -62,14 +67,8 @@ pub enum RolloutItem<'a> {
 }
 
 /// The line types that are known and say nothing about turns, calls or usage.
-pub(crate) const BOOKKEEPING: &[&str] = &[
-    "session_state",
-    "retained_context",
-    "security_risk_score",
-    "realtime_item",
-    "dynamic_tools_updated",
-    "rollout_reference",
-];
+pub(crate) const BOOKKEEPING: &[&str] =
+    &["session_state", "security_risk_score", "dynamic_tools_updated", "rollout_reference"];
 
 /// What the envelope held beside the fields of the line.
 #[derive(Default)]
@@ -209,6 +208,10 @@ fn decode_item<'a>(
         }
         b"session_meta" => put(item, RolloutItem::SessionMeta, SessionMeta::read(payload)?),
         b"compacted" => put(item, RolloutItem::Compacted, Compacted::read(payload)?),
+        b"realtime_item" => put(item, RolloutItem::Realtime, RealtimeItem::read(payload)?),
+        b"retained_context" => {
+            put(item, RolloutItem::RetainedContext, RetainedContext::read(payload)?);
+        }
         b"world_state" => put(item, RolloutItem::WorldState, WorldState::read(payload)?),
         b"inter_agent_communication_metadata" => {
             put(item, RolloutItem::InterAgentMetadata, InterAgentMetadata::read(payload)?);

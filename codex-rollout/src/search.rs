@@ -62,7 +62,9 @@ impl PassedOver {
 impl fmt::Display for PassedOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PassedOver::Encoding("tar" | "zip" | "7z" | "rar") => f.write_str("packed in an archive"),
+            PassedOver::Encoding("tar" | "zip" | "7z" | "rar") => {
+                f.write_str("packed in an archive")
+            }
             PassedOver::Encoding("UTF-16") => f.write_str("written in UTF-16"),
             PassedOver::Encoding(name) => write!(f, "compressed with {name}"),
             PassedOver::BrokenLink => f.write_str("a link that leads nowhere"),

@@ -33,7 +33,8 @@ const SEARCHED: usize = 1 << 16;
 /// * Of the events about turns, reviews and usage: ids, names, reasons and
 ///   numbers. A text or list that the user gave is only empty or not empty.
 /// * Any other event, `item_completed` of other than reviews among them, is
-///   [`Bookkeeping`](crate::RolloutItem::Bookkeeping) with the event's type.
+///   [`Bookkeeping`](crate::RolloutItem::Bookkeeping) with the event's type; so
+///   are `realtime_item` and `retained_context`.
 /// * A response item says who made it: a [`Message`] with its role and nothing
 ///   else, [`Reasoning`] for all that only models make, [`ToolOutput`],
 ///   [`ConfigurationUpdate`] with its effort, [`Compaction`] for all others,

@@ -34,6 +34,8 @@ pub(crate) const DEFAULT_MAX_DECOMPRESSED: u64 = 16 << 30;
 pub struct Source {
     bytes: Bytes,
     layout: Layout,
+    /// The file, if it was opened here.
+    path: Option<PathBuf>,
     /// Whether the memory of what was looked at is let go.
     lean: bool,
     /// Why there is no more than these bytes, if there should be.
@@ -97,7 +99,7 @@ impl Source {
             Encoding::Zstd => decompressed(zstd::Decoder::new(input)?, max_decompressed)?,
             Encoding::Gzip => decompressed(MultiGzDecoder::new(input), max_decompressed)?,
         };
-        Ok(Source { bytes, layout: rollout.layout, lean: false, failure })
+        Ok(Source::of(bytes, rollout, false, failure))
     }
 
     /// As [`open`](Self::open), for who looks at the content once, from front
@@ -113,15 +115,32 @@ impl Source {
             return Source::open(rollout);
         }
         let bytes = plain(input, LEAN_READ_UP_TO)?;
-        Ok(Source { bytes, layout: rollout.layout, lean: true, failure: None })
+        Ok(Source::of(bytes, rollout, true, None))
+    }
+
+    fn of(bytes: Bytes, rollout: &RolloutPath, lean: bool, failure: Option<Failure>) -> Source {
+        let path = Some(rollout.path.clone());
+        Source { bytes, layout: rollout.layout, path, lean, failure }
     }
 
     /// Takes the bytes of an uncompressed JSON-lines rollout.
     pub fn from_bytes(bytes: Vec<u8>) -> Source {
-        Source { bytes: Bytes::Owned(bytes), layout: Layout::Lines, lean: false, failure: None }
+        Source {
+            bytes: Bytes::Owned(bytes),
+            layout: Layout::Lines,
+            path: None,
+            lean: false,
+            failure: None,
+        }
     }
 
-    /// Returns how the records are laid out.
+    /// Returns the path that the rollout was opened by, whatever its bytes are;
+    /// nothing where bytes were given.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Returns how the file's records are laid out.
     pub fn layout(&self) -> Layout {
         self.layout
     }

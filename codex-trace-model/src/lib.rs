@@ -59,6 +59,7 @@
 mod diagnostic;
 mod group;
 mod render;
+mod request;
 mod resolve;
 mod session;
 mod span;
@@ -69,10 +70,11 @@ pub use diagnostic::{Code, Diagnostic};
 pub use group::{BranchOf, Member, SessionGroup, group};
 pub use jiff::{SignedDuration, Timestamp};
 pub use render::Tree;
+pub use request::request;
 pub use session::{RolloutFile, RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
-    CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, ModelCall, Provenance,
-    Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
+    CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, MessageNotes, ModelCall,
+    Provenance, Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
 };
 pub use trace::{
     Account, History, Invalid, Item, ItemIx, Rollout, RolloutIx, SpanIx, Thread, ThreadIx, Trace,

@@ -154,6 +154,10 @@ pub struct Turn<'a> {
     pub approval_policy: Option<RawJson<'a>>,
     /// What commands could touch.
     pub sandbox: Option<JsonText<'a>>,
+    /// The program under which the model may help with security work.
+    pub cyber_access_program: Option<JsonText<'a>>,
+    /// The plugins that were switched off: an array.
+    pub disabled_plugins: Option<RawJson<'a>>,
     /// The user's turn that led to this one, in whichever thread.
     pub root_turn_id: Option<JsonText<'a>>,
     /// The turn that spawned this one's thread.
@@ -380,6 +384,10 @@ pub struct Compaction<'a> {
     pub replacement_history: Option<RawJson<'a>>,
     /// The number of the new context window.
     pub window_number: Option<u64>,
+    /// The id of the new context window.
+    pub window_id: Option<JsonText<'a>>,
+    /// The id of the context window that it replaces.
+    pub previous_window_id: Option<JsonText<'a>>,
 }
 
 /// Another trace that a span refers to.
@@ -436,6 +444,23 @@ pub struct Event<'a> {
     pub kind: EventKind<'a>,
 }
 
+/// What is recorded of a message of the agent beside its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MessageNotes<'a> {
+    /// The message; the call, if a tool sent it.
+    pub id: Option<JsonText<'a>>,
+    /// `async`: while the agent worked on.
+    pub delivery: Option<JsonText<'a>>,
+    /// The text, where it was delivered by itself.
+    pub text: Option<JsonText<'a>>,
+    /// What the user is asked.
+    pub questions: Option<RawJson<'a>>,
+    /// The memories that it refers to.
+    pub memory_citation: Option<RawJson<'a>>,
+    /// What a moderator made of it.
+    pub moderation: Option<RawJson<'a>>,
+}
+
 /// What happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -467,10 +492,21 @@ pub enum EventKind<'a> {
     AgentMessage(codex_rollout::item::compacted::InterAgentCommunication<'a>),
     /// A hook put in a prompt.
     HookPrompt(Option<RawJson<'a>>),
-    /// An output whose call is not here.
+    /// A voice session started or ended, or somebody said something in it.
+    Voice(codex_rollout::item::realtime::RealtimeItem<'a>),
+    /// Something that Codex keeps for the model beside the history.
+    RetainedContext(codex_rollout::item::realtime::RetainedContext<'a>),
+    /// How a message of the agent was delivered, and what it refers to.
+    MessageNotes(MessageNotes<'a>),
+    /// An output whose call is not here, or that answers none: what the harness
+    /// itself put in (since 0.150).
     OrphanOutput {
         /// The call that it names.
         call_id: Option<JsonText<'a>>,
+        /// What it is, if it says so: `goal_objective`, …
+        name: Option<JsonText<'a>>,
+        /// The output: an index into the thread's items.
+        item: ItemIx,
     },
     /// Something about a turn that had ended before: a command's late exit.
     Late {
@@ -503,6 +539,9 @@ impl EventKind<'_> {
             EventKind::Plan(_) => "plan",
             EventKind::AgentMessage(_) => "agent_message",
             EventKind::HookPrompt(_) => "hook_prompt",
+            EventKind::Voice(_) => "voice",
+            EventKind::RetainedContext(_) => "retained_context",
+            EventKind::MessageNotes(_) => "message_notes",
             EventKind::OrphanOutput { .. } => "orphan_output",
             EventKind::Late { .. } => "late",
             EventKind::Unknown { .. } => "unknown",

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use codex_rollout::{JsonText, Layout, Position, RawJson, ResponseItem, SessionMeta, TokenUsage};
 use jiff::Timestamp;
@@ -69,6 +70,8 @@ pub struct Thread<'a> {
     pub created_local: Option<JsonText<'a>>,
     /// The thread's name, if it got one.
     pub name: Option<JsonText<'a>>,
+    /// How many turns it has had, abandoned ones too: the number of the last.
+    pub n_turns: u32,
     /// The conversation: what the model saw and said, once, in file order.
     pub items: Vec<Item<'a>>,
     /// What model calls saw of the items; see [`Window`](crate::Window).
@@ -83,11 +86,14 @@ pub struct Thread<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rollout {
     /// What to call the file in provenance and diagnostics: its path as given.
+    /// A label for people; the bytes of a path may not survive in it.
     pub path: String,
-    /// The paths of other files that hold the same, or its beginning.
-    pub copies: Vec<String>,
+    /// The file itself; absent where bytes were given.
+    pub file: Option<PathBuf>,
     /// How its records are laid out.
     pub layout: Layout,
+    /// The paths of other files that hold the same, or its beginning.
+    pub copies: Vec<String>,
 }
 
 /// One entry of a conversation.
@@ -167,6 +173,18 @@ impl<'a> Trace<'a> {
     /// Returns the thread of a span.
     pub fn thread_of(&self, span: &Span<'a>) -> &Thread<'a> {
         &self.threads[span.thread.0 as usize]
+    }
+
+    /// Returns whether a span is a turn that may still go on, however long ago
+    /// its last line was written: the files have no end of it, and no later turn
+    /// of its thread.
+    pub fn is_open(&self, span: &Span<'a>) -> bool {
+        match &span.kind {
+            SpanKind::Turn(turn) => {
+                span.status == Status::Incomplete && turn.number == self.thread_of(span).n_turns
+            }
+            _ => false,
+        }
     }
 
     /// Returns the spans directly below another one, in file order.

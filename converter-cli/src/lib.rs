@@ -39,6 +39,8 @@ pub mod measure;
 pub mod ordered;
 pub mod output;
 pub mod panics;
+pub mod passed;
+pub mod paths;
 pub mod pipeline;
 pub mod prices;
 pub mod private;

@@ -59,9 +59,13 @@ impl Passed {
                 ui.hint("`codex-trace list -v` names them");
             }
         }
-        if !all {
-            return;
+        if all {
+            self.name(ui);
         }
+    }
+
+    /// Says of everything where it is, and why it was passed over.
+    pub fn name(&self, ui: &Ui) {
         for (why, kind) in &self.kinds {
             for path in &kind.paths {
                 ui.say(format!("passed over `{}`: {why}", path.display()));

@@ -59,23 +59,91 @@ impl Json for Dollars {
 
 /// The price of one token of each kind, in units of [`Dollars`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Price {
+struct Rates {
     input: u128,
     cached_input: u128,
     cache_write_input: u128,
     output: u128,
 }
 
+/// The price of a request in one service tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Price {
+    rates: Rates,
+    /// What holds for the whole of a request with more input tokens than this.
+    long_context: Option<(u64, Rates)>,
+}
+
+/// What a model costs from some day on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Prices {
+    standard: Price,
+    /// By the words of [`tier_of`].
+    tiers: BTreeMap<String, Price>,
+}
+
+/// Whose model it is, as Codex' configuration names the provider, and which.
+type Model = (String, String);
+
+/// The provider of rows that name none, and of calls from before 0.51.
+const OPENAI: &str = "openai";
+
 /// Prices by model, and from which day on they hold: `YYYY-MM-DD`, empty for a
 /// model's first price.
 #[derive(Clone, Debug)]
 pub struct PriceTable {
-    prices: BTreeMap<String, BTreeMap<String, Price>>,
+    prices: BTreeMap<Model, BTreeMap<String, Prices>>,
+}
+
+/// A model call, as far as its price depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'r> {
+    /// The model.
+    pub model: &'r str,
+    /// Who was asked, if that is recorded.
+    pub provider: Option<&'r str>,
+    /// The service tier, if one was asked for.
+    pub tier: Option<&'r str>,
+    /// When.
+    pub at: Option<Timestamp>,
+    /// What it used.
+    pub usage: &'r TokenUsage,
+}
+
+/// A model call that has no price.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NoPrice {
+    model: String,
+    why: Lacking,
+}
+
+/// What is not in the table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lacking {
+    Model,
+    Provider(String),
+    Tier(String),
+    LongContext(String),
+}
+
+/// What has no price, for people.
+impl fmt::Display for NoPrice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.model)?;
+        match &self.why {
+            Lacking::Model => Ok(()),
+            Lacking::Provider(provider) => write!(f, " of the provider `{provider}`"),
+            Lacking::Tier(tier) => write!(f, " in the service tier `{tier}`"),
+            Lacking::LongContext(tier) => {
+                write!(f, " in the service tier `{tier}` for requests this long")
+            }
+        }
+    }
 }
 
 impl PriceTable {
     /// Reads the table that comes with the program and, over it, the user's:
-    /// what that says of a model replaces all that was known of it.
+    /// what that says of a provider's model replaces all that was known of it.
     ///
     /// # Errors
     ///
@@ -98,7 +166,7 @@ impl PriceTable {
     fn parse(text: &str) -> Result<PriceTable, String> {
         let value: Value = serde_json::from_str(text).map_err(|err| err.to_string())?;
         let rows = value.get("prices").and_then(Value::as_array).ok_or("it has no `prices`")?;
-        let mut prices: BTreeMap<String, BTreeMap<String, Price>> = BTreeMap::new();
+        let mut prices: BTreeMap<Model, BTreeMap<String, Prices>> = BTreeMap::new();
         for (nth, row) in rows.iter().enumerate() {
             let row = row.as_object().ok_or(format!("price {} is no object", nth + 1))?;
             let (model, from, price) =
@@ -108,27 +176,70 @@ impl PriceTable {
         Ok(PriceTable { prices })
     }
 
-    /// Returns what a call cost, by the prices of the day it was made on;
-    /// `None` if the model is not in the table.
-    pub fn cost(&self, model: &str, usage: &TokenUsage, at: Option<Timestamp>) -> Option<Dollars> {
-        let price = self.price(model, at)?;
+    /// Returns what a call cost at the list prices of the day it was made on.
+    ///
+    /// # Errors
+    ///
+    /// If the table has no price for it.
+    pub fn cost(&self, request: &Request<'_>) -> Result<Dollars, NoPrice> {
+        let lacks = |why| NoPrice { model: request.model.to_owned(), why };
+        let prices = self.prices(request).ok_or_else(|| match request.provider {
+            Some(provider) if provider != OPENAI => lacks(Lacking::Provider(provider.to_owned())),
+            _ => lacks(Lacking::Model),
+        })?;
+        let usage = request.usage;
+        let is_long = |price: &Price| {
+            price.long_context.filter(|(above, _)| usage.input_tokens > *above).map(|it| it.1)
+        };
+        let rates = match tier_of(request.tier) {
+            None => is_long(&prices.standard).unwrap_or(prices.standard.rates),
+            Some(tier) => {
+                let price = prices.tiers.get(tier);
+                let price = price.ok_or_else(|| lacks(Lacking::Tier(tier.to_owned())))?;
+                match (is_long(price), is_long(&prices.standard)) {
+                    (Some(rates), _) => rates,
+                    (None, None) => price.rates,
+                    (None, Some(_)) => return Err(lacks(Lacking::LongContext(tier.to_owned()))),
+                }
+            }
+        };
+        Ok(rates.cost(usage))
+    }
+
+    fn prices(&self, request: &Request<'_>) -> Option<&Prices> {
+        let provider = request.provider.unwrap_or(OPENAI);
+        let of = |model: &str| self.prices.get(&(provider.to_owned(), model.to_owned()));
+        let known = of(request.model).or_else(|| of(undated(request.model)?))?;
+        let day =
+            request.at.map_or_else(|| "9999".to_owned(), |at| at.to_string()[..10].to_owned());
+        let (_, prices) = known.range(..=day).next_back().or_else(|| known.iter().next())?;
+        Some(prices)
+    }
+}
+
+impl Rates {
+    /// Returns what the tokens of one request cost, each counted once.
+    fn cost(&self, usage: &TokenUsage) -> Dollars {
         let cached = usage.cached_input_tokens.min(usage.input_tokens);
         let uncached = usage.input_tokens - cached;
         let written = usage.cache_write_input_tokens.unwrap_or(0).min(uncached);
         let parts = [
-            (uncached - written, price.input),
-            (cached, price.cached_input),
-            (written, price.cache_write_input),
-            (usage.output_tokens, price.output),
+            (uncached - written, self.input),
+            (cached, self.cached_input),
+            (written, self.cache_write_input),
+            (usage.output_tokens, self.output),
         ];
-        Some(Dollars(parts.iter().map(|(tokens, price)| u128::from(*tokens) * price).sum()))
+        Dollars(parts.iter().map(|(tokens, price)| u128::from(*tokens) * price).sum())
     }
+}
 
-    fn price(&self, model: &str, at: Option<Timestamp>) -> Option<&Price> {
-        let known = self.prices.get(model).or_else(|| self.prices.get(undated(model)?))?;
-        let day = at.map_or_else(|| "9999".to_owned(), |at| at.to_string()[..10].to_owned());
-        let (_, price) = known.range(..=day).next_back().or_else(|| known.iter().next())?;
-        Some(price)
+/// Returns the word for a service tier; none for the standard one. Codex calls
+/// `fast` what the API calls `priority`.
+fn tier_of(recorded: Option<&str>) -> Option<&str> {
+    match recorded? {
+        "default" | "auto" | "standard" => None,
+        "fast" => Some("priority"),
+        other => Some(other),
     }
 }
 
@@ -142,26 +253,56 @@ fn undated(model: &str) -> Option<&str> {
     is_date.then_some(name)
 }
 
-fn read_row(row: &Map<String, Value>) -> Result<(String, String, Price), String> {
+fn read_row(row: &Map<String, Value>) -> Result<(Model, String, Prices), String> {
     let text = |key: &str| row.get(key).and_then(Value::as_str);
     let model = text("model").ok_or("it has no `model`")?;
+    let provider = text("provider").unwrap_or(OPENAI);
     let from = text("from").unwrap_or_default();
     let is_date = from.is_empty() || from.parse::<jiff::civil::Date>().is_ok();
     if !is_date {
         return Err(format!("`from` cannot be `{from}`: give a date"));
     }
+    let mut prices = Prices { standard: read_price(row)?, tiers: BTreeMap::new() };
+    for (tier, price) in object(row, "tiers")?.into_iter().flatten() {
+        let price = price.as_object().ok_or("it is no object".to_owned()).and_then(read_price);
+        let price = price.map_err(|what| format!("tier `{tier}`: {what}"))?;
+        prices.tiers.insert(tier_of(Some(tier)).unwrap_or(tier).to_owned(), price);
+    }
+    Ok(((provider.to_owned(), model.to_owned()), from.to_owned(), prices))
+}
+
+/// Returns the object under a key, if there is one.
+fn object<'v>(
+    of: &'v Map<String, Value>,
+    key: &str,
+) -> Result<Option<&'v Map<String, Value>>, String> {
+    let read = |value: &'v Value| value.as_object().ok_or(format!("`{key}` is no object"));
+    of.get(key).map(read).transpose()
+}
+
+fn read_price(row: &Map<String, Value>) -> Result<Price, String> {
+    let read_long = |long: &Map<String, Value>| {
+        let above = long.get("above").and_then(Value::as_u64);
+        let above = above.ok_or("it has no `above`, a number of input tokens")?;
+        Ok((above, read_rates(long)?))
+    };
+    let long_context = object(row, "long_context")?.map(read_long).transpose();
+    let long_context = long_context.map_err(|what: String| format!("`long_context`: {what}"))?;
+    Ok(Price { rates: read_rates(row)?, long_context })
+}
+
+fn read_rates(row: &Map<String, Value>) -> Result<Rates, String> {
     let price = |key: &str| match row.get(key) {
         Some(value) => per_token(value).map(Some).ok_or(format!("`{key}` cannot be `{value}`")),
         None => Ok(None),
     };
     let input = price("input")?.ok_or("it has no `input`")?;
-    let price = Price {
+    Ok(Rates {
         input,
         cached_input: price("cached_input")?.unwrap_or(input),
         cache_write_input: price("cache_write_input")?.unwrap_or(input),
         output: price("output")?.ok_or("it has no `output`")?,
-    };
-    Ok((model.to_owned(), from.to_owned(), price))
+    })
 }
 
 /// Reads dollars per million tokens, of which six decimals count, as units per
@@ -192,6 +333,17 @@ mod tests {
         }
     }
 
+    fn request<'r>(model: &'r str, usage: &'r TokenUsage) -> Request<'r> {
+        Request { model, provider: None, tier: None, at: None, usage }
+    }
+
+    fn dollars(table: &PriceTable, request: &Request<'_>) -> String {
+        match table.cost(request) {
+            Ok(cost) => cost.to_string(),
+            Err(lacking) => format!("no price for {lacking}"),
+        }
+    }
+
     #[test]
     fn a_call_costs_what_its_tokens_cost_each_counted_once() {
         let table = PriceTable::parse(
@@ -199,11 +351,13 @@ mod tests {
         )
         .unwrap();
         // 600 × 2.5 + 300 × 0.25 + 100 × 3 + 10 × 15 = 2 025 millionths.
-        let cost = table.cost("m", &usage(1000, 300, 100, 10), None).unwrap();
-        assert_eq!(cost.to_string(), "0.002025");
-        assert_eq!(table.cost("unknown", &usage(1, 0, 0, 1), None), None);
+        assert_eq!(dollars(&table, &request("m", &usage(1000, 300, 100, 10))), "0.002025");
+        assert_eq!(
+            dollars(&table, &request("unknown", &usage(1, 0, 0, 1))),
+            "no price for `unknown`"
+        );
         // A file that claims more cached than sent costs no negative amount.
-        assert_eq!(table.cost("m", &usage(10, 50, 50, 0), None).unwrap().to_string(), "0.0000025");
+        assert_eq!(dollars(&table, &request("m", &usage(10, 50, 50, 0))), "0.0000025");
     }
 
     #[test]
@@ -212,16 +366,78 @@ mod tests {
             r#"{"prices": [{"model": "m", "input": 5, "output": 1}, {"model": "m", "from": "2026-08-21", "input": 4, "output": 1}]}"#,
         )
         .unwrap();
+        let used = usage(1_000_000, 0, 0, 0);
         let cost = |model: &str, at: &str| {
-            let at = at.parse().ok();
-            table.cost(model, &usage(1_000_000, 0, 0, 0), at).unwrap().to_string()
+            dollars(&table, &Request { at: at.parse().ok(), ..request(model, &used) })
         };
         assert_eq!(cost("m", "2026-08-20T23:59:59Z"), "5");
         assert_eq!(cost("m", "2026-08-21T00:00:00Z"), "4");
         assert_eq!(cost("m", "no time: the price of today"), "4");
         assert_eq!(cost("m-2026-01-31", "2026-09-01T00:00:00Z"), "4");
-        let unknown = table.cost("m-2026-01-3", &usage(1, 0, 0, 0), None);
-        assert_eq!(unknown, None);
+        assert_eq!(cost("m-2026-01-3", ""), "no price for `m-2026-01-3`");
+    }
+
+    /// Requests of 500 000 tokens in and 1 000 out by the rule that OpenAI
+    /// publishes: above 272 000, twice the input, 1.5 times the output.
+    #[test]
+    fn long_requests_cost_more_for_all_of_their_tokens() {
+        let table = PriceTable::load(None).unwrap();
+        let long = usage(500_000, 0, 0, 1_000);
+        let at = "2026-09-12T08:00:00Z".parse().ok();
+        for (model, cost) in [
+            ("gpt-5.4", "2.5225"),
+            ("gpt-5.5", "5.045"),
+            ("gpt-5.6-sol", "4.03"),
+            ("gpt-5.2", "0.889"),
+        ] {
+            assert_eq!(dollars(&table, &Request { at, ..request(model, &long) }), cost, "{model}");
+        }
+        // The cached part, too: 300 000 × 10 + 200 000 × 1 + 1 000 × 45.
+        let cached = usage(500_000, 200_000, 0, 1_000);
+        assert_eq!(dollars(&table, &request("gpt-5.5", &cached)), "3.245");
+        // 272 000 is not above it: 272 000 × 5.
+        assert_eq!(dollars(&table, &request("gpt-5.5", &usage(272_000, 0, 0, 0))), "1.36");
+        assert_eq!(dollars(&table, &request("gpt-5.5", &usage(272_001, 0, 0, 0))), "2.72001");
+    }
+
+    #[test]
+    fn a_service_tier_has_a_price_of_its_own() {
+        let table = PriceTable::load(None).unwrap();
+        let (short, long) = (usage(100_000, 0, 0, 1_000), usage(500_000, 0, 0, 1_000));
+        let cost = |model, tier, usage| {
+            dollars(&table, &Request { tier: Some(tier), ..request(model, usage) })
+        };
+        // 100 000 × 12.5 + 1 000 × 75 millionths, two and a half times the standard.
+        assert_eq!(cost("gpt-5.5", "priority", &short), "1.325");
+        assert_eq!(cost("gpt-5.5", "fast", &short), "1.325");
+        assert_eq!(cost("gpt-5.5", "default", &short), "0.53");
+        assert_eq!(cost("gpt-5.5", "flex", &short), "0.265");
+        assert_eq!(cost("gpt-5.5", "batch", &long), "2.5225");
+        // 500 000 × 8 + 1 000 × 30.
+        assert_eq!(cost("gpt-6.2-sol", "priority", &long), "4.03");
+        assert_eq!(
+            cost("gpt-5.5", "priority", &long),
+            "no price for `gpt-5.5` in the service tier `priority` for requests this long"
+        );
+        assert_eq!(
+            cost("gpt-5.3-codex", "priority", &short),
+            "no price for `gpt-5.3-codex` in the service tier `priority`"
+        );
+    }
+
+    #[test]
+    fn the_price_is_that_of_the_provider() {
+        let own =
+            r#"{"prices": [{"model": "gpt-5.2", "provider": "azure", "input": 2, "output": 20}]}"#;
+        let mut table = PriceTable::load(None).unwrap();
+        table.prices.extend(PriceTable::parse(own).unwrap().prices);
+        let used = usage(1_000_000, 0, 0, 0);
+        let cost = |provider| dollars(&table, &Request { provider, ..request("gpt-5.2", &used) });
+        assert_eq!(cost(Some("openai")), "1.75");
+        // Before 0.51 no provider was recorded.
+        assert_eq!(cost(None), "1.75");
+        assert_eq!(cost(Some("azure")), "2");
+        assert_eq!(cost(Some("ollama")), "no price for `gpt-5.2` of the provider `ollama`");
     }
 
     #[test]
@@ -246,6 +462,18 @@ mod tests {
             (
                 r#"{"prices": [{"model": "m", "from": "May", "input": 1, "output": 1}]}"#,
                 "price 1: `from` cannot be `May`: give a date",
+            ),
+            (
+                r#"{"prices": [{"model": "m", "input": 1, "output": 1, "tiers": []}]}"#,
+                "price 1: `tiers` is no object",
+            ),
+            (
+                r#"{"prices": [{"model": "m", "input": 1, "output": 1, "tiers": {"flex": {"input": 1}}}]}"#,
+                "price 1: tier `flex`: it has no `output`",
+            ),
+            (
+                r#"{"prices": [{"model": "m", "input": 1, "output": 1, "long_context": {"input": 1, "output": 1}}]}"#,
+                "price 1: `long_context`: it has no `above`, a number of input tokens",
             ),
         ] {
             assert_eq!(PriceTable::parse(text).unwrap_err(), what);

@@ -1,7 +1,7 @@
 //! What the user asked, in a few words.
 
 use codex_rollout::{JsonText, RawJson, ResponseItem};
-use codex_trace_model::{SpanKind, Thread, Trace, Turn};
+use codex_trace_model::{SpanKind, Thread, Trace, Turn, request};
 
 use crate::text;
 
@@ -21,9 +21,7 @@ pub fn first(trace: &Trace<'_>) -> Option<String> {
 pub fn of_turn(thread: &Thread<'_>, turn: &Turn<'_>) -> Option<String> {
     let items = turn.input.iter().filter_map(|ix| thread.items.get(ix.0 as usize));
     let mut prompts = items.filter_map(|item| of_item(&item.body));
-    let prompt = prompts
-        .next()
-        .or_else(|| turn.prompt.map(|text| text.decode_prefix(LIMIT).into_owned()))?;
+    let prompt = prompts.next().or_else(|| turn.prompt.map(beginning))?;
     Some(text::one_line(&prompt)).filter(|prompt| !prompt.is_empty())
 }
 
@@ -38,7 +36,7 @@ fn of_item(item: &ResponseItem<'_>) -> Option<String> {
 /// Returns the beginning of the first text in an array of content items.
 pub fn of_content(content: RawJson<'_>) -> Option<String> {
     if let Some(text) = content.as_text() {
-        return Some(text.decode_prefix(LIMIT).into_owned());
+        return Some(beginning(text));
     }
     let mut found = None;
     let mut parts = content.cursor();
@@ -52,5 +50,10 @@ pub fn of_content(content: RawJson<'_>) -> Option<String> {
     });
     // What is no array of objects has no text.
     read.ok();
-    found.map(|text: JsonText<'_>| text.decode_prefix(LIMIT).into_owned())
+    found.map(beginning)
+}
+
+/// Returns the beginning of what a prompt asks for.
+fn beginning(prompt: JsonText<'_>) -> String {
+    request(prompt).decode_prefix(LIMIT).into_owned()
 }

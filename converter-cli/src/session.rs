@@ -187,8 +187,8 @@ impl Selection {
     /// Returns whether a session may be wanted, as far as the head of its root
     /// thread tells.
     pub fn may_take(&self, root: &RolloutHead) -> bool {
-        if let Some(cwd) = &self.cwd
-            && !root.cwd.as_ref().is_some_and(|at| std::path::Path::new(at).starts_with(cwd))
+        if let Some(dir) = &self.cwd
+            && !root.cwd.as_ref().is_some_and(|at| dir.holds(at))
         {
             return false;
         }

@@ -3,13 +3,18 @@
 use crate::text;
 use crate::ui::Tone;
 
-/// A cell and how it is meant.
+/// A cell and how it is meant: nothing in it can steer a terminal.
 #[derive(Clone, Debug)]
 pub struct Cell {
-    /// The text, escaped.
-    pub text: String,
-    /// How it is meant.
-    pub tone: Tone,
+    text: String,
+    tone: Tone,
+}
+
+impl Cell {
+    /// Makes a cell of any text, which is escaped.
+    pub fn new(text: &str, tone: Tone) -> Cell {
+        Cell { text: text::escape(text).into_owned(), tone }
+    }
 }
 
 /// A column.
@@ -102,7 +107,7 @@ fn fit(columns: &[Column], rows: &[Vec<Cell>], width: usize) -> Vec<usize> {
 /// A column that is empty throughout is left out.
 pub fn lay_out(columns: &[Column], rows: &[Vec<Cell>], width: usize, color: bool) -> String {
     let widths = fit(columns, rows, width);
-    let heads = columns.iter().map(|it| Cell { text: it.head.to_owned(), tone: Tone::Faint });
+    let heads = columns.iter().map(|it| Cell::new(it.head, Tone::Faint));
     let heads: Vec<Cell> = heads.collect();
     let mut out = String::new();
     for row in std::iter::once(&heads).chain(rows) {
@@ -134,7 +139,7 @@ mod tests {
         [Column::new("ID"), Column::new("WHERE").shrink_to(6).keep_end(), Column::new("N").right()];
 
     fn rows(rows: &[[&str; 3]]) -> Vec<Vec<Cell>> {
-        let cell = |text: &&str| Cell { text: (*text).to_owned(), tone: Tone::Plain };
+        let cell = |text: &&str| Cell::new(text, Tone::Plain);
         rows.iter().map(|row| row.iter().map(cell).collect()).collect()
     }
 
@@ -164,6 +169,14 @@ mod tests {
         assert_eq!(lay_out(&columns, &rows, 12, false), "ID  WHERE\na1  …project\n");
         // Nothing helps: too wide beats unreadable.
         assert_eq!(lay_out(&columns, &rows, 3, false), "ID  WHERE\na1  …oject\n");
+    }
+
+    #[test]
+    fn whatever_is_in_a_cell_stays_in_it() {
+        let rows = rows(&[["a\x1b[2J\n1", "\u{202e}/x", "\x077"]]);
+        let laid_out = lay_out(&COLUMNS, &rows, 80, false);
+        let row = laid_out.lines().nth(1).unwrap();
+        assert_eq!(row, "a\\u{1b}[2J\\u{a}1  \\u{202e}/x  \\u{7}7");
     }
 
     #[test]

@@ -242,7 +242,9 @@ fn line_of(label: &str, time: &str, tokens: &str, bar: &str) -> String {
 }
 
 fn turn_text(thread: &Thread<'_>, turn: &Turn<'_>) -> String {
-    prompt::of_turn(thread, turn).map(|prompt| format!("“{prompt}”")).unwrap_or_default()
+    let caused = || turn.trigger.map(|it| format!("({})", text::one_line(&it.decode())));
+    let prompt = prompt::of_turn(thread, turn).map(|prompt| format!("“{prompt}”"));
+    prompt.or_else(caused).unwrap_or_default()
 }
 
 /// Says in words what is not as it usually is.

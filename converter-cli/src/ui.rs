@@ -31,17 +31,18 @@ pub enum Tone {
 }
 
 impl Tone {
-    /// Returns the text, in color if there is to be color.
+    /// Returns the text, escaped, in color if there is to be color.
     pub fn paint(self, text: &str, color: bool) -> String {
+        let text = text::escape(text);
         let code = match self {
             Tone::Strong => "1",
             Tone::Faint => "2",
             Tone::Good => "32",
             Tone::Warn => "33",
             Tone::Bad => "31",
-            Tone::Plain => return text.to_owned(),
+            Tone::Plain => return text.into_owned(),
         };
-        if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into_owned() }
     }
 }
 
@@ -132,7 +133,8 @@ impl Ui {
         let line: Vec<_> = text.lines().map(text::escape).collect();
         self.bar.suspend(|| {
             // Nobody is left to be told that stderr is closed.
-            writeln!(io::stderr(), "{head}{}", line.join("\n")).ok();
+            // A line that is not the first is not to look like another message.
+            writeln!(io::stderr(), "{head}{}", line.join("\n  ")).ok();
         });
     }
 }

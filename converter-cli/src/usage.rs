@@ -8,8 +8,8 @@ use std::ops::AddAssign;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use codex_rollout::JsonText;
-use codex_trace_model::{Span, SpanKind, Timestamp, TokenUsage, Trace};
+use codex_rollout::{JsonText, RecordedPath};
+use codex_trace_model::{ModelCall, Span, SpanKind, Timestamp, TokenUsage, Trace};
 use jiff::tz::TimeZone;
 use rayon::ThreadPool;
 
@@ -19,7 +19,7 @@ use crate::config::Selection;
 use crate::history::History;
 use crate::json::Object;
 use crate::pipeline::Lost;
-use crate::prices::{Dollars, PriceTable};
+use crate::prices::{Dollars, NoPrice, PriceTable, Request};
 use crate::session::usage_fields;
 use crate::ui::Ui;
 use crate::{panics, skim};
@@ -34,7 +34,7 @@ pub struct Counts {
     pub model_calls: usize,
     /// The sum of their usage.
     pub usage: TokenUsage,
-    /// What those of them cost whose models have a price; `None` if none has.
+    /// What those of them cost that have a list price; `None` if none has.
     pub cost: Option<Dollars>,
     /// The tokens whose price is not known.
     pub unpriced_tokens: u64,
@@ -78,8 +78,8 @@ pub struct Query {
 pub struct Report {
     /// The rows by their keys.
     pub rows: BTreeMap<String, Counts>,
-    /// What has no price: calls and tokens by model.
-    pub unpriced: BTreeMap<String, (usize, u64)>,
+    /// What has no price: calls and tokens.
+    pub unpriced: BTreeMap<NoPrice, (usize, u64)>,
     /// What the run came to.
     pub account: Account,
     /// The sessions of which nothing came.
@@ -100,8 +100,8 @@ impl Report {
         for (key, row) in &other.rows {
             *self.rows.entry(key.clone()).or_default() += row;
         }
-        for (model, (calls, tokens)) in other.unpriced {
-            let sum = self.unpriced.entry(model).or_default();
+        for (what, (calls, tokens)) in other.unpriced {
+            let sum = self.unpriced.entry(what).or_default();
             sum.0 += calls;
             sum.1 += tokens;
         }
@@ -129,7 +129,7 @@ impl Query {
                 continue;
             }
             counted += 1;
-            let counts = self.counts(span, model.as_deref(), at, report);
+            let counts = self.counts(span, call, at, report);
             let key = match (&session, self.by) {
                 (Some(session), _) => session.clone(),
                 (None, By::Model) => model.as_deref().unwrap_or(UNKNOWN).to_owned(),
@@ -160,7 +160,7 @@ impl Query {
     fn counts(
         &self,
         span: &Span<'_>,
-        model: Option<&str>,
+        call: &ModelCall<'_>,
         at: Option<Timestamp>,
         report: &mut Report,
     ) -> Counts {
@@ -169,12 +169,23 @@ impl Query {
         let Some(prices) = self.prices.as_ref().filter(|_| !usage.is_empty()) else {
             return counts;
         };
-        counts.cost = model.and_then(|model| prices.cost(model, &usage, at));
-        if counts.cost.is_none() {
-            counts.unpriced_tokens = usage.total_tokens;
-            let sum = report.unpriced.entry(model.unwrap_or(UNKNOWN).to_owned()).or_default();
-            sum.0 += 1;
-            sum.1 += usage.total_tokens;
+        let [model, provider, tier] =
+            [call.model, call.provider, call.service_tier].map(|it| it.map(JsonText::decode));
+        let request = Request {
+            model: model.as_deref().unwrap_or(UNKNOWN),
+            provider: provider.as_deref(),
+            tier: tier.as_deref(),
+            at,
+            usage: &usage,
+        };
+        match prices.cost(&request) {
+            Ok(cost) => counts.cost = Some(cost),
+            Err(lacking) => {
+                counts.unpriced_tokens = usage.total_tokens;
+                let sum = report.unpriced.entry(lacking).or_default();
+                sum.0 += 1;
+                sum.1 += usage.total_tokens;
+            }
         }
         counts
     }
@@ -185,7 +196,8 @@ impl Query {
         match self.by {
             By::Session => Some(trace.session_id().to_owned()),
             By::Directory => {
-                Some(meta.cwd.map_or_else(|| UNKNOWN.to_owned(), |cwd| cwd.decode().into_owned()))
+                let cwd = meta.cwd.map(JsonText::decode).filter(|cwd| !cwd.is_empty());
+                Some(cwd.map_or_else(|| UNKNOWN.to_owned(), |cwd| directory_key(&cwd)))
             }
             By::Source => Some(
                 meta.source
@@ -214,6 +226,24 @@ fn made_at(trace: &Trace<'_>, span: &Span<'_>) -> Option<Timestamp> {
     let thread = trace.thread_of(span);
     let local = || thread.created_local?.decode().parse().ok();
     span.end.or(span.start).or(thread.created).or_else(local)
+}
+
+/// Returns a directory as its own system writes it.
+fn directory_key(cwd: &str) -> String {
+    let path = RecordedPath::new(cwd);
+    if path.is_absolute() { path.to_string() } else { cwd.to_owned() }
+}
+
+/// Puts the rows of one directory together, however it is written: under the
+/// first of its names, in which capitals come before small letters.
+fn one_row_each(rows: BTreeMap<String, Counts>) -> BTreeMap<String, Counts> {
+    let mut names: BTreeMap<RecordedPath, String> = BTreeMap::new();
+    let mut folded: BTreeMap<String, Counts> = BTreeMap::new();
+    for (name, counts) in rows {
+        let name = names.entry(RecordedPath::new(&name)).or_insert(name);
+        *folded.entry(name.clone()).or_default() += &counts;
+    }
+    folded
 }
 
 /// Counts every session of `history` on the threads of `pool`; `None` if
@@ -265,6 +295,9 @@ pub fn count(
     let mut sum = Report::default();
     for report in reports.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
         sum.merge(report);
+    }
+    if query.by == By::Directory {
+        sum.rows = one_row_each(sum.rows);
     }
     sum.account.failed += history.n_failures;
     for lost in std::mem::take(&mut sum.lost) {

@@ -14,6 +14,12 @@ wire! {
         pub compaction_response_id: JsonText<'a> = b"compaction_response_id",
         /// The number of the new context window (since 0.142).
         pub window_number: u64 = b"window_number",
+        /// The id of the new context window (since 0.142).
+        pub window_id: JsonText<'a> = b"window_id",
+        /// The id of the context window that it replaces (since 0.142).
+        pub previous_window_id: JsonText<'a> = b"previous_window_id",
+        /// The id of the thread's first context window (since 0.142).
+        pub first_window_id: JsonText<'a> = b"first_window_id",
     }
 }
 

@@ -95,6 +95,14 @@ wire! {
         pub message: JsonText<'a> = b"message",
         /// `commentary`, `final_answer`, …
         pub phase: JsonText<'a> = b"phase",
+        /// `async`: while the agent worked on.
+        pub delivery: JsonText<'a> = b"delivery",
+        /// What the user is asked.
+        pub questions: RawJson<'a> = b"questions",
+        /// The memories that the answer refers to (since 0.116).
+        pub memory_citation: RawJson<'a> = b"memory_citation",
+        /// What a moderator made of it.
+        pub moderation: RawJson<'a> = b"moderation",
     }
 }
 

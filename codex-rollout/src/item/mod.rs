@@ -2,6 +2,7 @@
 
 pub mod compacted;
 pub mod event_msg;
+pub mod realtime;
 pub mod response_item;
 pub mod session_meta;
 pub mod turn_context;

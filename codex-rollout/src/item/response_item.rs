@@ -2,7 +2,7 @@
 
 use crate::scan::{Cursor, Syntax};
 use crate::text::{JsonText, RawJson};
-use crate::wire::{Tag, take_tag, wire};
+use crate::wire::{Field, Tag, take_tag, wire};
 
 /// A line of type `response_item`, or a bare item of the first versions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,8 +45,8 @@ wire! {
         pub content: RawJson<'a> = b"content",
         /// `commentary`, `final_answer`, `partial_answer` (since 0.95).
         pub phase: JsonText<'a> = b"phase",
-        /// The turn it belongs to (since 0.141).
-        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+        /// The turn it belongs to (since 0.141), and who wrote it (since 0.150).
+        pub turn: MessageMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
     }
 }
 
@@ -239,6 +239,63 @@ wire! {
     }
 }
 
+wire! {
+    /// What Codex notes beside a message.
+    pub struct MessageMetadata<'a> {
+        /// As in [`ItemMetadata`].
+        pub turn_id: JsonText<'a> = b"turn_id",
+        /// What each part of the content is (since 0.150).
+        pub content_item_kinds: RawJson<'a> = b"content_item_kinds",
+        /// More about each part of the content (since 0.163).
+        pub content_item_metadata: RawJson<'a> = b"content_item_metadata",
+    }
+}
+
+wire! {
+    /// What Codex notes about a part of a message.
+    pub struct ContentItemMetadata<'a> {
+        /// Where the part comes from.
+        pub provenance: Provenance<'a> = b"provenance",
+    }
+}
+
+wire! {
+    /// Where a part of a message comes from.
+    pub struct Provenance<'a> {
+        /// `user`, `harness`, `tool`, `skills`, `agents_md`.
+        pub kind: JsonText<'a> = b"type",
+    }
+}
+
+impl<'a> MessageMetadata<'a> {
+    /// Returns what the parts of the content are, as far as it is noted:
+    /// `user.text`, `environments.environment_context`, `unknown`, …
+    pub fn kinds(&self) -> Vec<JsonText<'a>> {
+        elements(self.content_item_kinds)
+    }
+
+    /// Returns where the parts of the content come from, as far as it is noted:
+    /// `user`, `harness`, `tool`, …
+    pub fn provenances(&self) -> Vec<JsonText<'a>> {
+        let parts: Vec<ContentItemMetadata<'a>> = elements(self.content_item_metadata);
+        parts.into_iter().filter_map(|part| part.provenance?.kind).collect()
+    }
+}
+
+/// Reads the elements of an array that are of the expected type.
+fn elements<'a, T: Field<'a>>(array: Option<RawJson<'a>>) -> Vec<T> {
+    let mut found = Vec::new();
+    if let Some(array) = array {
+        let read = array.cursor().array(|element| {
+            found.extend(T::read(element)?);
+            Ok(())
+        });
+        // What is no array has no elements.
+        read.ok();
+    }
+    found
+}
+
 impl<'a> ResponseItem<'a> {
     /// Reads an item from its JSON object.
     ///
@@ -283,7 +340,7 @@ impl<'a> ResponseItem<'a> {
     /// Returns the turn that the item says it belongs to.
     pub fn turn_id(&self) -> Option<JsonText<'a>> {
         let metadata = match self {
-            ResponseItem::Message(item) => item.turn,
+            ResponseItem::Message(item) => return item.turn.and_then(|turn| turn.turn_id),
             ResponseItem::Reasoning(item) => item.turn,
             ResponseItem::ToolCall(item) => item.fields.turn,
             ResponseItem::ToolOutput(item) => item.turn,

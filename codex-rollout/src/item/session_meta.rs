@@ -58,6 +58,27 @@ wire! {
         pub multi_agent_version: JsonText<'a> = b"multi_agent_version",
         /// The tools that the embedding program offers.
         pub dynamic_tools: RawJson<'a> = b"dynamic_tools",
+        /// Whether memories are made and used: `disabled`, `polluted`, …; absent
+        /// where they are (since 0.108).
+        pub memory_mode: JsonText<'a> = b"memory_mode",
+        /// The directories that the thread works in: an array (since 0.156).
+        pub runtime_workspace_roots: RawJson<'a> = b"runtime_workspace_roots",
+        /// The first context window (since 0.143).
+        pub context_window: ContextWindow<'a> = b"context_window",
+        /// Who made the thread (since 0.157).
+        pub creator_user_id: JsonText<'a> = b"creator_user_id",
+        /// The account of who made it (since 0.157).
+        pub creator_account_id: JsonText<'a> = b"creator_account_id",
+        /// Whether the thread belongs to an account (since 0.167).
+        pub account_scoped: bool = b"account_scoped",
+    }
+}
+
+wire! {
+    /// A stretch of a thread between compactions.
+    pub struct ContextWindow<'a> {
+        /// Its id.
+        pub window_id: JsonText<'a> = b"window_id",
     }
 }
 

@@ -29,6 +29,11 @@ wire! {
         pub approvals_reviewer: JsonText<'a> = b"approvals_reviewer",
         /// What commands may touch.
         pub sandbox_policy: SandboxPolicy<'a> = b"sandbox_policy",
+        /// The program under which the model may help with security work
+        /// (since 0.151).
+        pub cyber_access_program: JsonText<'a> = b"cyber_access_program",
+        /// The plugins that are switched off: an array (since 0.156).
+        pub disabled_plugin_ids: RawJson<'a> = b"disabled_plugin_ids",
         /// The W3C trace id of the turn (0.112 to 0.131).
         pub trace_id: JsonText<'a> = b"trace_id",
     }

@@ -12,7 +12,7 @@ pub enum TurnItem<'a> {
     /// What the user typed.
     UserMessage(MessageItem<'a>),
     /// What the agent answered.
-    AgentMessage(MessageItem<'a>),
+    AgentMessage(AnswerItem<'a>),
     /// What the model thought.
     Reasoning(MessageItem<'a>),
     /// A plan.
@@ -60,6 +60,27 @@ wire! {
         pub content: RawJson<'a> = b"content",
         /// The text of a plan.
         pub text: JsonText<'a> = b"text",
+        /// What a hook put in: a list of texts, each with the hook's run.
+        pub fragments: RawJson<'a> = b"fragments",
+    }
+}
+
+wire! {
+    /// What the agent answered: of the `response_item` of the same meaning, and
+    /// how it was delivered.
+    pub struct AnswerItem<'a> {
+        /// The item; the call, if a tool of Codex sent the message.
+        pub id: JsonText<'a> = b"id",
+        /// An array of texts.
+        pub content: RawJson<'a> = b"content",
+        /// `async`: while the agent worked on.
+        pub delivery: JsonText<'a> = b"delivery",
+        /// What the user is asked.
+        pub questions: RawJson<'a> = b"questions",
+        /// The memories that the answer refers to (since 0.116).
+        pub memory_citation: RawJson<'a> = b"memory_citation",
+        /// What a moderator made of it.
+        pub moderation: RawJson<'a> = b"moderation",
     }
 }
 

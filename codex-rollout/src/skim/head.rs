@@ -77,6 +77,9 @@ const EVENTS: &[&str] = &[
     "stream_error",
 ];
 
+/// The records that tell nothing of turns or usage.
+const RECORDS: &[&str] = &["realtime_item", "retained_context"];
+
 const ROLES: &[&str] = &["assistant", "user", "developer", "system"];
 
 /// Reads the head of a line; `None` if the line must be decoded: because its
@@ -129,7 +132,7 @@ fn kind(text: &[u8]) -> Option<Kind> {
     if kind == b"compacted" {
         return Some(Kind::Compacted);
     }
-    one_of(BOOKKEEPING, kind).map(Kind::Bookkeeping)
+    one_of(BOOKKEEPING, kind).or_else(|| one_of(RECORDS, kind)).map(Kind::Bookkeeping)
 }
 
 fn response_item(text: &[u8]) -> Option<Kind> {

@@ -69,6 +69,10 @@ fn item<'a>(line: &RolloutLine<'_>, strings: &'a Strings) -> RolloutItem<'a> {
             full: world.full,
             state: world.state.map(|facts| WorldFacts { model: keep.raw(facts.model) }),
         }),
+        RolloutItem::Realtime(_) => RolloutItem::Bookkeeping(JsonText::new(b"realtime_item")),
+        RolloutItem::RetainedContext(_) => {
+            RolloutItem::Bookkeeping(JsonText::new(b"retained_context"))
+        }
         RolloutItem::InterAgentMetadata(metadata) => RolloutItem::InterAgentMetadata(*metadata),
         RolloutItem::InterAgentCommunication(message) => {
             RolloutItem::InterAgentCommunication(InterAgentCommunication {
@@ -150,6 +154,12 @@ impl<'a> Keep<'a> {
             attached_thread: meta.attached_thread,
             multi_agent_version: self.text(meta.multi_agent_version),
             dynamic_tools: None,
+            memory_mode: None,
+            runtime_workspace_roots: None,
+            context_window: None,
+            creator_user_id: None,
+            creator_account_id: None,
+            account_scoped: None,
         }
     }
 

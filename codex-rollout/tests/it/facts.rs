@@ -66,6 +66,15 @@ pub(crate) fn ours(line: &RolloutLine<'_>) -> Facts {
             facts.insert("full", json!(world.full));
             facts.insert("model", text(world.model()));
         }
+        RolloutItem::Realtime(item) => {
+            facts.insert("role", text(item.said().role));
+            facts.insert("said", text(item.said().text));
+            facts.insert("observed", json!(item.observed_at_ms));
+        }
+        RolloutItem::RetainedContext(kept) => {
+            facts.insert("questions", raw(kept.questions));
+            facts.insert("said", text(kept.text));
+        }
         RolloutItem::Bookkeeping(kind) | RolloutItem::Unknown(kind) => {
             facts.insert("kind", text(Some(*kind)));
         }
@@ -204,6 +213,17 @@ pub(crate) fn theirs(line: &Value) -> Option<Facts> {
         "token_usage_record" if payload.is_object() => {
             facts.insert("response_id", string(payload, "response_id"));
             facts.insert("usage", usage_of(&payload["usage"]));
+        }
+        "realtime_item" if payload.is_object() => {
+            let frame = &payload["channels"]["voice_transcript"];
+            let said = if frame.is_object() { frame } else { payload };
+            facts.insert("role", string(said, "role"));
+            facts.insert("said", string(said, "text"));
+            facts.insert("observed", whole(&payload["observed_at_ms"]).into());
+        }
+        "retained_context" if payload.is_object() => {
+            facts.insert("questions", payload["questions"].clone());
+            facts.insert("said", string(payload, "text"));
         }
         "world_state" if payload.is_object() => {
             facts.insert("full", json!(payload["full"].as_bool()));

@@ -23,6 +23,8 @@ pub(crate) const LINES: &[&str] = &[
     r#"{"timestamp":"2026-11-21T05:39:10.230Z","type":"event_msg","payload":{"type":"thread_settings_applied","thread_id":"th","thread_settings":{"model":"gpt-5.5","reasoning_effort":"low"}}}"#,
     r#"{"timestamp":"2026-11-21T05:39:10.232Z","type":"world_state","payload":{"full":true,"state":{"model":"gpt-5.5","skills":[]}}}"#,
     r#"{"timestamp":"2026-11-21T05:39:10.234Z","ordinal":14,"type":"world_state","payload":{"full":false,"state":{"model":{"model":"gpt-6.1-sol","instructions":"38a5"}}}}"#,
+    r#"{"timestamp":"2026-11-21T05:39:10.235Z","ordinal":15,"type":"realtime_item","payload":{"id":"r","realtime_session_id":"s","observed_at_ms":1795935930904,"type":"frame","channels":{"voice_transcript":{"role":"user","text":"look"}}}}"#,
+    r#"{"timestamp":"2026-11-21T05:39:10.235Z","type":"retained_context","payload":{"type":"verified_answer","call_id":"c","questions":[{"question":"Which?","answer":"blue"}]}}"#,
     r#"{"timestamp":"2026-11-21T05:39:10.236Z","type":"response_item","payload":{"type":"configuration_update","reasoning":{"effort":"high"}}}"#,
     r#"{"timestamp":"2026-11-21T05:39:10.240Z","type":"event_msg","payload":{"type":"collab_waiting_end","call_id":"c","statuses":{}}}"#,
     r#"{"timestamp":"2026-11-21T05:39:10.250Z","type":"event_msg","payload":{"type":"thread_rolled_back","num_turns":1}}"#,

@@ -166,6 +166,12 @@ fn reduced<'a>(line: &RolloutLine<'a>) -> RolloutItem<'a> {
             meta.base_instructions = None;
             meta.instructions = None;
             meta.dynamic_tools = None;
+            meta.memory_mode = None;
+            meta.runtime_workspace_roots = None;
+            meta.context_window = None;
+            meta.creator_user_id = None;
+            meta.creator_account_id = None;
+            meta.account_scoped = None;
             RolloutItem::SessionMeta(meta)
         }
         RolloutItem::TurnContext(it) => {
@@ -176,6 +182,8 @@ fn reduced<'a>(line: &RolloutLine<'a>) -> RolloutItem<'a> {
             context.summary = None;
             context.personality = None;
             context.collaboration_mode = None;
+            context.cyber_access_program = None;
+            context.disabled_plugin_ids = None;
             RolloutItem::TurnContext(context)
         }
         RolloutItem::Compacted(_) => RolloutItem::Compacted(Compacted::default()),
@@ -183,6 +191,10 @@ fn reduced<'a>(line: &RolloutLine<'a>) -> RolloutItem<'a> {
             let mut message = *it;
             message.content = None;
             RolloutItem::InterAgentCommunication(message)
+        }
+        RolloutItem::Realtime(_) => RolloutItem::Bookkeeping(JsonText::new(b"realtime_item")),
+        RolloutItem::RetainedContext(_) => {
+            RolloutItem::Bookkeeping(JsonText::new(b"retained_context"))
         }
         RolloutItem::EventMsg(event) => reduced_event(event, event_type(line.bytes)),
         RolloutItem::ResponseItem(item) => RolloutItem::ResponseItem(reduced_response_item(item)),

@@ -5,7 +5,7 @@ use codex_rollout::item::usage::TokenCountInfo;
 use codex_rollout::{EventMsg, RawJson, RolloutItem, RolloutLine, Source, TokenUsage};
 
 use crate::resolve::ownership::meta_of;
-use crate::resolve::payload;
+use crate::resolve::settings::payload;
 
 /// What a file and its ancestor begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

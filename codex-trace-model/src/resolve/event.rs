@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use crate::resolve::tool_call::Detail;
 use crate::resolve::turn::MarkKind;
 use crate::resolve::{ECHO, FOREIGN, INHERITED, Outcome, Place, ThreadBuilder, output, stamp};
-use crate::span::{Event, EventKind, Review, Status};
+use crate::span::{Event, EventKind, MessageNotes, Review, Status};
 use crate::trace::Item;
 
 impl<'a> ThreadBuilder<'a> {
@@ -20,7 +20,17 @@ impl<'a> ThreadBuilder<'a> {
             EventMsg::TokenCount(count) => self.take_count(count, place),
             EventMsg::ItemCompleted(done) => self.take_item_completed(done, place),
             EventMsg::UserMessage(message) => self.take_user_message(message, place),
-            EventMsg::AgentMessage(message) => self.take_answer(message.message),
+            EventMsg::AgentMessage(message) => self.take_message(
+                MessageNotes {
+                    id: None,
+                    delivery: message.delivery,
+                    text: message.message,
+                    questions: message.questions,
+                    memory_citation: message.memory_citation,
+                    moderation: message.moderation,
+                },
+                place,
+            ),
             EventMsg::AgentReasoning(_) => Outcome::Ignored(ECHO),
             EventMsg::TaskStarted(started) => self.take_started(started, place),
             EventMsg::TaskComplete(complete) => self.take_complete(complete, place),
@@ -191,6 +201,7 @@ impl<'a> ThreadBuilder<'a> {
             // An image that `view_image` put in, or nothing at all.
             return Outcome::Ignored("user_message without text");
         }
+        self.confirm_prompt(text);
         match self.open {
             Some(open) if self.turns[open].turn.marked => self.take_prompt(open, text, place),
             _ => self.open_prompted(text, place),
@@ -255,6 +266,20 @@ impl<'a> ThreadBuilder<'a> {
             first -= 1;
         }
         first
+    }
+
+    /// Takes in what the user interface shows of a message: the answer, unless
+    /// it came by itself while the agent worked on.
+    fn take_message(&mut self, notes: MessageNotes<'a>, place: Place) -> Outcome {
+        let noted = notes.questions.or(notes.memory_citation).or(notes.moderation).is_some();
+        if notes.delivery.is_none() && !noted {
+            return self.take_answer(notes.text);
+        }
+        let text = notes.text.filter(|_| notes.delivery.is_some());
+        if notes.delivery.is_none() {
+            self.take_answer(notes.text);
+        }
+        self.push_event(place, EventKind::MessageNotes(MessageNotes { text, ..notes }))
     }
 
     pub(super) fn take_answer(&mut self, text: Option<JsonText<'a>>) -> Outcome {
@@ -343,20 +368,31 @@ impl<'a> ThreadBuilder<'a> {
             TurnItem::UserMessage(message) => {
                 let text = message.content.and_then(output::first_text);
                 match self.open_turn_of(done.turn_id) {
-                    Some(turn) if !self.in_review() => self.take_prompt(turn, text, place),
+                    Some(turn) if !self.in_review() => {
+                        self.confirm_prompt(text);
+                        self.take_prompt(turn, text, place)
+                    }
                     _ => Outcome::Ignored(ECHO),
                 }
             }
-            TurnItem::AgentMessage(message) => {
-                self.take_answer(message.content.and_then(output::first_text))
-            }
+            TurnItem::AgentMessage(message) => self.take_message(
+                MessageNotes {
+                    id: message.id,
+                    delivery: message.delivery,
+                    text: message.content.and_then(output::first_text),
+                    questions: message.questions,
+                    memory_citation: message.memory_citation,
+                    moderation: message.moderation,
+                },
+                place,
+            ),
             TurnItem::Reasoning(_) | TurnItem::FunctionCallOutput(_) => Outcome::Ignored(ECHO),
             TurnItem::Plan(plan) => match plan.text {
                 Some(text) => self.push_event(place, EventKind::Plan(text)),
                 None => Outcome::Span,
             },
             TurnItem::HookPrompt(hook) => {
-                self.push_event(place, EventKind::HookPrompt(hook.content))
+                self.push_event(place, EventKind::HookPrompt(hook.fragments.or(hook.content)))
             }
             TurnItem::SubAgentActivity(activity) => self.take_activity(activity, place),
             TurnItem::EnteredReviewMode(ReviewItem { user_facing_hint, .. }) => {

@@ -11,7 +11,7 @@ use crate::resolve::ids::IdTable;
 use crate::resolve::stamp;
 use crate::resolve::write::SpanWriter;
 use crate::span::{Fate, Span, SpanKind};
-use crate::trace::{Rollout, SpanIx, Thread};
+use crate::trace::{SpanIx, Thread};
 
 /// A thread with its own spans: the thread's first, parents before children.
 /// Indices of spans are into `spans`, until threads are put together.
@@ -59,6 +59,7 @@ impl<'a> ThreadBuilder<'a> {
             item.turn = item.turn.map(|turn| resolved[turn.index()].span);
         }
         let (created, created_local) = created(&meta, true_clock);
+        let n_turns = u32::try_from(resolved.len()).unwrap_or(u32::MAX);
         ResolvedThread {
             thread: Thread {
                 id: self.thread_id,
@@ -72,7 +73,8 @@ impl<'a> ThreadBuilder<'a> {
                 meta,
                 created,
                 created_local,
-                name: self.name,
+                name: self.name.or(self.indexed_name),
+                n_turns,
                 items,
                 histories: self.histories,
                 last_total: self.usage.total(),
@@ -88,8 +90,8 @@ impl<'a> ThreadBuilder<'a> {
     /// Whether what wrote the file told UTC from local time: what wrote times
     /// into lines, and the program in TypeScript, whose files are whole documents.
     fn has_true_clock(&self) -> bool {
-        let is_document = |it: &Rollout| it.layout == Layout::Document;
-        self.first_at.is_some() || self.rollouts.first().is_some_and(is_document)
+        let layout = self.rollouts.first().map(|rollout| rollout.layout);
+        self.first_at.is_some() || layout == Some(Layout::Document)
     }
 
     fn finish_thread_span(

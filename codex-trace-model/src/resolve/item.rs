@@ -2,35 +2,16 @@
 //! about turns, model calls and tool calls.
 
 use codex_rollout::item::response_item::{ImageGenerationCall, WebSearchCall};
-use codex_rollout::item::response_item::{Message, ToolCallForm, ToolOutputItem};
+use codex_rollout::item::response_item::{ToolCallForm, ToolOutputItem};
 use codex_rollout::{JsonText, RawJson, ResponseItem};
 
 use crate::diagnostic::Code;
+use crate::resolve::author::is_synthetic;
 use crate::resolve::tool_call::ToolDraft;
 use crate::resolve::turn::MarkKind;
 use crate::resolve::{Outcome, Place, ThreadBuilder, answer, output};
 use crate::span::{EventKind, ToolCall, ToolFamily};
 use crate::trace::{Item, ItemIx, SpanIx};
-
-/// What the harness writes in the user's name begins like this.
-const SYNTHETIC: &[&[u8]] = &[
-    b"<user_instructions>",
-    b"# AGENTS.md instructions for ",
-    b"<environment_context>",
-    b"<permissions instructions>",
-    b"<collaboration_mode>",
-    b"<skills_instructions>",
-    b"<skill>",
-    b"<multi_agent_role>",
-    b"<multi_agent_mode>",
-    b"<model_switch>",
-    b"<model_instructions>",
-    b"<turn_aborted>",
-    b"<subagent_notification>",
-    b"<hook_prompt",
-    b"<user_shell_command>",
-    b"<user_action>",
-];
 
 impl<'a> ThreadBuilder<'a> {
     pub(super) fn take_item(&mut self, body: ResponseItem<'a>, place: Place) -> Outcome {
@@ -261,7 +242,8 @@ impl<'a> ThreadBuilder<'a> {
                     "an output whose call is not here; kept as an event",
                 );
             }
-            self.push_event(place, EventKind::OrphanOutput { call_id: item.call_id });
+            let (call_id, name) = (item.call_id, item.name);
+            self.push_event(place, EventKind::OrphanOutput { call_id, name, item: ix });
             return;
         };
         if self.turns[self.tools.calls[tool].turn].closed {
@@ -343,38 +325,4 @@ fn whole_call<'a>(
         draft.told.failed = status.map(JsonText::decode);
     }
     draft
-}
-
-/// Whether the harness wrote an item in somebody's name.
-fn is_synthetic(body: &ResponseItem<'_>) -> bool {
-    let ResponseItem::Message(message) = body else {
-        return !matches!(body, ResponseItem::AgentMessage(_))
-            && matches!(
-                body,
-                ResponseItem::AdditionalTools(_)
-                    | ResponseItem::ConfigurationUpdate(_)
-                    | ResponseItem::Compaction(_)
-            );
-    };
-    match message.role.map(JsonText::raw) {
-        Some(b"developer" | b"system") => true,
-        Some(b"user") => is_synthetic_text(message),
-        _ => false,
-    }
-}
-
-fn is_synthetic_text(message: &Message<'_>) -> bool {
-    let Some(text) = message.content.and_then(start_of_text) else {
-        return true; // Only an image: what `view_image` put in.
-    };
-    let start = text.trim_ascii_start();
-    SYNTHETIC.iter().any(|prefix| start.starts_with(prefix))
-}
-
-/// Returns the first text of a message and whatever comes behind it: to find
-/// where a text ends costs as much as to read it.
-fn start_of_text(content: RawJson<'_>) -> Option<&[u8]> {
-    let as_usual = content.raw().strip_prefix(br#"[{"type":"input_text","text":""#);
-    let text = || content.as_text().or_else(|| output::first_text(content));
-    as_usual.or_else(|| text().map(JsonText::raw))
 }

@@ -4,6 +4,7 @@
 //! next door, one concern a file.
 
 mod answer;
+mod author;
 mod clock;
 mod common;
 mod count;
@@ -31,10 +32,8 @@ use std::fmt;
 
 use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
-use codex_rollout::item::turn_context::TurnContext;
 use codex_rollout::{
-    Cursor, ErrorKind, JsonText, Position, RawJson, ResponseItem, RolloutItem, RolloutLine,
-    SessionMeta,
+    ErrorKind, JsonText, Position, ResponseItem, RolloutItem, RolloutLine, SessionMeta,
 };
 use jiff::Timestamp;
 
@@ -124,6 +123,8 @@ pub(crate) struct ThreadBuilder<'a> {
     settings: Current<'a>,
     events: Vec<Event<'a>>,
     name: Option<JsonText<'a>>,
+    /// The name that the home's index has for it.
+    indexed_name: Option<JsonText<'a>>,
     rate_limits: Option<codex_rollout::RawJson<'a>>,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
@@ -208,6 +209,13 @@ impl<'a> ThreadBuilder<'a> {
                 self.push_event(place, EventKind::AgentMessage(*message))
             }
             RolloutItem::WorldState(world) => self.take_world(world),
+            RolloutItem::Realtime(item) => {
+                let at = stamp::from_millis(item.observed_at_ms).or(at);
+                self.push_event(Place { at, ..place }, EventKind::Voice(*item))
+            }
+            RolloutItem::RetainedContext(kept) => {
+                self.push_event(place, EventKind::RetainedContext(*kept))
+            }
             RolloutItem::Bookkeeping(kind) => self.take_bookkeeping(*kind, place),
             RolloutItem::Unknown(kind) => self.take_unknown(Some(*kind), place),
             _ => self.take_unknown(None, place),
@@ -216,7 +224,13 @@ impl<'a> ThreadBuilder<'a> {
 
     /// A later meta is an update of this thread's, or an ancestor's.
     fn take_later_meta(&mut self, meta: &SessionMeta<'a>) -> Outcome {
-        if self.is_own(meta.id) { Outcome::Span } else { Outcome::Ignored(INHERITED) }
+        if !self.is_own(meta.id) {
+            return Outcome::Ignored(INHERITED);
+        }
+        if let Some(own) = &mut self.meta {
+            own.memory_mode = meta.memory_mode.or(own.memory_mode);
+        }
+        Outcome::Span
     }
 
     fn take_bookkeeping(&mut self, kind: JsonText<'a>, place: Place) -> Outcome {
@@ -265,27 +279,6 @@ impl<'a> ThreadBuilder<'a> {
         );
     }
 
-    fn take_context(&mut self, context: &TurnContext<'a>, line: &'a [u8], place: Place) -> Outcome {
-        self.settings.take_context(context);
-        self.leave_review(context.turn_id);
-        let Some(turn) = self.open_turn_of(context.turn_id) else { return Outcome::Span };
-        self.mark(turn, MarkKind::Context, place);
-        let turn = &mut self.turns[turn].turn;
-        turn.context = payload(line).or(turn.context);
-        turn.model = context.model.and(self.settings.next.model).or(turn.model);
-        turn.effort = context.effort.or(turn.effort);
-        turn.personality = context.personality.or(turn.personality);
-        turn.reasoning_summary = context.summary.or(turn.reasoning_summary);
-        let mode = context.collaboration_mode.and_then(|it| it.mode);
-        turn.collaboration_mode = mode.or(turn.collaboration_mode);
-        turn.cwd = context.cwd.or(turn.cwd);
-        turn.approval_policy = context.approval_policy.or(turn.approval_policy);
-        turn.sandbox = context.sandbox_policy.and_then(|policy| policy.kind).or(turn.sandbox);
-        turn.root_turn_id = context.root_turn_id.or(turn.root_turn_id);
-        turn.trace_id = context.trace_id.or(turn.trace_id);
-        Outcome::Span
-    }
-
     fn take_compacted(&mut self, compacted: &Compacted<'a>, place: Place) -> Outcome {
         let turn = self.turn_for_work(None, place);
         let draft = &mut self.turns[turn];
@@ -298,6 +291,8 @@ impl<'a> ThreadBuilder<'a> {
             replacement: compacted.replacement_history,
             response_id: compacted.compaction_response_id,
             window_number: compacted.window_number,
+            window_id: compacted.window_id,
+            previous_window_id: compacted.previous_window_id,
         });
         let kind = MarkKind::Compacted(turn::index(&draft.compactions));
         self.mark(turn, kind, place);
@@ -471,18 +466,6 @@ fn place_of(line: &RolloutLine<'_>) -> Place {
     }
 }
 
-/// Returns the payload of a line as it is.
-fn payload(line: &[u8]) -> Option<RawJson<'_>> {
-    let mut payload = None;
-    let read = Cursor::new(line).object(|key, value| {
-        if key == b"payload" {
-            payload = Some(value.raw()?);
-        }
-        Ok(())
-    });
-    read.ok().and(payload)
-}
-
 /// Whether a line has the envelope of all versions since 0.32.
 fn has_envelope(line: &RolloutLine<'_>) -> bool {
     memchr::memmem::find(line.bytes, br#""payload""#).is_some()
@@ -492,9 +475,7 @@ fn has_envelope(line: &RolloutLine<'_>) -> bool {
 fn bookkeeping(kind: JsonText<'_>) -> &'static str {
     const NAMES: &[&str] = &[
         "session_state",
-        "retained_context",
         "security_risk_score",
-        "realtime_item",
         "dynamic_tools_updated",
         "rollout_reference",
         "state",

@@ -1,5 +1,7 @@
 //! Reading files: all of their bytes, or lines without their content.
 
+use std::path::Path;
+
 use codex_rollout::{Layout, Position, Result, RolloutItem, RolloutLine, Source};
 
 use crate::diagnostic::Code;
@@ -30,7 +32,7 @@ impl<'a> ThreadBuilder<'a> {
         } else {
             ownership::boundary(input.source, own.as_ref(), input.ancestor)
         };
-        let mut reading = self.begin_rollout(&input.file, input.source.layout());
+        let mut reading = self.begin_rollout(&input.file, Some(input.source));
         reading.meta_line = own.map_or(0, |own| own.line);
         match boundary.told_by {
             ToldBy::Records => {}
@@ -72,12 +74,12 @@ impl<'a> ThreadBuilder<'a> {
     /// are not enough to tell what is whose.
     pub(crate) fn read_outline(
         &mut self,
-        file: &RolloutFile<'_>,
+        file: &RolloutFile<'a>,
         mut lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
     ) -> bool {
         let mut head = Vec::new();
         let Some(mut ids) = decide(&mut lines, &mut head, file.thread_id) else { return false };
-        let mut reading = self.begin_rollout(file, Layout::Lines);
+        let mut reading = self.begin_rollout(file, None);
         let mut bare = false;
         let is_own = |line: &RolloutLine<'_>| {
             // What a line without a time is, is told by its bytes.
@@ -89,10 +91,17 @@ impl<'a> ThreadBuilder<'a> {
         !bare && !self.unsure && ids.told_at_once()
     }
 
-    fn begin_rollout<'i>(&mut self, file: &RolloutFile<'i>, layout: Layout) -> Reading<'i> {
+    /// Notes a file of the thread; one that is read in outline has no source, and
+    /// is never a document.
+    fn begin_rollout(&mut self, file: &RolloutFile<'a>, source: Option<&Source>) -> Reading<'a> {
         let reading = self.reading(*file);
-        let (path, copies) = (file.path.to_owned(), file.copies.to_vec());
-        self.rollouts.push(Rollout { path, copies, layout });
+        self.indexed_name = self.indexed_name.or(file.name);
+        self.rollouts.push(Rollout {
+            path: file.path.to_owned(),
+            file: source.and_then(Source::path).map(Path::to_owned),
+            layout: source.map_or(Layout::Lines, Source::layout),
+            copies: file.copies.to_vec(),
+        });
         if self.rollouts.len() > 1 {
             self.close_open_turn();
             self.check_usage();

@@ -6,12 +6,12 @@
 //! `world_state` that names another model, and a `configuration_update` that
 //! names another effort.
 
-use codex_rollout::JsonText;
 use codex_rollout::item::response_item::ConfigurationUpdateItem;
 use codex_rollout::item::turn_context::{ThreadSettings, TurnContext, WorldState};
+use codex_rollout::{Cursor, JsonText, RawJson};
 
-use crate::resolve::turn::Settings;
-use crate::resolve::{FOREIGN, Outcome, ThreadBuilder};
+use crate::resolve::turn::{MarkKind, Settings};
+use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder};
 
 /// The settings of a thread while its lines are read.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +61,36 @@ impl<'a> Current<'a> {
 }
 
 impl<'a> ThreadBuilder<'a> {
+    /// Takes in the settings of a turn.
+    pub(super) fn take_context(
+        &mut self,
+        context: &TurnContext<'a>,
+        line: &'a [u8],
+        place: Place,
+    ) -> Outcome {
+        self.settings.take_context(context);
+        self.leave_review(context.turn_id);
+        let Some(turn) = self.open_turn_of(context.turn_id) else { return Outcome::Span };
+        self.mark(turn, MarkKind::Context, place);
+        let turn = &mut self.turns[turn].turn;
+        turn.context = payload(line).or(turn.context);
+        turn.model = context.model.and(self.settings.next.model).or(turn.model);
+        turn.effort = context.effort.or(turn.effort);
+        turn.personality = context.personality.or(turn.personality);
+        turn.reasoning_summary = context.summary.or(turn.reasoning_summary);
+        let mode = context.collaboration_mode.and_then(|it| it.mode);
+        turn.collaboration_mode = mode.or(turn.collaboration_mode);
+        turn.cyber_access_program = context.cyber_access_program.or(turn.cyber_access_program);
+        let disabled = context.disabled_plugin_ids.filter(|ids| ids.raw() != b"[]");
+        turn.disabled_plugins = disabled.or(turn.disabled_plugins);
+        turn.cwd = context.cwd.or(turn.cwd);
+        turn.approval_policy = context.approval_policy.or(turn.approval_policy);
+        turn.sandbox = context.sandbox_policy.and_then(|policy| policy.kind).or(turn.sandbox);
+        turn.root_turn_id = context.root_turn_id.or(turn.root_turn_id);
+        turn.trace_id = context.trace_id.or(turn.trace_id);
+        Outcome::Span
+    }
+
     /// Takes in the settings of a thread. A turn that has begun to answer keeps
     /// its own.
     pub(super) fn take_thread_settings(
@@ -95,4 +125,16 @@ impl<'a> ThreadBuilder<'a> {
             self.settings.next.effort = Some(effort);
         }
     }
+}
+
+/// Returns the payload of a line as it is.
+pub(super) fn payload(line: &[u8]) -> Option<RawJson<'_>> {
+    let mut payload = None;
+    let read = Cursor::new(line).object(|key, value| {
+        if key == b"payload" {
+            payload = Some(value.raw()?);
+        }
+        Ok(())
+    });
+    read.ok().and(payload)
 }

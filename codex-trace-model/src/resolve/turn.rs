@@ -74,6 +74,8 @@ pub(crate) struct CompactionDraft<'a> {
     pub(crate) replacement: Option<RawJson<'a>>,
     pub(crate) response_id: Option<JsonText<'a>>,
     pub(crate) window_number: Option<u64>,
+    pub(crate) window_id: Option<JsonText<'a>>,
+    pub(crate) previous_window_id: Option<JsonText<'a>>,
 }
 
 /// The settings that a request is made with.

@@ -229,6 +229,8 @@ impl<'a> SpanWriter<'_, 'a> {
                 summary: compaction.summary,
                 replacement_history: compaction.replacement,
                 window_number: compaction.window_number,
+                window_id: compaction.window_id,
+                previous_window_id: compaction.previous_window_id,
             })),
             links: Vec::new(),
             events: Vec::new(),

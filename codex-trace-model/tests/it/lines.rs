@@ -1,6 +1,8 @@
 //! Lines as no Codex should write them, and eras without most of what later
 //! ones record (rollout-format §2 and §8).
 
+use std::path::Path;
+
 use crate::script::{Home, bytes_of, check, rollout_of, with_script};
 use crate::support::testdata;
 
@@ -315,6 +317,30 @@ fn a_typescript_session_across_midnight_is_one() {
                 model_call by items
             ",
         );
+}
+
+/// What a file is called says nothing of what wrote it: a document tells UTC
+/// from local time, whatever its label.
+#[test]
+fn a_label_is_no_path() {
+    use codex_rollout::{RolloutPath, Source};
+    use codex_trace_model::{RolloutInput, resolve};
+    let text = r#"{"session":{"timestamp":"2025-07-20T10:00:00.000Z","id":"s"},"items":[{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}]}"#;
+    let id = "00000000-0000-4000-8000-000000000001";
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("a-label-is-no-path");
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = dir.join(format!("rollout-2025-07-20-{id}.json"));
+    std::fs::write(&file, text).unwrap();
+    let source = Source::open(&RolloutPath::from_file(&file)).unwrap();
+    let made = "2025-07-20T10:00:00Z".parse().ok();
+    for label in ["as it is to be called", "a.jsonl", file.to_str().unwrap()] {
+        let input = RolloutInput::new(label, "s", &source);
+        let trace = resolve(&[input]);
+        let thread = &trace.threads[0];
+        assert_eq!((thread.created, trace.spans[0].start), (made, made), "{label}");
+        let rollout = &thread.rollouts[0];
+        assert_eq!((&*rollout.path, rollout.file.as_deref()), (label, Some(&*file)));
+    }
 }
 
 /// Every file of `testdata/rollouts`, and its tree beside it in this test.

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
 mod answers;
+mod authors;
 mod calls;
 mod copies;
 mod forks;
 mod golden;
 mod lines;
+mod newest;
 mod prefixes;
 mod properties;
 mod script;

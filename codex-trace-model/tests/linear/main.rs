@@ -300,6 +300,7 @@ fn grouping() {
                 modified: None,
                 file_id: None,
                 content: codex_rollout::Content::Rollout,
+                name: None,
             })
             .collect();
         let mut groups = Vec::new();

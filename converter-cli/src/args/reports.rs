@@ -47,7 +47,16 @@ const PRICES_HELP: &str = r#"Read prices from a file, over those that are built 
 
 In US dollars per million tokens, as JSON:
 {"prices": [{"model": "gpt-x", "input": 1.25, "cached_input": 0.125, "output": 10}]}
-A price that changed has another row with "from": "2026-08-21". What the file says of a model replaces all that is built in about it."#;
+A price that changed has another row with "from": "2026-08-21". Also in a row, where they matter:
+"cache_write_input": 1.5
+"provider": "azure"  (as Codex' configuration names it; "openai" if it is left out)
+"long_context": {"above": 272000, "input": 2.5, "output": 15}
+"tiers": {"priority": {"input": 2.5, "output": 20}, "flex": {…}}  (each may have a "long_context")
+What the file says of a provider's model replaces all that is built in about it."#;
+
+const COST_HELP: &str = "Add what the tokens cost at the API's list prices of the day
+
+By model, service tier, length of the request and provider; prices are those of OpenAI's API, and what has none is said. A subscription is billed otherwise.";
 
 /// Arguments of `usage`.
 #[derive(Debug, clap::Args)]
@@ -64,8 +73,8 @@ pub struct UsageArgs {
     #[arg(long, value_name = "ZONE", default_value = "utc")]
     pub timezone: Zone,
 
-    /// Add what the tokens cost at the list prices of the day
-    #[arg(long)]
+    /// Add what the tokens cost at the API's list prices of the day
+    #[arg(long, long_help = COST_HELP)]
     pub cost: bool,
 
     /// Read prices from a file, over those that are built in (implies `--cost`)

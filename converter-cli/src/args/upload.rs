@@ -29,6 +29,14 @@ pub struct PlaceArgs {
     #[arg(long, value_name = "URL", help_heading = "Destinations")]
     pub endpoint: Option<String>,
 
+    /// Follow what the project in the working directory says of places
+    ///
+    /// That is `.codex/langsmith.json`, `langsmith-plugins.json` and
+    /// `.codex/mlflow-tracing.json` there, which came with the project's files.
+    /// Without the flag they have no say in where a history goes.
+    #[arg(long, help_heading = "Destinations")]
+    pub trust_project: bool,
+
     /// Read this instead of the codex-trace.toml of the user's configuration
     ///
     /// That is what `$CODEX_TRACE_CONFIG` names, or else
@@ -120,10 +128,12 @@ pub struct UploadArgs {
     #[arg(long)]
     pub no_sidecar: bool,
 
-    /// Send what is open in a file that was not written to for this long (90s, 15m, 24h)
+    /// Take a turn without an end for ended if its file was not written to for this long (90s, 15m, 24h)
     ///
-    /// Until then a session that still runs is sent up to its last complete turn.
-    #[arg(long, value_name = "DURATION", default_value = "15m")]
+    /// A turn may wait for hours for an approval or a tool, and most backends
+    /// keep what they get first. So it is held until it ends, the next turn of
+    /// its thread begins, or this time has passed. Turns before it are sent.
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub settle: String,
 
     /// How much content to send [default: full]

@@ -151,7 +151,7 @@ fn cells(it: &Best, bytes: u64) -> Vec<Cell> {
         format!("{:.2}", it.ratio),
         memory.unwrap_or_default(),
     ];
-    texts.into_iter().map(|text| Cell { text, tone: Tone::Plain }).collect()
+    texts.into_iter().map(|text| Cell::new(&text, Tone::Plain)).collect()
 }
 
 fn write_json(over: &Over, repeat: usize, all: &[Best], out: &mut Vec<u8>) {

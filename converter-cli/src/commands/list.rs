@@ -86,6 +86,9 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         ui.warn("interrupted: the list is not complete");
         return Ok(ExitStatus::Interrupted);
     }
+    if args.problems && !ui.settings().verbose {
+        history.passed.name(ui);
+    }
     if args.problems && rows.is_empty() && total.sessions > 0 {
         ui.say(format!("no problems in {}", text::count(total.sessions, "session")));
     } else if args.problems {
@@ -110,7 +113,7 @@ const COLUMNS: [Column; 10] = [
 ];
 
 fn cells(row: &Summary, id_len: usize, ui: &Ui) -> Vec<Cell> {
-    let plain = |text: String| Cell { text, tone: Tone::Plain };
+    let plain = |text: String| Cell::new(&text, Tone::Plain);
     let local = || row.started_at_local.map(|at| format!("~{}", text::minute(at)));
     let started = row.started_at.map(text::minute).or_else(local);
     let cwd = row.cwd.as_deref().unwrap_or_default();
@@ -119,15 +122,15 @@ fn cells(row: &Summary, id_len: usize, ui: &Ui) -> Vec<Cell> {
         if row.usage.is_empty() { "-".to_owned() } else { text::tokens(row.usage.total_tokens) };
     vec![
         plain(started.unwrap_or_else(|| "-".to_owned())),
-        Cell { text: ids::short(&row.session_id, id_len).to_owned(), tone: Tone::Strong },
+        Cell::new(ids::short(&row.session_id, id_len), Tone::Strong),
         plain(text::short_path(cwd, ui.settings().home.as_deref())),
         plain(text::one_line(&row.models.join(", "))),
         plain(row.turns.to_string()),
         plain(row.model_calls.to_string()),
         plain(row.tool_calls.to_string()),
         plain(usage),
-        Cell { text: row.status.word().to_owned(), tone: tone(row.status) },
-        Cell { text: text::one_line(title), tone: Tone::Faint },
+        Cell::new(row.status.word(), tone(row.status)),
+        Cell::new(title, Tone::Faint),
     ]
 }
 

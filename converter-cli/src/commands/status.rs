@@ -41,7 +41,7 @@ pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         if standings.iter().any(|it| it.pending > 0) {
             ui.hint("`codex-trace upload` again sends what is pending, and nothing twice");
         }
-        let refused = |it: &Reason| it.outcome != Outcome::Pending;
+        let refused = |it: &Reason| matches!(it.outcome, Outcome::Sent | Outcome::Failed);
         if standings.iter().any(|it| it.reasons.iter().any(refused)) {
             let letters = dir.join("dead-letters-*.jsonl");
             ui.hint(format!("what was refused, and why, is in `{}`", letters.display()));
@@ -54,6 +54,7 @@ fn write_json(standing: &Standing, out: &mut Vec<u8>) {
     json::object(out, |o| {
         o.put("destination", without_password(&standing.destination));
         o.put("sent", standing.sent);
+        o.put("stale", standing.stale);
         o.put("pending", standing.pending);
         o.put("failed", standing.failed);
         o.array("reasons", &standing.reasons, |reason, out| {

@@ -58,6 +58,12 @@ pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     out.flush()?;
     tell_unpriced(&report, ui);
+    if args.cost && args.prices.is_none() && !args.json && !ui.settings().quiet {
+        ui.say(
+            "costs are the API's list prices on the day of each call; a subscription is \
+             billed otherwise",
+        );
+    }
     report.account.tell("counted", &history, &query.selection, ui);
     Ok(report.account.status(false))
 }
@@ -74,12 +80,12 @@ fn sorted(report: &Report, by: By) -> Vec<Row<'_>> {
     rows
 }
 
-/// Says which models have no price: their tokens are not in the cost.
+/// Says what has no list price: its tokens are not in the cost.
 fn tell_unpriced(report: &Report, ui: &Ui) {
-    for (model, (calls, tokens)) in &report.unpriced {
+    for (what, (calls, tokens)) in &report.unpriced {
         let calls = text::count(*calls, "call");
         ui.warn(format!(
-            "no price for `{model}`: {calls} with {} tokens are not in the cost",
+            "no list price for {what}: {calls} with {} tokens are not in the cost",
             grouped(*tokens)
         ));
     }
@@ -145,7 +151,7 @@ fn line(key: &str, counts: &Counts, with_cost: bool, tone: Tone) -> Vec<Cell> {
         grouped(usage.total_tokens),
         cost,
     ];
-    texts.into_iter().map(|text| Cell { text, tone }).collect()
+    texts.into_iter().map(|text| Cell::new(&text, tone)).collect()
 }
 
 /// Writes a number with its thousands apart: `1,234,567`.

@@ -11,12 +11,14 @@ use std::io::IsTerminal;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
+use codex_rollout::RecordedPath;
 use jiff::Timestamp;
 
 use crate::args::{ContentArgs, GlobalArgs, SelectArgs, When};
 use crate::content::Content;
 use crate::environment::Environment as Variables;
 use crate::failure::Failure;
+use crate::paths;
 use crate::standing::Standing;
 use crate::when::{self, Edge};
 
@@ -87,6 +89,11 @@ pub struct Settings {
     pub codex_home: Option<PathBuf>,
     /// Where [`codex_home`](Self::codex_home) was said.
     pub codex_home_from: &'static str,
+    /// The user's own Codex home, that of `CODEX_HOME` or `~/.codex`: where
+    /// settings come from, whatever home is read.
+    pub own_codex_home: Option<PathBuf>,
+    /// The home of `--codex-home`, if it is another one: history alone.
+    pub foreign_home: Option<PathBuf>,
     /// The user's home directory, written `~` for people.
     pub home: Option<PathBuf>,
     /// Whether to say less.
@@ -119,6 +126,8 @@ impl Settings {
         Settings {
             codex_home: None,
             codex_home_from: "nowhere",
+            own_codex_home: None,
+            foreign_home: None,
             home: None,
             quiet: true,
             verbose: false,
@@ -149,6 +158,11 @@ impl Settings {
             (None, None, Some(home)) => (Some(home.join(".codex")), "the default"),
             (None, None, None) => (None, "nowhere"),
         };
+        let usual = || Some(env.home.as_ref()?.join(".codex"));
+        let own_codex_home = env.codex_home.clone().or_else(usual);
+        let is_own =
+            |dir: &PathBuf| own_codex_home.as_ref().is_some_and(|own| paths::is_same_dir(own, dir));
+        let foreign_home = args.codex_home.clone().filter(|dir| !is_own(dir));
         let color = |terminal: bool| match args.color {
             When::Always => true,
             When::Never => false,
@@ -158,6 +172,8 @@ impl Settings {
         Ok(Settings {
             codex_home,
             codex_home_from,
+            own_codex_home,
+            foreign_home,
             home: env.home.clone(),
             quiet: args.quiet,
             verbose: args.verbose,
@@ -186,7 +202,7 @@ pub struct Selection {
     /// Sessions that began at this or later do not count.
     pub until: Option<Timestamp>,
     /// The directory to have worked in, or below.
-    pub cwd: Option<PathBuf>,
+    pub cwd: Option<Directory>,
     /// A part of a model's name, in lower case.
     pub model: Option<String>,
     /// What started the session.
@@ -227,7 +243,7 @@ impl Selection {
             files_from: args.files_from.clone(),
             since,
             until,
-            cwd: args.cwd.as_deref().map(absolute),
+            cwd: args.cwd.as_deref().map(Directory::resolve),
             model: args.model.as_deref().map(str::to_lowercase),
             source: args.source.clone(),
             status: args.status.clone(),
@@ -240,9 +256,43 @@ impl Selection {
     }
 }
 
-/// Makes a path absolute; one that cannot be stays as it is, and matches nothing.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+/// A directory that sessions may have worked in, on this machine or another.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// As it was said, made absolute, and where links lead from there.
+    paths: Vec<RecordedPath>,
+}
+
+impl Directory {
+    /// Makes a path absolute: `~` is the home directory. A path of another
+    /// system is absolute already.
+    fn resolve(path: &Path) -> Directory {
+        let said = RecordedPath::new(&path.to_string_lossy());
+        if said.is_absolute() && !path.is_absolute() {
+            return Directory { paths: vec![said] };
+        }
+        let home = || std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+        let path = match path.strip_prefix("~").map(|below| Some(home()?.join(below))) {
+            Ok(Some(path)) => path,
+            _ => path.to_path_buf(),
+        };
+        // One that cannot be made absolute stays as it is, and matches nothing.
+        let absolute = std::path::absolute(&path).unwrap_or(path);
+        let real = std::fs::canonicalize(&absolute).ok();
+        let texts = [Some(absolute), real].into_iter().flatten();
+        Directory { paths: texts.map(|path| RecordedPath::new(&path.to_string_lossy())).collect() }
+    }
+
+    /// Returns whether a recorded working directory is this one, or below it.
+    pub fn holds(&self, recorded: &str) -> bool {
+        let within = |path: &RecordedPath| self.paths.iter().any(|dir| path.is_within(dir));
+        let path = RecordedPath::new(recorded);
+        // What is no absolute path was none of this machine's either.
+        path.is_absolute()
+            && (within(&path)
+                || std::fs::canonicalize(recorded)
+                    .is_ok_and(|real| within(&RecordedPath::new(&real.to_string_lossy()))))
+    }
 }
 
 impl From<ContentArgs> for Content {
@@ -285,6 +335,24 @@ mod tests {
         assert_eq!(home(&args, &env), Path::new("/from/env"));
         args.codex_home = Some(PathBuf::from("/from/flag"));
         assert_eq!(home(&args, &env), Path::new("/from/flag"));
+    }
+
+    #[test]
+    fn settings_come_from_the_users_own_home_whatever_is_read() {
+        let own = tempfile::tempdir().unwrap();
+        let mut env = environment();
+        let mut args = no_args();
+        let homes = |args: &_, env: &_| {
+            let settings = Settings::resolve(args, env).unwrap();
+            (settings.own_codex_home.unwrap(), settings.foreign_home)
+        };
+        assert_eq!(homes(&args, &env), (PathBuf::from("/home/u/.codex"), None));
+        args.codex_home = Some(PathBuf::from("/backup"));
+        let foreign = Some(PathBuf::from("/backup"));
+        assert_eq!(homes(&args, &env), (PathBuf::from("/home/u/.codex"), foreign));
+        env.codex_home = Some(own.path().to_owned());
+        args.codex_home = Some(own.path().join("."));
+        assert_eq!(homes(&args, &env), (own.path().to_owned(), None), "the same directory");
     }
 
     #[test]

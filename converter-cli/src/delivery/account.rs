@@ -30,8 +30,10 @@ pub struct Account {
     pub rejected_spans: u64,
     /// What the destination said when it first refused something.
     pub why_rejected: Option<String>,
-    /// Units that may still change.
+    /// Units that are still being written.
     pub open: usize,
+    /// Units that may still change, though nothing was written for a while.
+    pub held: usize,
     /// Units that are older than the destination accepts.
     pub too_old: usize,
     /// Units encoded and not sent, because the run ended before.
@@ -82,12 +84,15 @@ impl Account {
         self.sessions - self.sessions_seen.min(self.sessions)
     }
 
-    /// Returns whether everything asked for was done.
+    /// Returns whether everything asked for was done. A turn that is being
+    /// written is nothing to be done yet; one that only waits is.
     pub fn is_complete(&self) -> bool {
         self.down.is_none()
             && self.rejected == 0
             && self.rejected_spans == 0
             && self.too_old == 0
+            && self.kept == 0
+            && self.held == 0
             && self.unsent == 0
             && self.unreadable == 0
             && self.faults.is_empty()
@@ -96,7 +101,7 @@ impl Account {
 
     /// Returns whether anything is there, now or before.
     pub fn is_useful(&self) -> bool {
-        self.sent + self.already + self.unchanged > 0
+        self.sent + self.already + self.unchanged + self.kept > 0
     }
 }
 
@@ -109,7 +114,10 @@ pub fn status(accounts: &[Account], interrupted: bool, strict: bool) -> ExitStat
     if accounts.iter().all(Account::is_complete) {
         return ExitStatus::partial_if(strictly);
     }
-    if accounts.iter().any(Account::is_useful) { ExitStatus::Partial } else { ExitStatus::Failed }
+    // To hold something back is no failure, if that is all.
+    let only_holds = |it: &Account| it.held > 0 && Account { held: 0, ..it.clone() }.is_complete();
+    let partial = accounts.iter().any(|it| it.is_useful() || only_holds(it));
+    if partial { ExitStatus::Partial } else { ExitStatus::Failed }
 }
 
 #[cfg(test)]
@@ -131,6 +139,9 @@ mod tests {
             ("down half way",               vec![Account { down: down(), ..account() }],          false, false, 1),
             ("down with turns still open",  vec![Account { down: down(), open: 1, unsent: 3, ..Account::default() }], false, false, 2),
             ("down from the start",         vec![Account { down: down(), ..Account::default() }], false, false, 2),
+            ("one still being written",     vec![Account { open: 1, ..Account::default() }],      false, false, 0),
+            ("one held back",               vec![Account { held: 1, ..Account::default() }],      false, false, 1),
+            ("one there as it was first",   vec![Account { kept: 1, ..Account::default() }],      false, false, 1),
             ("one of two down",             vec![account(), Account { down: down(), ..Account::default() }], false, false, 1),
             ("interrupted",                 vec![account()],                                      true,  false, 130),
             ("bad lines",                   vec![Account { bad_lines: 1, ..account() }],          false, false, 0),

@@ -12,12 +12,14 @@ pub enum Fate {
     OfPlugin,
     /// It was there before, by the ledger.
     AlreadyThere,
-    /// An older version of it is there, and cannot be replaced.
-    Kept,
     /// The destination has acknowledged it; in a dry run, it would be sent.
     Sent,
-    /// It may still change.
+    /// It is still being written.
     Open,
+    /// It has no end, though nothing was written for a while: it may go on.
+    Held,
+    /// An older version of it is there, and cannot be replaced.
+    Kept,
     /// It is older than the destination takes.
     TooOld,
     /// The run ended before.
@@ -28,12 +30,13 @@ pub enum Fate {
 
 impl Fate {
     /// All of them, in this order.
-    pub const ALL: [Fate; 8] = [
+    pub const ALL: [Fate; 9] = [
         Fate::OfPlugin,
         Fate::AlreadyThere,
-        Fate::Kept,
         Fate::Sent,
         Fate::Open,
+        Fate::Held,
+        Fate::Kept,
         Fate::TooOld,
         Fate::Unsent,
         Fate::Rejected,
@@ -47,6 +50,7 @@ impl Fate {
             Fate::Kept => "kept",
             Fate::Sent => "sent",
             Fate::Open => "open",
+            Fate::Held => "held",
             Fate::TooOld => "too_old",
             Fate::Unsent => "unsent",
             Fate::Rejected => "rejected",
@@ -147,7 +151,7 @@ mod tests {
         }
         let counts = Fate::ALL.map(|fate| (tally.turns(fate), tally.sessions(fate)));
         let none = (0, 0);
-        assert_eq!(counts, [none, none, none, (3, 2), none, none, none, (1, 1)]);
+        assert_eq!(counts, [none, none, (3, 2), none, none, none, none, none, (1, 1)]);
         let named: Vec<_> = tally
             .named()
             .map(|(turn, fate)| format!("{} {} {}", turn.session_id, turn.key, fate.word()))

@@ -9,6 +9,7 @@ use codex_rollout::{Encoding, RolloutHead};
 use codex_trace_model::{Code, Diagnostic, SessionGroup, Timestamp, Trace};
 use sha2::{Digest, Sha256};
 
+use crate::delivery::rest::{Rest, Rests};
 use crate::delivery::session::{InFlight, Ready, Session};
 use crate::delivery::{Engine, Fate};
 use crate::exporters::{Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey, Waits};
@@ -26,6 +27,12 @@ const USUAL_RATIO: u64 = 8;
 /// The most bytes of a rollout that are held in memory: larger ones are mapped.
 const MAX_IN_MEMORY: u64 = 16 << 20;
 
+/// Why units are not sent, as the ledger keeps it.
+const OPEN: &str = "still open";
+const HELD: &str = "no end of it yet: held until it ends, the next turn begins, or its file has been left alone for a day (`--settle`)";
+const KEPT: &str = "changed after it was sent, and cannot be replaced there";
+const TOO_OLD: &str = "older than the destination accepts";
+
 /// What to do with a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decision {
@@ -34,7 +41,9 @@ enum Decision {
     Already,
     /// An older version of it is there, and cannot be replaced.
     Keep,
-    /// It may still change.
+    /// It may still change: it is being written.
+    Wait,
+    /// It may still change, though nothing was written for a while.
     Hold,
     TooOld,
 }
@@ -44,8 +53,8 @@ enum Decision {
 struct Taking {
     /// What the ledger knows of each thread.
     known: HashMap<String, Known>,
-    /// Whether a file may still be written to.
-    young: bool,
+    /// How long its files have been left alone.
+    rests: Rests,
     /// What is not sent in this run, and why.
     withheld: HashMap<UnitKey, Decision>,
     /// The units that others may wait for.
@@ -111,12 +120,12 @@ impl Engine<'_> {
             }
             return Ok(());
         }
-        let young = heads.iter().any(|head| self.is_young(head));
+        let rests = Rests::of(&heads, self.run.options.now, self.run.options.settle);
         let room = self.queue.open(heads.iter().map(|head| bytes_in_memory(head)).sum());
         let read = pipeline::with_trace(self.run.history, group, Look::Content, |trace| {
             if (self.run.wanted)(trace) {
                 self.count_oddities(trace);
-                self.encode(trace, files, young)
+                self.encode(trace, files, rests)
             } else {
                 Ok(())
             }
@@ -146,10 +155,15 @@ impl Engine<'_> {
         }
     }
 
-    fn encode(&self, trace: &Trace<'_>, files: Vec<FileStamp>, young: bool) -> Result<(), Failure> {
+    fn encode(
+        &self,
+        trace: &Trace<'_>,
+        files: Vec<FileStamp>,
+        rests: Rests,
+    ) -> Result<(), Failure> {
         self.reopen(trace, &files)?;
         let session = Arc::new(Session::new(trace.session_id(), files));
-        let mut taking = Taking { young, ..Taking::default() };
+        let mut taking = Taking { rests, ..Taking::default() };
         let mut result = Ok(());
         let notes = match self.notes(trace)? {
             Ok(notes) => notes,
@@ -247,14 +261,15 @@ impl Engine<'_> {
         };
         let place =
             (unit.key.turn.clone().unwrap_or_default(), self.routes[unit.route].name.to_owned());
-        let mut decision =
-            self.decide(&unit, fingerprint, thread.get(&place).copied(), taking.young);
+        let before = thread.get(&place).copied();
+        let rest = taking.rests.least(&unit.open_in);
+        let mut decision = self.decide(&unit, fingerprint, before, rest);
         // What hangs under something that is not there would hang in the air.
         let above = unit.under.as_ref().and_then(|above| taking.withheld.get(above));
         if let (Decision::Send, Some(above)) = (decision, above) {
             decision = *above;
         }
-        if matches!(decision, Decision::Hold | Decision::TooOld) {
+        if matches!(decision, Decision::Wait | Decision::Hold | Decision::TooOld) {
             taking.withheld.insert(unit.key.clone(), decision);
         }
         match decision {
@@ -262,6 +277,10 @@ impl Engine<'_> {
             Decision::Already => {
                 self.account().already += 1;
                 self.note(session, &unit.key, Fate::AlreadyThere);
+                if before.is_some_and(|(_, outcome)| outcome == Outcome::Stale) {
+                    let entry = self.entry_of(&unit, fingerprint, Outcome::Sent, None);
+                    self.record(&[entry], &[]);
+                }
                 // A run may have ended between the ledger and the note.
                 if !self.hand_over(unit.receipt.as_ref()) {
                     session.look_again();
@@ -270,16 +289,26 @@ impl Engine<'_> {
             Decision::Keep => {
                 self.account().kept += 1;
                 self.note(session, &unit.key, Fate::Kept);
+                let before = before.map_or(fingerprint, |(before, _)| before);
+                let entry = self.entry_of(&unit, before, Outcome::Stale, Some(KEPT));
+                self.record(&[entry], &[]);
+                // Not all is done, and the next run is to say so, too.
+                session.look_again();
             }
-            Decision::Hold => {
+            Decision::Wait => {
                 self.account().open += 1;
                 self.note(session, &unit.key, Fate::Open);
-                self.withhold(unit, fingerprint, session, "still open");
+                self.withhold(&unit, fingerprint, before, session, OPEN);
+            }
+            Decision::Hold => {
+                self.account().held += 1;
+                self.note(session, &unit.key, Fate::Held);
+                self.withhold(&unit, fingerprint, before, session, HELD);
             }
             Decision::TooOld => {
                 self.account().too_old += 1;
                 self.note(session, &unit.key, Fate::TooOld);
-                self.withhold(unit, fingerprint, session, "older than the destination accepts");
+                self.withhold(&unit, fingerprint, None, session, TOO_OLD);
             }
         }
         Ok(())
@@ -290,11 +319,12 @@ impl Engine<'_> {
         unit: &Unit,
         fingerprint: Fingerprint,
         known: Option<(Fingerprint, Outcome)>,
-        young: bool,
+        rest: Rest,
     ) -> Decision {
         let options = self.run.options;
         let contract = self.exporter.contract();
-        if let Some((before, Outcome::Sent)) = known
+        if let Some((before, outcome)) = known
+            && outcome.is_there()
             && !options.force
         {
             if before == fingerprint {
@@ -304,8 +334,10 @@ impl Engine<'_> {
                 return Decision::Keep;
             }
         }
-        if young && !unit.complete {
-            return Decision::Hold;
+        match rest {
+            Rest::Running => return Decision::Wait,
+            Rest::Silent => return Decision::Hold,
+            Rest::Settled => {}
         }
         let age = unit.starts_at.map(|at| options.now.duration_since(at));
         let too_old = age
@@ -314,13 +346,40 @@ impl Engine<'_> {
         if too_old { Decision::TooOld } else { Decision::Send }
     }
 
-    /// Notes that a unit is not sent in this run.
-    fn withhold(&self, unit: Unit, fingerprint: Fingerprint, session: &Session, why: &str) {
+    /// Notes that a unit is not sent in this run; one that is there stays there
+    /// as it is.
+    fn withhold(
+        &self,
+        unit: &Unit,
+        fingerprint: Fingerprint,
+        before: Option<(Fingerprint, Outcome)>,
+        session: &Session,
+        why: &str,
+    ) {
         session.miss(&unit.key);
-        let route = self.routes[unit.route].name;
-        let note = Some(why.to_owned());
-        let key = unit.key;
-        self.record(&[Entry { key, route, fingerprint, outcome: Outcome::Pending, note }], &[]);
+        let entry = match before {
+            Some((before, outcome)) if outcome.is_there() => {
+                self.entry_of(unit, before, Outcome::Stale, Some(why))
+            }
+            _ => self.entry_of(unit, fingerprint, Outcome::Pending, Some(why)),
+        };
+        self.record(&[entry], &[]);
+    }
+
+    fn entry_of(
+        &self,
+        unit: &Unit,
+        fingerprint: Fingerprint,
+        outcome: Outcome,
+        note: Option<&str>,
+    ) -> Entry {
+        Entry {
+            key: unit.key.clone(),
+            route: self.routes[unit.route].name,
+            fingerprint,
+            outcome,
+            note: note.map(str::to_owned),
+        }
     }
 
     /// Puts a unit into the queue, as soon as there is room.
@@ -329,7 +388,7 @@ impl Engine<'_> {
             // The run ends before it was queued.
             self.note(session, &unit.key, Fate::Unsent);
             self.account().cut_short = true;
-            self.withhold(unit, fingerprint, session, &self.why_ended());
+            self.withhold(&unit, fingerprint, None, session, &self.why_ended());
             return;
         }
         let flight = Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &self.store));
@@ -341,21 +400,12 @@ impl Engine<'_> {
         self.proceed(ready, &mut Vec::new());
     }
 
-    /// Whether a file may still be written to.
-    fn is_young(&self, head: &RolloutHead) -> bool {
-        let Ok(modified) = head.rollout.path.metadata().and_then(|it| it.modified()) else {
-            return false;
-        };
-        let Ok(modified) = Timestamp::try_from(modified) else { return false };
-        let age = self.run.options.now.duration_since(modified);
-        let settle = self.run.options.settle;
-        // A time that is yet to come is young too, unless nobody wants to wait.
-        Duration::try_from(age).map_or(!settle.is_zero(), |age| age < settle)
-    }
-
     /// Returns what tells whether a file has changed, or how it is encoded.
     fn stamp(&self, head: &RolloutHead) -> Option<FileStamp> {
         let path = &head.rollout.path;
+        if head.rollout.piped.is_some() {
+            return None; // There is nothing any more to look at.
+        }
         let mut file = std::fs::File::open(path).ok()?;
         let metadata = file.metadata().ok()?;
         let modified = Timestamp::try_from(metadata.modified().ok()?).ok()?;

@@ -18,6 +18,7 @@ mod fate;
 mod feed;
 mod preflight;
 mod queue;
+mod rest;
 mod send;
 mod session;
 mod share;
@@ -30,14 +31,15 @@ use std::time::Duration;
 use codex_trace_model::{Timestamp, Trace};
 
 use crate::clock::Clock;
-use crate::content::ContentRules;
+use crate::content::{ContentRules, Part};
 use crate::exporters::{Exporter, Route, UnitKey};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::ledger::{Entry, FileStamp, Ledger, Outcome};
 use crate::pipeline;
 use crate::retry::{Pace, RetryPolicy};
-use crate::transport::{Compression, Transport};
+use crate::text;
+use crate::transport::{Compression, Transport, shortened};
 
 pub use account::{Account, status};
 pub use dead_letter::DeadLetters;
@@ -61,8 +63,8 @@ pub struct Options {
     /// Bytes held at once of what is read, encoded and under way, for all
     /// destinations together.
     pub max_memory: usize,
-    /// How long a file must have been left alone before what is open in it
-    /// counts as final.
+    /// How long a file must have been left alone before a turn without an end
+    /// counts as ended.
     pub settle: Duration,
     /// Whether to send what was sent before.
     pub force: bool,
@@ -292,6 +294,13 @@ impl<'e> Engine<'e> {
             let why = if self.interrupted() { "was interrupted" } else { "ended before" };
             format!("the upload {why}")
         })
+    }
+
+    /// Makes of a server's words what may be kept and shown: they may repeat
+    /// what they were sent.
+    fn words(&self, said: &str) -> String {
+        let text = self.run.rules.text(Part::Label, said);
+        text::one_line(&shortened(&text.unwrap_or_default()))
     }
 
     /// Says, once, that the destination does not answer as it should.

@@ -127,7 +127,10 @@ impl Engine<'_> {
             Verdict::Done | Verdict::AlreadyThere => self.settle(&part, Settled::Taken),
             Verdict::Partial { rejected, reason } => {
                 let mut account = self.account();
-                account.rejected_spans += rejected;
+                // Whatever it says, it cannot refuse more than it was sent.
+                let sent: u64 = part.iter().map(|slice| u64::from(slice.spans())).sum();
+                let rejected = rejected.min(sent.max(1));
+                account.rejected_spans = account.rejected_spans.saturating_add(rejected);
                 account.why_rejected.get_or_insert_with(|| reason.clone());
                 drop(account);
                 let n = count(usize::try_from(rejected).unwrap_or(usize::MAX), "span");
@@ -165,7 +168,7 @@ impl Engine<'_> {
         for piece in part.iter().flat_map(Slice::singles) {
             match found.next() {
                 Some(Found::Same) => self.settle(&[piece], Settled::Taken),
-                Some(Found::Other(what)) => self.refuse(&[piece], &what),
+                Some(Found::Other(what)) => self.refuse(&[piece], &self.words(&what)),
                 Some(Found::Missing) | None => missing.push(piece),
             }
         }
@@ -378,10 +381,10 @@ impl Engine<'_> {
             Verdict::Done | Verdict::AlreadyThere | Verdict::Partial { .. }
                 if response.is_page() =>
             {
-                let page = response.reason();
+                let page = self.words(&response.reason());
                 Verdict::GiveUp { reason: format!("a web page answers, not the server: {page}") }
             }
-            verdict => verdict,
+            verdict => verdict.map_reason(|reason| self.words(reason)),
         }
     }
 

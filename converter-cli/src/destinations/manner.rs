@@ -6,8 +6,8 @@ use crate::choice::Choice;
 use crate::config::{Table, redacts};
 use crate::content::Capture;
 use crate::destinations::Given;
-use crate::exporters::Said;
 use crate::exporters::describe::Description;
+use crate::exporters::{Origin, Said};
 use crate::failure::Failure;
 use crate::transport::Compression;
 
@@ -38,8 +38,8 @@ impl<'g> Manner<'g> {
     }
 
     /// Says where a key of the table is.
-    pub(super) fn origin(&self, key: &str) -> String {
-        self.given.file.origin(self.own.map_or("", |(name, _)| name), key)
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        Origin::table(self.given.file.origin(self.own.map_or("", |(name, _)| name), key))
     }
 
     /// Makes a path of the table absolute.
@@ -55,9 +55,9 @@ impl<'g> Manner<'g> {
         default: T,
     ) -> Said<T> {
         match (flag.1, key.1) {
-            (Some(value), _) => Said::new(value, flag.0),
+            (Some(value), _) => Said::new(value, Origin::flag(flag.0)),
             (None, Some(value)) => Said::new(value, self.origin(key.0)),
-            (None, None) => Said::new(default, "the default"),
+            (None, None) => Said::by_default(default),
         }
     }
 
@@ -96,7 +96,7 @@ impl<'g> Manner<'g> {
                 "compression" => "--compress".to_owned(),
                 _ => format!("--{}", option.replace('_', "-")),
             };
-            let from = if flag.is_some() { flag_name } else { self.origin(key) };
+            let from = if flag.is_some() { Origin::flag(flag_name) } else { self.origin(key) };
             if let Some(value) = flag.or(of_table) {
                 all.insert(option.to_owned(), Said::new(value, from));
             }
@@ -175,7 +175,8 @@ impl<'g> Manner<'g> {
         let shift = Some(self.time_shift()).filter(|said| said.value);
         all.take("time_shift", shift, bool::to_string);
         all.take("senders", self.senders().ok(), usize::to_string);
-        let flag = self.given.place.timeout.clone().map(|text| Said::new(text, "--timeout"));
+        let flag = self.given.place.timeout.clone();
+        let flag = flag.map(|text| Said::new(text, Origin::flag("--timeout")));
         let own = self.table().and_then(|table| table.timeout);
         let own =
             own.map(|age| Said::new(format!("{} s", age.0.as_secs()), self.origin("timeout")));

@@ -12,7 +12,7 @@ use crate::args::{PlaceArgs, UploadArgs};
 use crate::backends::{self, BACKENDS};
 use crate::config::{self, ConfigFile, HeaderValue, SecretRef, Settings, Table};
 use crate::exporters::describe::Description;
-use crate::exporters::{self, Access, Backend, Exporter, Said};
+use crate::exporters::{self, Access, Address, Backend, Exporter, Origin, Said};
 use crate::failure::Failure;
 use crate::private::exposed;
 use crate::secret::Secret;
@@ -102,9 +102,11 @@ impl<'g> Named<'g> {
             settings: exporters::Settings {
                 own_place: table.is_some_and(|table| table.endpoint.is_some()),
                 env: given.settings.vars.clone(),
-                codex_home: given.settings.codex_home.clone(),
+                codex_home: given.settings.own_codex_home.clone(),
+                foreign_home: given.settings.foreign_home.clone(),
                 home: given.settings.home.clone(),
                 cwd: given.settings.cwd.clone(),
+                trust_project: given.place.trust_project,
                 ..exporters::Settings::default()
             },
             given,
@@ -170,7 +172,8 @@ impl<'g> Named<'g> {
         let home = self.given.file.home(self.given.settings);
         match reference.read(&self.settings.env, &home) {
             Ok(secret) => {
-                self.settings.origins.insert(key.to_owned(), format!("{reference}, named in {at}"));
+                let origin = Origin::table(format!("{reference}, named in {at}"));
+                self.settings.origins.insert(key.to_owned(), origin);
                 Some(secret)
             }
             Err(what) => {
@@ -201,6 +204,7 @@ impl<'g> Named<'g> {
                 .details(rest.to_vec())
                 .hint("set the variable or write the file, or name another in codex-trace.toml"));
         }
+        self.check_access()?;
         let exporters = (self.backend.connect)(&self.settings).map_err(|err| {
             let failure = failure(&without_password(&err.message));
             match err.hint {
@@ -214,6 +218,35 @@ impl<'g> Named<'g> {
             _ => format!("{}#{}", self.name, nth + 1),
         };
         Ok(exporters.into_iter().enumerate().map(|(nth, it)| (name(nth), it)).collect())
+    }
+
+    /// Checks that what lets us in goes nowhere but to the endpoint that the same
+    /// table names.
+    fn check_access(&self) -> Result<(), Failure> {
+        let (Some(table), Some(flag)) = (self.table, &self.given.place.endpoint) else {
+            return Ok(());
+        };
+        let Some(endpoint) = &table.endpoint else { return Ok(()) };
+        let [own, flag] = [endpoint, flag].map(|text| Address::unchecked(text));
+        let access = [
+            ("key", table.key.is_some()),
+            ("password", table.password.is_some()),
+            ("headers", !table.headers.is_empty()),
+            ("tls", table.tls.client_cert.is_some()),
+        ];
+        let Some((key, _)) = access.into_iter().find(|(_, there)| *there) else { return Ok(()) };
+        if own.is_same(&flag) {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "{}: `{key}` ({}) was set for {own}, and the upload goes to {flag} (--endpoint)",
+            self.name,
+            self.manner().origin(key),
+        ))
+        .hint(format!(
+            "give {flag} a table of its own in codex-trace.toml, or name its backend: `--to {}`",
+            self.backend.name
+        )))
     }
 
     /// Makes the way to a place over HTTP.
@@ -275,8 +308,9 @@ impl<'g> Named<'g> {
             all.secret(&format!("header {name}"), Some(said.clone()));
         }
         if all.found.iter().all(|known| known.name != "timeout") {
-            let default = Said::new(TIMEOUT, "the default");
-            all.take("timeout", Some(default), |timeout| format!("{} s", timeout.as_secs()));
+            all.take("timeout", Some(Said::by_default(TIMEOUT)), |timeout| {
+                format!("{} s", timeout.as_secs())
+            });
         }
         let Some(table) = self.table else { return all };
         let tls = self.own_tls().unwrap_or_default();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::describe::Description;
-use super::{ConfigError, Said};
+use super::{ConfigError, Origin, Said};
 use crate::transport::ClientOptions;
 
 /// What was said of the way.
@@ -32,6 +32,11 @@ pub(super) enum Unit {
 }
 
 impl SaidClient {
+    /// Returns where a certificate of our own was said: it lets us in.
+    pub(super) fn key_origin(&self) -> Option<Origin> {
+        self.client_cert.as_ref().map(|said| said.from.clone())
+    }
+
     /// Notes all of it and reads what is not a file.
     pub(super) fn read(self, found: &mut Description) -> Result<ClientOptions, ConfigError> {
         let show = |path: &PathBuf| path.display().to_string();

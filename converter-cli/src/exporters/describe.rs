@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::Said;
+use super::{Remark, Said};
 use crate::private::exposed;
 use crate::secret::{Secret, mask, without_password};
 
@@ -14,6 +14,8 @@ pub struct Description {
     pub found: Vec<Known>,
     /// What is there and cannot be used.
     pub problems: Vec<String>,
+    /// What the user should know before anything is sent.
+    pub remarks: Vec<Remark>,
 }
 
 /// A setting, its value for people, and its origin.
@@ -36,7 +38,11 @@ impl Description {
         show: impl FnOnce(&T) -> String,
     ) -> Option<T> {
         let Said { value, from } = said?;
-        self.found.push(Known { name: name.to_owned(), value: show(&value), from });
+        self.found.push(Known {
+            name: name.to_owned(),
+            value: show(&value),
+            from: from.to_string(),
+        });
         Some(value)
     }
 

@@ -159,6 +159,14 @@ impl Encoder<'_, '_> {
         o.maybe("history_mode", meta.history_mode);
         o.maybe("multi_agent_version", meta.multi_agent_version);
         o.flag("attached_thread", meta.attached_thread == Some(true));
+        o.maybe("memory_mode", meta.memory_mode);
+        if let Some(roots) = meta.runtime_workspace_roots {
+            splice::value(roots, self.content, o.value("workspace_roots"));
+        }
+        o.maybe("context_window_id", meta.context_window.and_then(|it| it.window_id));
+        o.maybe("creator_user_id", meta.creator_user_id);
+        o.maybe("creator_account_id", meta.creator_account_id);
+        o.flag("account_scoped", meta.account_scoped == Some(true));
         if let Some(git) = meta.git {
             o.object("git", |o| {
                 o.maybe("commit_hash", git.commit_hash);

@@ -77,6 +77,10 @@ fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
         splice::value(policy, content, o.value("approval_policy"));
     }
     o.maybe("sandbox", turn.sandbox);
+    o.maybe("cyber_access_program", turn.cyber_access_program);
+    if let Some(plugins) = turn.disabled_plugins {
+        splice::value(plugins, content, o.value("disabled_plugins"));
+    }
     o.maybe("root_turn_id", turn.root_turn_id);
     o.maybe("parent_turn_id", turn.parent_turn_id);
     o.maybe("trigger", turn.trigger);
@@ -151,6 +155,8 @@ fn compaction(compaction: &Compaction<'_>, content: Content, o: &mut Object<'_>)
         splice::value(history, content, o.value("replacement_history"));
     }
     o.maybe("window_number", compaction.window_number);
+    o.maybe("window_id", compaction.window_id);
+    o.maybe("previous_window_id", compaction.previous_window_id);
 }
 
 fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
@@ -187,8 +193,43 @@ fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
             o.maybe("recipient", it.recipient);
             o.maybe("text", it.content);
         }
+        EventKind::Voice(it) => {
+            o.maybe("what", it.kind);
+            o.maybe("voice_session_id", it.session_id);
+            o.maybe("role", it.said().role);
+            o.maybe("text", it.said().text);
+            o.maybe("turn_id", it.turn_id);
+            o.maybe("outcome", it.outcome);
+        }
+        EventKind::RetainedContext(it) => {
+            o.maybe("what", it.kind);
+            o.maybe("call_id", it.call_id);
+            o.maybe("turn_id", it.turn_id);
+            if let Some(questions) = it.questions {
+                raw("questions", questions, o);
+            }
+            o.maybe("text", it.text);
+        }
+        EventKind::MessageNotes(it) => {
+            o.maybe("id", it.id);
+            o.maybe("delivery", it.delivery);
+            o.maybe("text", it.text);
+            for (key, value) in [
+                ("questions", it.questions),
+                ("memory_citation", it.memory_citation),
+                ("moderation", it.moderation),
+            ] {
+                if let Some(value) = value {
+                    raw(key, value, o);
+                }
+            }
+        }
         EventKind::RolledBack(turns) => o.put("turns", *turns),
-        EventKind::OrphanOutput { call_id } => o.maybe("call_id", *call_id),
+        EventKind::OrphanOutput { call_id, name, item } => {
+            o.maybe("call_id", *call_id);
+            o.maybe("name", *name);
+            o.put("item", item.0);
+        }
         EventKind::Late { what, id, exit_code } => {
             o.put("what", what);
             o.maybe("id", *id);

@@ -7,18 +7,22 @@
 //! knows no ledger: the delivery engine does all that, the same way for every
 //! backend.
 
-mod address;
+pub mod address;
 mod client;
 pub mod describe;
 pub mod jsonl;
 mod jsonl_item;
 mod jsonl_span;
+mod key;
 pub mod langsmith;
 pub mod mlflow;
 mod notes;
+mod origin;
 pub mod otlp;
+mod plugin_file;
 mod probe;
 mod settings;
+mod understood;
 mod unit;
 
 use std::borrow::Cow;
@@ -31,7 +35,9 @@ use crate::content::ContentRules;
 use crate::secret::Secret;
 use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response};
 
+pub use address::Address;
 pub use notes::{Found, Notes, Receipt, Reread, Shift};
+pub use origin::{Origin, OriginKind};
 pub use probe::Probed;
 pub use settings::{Access, Said, Settings};
 pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
@@ -372,6 +378,23 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// Changes the backend's words.
+    #[must_use]
+    pub fn map_reason(mut self, f: impl FnOnce(&str) -> String) -> Verdict {
+        match &mut self {
+            Verdict::Done | Verdict::AlreadyThere => {}
+            Verdict::Conflict { reason }
+            | Verdict::Partial { reason, .. }
+            | Verdict::Retry { reason, .. }
+            | Verdict::Split { reason }
+            | Verdict::Reject { reason }
+            | Verdict::GiveUp { reason } => *reason = f(reason),
+        }
+        self
+    }
+}
+
 /// Something to know before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
@@ -443,8 +466,12 @@ mod tests {
             "client",
             "describe",
             "notes",
+            "key",
+            "origin",
+            "plugin_file",
             "probe",
             "settings",
+            "understood",
             "unit",
             "jsonl",
             "jsonl_item",

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::Origin;
 use crate::environment::Environment;
 use crate::secret::Secret;
 
@@ -21,15 +22,19 @@ pub struct Settings {
     /// place: no key may go where it was not meant to.
     pub own_place: bool,
     /// Where fields and options were said, by name; a flag unless told here.
-    pub origins: BTreeMap<String, String>,
+    pub origins: BTreeMap<String, Origin>,
     /// The variables of the environment; see [`var`](Self::var).
     pub env: Environment,
-    /// The Codex home, where live plugins keep their configuration.
+    /// The user's own Codex home, where live plugins keep their configuration.
     pub codex_home: Option<PathBuf>,
+    /// A Codex home that was given to be read: history, and no configuration.
+    pub foreign_home: Option<PathBuf>,
     /// The user's home directory.
     pub home: Option<PathBuf>,
     /// The working directory.
     pub cwd: Option<PathBuf>,
+    /// Whether to follow what the project in the working directory says.
+    pub trust_project: bool,
 }
 
 /// What lets us in.
@@ -49,13 +54,18 @@ pub struct Said<T> {
     /// The value.
     pub value: T,
     /// A flag, a variable, a file with a line or key.
-    pub from: String,
+    pub from: Origin,
 }
 
 impl<T> Said<T> {
     /// Says a value.
-    pub fn new(value: T, from: impl Into<String>) -> Said<T> {
-        Said { value, from: from.into() }
+    pub fn new(value: T, from: Origin) -> Said<T> {
+        Said { value, from }
+    }
+
+    /// Says a value that holds where nobody says anything.
+    pub fn by_default(value: T) -> Said<T> {
+        Said { value, from: Origin::default_value() }
     }
 
     /// Makes another value of it, from the same place.
@@ -65,9 +75,10 @@ impl<T> Said<T> {
 }
 
 impl Settings {
-    /// Returns a variable of the environment that is set and not empty.
+    /// Returns a variable of the environment that is set and not empty, without
+    /// the space around it.
     pub fn var(&self, name: &str) -> Option<&str> {
-        self.env.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.env.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     /// Returns the first of several variables that is set and not empty.
@@ -79,12 +90,12 @@ impl Settings {
     /// with the name of the one that is set.
     pub fn place_var(&self, names: &[&str]) -> Option<Said<String>> {
         let name = names.iter().find(|name| !self.own_place && self.var(name).is_some())?;
-        Some(Said::new(self.var(name)?.to_owned(), *name))
+        Some(Said::new(self.var(name)?.to_owned(), Origin::variable(*name)))
     }
 
     /// Returns where a field or an option was said.
-    pub fn origin(&self, name: &str) -> String {
-        self.origins.get(name).cloned().unwrap_or_else(|| format!("--{name}"))
+    pub fn origin(&self, name: &str) -> Origin {
+        self.origins.get(name).cloned().unwrap_or_else(|| Origin::flag(format!("--{name}")))
     }
 
     /// Returns an option with its origin.
@@ -100,7 +111,7 @@ impl Settings {
 
     /// Returns a variable that describes us, whatever the place, with its name.
     pub fn said_var(&self, name: &str) -> Option<Said<String>> {
-        Some(Said::new(self.var(name)?.to_owned(), name))
+        Some(Said::new(self.var(name)?.to_owned(), Origin::variable(name)))
     }
 
     /// Returns the key of `codex-trace.toml`.
@@ -122,9 +133,4 @@ impl Settings {
     pub fn said_project(&self) -> Option<Said<String>> {
         Some(Said::new(self.project.clone()?, self.origin("project")))
     }
-}
-
-/// Whether a file that cannot be read is not there at all.
-pub(super) fn is_absent(err: &std::io::Error) -> bool {
-    matches!(err.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }

@@ -18,10 +18,9 @@ pub struct Unit {
     /// without pieces says that there is nothing to send: the live plugin has sent
     /// it, or its user keeps it back.
     pub pieces: Vec<Piece>,
-    /// Whether it is final as far as the file says. A turn that is still open,
-    /// and the thread around it, are not: they are held back until the file
-    /// has settled.
-    pub complete: bool,
+    /// The threads whose turns in it may still go on, as far as the files say:
+    /// it is held back until those have settled.
+    pub open_in: Vec<String>,
     /// When its first span began, for backends that refuse old data.
     pub starts_at: Option<Timestamp>,
     /// What must have been acknowledged before it is sent.
@@ -127,7 +126,7 @@ impl fmt::Debug for Unit {
             .field("route", &self.route)
             .field("bytes", &self.body.len())
             .field("pieces", &self.pieces.len())
-            .field("complete", &self.complete)
+            .field("open_in", &self.open_in)
             .finish_non_exhaustive()
     }
 }
@@ -169,7 +168,7 @@ impl UnitBuilder {
                 route,
                 body: Vec::new(),
                 pieces: Vec::new(),
-                complete: true,
+                open_in: Vec::new(),
                 starts_at: None,
                 waits: Waits::No,
                 under: None,
@@ -195,9 +194,11 @@ impl UnitBuilder {
         }
     }
 
-    /// Says that the unit may still change.
-    pub fn incomplete(&mut self) -> &mut UnitBuilder {
-        self.unit.complete = false;
+    /// Says that the unit may still change, with a turn of this thread.
+    pub fn open_in(&mut self, thread_id: &str) -> &mut UnitBuilder {
+        if !self.unit.open_in.iter().any(|id| id == thread_id) {
+            self.unit.open_in.push(thread_id.to_owned());
+        }
         self
     }
 

@@ -57,6 +57,8 @@ const SHIFTS: &str = "
 pub enum Outcome {
     /// The destination has it.
     Sent,
+    /// The destination has an older version of it, and takes no other, or not yet.
+    Stale,
     /// The destination refused it.
     Failed,
     /// It was not sent, or nobody knows.
@@ -68,14 +70,21 @@ impl Outcome {
     pub fn word(self) -> &'static str {
         match self {
             Outcome::Sent => "sent",
+            Outcome::Stale => "stale",
             Outcome::Failed => "failed",
             Outcome::Pending => "pending",
         }
     }
 
+    /// Returns whether the destination has it, in whatever version.
+    pub fn is_there(self) -> bool {
+        matches!(self, Outcome::Sent | Outcome::Stale)
+    }
+
     fn of(word: &str) -> Outcome {
         match word {
             "sent" => Outcome::Sent,
+            "stale" => Outcome::Stale,
             "failed" => Outcome::Failed,
             _ => Outcome::Pending,
         }
@@ -113,6 +122,8 @@ pub struct Standing {
     pub destination: String,
     /// Turns of which all is there.
     pub sent: u64,
+    /// Those of them that have changed since and are there as they were.
+    pub stale: u64,
     /// Turns known, and not or not wholly sent.
     pub pending: u64,
     /// Turns of which something was refused.

@@ -78,8 +78,8 @@ impl Ledger {
                 // are those of the row that has the maximum.
                 "SELECT destination, outcome, note, COUNT(*) AS n FROM (
                      SELECT destination, outcome, COALESCE(note, '') AS note,
-                         MAX(CASE outcome WHEN 'sent' THEN note IS NOT NULL
-                                          WHEN 'pending' THEN 2 ELSE 3 END)
+                         MAX(CASE outcome WHEN 'sent' THEN note IS NOT NULL WHEN 'stale' THEN 2
+                                          WHEN 'pending' THEN 3 ELSE 4 END)
                      FROM unit GROUP BY destination, thread, turn)
                  GROUP BY 1, 2, 3 ORDER BY 1, n DESC, 3",
             )?;
@@ -96,6 +96,10 @@ impl Ledger {
                 let outcome = Outcome::of(&outcome);
                 match outcome {
                     Outcome::Sent => last.sent += n,
+                    Outcome::Stale => {
+                        last.sent += n;
+                        last.stale += n;
+                    }
                     Outcome::Failed => last.failed += n,
                     Outcome::Pending => last.pending += n,
                 }

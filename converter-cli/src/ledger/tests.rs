@@ -72,6 +72,7 @@ fn what_was_sent_is_known_and_stays_so() {
     let standing = Standing {
         destination: "x".to_owned(),
         sent: 1,
+        stale: 0,
         pending: 1,
         failed: 1,
         reasons: vec![reason(Outcome::Pending, "open", 1), reason(Outcome::Failed, "too old", 1)],

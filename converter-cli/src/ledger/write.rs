@@ -27,7 +27,7 @@ impl Ledger {
 
     /// Records what became of units and files, all of it or nothing.
     ///
-    /// A unit that was sent once stays so, whatever is pending of it.
+    /// A unit that is there in any version stays so, whatever is pending of it.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl Ledger {
                     "INSERT INTO unit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                      ON CONFLICT DO UPDATE SET fingerprint = excluded.fingerprint,
                        outcome = excluded.outcome, note = excluded.note, at = excluded.at
-                     WHERE NOT (unit.outcome = 'sent' AND excluded.outcome = 'pending')",
+                     WHERE NOT (unit.outcome IN ('sent', 'stale') AND excluded.outcome = 'pending')",
                 )?;
                 for entry in entries {
                     unit.execute(params![
@@ -87,7 +87,7 @@ impl Ledger {
             {
                 let mut unit = tx.prepare_cached(
                     "UPDATE unit SET outcome = 'pending', note = 'is sent again'
-                     WHERE destination = ?1 AND thread = ?2 AND outcome = 'sent'",
+                     WHERE destination = ?1 AND thread = ?2 AND outcome IN ('sent', 'stale')",
                 )?;
                 for thread in &threads {
                     unit.execute(params![destination, thread])?;

@@ -6,7 +6,9 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Timeout, http};
 
 use crate::secret::without_password;
-use crate::transport::{Cause, Method, NoAnswer, Request, Response, TlsFiles, Transport};
+use crate::transport::{
+    Cause, Method, NoAnswer, Request, Response, TlsFiles, Transport, secrets_of,
+};
 
 /// How much of an answer is read, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -81,6 +83,7 @@ impl Http {
         answer.into_body().into_reader().take(MAX_ANSWER).read_to_end(&mut body)?;
         let mut response = Response { status, headers, body, retry_after: None };
         response.retry_after = response.header("retry-after").and_then(retry_after);
+        response.mask(&secrets_of(&request.headers));
         Ok(response)
     }
 }

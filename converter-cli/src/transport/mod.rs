@@ -7,6 +7,7 @@ mod http;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::iter;
 use std::time::Duration;
 
 use crate::secret::{MASK, Secret, without_password};
@@ -197,15 +198,75 @@ impl Response {
         if let Some(place) = self.elsewhere() {
             return format!("status {}: it is at `{}`", self.status, without_password(place));
         }
-        let head = &self.body[..self.body.len().min(REASON_LEN)];
-        let text: String = String::from_utf8_lossy(head)
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        match text.trim() {
+        // More than is shown, as white space is not.
+        let head = &self.body[..self.body.len().min(4 * REASON_LEN)];
+        self.saying(&String::from_utf8_lossy(head))
+    }
+
+    /// Returns the status and what the server says of it, as one line of text.
+    pub fn saying(&self, words: &str) -> String {
+        match shortened(words).as_str() {
             "" => format!("status {}", self.status),
             text => format!("status {}: {text}", self.status),
         }
+    }
+
+    /// Puts asterisks in the place of what the request held of secrets: a server
+    /// may well repeat it, and nobody is to keep or to show that. As many, so
+    /// that a binary answer can still be read.
+    pub(crate) fn mask(&mut self, secrets: &[String]) {
+        for secret in secrets {
+            mask(&mut self.body, secret.as_bytes());
+            for (_, value) in &mut self.headers {
+                if value.contains(secret) {
+                    *value = value.replace(secret, &"*".repeat(secret.len()));
+                }
+            }
+        }
+    }
+}
+
+/// Puts a server's words on one line, no longer than people read.
+pub fn shortened(words: &str) -> String {
+    let mut text = String::new();
+    for word in words.split(|c: char| c.is_whitespace() || c.is_control()) {
+        if !word.is_empty() {
+            text.extend([if text.is_empty() { "" } else { " " }, word]);
+        }
+        if text.len() > REASON_LEN {
+            let end = (0..=REASON_LEN).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(end.unwrap_or_default());
+            text.push('…');
+            break;
+        }
+    }
+    text
+}
+
+/// What is shorter is no key, but could be a word that means something.
+const SHORTEST_SECRET: usize = 8;
+
+/// Returns what is secret in a request: values of headers, and what follows a
+/// word like `Bearer` in them.
+fn secrets_of(headers: &[Header]) -> Vec<String> {
+    let values = headers.iter().filter_map(|header| match &header.value {
+        Value::Secret(secret) => Some(secret.expose()),
+        Value::Plain(_) => None,
+    });
+    let parts = values.flat_map(|value| iter::once(value).chain(value.split_whitespace()));
+    let mut secrets: Vec<String> =
+        parts.filter(|it| it.len() >= SHORTEST_SECRET).map(str::to_owned).collect();
+    // What holds another one goes first.
+    secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
+    secrets.dedup();
+    secrets
+}
+
+fn mask(text: &mut [u8], secret: &[u8]) {
+    let mut from = 0;
+    while let Some(at) = memchr::memmem::find(&text[from..], secret) {
+        text[from + at..from + at + secret.len()].fill(b'*');
+        from += at + secret.len();
     }
 }
 
@@ -244,6 +305,33 @@ mod tests {
         assert!(!html(""), "what some receivers say of nothing");
         assert!(!html("{}"));
         assert!(!answer(200, ("content-type", "application/json"), "<").is_page());
+    }
+
+    #[test]
+    fn words_are_one_short_line() {
+        assert_eq!(Response::new(400, " a\r\n\tb\u{7} ").reason(), "status 400: a b");
+        assert_eq!(Response::new(400, "\n").reason(), "status 400");
+        let long = "ä".repeat(500_000);
+        assert_eq!(Response::new(400, long.clone()).reason().chars().count(), 12 + 150 + 1);
+        assert_eq!(shortened(&long).len(), REASON_LEN + '…'.len_utf8());
+        assert_eq!(shortened(&"a ".repeat(200)).len(), REASON_LEN + '…'.len_utf8());
+        assert_eq!(shortened(&"a".repeat(300)), "a".repeat(300));
+    }
+
+    #[test]
+    fn what_a_server_repeats_of_a_key_is_masked() {
+        let headers = [
+            Header::secret("authorization", Secret::new("Bearer SUPERSECRETTOKEN")),
+            Header::secret("x-api-key", Secret::new("KEY12345")),
+            Header::secret("x-tenant", Secret::new("t1")),
+            Header::new("accept", "application/json"),
+        ];
+        let said = "no t1: Bearer SUPERSECRETTOKEN, SUPERSECRETTOKEN/KEY12345 application/json";
+        let mut answer = answer(401, ("x-echo", "KEY12345"), said);
+        answer.mask(&secrets_of(&headers));
+        let masked = "no t1: ***********************, ****************/******** application/json";
+        assert_eq!(String::from_utf8(answer.body.clone()).unwrap(), masked);
+        assert_eq!(answer.header("x-echo"), Some("********"));
     }
 
     #[test]

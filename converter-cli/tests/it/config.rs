@@ -96,12 +96,14 @@ fn flags_win_and_secrets_are_read_from_where_they_are() {
     let (named, other) = (server(), server());
     let key = env.write("keys/k", "from-a-file\n");
     env.write(FILE, table("x", &named, "key.file = '~/keys/k'\ncapture = 'metadata-only'"));
-    ok(&upload(&env, &["--to", "x", "--endpoint", &other.url, "--capture", "full"]));
-    assert_eq!(named.requests(), 0);
-    assert!(other.set().concat().contains("hello"));
-    assert!(other.saw("authorization: bearer from-a-file"));
+    // The key is for the place that the table names.
+    let run = upload(&env, &["--to", "x", "--endpoint", &other.url]);
+    assert_eq!((run.code, named.requests(), other.requests()), (Some(2), 0, 0), "{}", run.stderr);
+    ok(&upload(&env, &["--to", "x", "--endpoint", &named.url, "--capture", "full"]));
+    assert!(named.set().concat().contains("hello"));
+    assert!(named.saw("authorization: bearer from-a-file"));
 
-    ok(&upload(&env, &["--to", "x", "--dry-run=out"]));
+    ok(&upload(&env, &["--to", "x", "--dry-run=out", "--force"]));
     let about = fs::read_to_string(env.dir().join("out/x/000001.json")).unwrap();
     assert!(about.contains(r#""Authorization":"[redacted]""#), "{about}");
 

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use converter_cli::delivery::Fate;
+use converter_cli::delivery::{Fate, status};
+use converter_cli::exit::ExitStatus;
 use converter_cli::exporters::{Contract, Rewrite};
 use converter_cli::ledger::{Ledger, Outcome, Reason};
 use converter_cli::transport::Http;
@@ -120,13 +121,31 @@ fn a_session_that_has_grown_sends_what_is_new() {
     no_doubles(&server);
 }
 
-#[test]
-fn an_open_turn_waits_until_its_file_has_settled() {
-    let mut stage = Stage::new(1, 2);
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const REWRITES: [Rewrite; 3] = [Rewrite::Replaces, Rewrite::Ignored, Rewrite::Doubles];
+
+/// Adds to the first rollout, as long ago as `age` by the clock of the run.
+fn append(stage: &Stage, text: &str, age: Duration) {
     let path = rollout_path(&stage.case.home, 0);
-    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-    write!(file, "{}", opened(2)).unwrap();
-    stage.case.options.settle = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    let mut file = OpenOptions::new().append(true).open(path).expect("a rollout");
+    file.write_all(text.as_bytes()).expect("room");
+    let now = u64::try_from(stage.case.options.now.as_second()).expect("after 1970");
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(now);
+    file.set_modified(now - age).expect("a time");
+}
+
+fn as_if(rewrite: Rewrite, server: &Server) -> Toy {
+    let mut toy = Toy::new(&server.url);
+    toy.contract.rewrite = rewrite;
+    toy
+}
+
+#[test]
+fn a_turn_that_runs_is_left_for_the_next_run() {
+    let mut stage = Stage::new(1, 2);
+    stage.case.options.settle = DAY;
+    append(&stage, &opened(2), MINUTE);
     let server = Server::start(&[], Some(Act::Ok));
     let account = stage.case.upload(Toy::new(&server.url)).unwrap();
     assert_eq!((account.turns(), account.open), (2, 2), "the open turn, and the thread around it");
@@ -139,19 +158,79 @@ fn an_open_turn_waits_until_its_file_has_settled() {
     no_doubles(&server);
 }
 
+/// Lunch-time approvals, long builds: whatever the backend does with a second
+/// version, it gets one, and the whole one.
+#[test]
+fn a_turn_that_waits_is_held_until_it_ends() {
+    for rewrite in REWRITES {
+        let mut stage = Stage::new(1, 2);
+        stage.case.options.settle = DAY;
+        let server = Server::start(&[], Some(Act::Ok));
+        append(&stage, &opened(2), 20 * MINUTE);
+        for _ in 0..2 {
+            let account = stage.case.upload(as_if(rewrite, &server)).unwrap();
+            assert_eq!((account.open, account.held), (0, 2), "{account:?}");
+            assert_eq!(status(&[account], false, false), ExitStatus::Partial);
+            let ledger = Ledger::open(&stage.case.state).unwrap();
+            let standing = ledger.standings().unwrap().remove(0);
+            assert_eq!((standing.sent, standing.pending, standing.stale), (2, 2, 0));
+            assert!(standing.reasons[0].note.starts_with("no end of it yet: held until"));
+        }
+        append(&stage, &completed(2, "at last"), 20 * MINUTE);
+        let account = stage.case.upload(as_if(rewrite, &server)).unwrap();
+        assert_eq!((account.turns(), account.held, account.kept), (1, 0, 0));
+        assert!(account.is_complete());
+        no_doubles(&server);
+        assert!(server.set().iter().any(|line| line.contains("at last")));
+        assert_eq!(Ledger::open(&stage.case.state).unwrap().standings().unwrap()[0].pending, 0);
+    }
+}
+
+#[test]
+fn a_turn_ends_when_the_next_begins_or_a_day_has_passed() {
+    let mut stage = Stage::new(1, 2);
+    stage.case.options.settle = DAY;
+    let server = Server::start(&[], Some(Act::Ok));
+    append(&stage, &(opened(2) + &opened(3)), MINUTE);
+    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
+    assert_eq!((account.turns(), account.tally.turns(Fate::Open)), (3, 1));
+    append(&stage, "", DAY);
+    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
+    assert_eq!((account.turns(), account.tally.turns(Fate::Open)), (1, 0));
+    no_doubles(&server);
+}
+
+/// It is not what it should be there, and every run says so until it is.
 #[test]
 fn what_cannot_be_replaced_is_not_sent_again() {
-    let stage = Stage::new(1, 1);
-    let server = stage.arrives(&[], &Act::Ok);
-    let path = rollout_path(&stage.case.home, 0);
-    let text = fs::read_to_string(&path).unwrap().replace("answer 0.0.", "another");
-    fs::write(&path, text).unwrap();
-    let mut toy = Toy::new(&server.url);
-    toy.contract.rewrite = Rewrite::Doubles;
-    let account = stage.case.upload(toy).unwrap();
-    assert_eq!((account.kept, account.sent), (1, 0));
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert_eq!(account.sent + account.unchanged, 1, "kept is done, unless it can be replaced");
+    for rewrite in [Rewrite::Ignored, Rewrite::Doubles] {
+        let stage = Stage::new(1, 1);
+        let server = stage.arrives(&[], &Act::Ok);
+        let path = rollout_path(&stage.case.home, 0);
+        let before = fs::read_to_string(&path).unwrap();
+        fs::write(&path, before.replace("answer 0.0.", "another")).unwrap();
+        for _ in 0..2 {
+            let account = stage.case.upload(as_if(rewrite, &server)).unwrap();
+            assert_eq!((account.kept, account.sent), (1, 0));
+            assert_eq!(status(&[account], false, false), ExitStatus::Partial);
+            let ledger = Ledger::open(&stage.case.state).unwrap();
+            let standing = ledger.standings().unwrap().remove(0);
+            assert_eq!((standing.sent, standing.stale, standing.pending), (2, 1, 0));
+            let why = "changed after it was sent, and cannot be replaced there".to_owned();
+            let reason = Reason { outcome: Outcome::Stale, note: why, turns: 1 };
+            assert_eq!(standing.reasons, [reason]);
+        }
+        // What is there is what is here again.
+        fs::write(&path, &before).unwrap();
+        assert!(stage.case.upload(as_if(rewrite, &server)).unwrap().is_complete());
+        let ledger = Ledger::open(&stage.case.state).unwrap();
+        assert_eq!(ledger.standings().unwrap()[0].stale, 0);
+        fs::write(&path, before.replace("answer 0.0.", "a third")).unwrap();
+        assert_eq!(stage.case.upload(as_if(rewrite, &server)).unwrap().kept, 1);
+        let account = stage.case.upload(Toy::new(&server.url)).unwrap();
+        assert_eq!(account.sent, 1, "kept is done, unless it can be replaced");
+        assert_eq!(Ledger::open(&stage.case.state).unwrap().standings().unwrap()[0].stale, 0);
+    }
 }
 
 #[test]

@@ -75,10 +75,14 @@ fn no_nulls(value: &Value, key: &str) {
         "changes",
         "content",
         "dynamic_tools",
+        "disabled_plugins",
         "goal",
         "info",
+        "memory_citation",
+        "moderation",
         "output",
         "output_text",
+        "questions",
         "rate_limits",
         "replacement",
         "replacement_history",
@@ -109,7 +113,8 @@ fn every_line_of_the_fixtures_is_as_described() {
 #[test]
 fn every_line_of_the_corpus_is_as_described() {
     let corpus = testdata("../../shared/corpus");
-    let roots: Vec<PathBuf> = ["public", "real-codex"].iter().map(|it| corpus.join(it)).collect();
+    let roots: Vec<PathBuf> =
+        ["public", "real-codex", "real-codex-2"].iter().map(|it| corpus.join(it)).collect();
     for root in roots.iter().filter(|root| root.is_dir()) {
         assert!(check(root, &[]) > 50, "{}", root.display());
     }

@@ -123,3 +123,38 @@ fn several_sessions_cannot_be_shown_at_once() {
          hint: `codex-trace list both` lists them; the last is `codex-trace show --codex-home both 01a1fc88`\n",
     );
 }
+
+/// Editors put their context before the request, voice sessions and other
+/// agents markup around it: titles show the request, items all of it.
+#[test]
+fn a_turn_is_called_by_what_was_asked_for() {
+    let tabs = r"- lib.rs: src/lib.rs\n".repeat(60);
+    for (prompt, asked) in [
+        (
+            format!(
+                r"# Context from my IDE setup:\n\n## Open tabs:\n{tabs}\n## My request for Codex:\nrename the parser\n"
+            ),
+            "“rename the parser”",
+        ),
+        (
+            r"<realtime_delegation>\n  <input>look at it</input>\n  <transcript_delta>user: look</transcript_delta>".to_owned(),
+            "“look at it”",
+        ),
+        (
+            r"Message Type: NEW_TASK\nTask name: /root/a\nSender: /root\nPayload:\ncount them".to_owned(),
+            "“count them”",
+        ),
+        // Nothing is asked for behind the heading: all of it is the prompt.
+        (r"# Title\n\n## My request for Codex:\n".to_owned(), "“# Title"),
+    ] {
+        let env = TestEnv::new();
+        let path = format!(".codex/{}", place("2026-11-21T05-00-00", ID));
+        env.write(&path, small_rollout(ID, "2026-11-21T05:00", &prompt));
+        let run = env.run(&["show", ID]);
+        assert!(run.stdout.contains(asked), "{}", run.stdout);
+        let listed = env.finish(env.command(&["list"]).env("COLUMNS", "200")).stdout;
+        assert!(listed.contains(asked.trim_matches(['“', '”'])), "{listed}");
+        let converted = env.run(&["convert", ID]).stdout;
+        assert!(converted.contains(&format!(r#""text":"{prompt}""#)), "{converted}");
+    }
+}

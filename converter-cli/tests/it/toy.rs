@@ -55,6 +55,7 @@ impl Toy {
     }
 
     fn unit(trace: &Trace<'_>, rules: &ContentRules, key: UnitKey, spans: &[usize]) -> Unit {
+        let key_of_thread = key.turn.is_none();
         let mut builder = UnitBuilder::new(key, 0);
         for &ix in spans {
             let span = &trace.spans[ix];
@@ -68,8 +69,8 @@ impl Toy {
             let line = format!("{thread} {} {name} {:?}\n", span.key, prompt.unwrap_or_default());
             builder.body().extend_from_slice(line.as_bytes());
             builder.end_piece(1);
-            if span.status == Status::Incomplete {
-                builder.incomplete();
+            if trace.is_open(span) || key_of_thread && span.status == Status::Incomplete {
+                builder.open_in(thread);
             }
             builder.starts_at(span.start);
         }

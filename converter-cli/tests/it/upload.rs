@@ -359,11 +359,11 @@ fn who_takes_nothing_is_soon_left_alone() {
         let file = format!(".codex/{}", place(&format!("2026-03-01T10-{nth:02}-00"), &id));
         env.write(&file, small_rollout(&id, START, "hello"));
     }
-    let server = Server::start(&[], Some(Act::Refuse(500, "", "oh")));
+    let server = Server::start(&[], Some(Act::Refuse(400, "", "oh")));
     let run = env.run(&upload(&server, &["--json"]));
     assert_eq!(run.code, Some(2), "{}", run.stderr);
     assert!(
-        run.stderr.contains("error: otlp: it takes nothing: status 500: oh\n"),
+        run.stderr.contains("error: otlp: it takes nothing: status 400: oh\n"),
         "{}",
         run.stderr
     );
@@ -376,4 +376,45 @@ fn who_takes_nothing_is_soon_left_alone() {
         (&status["failed"], &status["pending"]),
         (&n("rejected").into(), &n("unsent").into())
     );
+}
+
+/// Captive portals and gateways answer with 200, too.
+#[test]
+fn a_200_that_is_no_answer_is_no_success() {
+    let env = home("hello");
+    for text in [r#"{"error":"invalid token"}"#, "Please log in", r#"{"code":16}"#] {
+        let server = Server::start(&[], Some(Act::OkWith(200, text)));
+        let run = env.run(&upload(&server, &["--state-dir", "state"]));
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        let told = format!("not the answer of an OTLP receiver: status 200: {text}");
+        assert!(run.stderr.contains(&told), "{}", run.stderr);
+        let status = env.run(&["status", "--json", "--state-dir", "state"]).json().remove(0);
+        assert_eq!((&status["sent"], &status["pending"]), (&0.into(), &1.into()));
+    }
+    let server = Server::start(&[], Some(Act::OkWith(200, r#"{"partialSuccess":{}}"#)));
+    assert_eq!(env.run(&upload(&server, &["--state-dir", "state"])).code, Some(0));
+}
+
+/// A server may repeat what it was sent, at any length.
+#[test]
+fn what_a_server_says_is_cut_and_free_of_keys() {
+    let env = home("hello");
+    let echo = "no: authorization=Bearer SUPERSECRETTOKEN and sk-proj-0123456789abcdefABCDEF, ";
+    let words: &'static str = Box::leak((echo.to_owned() + &"A".repeat(900_000)).into_boxed_str());
+    for status in [400, 401, 413] {
+        let server = Server::start(&[], Some(Act::Refuse(status, "", words)));
+        let mut command = env.command(&upload(&server, &["--state-dir", "state"]));
+        command.env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20SUPERSECRETTOKEN");
+        let run = env.finish(&mut command);
+        assert!(run.stderr.contains("no: authorization="), "{}", run.stderr);
+        let status = env.run(&["status", "--state-dir", "state"]);
+        let mut kept = String::new();
+        for entry in fs::read_dir(env.dir().join("state")).unwrap() {
+            kept += &String::from_utf8_lossy(&fs::read(entry.unwrap().path()).unwrap());
+        }
+        for text in [&run.stderr, &status.stdout, &kept] {
+            assert!(!text.contains("SUPERSECRET") && !text.contains("sk-proj-"), "{text}");
+        }
+        assert!(run.stderr.len() < 2_000 && kept.len() < 200_000, "{}", kept.len());
+    }
 }

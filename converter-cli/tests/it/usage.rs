@@ -272,7 +272,7 @@ fn what_has_no_price_costs_nothing_that_could_be_told() {
         0,
         &expected,
         "\
-warning: no price for `gpt-unheard-of`: 1 call with 107 tokens are not in the cost
+warning: no list price for `gpt-unheard-of`: 1 call with 107 tokens are not in the cost
 hint: `--prices FILE` adds prices; `codex-trace usage --help` says how it looks
 ",
     );
@@ -324,7 +324,7 @@ DIRECTORY     CALLS  INPUT  CACHED  OUTPUT  REASONING  TOTAL      COST
 total             2    200      80      14          6    214  <$0.01+?
 ",
         "\
-warning: no price for `gpt-unheard-of`: 1 call with 107 tokens are not in the cost
+warning: no list price for `gpt-unheard-of`: 1 call with 107 tokens are not in the cost
 hint: `--prices FILE` adds prices; `codex-trace usage --help` says how it looks
 ",
     );

@@ -308,7 +308,7 @@ fn a_large_image_is_told_by_its_digest_wherever_it_is_repeated() {
         assert!(out.len() < 60_000, "the image is not there");
         let request: Value = serde_json::from_slice(&out).unwrap();
         let expected = json!({
-            "type": "omitted", "modality": "image", "mime_type": "image/png", "bytes": 66_000,
+            "type": "generic", "generic_type": "omitted", "modality": "image", "mime_type": "image/png", "bytes": 66_000,
             "sha256": "3b6336b7d86e77a7d5910275e563a2a8ae1540529cb69204e862400fa32241b2",
         });
         for call in ["llm:tu1:0", "llm:tu1:1"] {

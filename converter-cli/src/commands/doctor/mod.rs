@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use codex_rollout::{Encoding, RolloutHead, RolloutPath, discover};
+use codex_rollout::{Encoding, Found, RolloutHead, RolloutPath, search};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ use crate::exporters::Exporter;
 use crate::exporters::describe::Known;
 use crate::failure::Failure;
 use crate::ledger::{Ledger, Standing};
+use crate::passed::Passed;
 use crate::pipeline;
 use crate::secret::without_password;
 use crate::ui::Ui;
@@ -99,9 +100,11 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     };
     let mut problems = Vec::new();
     let mut rollouts: Vec<RolloutPath> = Vec::new();
-    for found in discover(home) {
+    let mut passed = Passed::default();
+    for found in search(home) {
         match found {
-            Ok(rollout) => rollouts.push(rollout),
+            Ok(Found::Rollout(rollout)) => rollouts.push(rollout),
+            Ok(Found::PassedOver { path, why }) => passed.add(&path, why),
             Err(err) => problems.push(err.to_string()),
         }
     }
@@ -127,6 +130,7 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     Ok(json!({"type": "history", "usable": usable, "path": home.display().to_string(),
         "from": settings.codex_home_from, "rollouts": rollouts.len(),
         "archived": archived, "compressed": compressed, "versions": versions,
+        "passed_over": passed.counts(),
         "problems": problems, "hint": (!usable).then_some(hint)}))
 }
 
@@ -197,7 +201,8 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
         .map(|setting| json!({"name": setting.env, "help": setting.help}))
         .collect();
     let (mut problems, mut hint) = (Vec::new(), None);
-    let mut remarks = Vec::new();
+    let mut remarks: Vec<String> =
+        description.remarks.iter().map(|remark| remark.message.clone()).collect();
     let mut places = Vec::new();
     for (_, exporter) in named.connect().iter().flatten() {
         places.push(place(&**exporter, standings));

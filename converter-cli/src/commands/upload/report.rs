@@ -186,6 +186,10 @@ fn remarks(account: &Account) -> Vec<String> {
         (Fate::OfPlugin, "sent, or kept back, by the live plugin"),
         (Fate::Kept, "changed after being sent, kept there as first sent (`--force` sends again)"),
         (Fate::Open, "still open, to be sent when settled (`--settle 0s` sends now)"),
+        (
+            Fate::Held,
+            "without an end yet, held until they end, the next turn begins or `--settle` has passed (`--settle 0s` sends now)",
+        ),
         (Fate::TooOld, "older than the destination accepts, not sent"),
         (Fate::Unsent, "not sent"),
     ];

@@ -66,14 +66,15 @@ fn identity(piece: &[u8]) -> Option<Identity> {
 /// The request that asks for the project: of a run the service tells only the
 /// project's id.
 pub(super) fn ask_project(to: &Place) -> Request {
-    let mut url = format!("{}/sessions?limit=1&name=", to.endpoint);
+    let mut path = "/sessions?limit=1&name=".to_owned();
     for byte in to.project.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            url.push(char::from(byte));
+            path.push(char::from(byte));
         } else {
-            write!(url, "%{byte:02X}").expect("a string takes everything");
+            write!(path, "%{byte:02X}").expect("a string takes everything");
         }
     }
+    let url = to.endpoint.join(&path).expose().to_owned();
     Request { method: Method::Get, url, headers: headers(to), body: Vec::new() }
 }
 
@@ -91,7 +92,7 @@ pub(super) fn ask_runs(to: &Place, pieces: &[&[u8]]) -> Option<Request> {
     });
     let mut headers = headers(to);
     headers.push(Header::new("Content-Type", "application/json"));
-    let url = format!("{}/runs/query", to.endpoint);
+    let url = to.endpoint.join("/runs/query").expose().to_owned();
     Some(Request { method: Method::Post, url, headers, body })
 }
 
@@ -146,6 +147,7 @@ pub(super) fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exporters::Address;
 
     const SMALL: &str = r#"{"id":"ID","session_name":"p","name":"n","run_type":"chain","trace_id":"ID","parent_run_id":null,"dotted_order":"D1"}"#;
 
@@ -186,7 +188,7 @@ mod tests {
     #[test]
     fn projects_are_asked_for_by_name() {
         let place = Place {
-            endpoint: "http://h/api".to_owned(),
+            endpoint: Address::unchecked("http://h/api"),
             key: None,
             project: "a b/ä".to_owned(),
             workspace: None,

@@ -33,29 +33,30 @@ impl Beside {
     /// Reads the sidecars of a session's files, and the user's privacy file.
     pub(super) fn read(trace: &Trace<'_>, home: Option<&Path>) -> Result<Beside, String> {
         let policy = Policy::read(home);
-        let mut files = HashMap::new();
+        let mut files: HashMap<&Path, sidecar::Lines> = HashMap::new();
         let mut beside = Beside::default();
         for (ix, span) in trace.iter() {
             let Some(id) = sidecar_turn(span) else { continue };
             let thread = trace.thread_of(span);
-            let Some(rollout) = thread.rollouts.get(span.provenance.rollout.0 as usize) else {
-                continue;
-            };
-            let path = Path::new(&rollout.path);
-            if !files.contains_key(path) {
-                let lines = sidecar::lines(path)
-                    .map_err(|err| format!("cannot read the sidecar of `{}`: {err}", rollout.path));
+            // Not its label: what is private would not be found by it.
+            let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
+            let path = rollout.and_then(|rollout| rollout.file.as_deref());
+            if let Some(path) = path.filter(|path| !files.contains_key(path)) {
+                let lines = sidecar::lines(path).map_err(|err| {
+                    format!("cannot read the sidecar of `{}`: {err}", path.display())
+                });
                 files.insert(path, lines?);
             }
-            let ours = files[path].ours.contains(&id);
-            let state = files[path].states.get(&id).copied();
+            let lines = path.and_then(|path| files.get(path));
+            let ours = lines.is_some_and(|lines| lines.ours.contains(&id));
+            let state = lines.and_then(|lines| lines.states.get(&id).copied());
             let mode = policy.mode(&thread.id, &id);
             // A bare line says nothing of a turn that the plugin is known to
             // have lost.
             let lost = state == Some(State::Claimed)
                 && thread.items.iter().any(|it| it.turn == Some(ix) && was_lost(&it.body));
             let state = state.filter(|_| !lost);
-            let topology = sidecar::topology(path, &id);
+            let topology = path.and_then(|path| sidecar::topology(path, &id));
             if state.is_some() || mode.is_some() || topology.is_some() || ours {
                 beside.turns.insert(ix, Note { state, topology, mode, ours });
             }

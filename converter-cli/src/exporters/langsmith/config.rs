@@ -2,16 +2,15 @@
 //! files, the same variables, the same precedence.
 
 use std::mem::take;
-use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::variables::{env_origin, from_env};
-use crate::exporters::address::web_address;
 use crate::exporters::describe::{Description, Known};
-use crate::exporters::settings::is_absent;
-use crate::exporters::{ConfigError, Remark, Said, Settings};
+use crate::exporters::origin::NamedPlaces;
+use crate::exporters::plugin_file::{PluginFile, unfollowed};
+use crate::exporters::{Address, ConfigError, Origin, Remark, Said, Settings, key};
 use crate::private::exposed;
 use crate::redact::UserRule;
 use crate::secret::Secret;
@@ -19,6 +18,9 @@ use crate::secret::mask;
 
 /// Where the hosted service in the United States is.
 pub(super) const HOSTED: &str = "https://api.smith.langchain.com";
+
+/// What the plugin's own file is called.
+const NAME: &str = "langsmith.json";
 
 /// Where runs go unless told otherwise.
 const PROJECT: &str = "codex";
@@ -38,6 +40,12 @@ pub(super) struct Config {
     pub(super) found: Vec<Found>,
     /// What was there and could not be used.
     pub(super) problems: Vec<String>,
+    /// What is there and not followed.
+    pub(super) unfollowed: Vec<Remark>,
+    /// Why nothing may be sent, though every setting makes sense.
+    pub(super) refused: Option<ConfigError>,
+    /// All addresses that layers name, weakest first.
+    addresses: Vec<Said<String>>,
     /// Whether turns of which nothing is said go without content.
     pub(super) muted: bool,
     /// Whether the plugin redacts.
@@ -50,7 +58,7 @@ pub(super) struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// Without a slash at its end.
-    pub(super) endpoint: String,
+    pub(super) endpoint: Address,
     pub(super) key: Option<Secret>,
     pub(super) project: String,
     /// The workspace, for keys that are good for several.
@@ -63,7 +71,14 @@ pub(super) struct Found {
     pub(super) name: &'static str,
     /// Masked if it is a secret.
     pub(super) value: String,
-    pub(super) from: String,
+    pub(super) from: Origin,
+}
+
+/// A place, with where its address and its key were said.
+struct Target {
+    place: Place,
+    address: Said<Address>,
+    key_from: Option<Origin>,
 }
 
 /// One layer of the plugin's configuration.
@@ -115,9 +130,9 @@ struct ParentHeaders {
 
 impl Config {
     /// Reads everything, weakest first: the user's `~/.codex/langsmith.json`,
-    /// the project's `.codex/langsmith.json`, before each of them the
-    /// `langsmith-plugins.json` that all of the vendor's plugins share, the
-    /// environment, our own flags.
+    /// the project's `.codex/langsmith.json` if it is trusted, before each of
+    /// them the `langsmith-plugins.json` that all of the vendor's plugins share,
+    /// the environment, our own flags.
     ///
     /// # Errors
     ///
@@ -126,28 +141,22 @@ impl Config {
     pub(super) fn read(settings: &Settings) -> Result<Config, ConfigError> {
         let mut config = Config::default();
         let mut all = Layer::default();
-        let shared = [
-            (&settings.home, ".langsmith-plugins.json"),
-            (&settings.cwd, "langsmith-plugins.json"),
-        ];
-        for (dir, shared) in shared {
-            let Some(dir) = dir else { continue };
-            for path in [dir.join(shared), dir.join(".codex/langsmith.json")] {
-                if let Some(layer) = config.file(&path) {
-                    let from = path.display().to_string();
-                    config.lay(&mut all, layer, |_| from.clone());
-                }
-            }
+        for file in files(settings) {
+            config.follow(&file, settings, &mut all);
         }
         match from_env(settings) {
-            Ok(layer) => config.lay(&mut all, layer, |name| env_origin(settings, name)),
+            Ok(layer) => {
+                config.lay(&mut all, layer, |name| Origin::variable(env_origin(settings, name)));
+            }
             Err(problem) => config.problems.push(problem),
         }
-        config.of_plugin = config.places_of(settings, &all).unwrap_or_default();
+        let of_plugin = config.targets(settings, &all).unwrap_or_default();
+        config.of_plugin = of_plugin.into_iter().map(|target| target.place).collect();
         config.problems.retain(|problem| !problem.starts_with("`updates`"));
         if settings.own_place {
             config.forget_place(&mut all);
         }
+        config.forget_replicas(settings, &mut all);
         let flags = Layer {
             api_key: settings.access.key.as_ref().map(|key| key.expose().to_owned()),
             api_url: settings.endpoint.clone(),
@@ -170,8 +179,28 @@ impl Config {
                 "`parent_headers` is not used: a history is no part of a live trace".to_owned(),
             );
         }
-        config.places = config.places_of(settings, &all)?;
+        let targets = config.targets(settings, &all)?;
+        config.refused = config.admit(&targets).err();
+        config.show_replicas(&all, &targets);
+        config.places = targets.into_iter().map(|target| target.place).collect();
         Ok(config)
+    }
+
+    /// Lays a file over what is known; a project's only if it is trusted.
+    fn follow(&mut self, file: &PluginFile, settings: &Settings, all: &mut Layer) {
+        if file.of_project && !settings.trust_project {
+            if let Ok(None) = file.read() {
+                return;
+            }
+            // What is wrong with a file that is not followed is of no concern.
+            let mut unread = Config::default();
+            let layer = unread.file(file).unwrap_or_default();
+            unread.lay(&mut Layer::default(), layer, |_| Origin::default_value());
+            let names: Vec<&str> = unread.found.iter().map(|found| found.name).collect();
+            self.unfollowed.push(unfollowed(file, &names));
+        } else if let Some(layer) = self.file(file) {
+            self.lay(all, layer, |_| file.origin(""));
+        }
     }
 
     /// Drops what is about another place than the one that `codex-trace.toml`
@@ -180,11 +209,32 @@ impl Config {
         *all = Layer { api_key: None, api_url: None, project: None, replicas: None, ..take(all) };
         let of_place = |name: &str| ["api_key", "api_url", "project", "replicas"].contains(&name);
         self.found.retain(|found| !of_place(found.name));
+        self.addresses.clear();
+    }
+
+    /// Drops the replicas where a flag or a table says where to: that is one
+    /// place, and above what variables and files list.
+    fn forget_replicas(&mut self, settings: &Settings, all: &mut Layer) {
+        let said = [
+            ("endpoint", settings.endpoint.is_some()),
+            ("project", settings.project.is_some()),
+            ("key", settings.access.key.is_some()),
+        ];
+        let Some((name, _)) = said.into_iter().find(|(_, there)| *there) else { return };
+        if all.replicas.take().is_none_or(|replicas| replicas.is_empty()) {
+            return;
+        }
+        let (by, of) = (settings.origin(name), self.origin("replicas"));
+        self.found.retain(|found| found.name != "replicas");
+        self.unfollowed.push(Remark {
+            message: format!("the replicas in {of} are not used: `{by}` names the one place"),
+            hint: None,
+        });
     }
 
     /// Notes what no layer has: the defaults, and the workspace.
     fn note_rest(&mut self, settings: &Settings, all: &Layer) {
-        let mut note = |name, value: &str, from: String| {
+        let mut note = |name, value: &str, from| {
             self.found.push(Found { name, value: value.to_owned(), from });
         };
         for (name, said, value) in [
@@ -192,7 +242,7 @@ impl Config {
             ("project", all.project.is_some(), PROJECT),
         ] {
             if !said {
-                note(name, value, "the default".to_owned());
+                note(name, value, Origin::default_value());
             }
         }
         if let Some(workspace) = workspace(settings) {
@@ -217,7 +267,7 @@ impl Config {
     }
 
     /// Returns what the user should know before anything is sent.
-    pub(super) fn remarks(&self, settings: &Settings, redacts: bool) -> Vec<Remark> {
+    pub(super) fn remarks(&self, redacts: bool) -> Vec<Remark> {
         let problem = |text: &String| Remark { message: text.clone(), hint: None };
         let mut remarks: Vec<Remark> = self.problems.iter().map(problem).collect();
         if redacts && !self.redact {
@@ -229,26 +279,7 @@ impl Config {
                 hint: Some("`--no-redact` sends them as they are".to_owned()),
             });
         }
-        // A project that one works on must not lead a whole history away unseen.
-        let foreign = |cwd: &&PathBuf| !settings.own_place && settings.home.as_ref() != Some(*cwd);
-        let of_project = settings.cwd.iter().filter(foreign);
-        for cwd in of_project.map(|cwd| cwd.display().to_string()) {
-            let led = ["api_url", "api_key", "replicas"].into_iter().filter(|name| {
-                self.found
-                    .iter()
-                    .any(|it| it.name == *name && Path::new(&it.from).starts_with(&cwd))
-            });
-            let led: Vec<String> = led.map(|name| format!("`{name}`")).collect();
-            if !led.is_empty() {
-                remarks.push(Remark {
-                    message: format!("{} from a file of the project in `{cwd}`", led.join(", ")),
-                    hint: Some(
-                        "`--endpoint`, variables, or another working directory send elsewhere"
-                            .to_owned(),
-                    ),
-                });
-            }
-        }
+        remarks.extend(self.unfollowed.iter().cloned());
         remarks
     }
 
@@ -257,10 +288,16 @@ impl Config {
         found.map_or_else(String::new, |it| format!("`{}`", it.from))
     }
 
-    fn file(&mut self, path: &Path) -> Option<Layer> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(err) if is_absent(&err) => return None,
+    /// Returns where a setting was said.
+    fn said_at(&self, name: &str) -> Origin {
+        let found = self.found.iter().find(|it| it.name == name);
+        found.map_or_else(Origin::default_value, |it| it.from.clone())
+    }
+
+    fn file(&mut self, file: &PluginFile) -> Option<Layer> {
+        let path = &file.path;
+        let text = match file.read() {
+            Ok(text) => text?,
             Err(err) => {
                 self.problems.push(format!("`{}` is not used: {err}", path.display()));
                 return None;
@@ -282,7 +319,12 @@ impl Config {
     }
 
     /// Lays a stronger layer over a weaker one, field by field.
-    fn lay(&mut self, all: &mut Layer, over: Layer, from: impl Fn(&str) -> String) {
+    fn lay(&mut self, all: &mut Layer, mut over: Layer, from: impl Fn(&str) -> Origin) {
+        for text in [&mut over.api_key, &mut over.api_url, &mut over.project] {
+            *text = text.take().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
+        }
+        let address = over.api_url.clone().map(|url| Said::new(url, from("api_url")));
+        self.addresses.extend(address);
         macro_rules! take {
             ($($field:ident: $show:expr),* $(,)?) => { $(
                 if let Some(value) = over.$field {
@@ -298,7 +340,7 @@ impl Config {
             enabled: bool::to_string,
             default_muted: bool::to_string,
             api_key: |key: &String| mask(key),
-            api_url: String::clone,
+            api_url: |url: &String| Address::unchecked(url).to_string(),
             project: String::clone,
             metadata: |map: &Map<String, Value>| format!("{} keys", map.len()),
             replicas: |replicas: &Vec<Replica>| format!("{} places", replicas.len()),
@@ -308,19 +350,11 @@ impl Config {
         }
     }
 
-    fn places_of(&mut self, settings: &Settings, all: &Layer) -> Result<Vec<Place>, ConfigError> {
-        let workspace = workspace(settings).map(|said| said.value);
-        let primary = Place {
-            endpoint: endpoint(all.api_url.as_deref().unwrap_or(HOSTED))?,
-            key: all.api_key.as_ref().filter(|key| !key.trim().is_empty()).map(Secret::new),
-            project: all
-                .project
-                .as_deref()
-                .filter(|it| !it.is_empty())
-                .unwrap_or(PROJECT)
-                .to_owned(),
-            workspace,
-        };
+    /// Returns the places to upload to: one, or those of the replicas. As in the
+    /// SDK, replicas stand in the place of the one destination, and take from it
+    /// what they do not say.
+    fn targets(&mut self, settings: &Settings, all: &Layer) -> Result<Vec<Target>, ConfigError> {
+        let primary = self.primary(settings, all)?;
         let replicas = all.replicas.clone().unwrap_or_default();
         if replicas.is_empty() {
             return Ok(vec![primary]);
@@ -328,38 +362,106 @@ impl Config {
         if replicas.iter().any(|replica| replica.updates.is_some()) {
             self.problems.push("`updates` of a replica are not used".to_owned());
         }
-        // As in the SDK, replicas stand in the place of the one destination,
-        // and take from it what they do not say.
-        let mut places: Vec<Place> = Vec::new();
+        let from = self.said_at("replicas");
+        let mut targets: Vec<Target> = Vec::new();
         for replica in replicas {
-            let elsewhere = replica.api_key.is_some();
-            let place = Place {
-                endpoint: match &replica.api_url {
-                    Some(url) => endpoint(url)?,
-                    None => primary.endpoint.clone(),
-                },
-                key: replica.api_key.map(Secret::new).or_else(|| primary.key.clone()),
-                project: replica.project.unwrap_or_else(|| primary.project.clone()),
-                workspace: primary.workspace.clone().filter(|_| !elsewhere),
+            let address = match &replica.api_url {
+                Some(url) => Said::new(endpoint(url)?, from.clone()),
+                None => primary.address.clone(),
             };
-            if !places.contains(&place) {
-                places.push(place);
+            let own = replica.api_key.map(|text| Said::new(Secret::new(text), from.clone()));
+            let own = own.map(key::clean).transpose()?;
+            let elsewhere = own.is_some();
+            let key_from = own.as_ref().map(|said| said.from.clone());
+            // A key within the same replica is for its address, whatever else is said.
+            let is_whole = elsewhere && replica.api_url.is_some();
+            let target = Target {
+                place: Place {
+                    endpoint: address.value.clone(),
+                    key: own.map(|said| said.value).or_else(|| primary.place.key.clone()),
+                    project: replica.project.unwrap_or_else(|| primary.place.project.clone()),
+                    workspace: primary.place.workspace.clone().filter(|_| !elsewhere),
+                },
+                address,
+                key_from: key_from.or_else(|| primary.key_from.clone()).filter(|_| !is_whole),
+            };
+            if targets.iter().all(|other| other.place != target.place) {
+                targets.push(target);
             }
         }
-        Ok(places)
+        Ok(targets)
     }
+
+    fn primary(&self, settings: &Settings, all: &Layer) -> Result<Target, ConfigError> {
+        let url = all.api_url.as_deref().unwrap_or(HOSTED);
+        let address = Said::new(endpoint(url)?, self.said_at("api_url"));
+        let key = all.api_key.as_ref();
+        let key = key.map(|text| Said::new(Secret::new(text), self.said_at("api_key")));
+        let key = key.map(key::clean).transpose()?;
+        let key_from = key.as_ref().map(|said| said.from.clone());
+        let place = Place {
+            endpoint: address.value.clone(),
+            key: key.map(|said| said.value),
+            project: all.project.clone().unwrap_or_else(|| PROJECT.to_owned()),
+            workspace: workspace(settings).map(|said| said.value),
+        };
+        Ok(Target { place, address, key_from })
+    }
+
+    /// Checks that every key goes only to the place that it was set for.
+    fn admit(&self, targets: &[Target]) -> Result<(), ConfigError> {
+        let mut named = NamedPlaces::default();
+        self.addresses.iter().rev().for_each(|said| named.push(Some(said.clone())));
+        let with_key = |target: &Target| Some((target.key_from.clone()?, target.address.clone()));
+        targets.iter().filter_map(with_key).try_for_each(|(key, to)| named.admit(&key, &to))
+    }
+
+    /// Shows the replicas one by one, and nothing that none of them takes.
+    fn show_replicas(&mut self, all: &Layer, targets: &[Target]) {
+        let replicas = all.replicas.as_deref().unwrap_or_default();
+        if replicas.is_empty() {
+            return;
+        }
+        let unused = [
+            ("api_url", replicas.iter().all(|it| it.api_url.is_some())),
+            ("api_key", replicas.iter().all(|it| it.api_key.is_some())),
+            ("project", replicas.iter().all(|it| it.project.is_some())),
+        ];
+        self.found.retain(|found| !unused.contains(&(found.name, true)));
+        let from = self.said_at("replicas");
+        for Target { place, .. } in targets {
+            let key = place.key.as_ref().map_or_else(|| "none".to_owned(), |it| mask(it.expose()));
+            let value = format!("{} {}, key {key}", place.endpoint, place.project);
+            self.found.push(Found { name: "replica", value, from: from.clone() });
+        }
+    }
+}
+
+/// Returns the files that say something, weakest first.
+fn files(settings: &Settings) -> Vec<PluginFile> {
+    let own = |path| PluginFile { path, of_project: false };
+    let mut files = Vec::new();
+    if let Some(home) = &settings.home {
+        files.push(own(home.join(".langsmith-plugins.json")));
+        files.push(own(home.join(".codex/langsmith.json")));
+    }
+    if let Some((cwd, file)) = settings.cwd.as_ref().zip(settings.file_of_project(NAME)) {
+        let shared = cwd.join("langsmith-plugins.json");
+        files.push(PluginFile { path: shared, of_project: file.of_project });
+        files.push(file);
+    }
+    files
 }
 
 impl Place {
     /// Whether runs uploaded to both would lie side by side.
     pub(super) fn is_same_project(&self, other: &Place) -> bool {
-        (&self.endpoint, &self.project) == (&other.endpoint, &other.project)
+        self.endpoint.is_same(&other.endpoint) && self.project == other.project
     }
 
     /// Whether the vendor runs it: other rules hold there than at home.
     pub(super) fn is_hosted(&self) -> bool {
-        let host = self.endpoint.split_once("://").map_or(&*self.endpoint, |(_, rest)| rest);
-        let host = host.split(['/', ':']).next().unwrap_or_default().to_ascii_lowercase();
+        let host = self.endpoint.host();
         host == "api.smith.langchain.com" || host.ends_with(".api.smith.langchain.com")
     }
 }
@@ -369,19 +471,22 @@ fn workspace(settings: &Settings) -> Option<Said<String>> {
     settings.said_workspace().or_else(|| settings.place_var(&["LANGSMITH_WORKSPACE_ID"]))
 }
 
-fn endpoint(url: &str) -> Result<String, ConfigError> {
-    let url = web_address(url).map_err(|err| ConfigError {
-        hint: Some(format!("give one like {HOSTED} or https://HOST/api")),
-        ..err
-    })?;
-    Ok(url.trim_end_matches('/').to_owned())
+fn endpoint(url: &str) -> Result<Address, ConfigError> {
+    let like = || format!("give one like {HOSTED} or https://HOST/api");
+    let address = Address::parse(url).map_err(|err| ConfigError { hint: Some(like()), ..err })?;
+    Ok(Address::unchecked(address.expose().trim_end_matches('/')))
 }
 
 /// Says what was found, for `doctor`.
 pub(super) fn describe(settings: &Settings) -> Description {
     let Ok(config) = Config::read(settings) else { return Description::default() };
-    let known = |it: Found| Known { name: it.name.to_owned(), value: it.value, from: it.from };
-    Description { found: config.found.into_iter().map(known).collect(), problems: config.problems }
+    let known =
+        |it: Found| Known { name: it.name.to_owned(), value: it.value, from: it.from.to_string() };
+    Description {
+        found: config.found.into_iter().map(known).collect(),
+        problems: config.problems,
+        remarks: config.unfollowed,
+    }
 }
 
 #[cfg(test)]
@@ -405,27 +510,31 @@ mod tests {
     fn nothing_set_means_the_hosted_service() {
         let config = Config::read(&settings(&[])).unwrap();
         let place = &config.places[0];
-        assert_eq!((&*place.endpoint, &*place.project), (HOSTED, "codex"));
+        assert_eq!((place.endpoint.expose(), &*place.project), (HOSTED, "codex"));
         assert!(place.key.is_none() && place.is_hosted());
     }
 
     #[test]
     fn stronger_layers_win_key_by_key() {
-        let user = home(r#"{"api_key":"user","project":"user","api_url":"http://u/"}"#);
+        let user = home(r#"{"api_key":"user","project":"user"}"#);
         let project = home(r#"{"project":"project","api_url":"http://p"}"#);
         let mut settings = settings(&[
             ("LANGSMITH_API_KEY", "plain"),
-            ("LANGSMITH_CODEX_API_KEY", "lsv2_pt_0123456789abcdef"),
+            ("LANGSMITH_CODEX_API_KEY", "lsv2_pt_0123456789abcdef\n"),
+            ("LANGSMITH_ENDPOINT", "http://e/"),
         ]);
         settings.home = Some(user.path().to_owned());
         settings.cwd = Some(project.path().to_owned());
         let config = Config::read(&settings).unwrap();
         let place = &config.places[0];
         assert_eq!(place.key.as_ref().unwrap().expose(), "lsv2_pt_0123456789abcdef");
-        assert_eq!((&*place.project, &*place.endpoint), ("project", "http://p"));
-        assert!(!place.is_hosted());
+        assert_eq!((&*place.project, place.endpoint.expose()), ("user", "http://e"));
+        assert!(!place.is_hosted() && config.refused.is_none());
         let key = config.found.iter().find(|found| found.name == "api_key").unwrap();
-        assert_eq!((&*key.value, &*key.from), ("lsv2_…cdef", "LANGSMITH_CODEX_API_KEY"));
+        assert_eq!(key.value, "lsv2_…cdef");
+        assert_eq!(key.from.to_string(), "LANGSMITH_CODEX_API_KEY");
+        settings.trust_project = true;
+        assert_eq!(Config::read(&settings).unwrap().places[0].project, "project");
         settings.project = Some("flag".to_owned());
         assert_eq!(Config::read(&settings).unwrap().places[0].project, "flag");
     }
@@ -453,7 +562,7 @@ mod tests {
         let shape: Vec<_> = config
             .places
             .iter()
-            .map(|it| (&*it.endpoint, it.key.as_ref().unwrap().expose(), &*it.project))
+            .map(|it| (it.endpoint.expose(), it.key.as_ref().unwrap().expose(), &*it.project))
             .collect();
         assert_eq!(
             shape,

@@ -28,7 +28,6 @@ use codex_trace_model::{SpanIx, Trace};
 
 use crate::choice::Choice;
 use crate::content::ContentRules;
-use crate::exporters::address::without_login;
 use crate::exporters::langsmith::beside::Beside;
 use crate::exporters::langsmith::config::{Config, Place};
 use crate::exporters::langsmith::limited::LimitedRules;
@@ -37,6 +36,7 @@ use crate::exporters::langsmith::runs::Encoder;
 use crate::exporters::langsmith::sidecar::Mode;
 use crate::exporters::langsmith::wire::{Format, Info, Kind};
 use crate::exporters::otlp::LlmInput;
+use crate::exporters::understood;
 use crate::exporters::{
     Backend, ConfigError, Connected, Contract, EncodeError, Exporter, IdSpace, Notes, Preflight,
     Probed, Receipt, Remark, Reread, Rewrite, Setting, Settings, Unit, UnitBuilder, UnitKey,
@@ -129,13 +129,17 @@ fn connect(settings: &Settings) -> Connected {
     let input_bytes: Option<usize> = input_bytes.transpose()?;
     let redacts = option("no-redact") != Some("true");
     let extra_rules = if redacts { config.rules()? } else { Vec::new() };
-    let mut remarks = config.remarks(settings, redacts);
+    let mut remarks = config.remarks(redacts);
+    if let Some(refused) = config.refused {
+        return Err(refused);
+    }
     let allowed = option("assume_backfill_allowed") == Some("true");
     let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
     for (nth, place) in config.places.iter().enumerate() {
         if place.key.is_none() && place.is_hosted() {
             let mut what = vec!["there is no API key"];
             what.extend(config.problems.iter().map(String::as_str));
+            what.extend(config.unfollowed.iter().map(|remark| &*remark.message));
             return Err(ConfigError::new(what.join("; ")).hint(if settings.own_place {
                 "say where it is: `key = { env = \"NAME\" }` in the table of codex-trace.toml that names the endpoint"
             } else {
@@ -155,7 +159,7 @@ fn connect(settings: &Settings) -> Connected {
         let contract = Contract {
             destination: format!(
                 "langsmith {} {}{workspace}",
-                without_login(&place.endpoint),
+                place.endpoint.place(),
                 place.project
             ),
             routes: wire::routes(place, &format, &Info::default()),
@@ -260,11 +264,9 @@ impl Exporter for LangSmith {
             {
                 let thread = trace.thread_of(span);
                 let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
-                unit.receipt = rollout.map(|rollout| Receipt {
-                    file: rollout.path.clone().into(),
-                    turn: id,
-                    note: beside::checkpoint(turn),
-                });
+                let file = rollout.and_then(|rollout| rollout.file.clone());
+                unit.receipt =
+                    file.map(|file| Receipt { file, turn: id, note: beside::checkpoint(turn) });
             }
             units(unit);
         }
@@ -297,13 +299,13 @@ impl Exporter for LangSmith {
                 after: response.retry_after.or(Some(wire::AFTER_TOO_MANY)),
                 reason,
             },
-            _ => Verdict::from_status(response),
+            _ => understood::by_json(response, "LangSmith"),
         }
     }
 
     /// A workspace, which the key stands for.
     fn id_space(&self) -> Option<IdSpace> {
-        let server = format!("langsmith {} ", without_login(&self.place.endpoint));
+        let server = format!("langsmith {} ", self.place.endpoint.place());
         let key = self.place.key.clone();
         (!self.copy).then_some(IdSpace { server, key })
     }

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use super::config::Layer;
 use crate::exporters::Settings;
 
-/// Looks up `LANGSMITH_CODEX_X`, then `LANGSMITH_X`; an empty one counts, as
-/// it does for the plugin.
+/// Looks up `LANGSMITH_CODEX_X`, then `LANGSMITH_X`. One that is empty is not
+/// set; for the plugin it is, and nothing.
 fn var<'s>(settings: &'s Settings, suffix: &str) -> Option<&'s str> {
-    let get = |name: String| settings.env.0.get(&name).map(String::as_str);
+    let get = |name: String| settings.var(&name);
     get(format!("LANGSMITH_CODEX_{suffix}")).or_else(|| get(format!("LANGSMITH_{suffix}")))
 }
 
@@ -30,7 +30,7 @@ pub(super) fn env_origin(settings: &Settings, name: &str) -> String {
         return "TRACE_TO_LANGSMITH".to_owned();
     };
     let own = format!("LANGSMITH_CODEX_{suffix}");
-    if settings.env.0.contains_key(&own) { own } else { format!("LANGSMITH_{suffix}") }
+    if settings.var(&own).is_some() { own } else { format!("LANGSMITH_{suffix}") }
 }
 
 /// Reads the variables. One of them that is JSON of the wrong shape makes the
@@ -51,7 +51,7 @@ pub(super) fn from_env(settings: &Settings) -> Result<Layer, String> {
             map.insert((*name).to_owned(), value);
         }
     }
-    if let Some(enabled) = settings.env.0.get("TRACE_TO_LANGSMITH").and_then(|it| boolean(it)) {
+    if let Some(enabled) = settings.var("TRACE_TO_LANGSMITH").and_then(boolean) {
         map.insert("enabled".to_owned(), Value::from(enabled));
     }
     serde_json::from_value(Value::Object(map)).map_err(|err| {

@@ -7,17 +7,16 @@
 
 use std::path::PathBuf;
 
-use crate::exporters::address::web_address;
 use crate::exporters::describe::Description;
-use crate::exporters::settings::is_absent;
-use crate::exporters::{ConfigError, Said, Settings};
+use crate::exporters::plugin_file::small_text;
+use crate::exporters::{Address, ConfigError, Origin, Said, Settings, key};
 use crate::secret::Secret;
 use crate::transport::Header;
 
 /// A workspace, and where in it spans go.
 #[derive(Debug)]
 pub(super) struct Workspace {
-    pub(super) base: String,
+    pub(super) base: Address,
     pub(super) access: Header,
     pub(super) spans_table: String,
 }
@@ -68,7 +67,8 @@ pub(super) fn read(
         (Profile::Unnamed, None) => of_profile(settings, "DEFAULT", found)?,
     };
     let host = found.text("host", Some(login.host)).unwrap_or_default();
-    let token = found.secret("token", settings.said_key().or(login.token));
+    let token = settings.said_key().or(login.token).map(key::clean).transpose()?;
+    let token = found.secret("token", token);
     let location = found.text("trace location", location);
     let token = token.ok_or_else(|| {
         ConfigError::new("Databricks is spoken to with a token, and there is none")
@@ -81,7 +81,7 @@ pub(super) fn read(
     let host = host.trim_end_matches('/');
     let base = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
     Ok(Workspace {
-        base: web_address(&base)?,
+        base: Address::parse(&base)?,
         access: Header::secret("Authorization", token.map(|token| format!("Bearer {token}"))),
         spans_table: spans_table(&location)?,
     })
@@ -110,9 +110,8 @@ fn of_profile(
     found: &mut Description,
 ) -> Result<Login, ConfigError> {
     let path = settings.home.as_ref().map_or_else(PathBuf::new, |home| home.join(".databrickscfg"));
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(err) if is_absent(&err) => String::new(),
+    let text = match small_text(&path) {
+        Ok(text) => text.unwrap_or_default(),
         Err(err) => {
             return Err(ConfigError::new(format!("cannot read `{}`: {err}", path.display()))
                 .hint("make it readable, or set DATABRICKS_HOST and DATABRICKS_TOKEN"));
@@ -120,7 +119,7 @@ fn of_profile(
     };
     let said = |key: &str| {
         let value = value_in(&text, name, key)?.to_owned();
-        Some(Said::new(value, format!("{} ([{name}] {key})", path.display())))
+        Some(Said::new(value, Origin::file(false, &path, &format!("[{name}] {key}"))))
     };
     let host = said("host").ok_or_else(|| {
         ConfigError::new(format!("no host of Databricks is known: `{}` has none of profile `{name}`", path.display()))

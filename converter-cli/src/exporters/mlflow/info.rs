@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use codex_trace_model::{SpanKind as Kind, Status, TokenUsage};
+use codex_rollout::JsonText;
+use codex_trace_model::{SpanKind as Kind, Status, TokenUsage, request};
 use serde_json::{Map, Value, json};
 
 use super::settings::Server;
@@ -44,7 +45,8 @@ pub(super) fn body(
     if let Kind::Turn(turn) = &root.span.kind {
         let preview = |text: Cow<'_, [u8]>| decode(&text).chars().take(PREVIEW).collect::<String>();
         if let Some(prompt) = facts::prompt(root, turn) {
-            info["request_preview"] = Value::from(preview(prompt));
+            let asked = request(JsonText::new(&prompt)).raw();
+            info["request_preview"] = Value::from(preview(Cow::Borrowed(asked)));
         }
         if let Some(answer) = facts::answer(root, turn) {
             info["response_preview"] = Value::from(preview(answer));

@@ -17,10 +17,10 @@ mod vocabulary;
 use codex_trace_model::{SpanKind as Kind, Trace};
 
 use super::otlp::ids::Hex;
-use super::otlp::{Added, Encoding, Group, Rendering, Scene, Vocabulary, Writer, is_complete, key};
+use super::otlp::{Added, Encoding, Group, Rendering, Scene, Vocabulary, Writer, key, mark_open};
 use super::{
     Backend, ConfigError, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Preflight,
-    Probed, Remark, Rewrite, Route, Setting, Unit, UnitBuilder, Verdict, Waits, otlp,
+    Probed, Remark, Rewrite, Route, Setting, Unit, UnitBuilder, Verdict, Waits, otlp, understood,
 };
 use crate::content::ContentRules;
 use crate::transport::{ClientOptions, Compression, Header, Method, Request, Response};
@@ -71,13 +71,14 @@ struct Mlflow {
 }
 
 impl Mlflow {
-    fn new(server: Server, rendering: Rendering) -> Mlflow {
+    fn new(server: Server, rendering: Rendering, mut remarks: Vec<Remark>) -> Mlflow {
         let untested = server.spans_table.is_some().then(|| Remark {
             message: "Databricks is spoken to as its documentation has it; this was never tested \
                       against the service"
                 .to_owned(),
             hint: Some("try one session first, and look at it there".to_owned()),
         });
+        remarks.extend(untested);
         let mut exporter = Mlflow {
             contract: Contract {
                 destination: server.destination(),
@@ -88,7 +89,7 @@ impl Mlflow {
             server,
             rendering,
             live: LiveTraces::default(),
-            remarks: untested.into_iter().collect(),
+            remarks,
         };
         exporter.contract.routes = exporter.routes();
         exporter
@@ -136,9 +137,7 @@ impl Mlflow {
         builder.body().extend_from_slice(&body);
         builder.end_piece(0);
         builder.waits(Waits::ForTurn).starts_at(root.span.start);
-        if !is_complete(scene, group) {
-            builder.incomplete();
-        }
+        mark_open(scene, group, &mut builder);
         Some(builder.finish())
     }
 }
@@ -216,7 +215,7 @@ impl Exporter for Mlflow {
             (SPANS, 422) => Verdict::GiveUp { reason: response.reason() },
             (SPANS, 200..300) => otlp::verdict(response),
             // A request is stored whole or not at all, so it may be sent again.
-            _ => Verdict::from_status(response),
+            _ => understood::by_json(response, "MLflow"),
         }
     }
 

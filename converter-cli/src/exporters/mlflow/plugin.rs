@@ -1,68 +1,100 @@
 //! What the live plugin's `setup` writes: `mlflow-tracing.json`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::exporters::settings::is_absent;
-use crate::exporters::{ConfigError, Said, Settings};
+use crate::exporters::plugin_file::{PluginFile, unfollowed};
+use crate::exporters::{ConfigError, Origin, Remark, Said, Settings};
 
 const NAME: &str = "mlflow-tracing.json";
 
+/// What the plugin's file says.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct PluginFile {
-    pub(super) tracking_uri: Option<String>,
+pub(super) struct Plugin {
+    tracking_uri: Option<String>,
     experiment_id: Option<Value>,
-    pub(super) trace_location: Option<String>,
+    trace_location: Option<String>,
     /// The file.
     #[serde(skip)]
-    path: PathBuf,
+    file: Option<PluginFile>,
+    /// Files that are there and not followed.
+    #[serde(skip)]
+    pub(super) unfollowed: Vec<Remark>,
 }
 
-impl PluginFile {
-    /// Reads the project's file, or else the user's. Nothing of it is about a
-    /// destination with an endpoint of its own.
-    pub(super) fn find(settings: &Settings) -> Result<PluginFile, ConfigError> {
-        let beside = |dir: &Path| dir.join(".codex").join(NAME);
-        let places = [
-            settings.cwd.as_deref().map(beside),
-            settings.codex_home.as_deref().map(|dir| dir.join(NAME)),
-            settings.home.as_deref().map(beside),
-        ];
+impl Plugin {
+    /// Reads the user's file; before it the project's, if that is trusted.
+    /// Nothing of it is about a destination with an endpoint of its own.
+    pub(super) fn find(settings: &Settings) -> Result<Plugin, ConfigError> {
         if settings.own_place {
-            return Ok(PluginFile::default());
+            return Ok(Plugin::default());
         }
-        for path in places.into_iter().flatten() {
-            let text = match std::fs::read_to_string(&path) {
-                Ok(text) => text,
-                Err(err) if is_absent(&err) => continue,
+        let mut not_followed: Vec<Remark> = settings.unfollowed_in_home(NAME).into_iter().collect();
+        let files = settings.file_of_project(NAME).into_iter().chain(settings.own_files(NAME));
+        for file in files {
+            let is_followed = !file.of_project || settings.trust_project;
+            let text = match file.read() {
+                Ok(Some(text)) => text,
+                Ok(None) => continue,
+                Err(_) if !is_followed => {
+                    not_followed.push(unfollowed(&file, &[]));
+                    continue;
+                }
                 Err(err) => {
-                    let what = format!("cannot read `{}`: {err}", path.display());
+                    let what = format!("cannot read `{}`: {err}", file.path.display());
                     return Err(ConfigError::new(what).hint("make it readable, or remove it"));
                 }
             };
-            let file: PluginFile = serde_json::from_str(&text).map_err(|err| {
-                ConfigError::new(format!("`{}`:{}: {err}", path.display(), err.line()))
-                    .hint("mend it, or remove it")
-            })?;
-            return Ok(PluginFile { path, ..file });
+            if !is_followed {
+                not_followed.push(unfollowed(&file, &names_in(&text)));
+                continue;
+            }
+            let plugin = Plugin::parse(&text, &file.path)?;
+            return Ok(Plugin { file: Some(file), unfollowed: not_followed, ..plugin });
         }
-        Ok(PluginFile::default())
+        Ok(Plugin { unfollowed: not_followed, ..Plugin::default() })
     }
 
-    /// Says a value of a key, if there is one.
-    pub(super) fn said(&self, key: &str, value: Option<String>) -> Option<Said<String>> {
-        Some(Said::new(value?, format!("{} ({key})", self.path.display())))
+    fn parse(text: &str, path: &Path) -> Result<Plugin, ConfigError> {
+        serde_json::from_str(text).map_err(|err| {
+            ConfigError::new(format!("`{}`:{}: {err}", path.display(), err.line()))
+                .hint("mend it, or remove it")
+        })
+    }
+
+    /// Returns the server's address.
+    pub(super) fn tracking_uri(&self) -> Option<Said<String>> {
+        self.said("trackingUri", self.tracking_uri.clone())
+    }
+
+    /// Returns where in Databricks traces are.
+    pub(super) fn trace_location(&self) -> Option<Said<String>> {
+        self.said("traceLocation", self.trace_location.clone())
     }
 
     /// Returns the experiment's id.
-    pub(super) fn experiment(&self) -> Option<String> {
-        match &self.experiment_id {
+    pub(super) fn experiment(&self) -> Option<Said<String>> {
+        let id = match &self.experiment_id {
             Some(Value::String(text)) => Some(text.clone()),
             Some(Value::Number(number)) => Some(number.to_string()),
             _ => None,
-        }
+        };
+        self.said("experimentId", id)
     }
+
+    fn said(&self, key: &str, value: Option<String>) -> Option<Said<String>> {
+        let value = value.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty())?;
+        let origin = self.file.as_ref().map_or_else(Origin::default_value, |it| it.origin(key));
+        Some(Said::new(value, origin))
+    }
+}
+
+/// Returns which of our settings a file names.
+fn names_in(text: &str) -> Vec<&'static str> {
+    let keys: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    let ours = ["trackingUri", "experimentId", "traceLocation"];
+    ours.into_iter().filter(|key| keys.get(*key).is_some_and(|it| !it.is_null())).collect()
 }

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::databricks::Profile;
-use super::plugin::PluginFile;
+use super::plugin::Plugin;
 use super::{Mlflow, databricks};
-use crate::exporters::address::{web_address, without_login};
 use crate::exporters::client::{SaidClient, Unit};
 use crate::exporters::describe::Description;
+use crate::exporters::origin::NamedPlaces;
 use crate::exporters::otlp::Rendering;
-use crate::exporters::{ConfigError, Connected, Probed, Said, Settings};
+use crate::exporters::{
+    Address, ConfigError, Connected, Origin, OriginKind, Probed, Remark, Said, Settings, key,
+};
 use crate::secret::Secret;
 use crate::transport::{ClientOptions, Header, Method, Request, Response};
 
@@ -22,7 +24,7 @@ const DEFAULT_EXPERIMENT: &str = "codex-trace";
 /// A tracking server, and what of it is ours.
 #[derive(Debug)]
 pub(super) struct Server {
-    base: String,
+    base: Address,
     experiment: Experiment,
     step: Step,
     pub(super) headers: Vec<Header>,
@@ -53,7 +55,7 @@ pub(super) fn connect(settings: &Settings) -> Connected {
     let mut found = Description::default();
     let server = read(settings, &mut found)?;
     let rendering = Rendering::read(settings, &mut found)?;
-    Ok(vec![Box::new(Mlflow::new(server, rendering))])
+    Ok(vec![Box::new(Mlflow::new(server, rendering, found.remarks))])
 }
 
 /// Says what was found, for `doctor`.
@@ -65,102 +67,155 @@ pub(super) fn describe(settings: &Settings) -> Description {
 }
 
 fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigError> {
-    let plugin = PluginFile::find(settings)?;
-    let uri = settings
-        .said_endpoint()
-        .or_else(|| settings.place_var(&["MLFLOW_TRACKING_URI"]))
-        .or_else(|| plugin.said("trackingUri", plugin.tracking_uri.clone()));
-    let uri = found.text("tracking uri", uri).ok_or_else(|| {
-        ConfigError::new("no MLflow server is named")
-            .hint("set MLFLOW_TRACKING_URI, or give --endpoint")
+    let plugin = Plugin::find(settings)?;
+    found.remarks.extend(plugin.unfollowed.iter().cloned());
+    let var = settings.place_var(&["MLFLOW_TRACKING_URI"]);
+    let mut named = NamedPlaces::default();
+    for said in [settings.said_endpoint(), var, plugin.tracking_uri()] {
+        named.push(said);
+    }
+    let to = named.strongest().ok_or_else(|| {
+        ConfigError::new("no MLflow server is named").hint(if plugin.unfollowed.is_empty() {
+            "set MLFLOW_TRACKING_URI, or give --endpoint"
+        } else {
+            "set MLFLOW_TRACKING_URI, give --endpoint, or follow the project's file with --trust-project"
+        })
     })?;
-    let uri = uri.trim();
+    found.take("tracking uri", Some(to.clone()), Address::to_string);
+    let (client, of_client) = client(settings, found)?;
     let mut server = Server {
-        base: uri.trim_end_matches('/').to_owned(),
+        base: Address::unchecked(to.value.expose().trim_end_matches('/')),
         experiment: Experiment::Name(DEFAULT_EXPERIMENT.to_owned()),
         step: Step::Begin,
         headers: Vec::new(),
         user: settings.first_var(&["USER", "USERNAME"]).map(str::to_owned),
         spans_table: None,
-        client: client(settings, found)?,
+        client,
         workspace: None,
     };
-    if let Some(profile) = Profile::of(uri) {
-        let location = settings
-            .said_var("MLFLOW_TRACE_LOCATION")
-            .or_else(|| plugin.said("traceLocation", plugin.trace_location.clone()));
+    if let Some(profile) = Profile::of(to.value.expose()) {
+        let location = settings.said_var("MLFLOW_TRACE_LOCATION").or(plugin.trace_location());
         let workspace = databricks::read(settings, profile, location, found)?;
         server.base = workspace.base;
         server.headers = vec![workspace.access];
         server.spans_table = Some(workspace.spans_table);
         return Ok(server);
     }
-    server.experiment = experiment(settings, &plugin, found);
-    server.headers = access(settings, found);
-    let workspace = settings.said_workspace();
-    let workspace = workspace.or_else(|| settings.place_var(&["MLFLOW_WORKSPACE"]));
+    let of_place = OfPlace { named: &named, to: &to };
+    server.experiment = of_place.experiment(settings, &plugin, found);
+    let (headers, of_access) = access(settings, found)?;
+    server.headers = headers;
+    let workspace = settings.said_workspace().or_else(|| settings.place_var(&["MLFLOW_WORKSPACE"]));
+    let workspace = workspace.filter(|said| of_place.holds(said, found));
     server.workspace = found.text("workspace", workspace);
+    // Last, so that all else is found.
+    Address::parse(to.value.expose())?;
+    for from in of_access.iter().chain(&of_client) {
+        named.admit(from, &to)?;
+    }
     if let Some(workspace) = &server.workspace {
         server.headers.push(Header::new("X-MLFLOW-WORKSPACE", workspace.clone()));
     }
-    web_address(uri)?;
     Ok(server)
 }
 
-fn experiment(settings: &Settings, plugin: &PluginFile, found: &mut Description) -> Experiment {
-    let id_or_name = |text: String| {
-        let is_id = text.bytes().all(|byte| byte.is_ascii_digit());
-        if is_id { Experiment::Id(text) } else { Experiment::Name(text) }
-    };
-    let var = |name| settings.place_var(&[name]);
-    let said = settings
-        .said_project()
-        .map(|said| said.map(id_or_name))
-        .or_else(|| Some(var("MLFLOW_EXPERIMENT_ID")?.map(Experiment::Id)))
-        .or_else(|| Some(var("MLFLOW_EXPERIMENT_NAME")?.map(Experiment::Name)))
-        .or_else(|| Some(plugin.said("experimentId", plugin.experiment())?.map(Experiment::Id)));
-    let default = || Experiment::Name(DEFAULT_EXPERIMENT.to_owned());
-    let said = said.unwrap_or_else(|| Said::new(default(), "the default"));
-    let show = |it: &Experiment| match it {
-        Experiment::Id(id) => format!("id {id}"),
-        Experiment::Name(name) => name.clone(),
-    };
-    found.take("experiment", Some(said), show).unwrap_or_else(default)
+/// What is said of projects beside another place is about that one.
+struct OfPlace<'n> {
+    named: &'n NamedPlaces,
+    to: &'n Said<Address>,
 }
 
-/// Name and password come before a token, as in MLflow's own clients.
-fn access(settings: &Settings, found: &mut Description) -> Vec<Header> {
+impl OfPlace<'_> {
+    /// Whether a setting is about the place of the upload; says so, if not. An
+    /// address alone that another source names takes the place of the one there.
+    fn holds(&self, said: &Said<String>, found: &mut Description) -> bool {
+        let is_flag = self.to.from.kind() == OriginKind::Flag;
+        let elsewhere = self.named.elsewhere(&said.from, self.to).filter(|_| is_flag);
+        if let Some(own) = elsewhere {
+            found.remarks.push(Remark {
+                message: format!(
+                    "`{}` is not used: it is about {} ({})",
+                    said.from, own.value, own.from
+                ),
+                hint: Some("`--project` names a project or experiment".to_owned()),
+            });
+        }
+        elsewhere.is_none()
+    }
+
+    fn experiment(
+        &self,
+        settings: &Settings,
+        plugin: &Plugin,
+        found: &mut Description,
+    ) -> Experiment {
+        let id_or_name = |text: String| {
+            let is_id = text.bytes().all(|byte| byte.is_ascii_digit());
+            if is_id { Experiment::Id(text) } else { Experiment::Name(text) }
+        };
+        let id: fn(String) -> Experiment = Experiment::Id;
+        let var = |name| settings.place_var(&[name]);
+        let said = [
+            (settings.said_project(), id_or_name as fn(String) -> Experiment),
+            (var("MLFLOW_EXPERIMENT_ID"), id),
+            (var("MLFLOW_EXPERIMENT_NAME"), Experiment::Name),
+            (plugin.experiment(), id),
+        ];
+        let mut said = said.into_iter().filter_map(|(said, make)| Some((said?, make)));
+        let said = said.find(|(said, _)| self.holds(said, found));
+        let default = || Experiment::Name(DEFAULT_EXPERIMENT.to_owned());
+        let said = said.map_or_else(|| Said::by_default(default()), |(said, make)| said.map(make));
+        let show = |it: &Experiment| match it {
+            Experiment::Id(id) => format!("id {id}"),
+            Experiment::Name(name) => name.clone(),
+        };
+        found.take("experiment", Some(said), show).unwrap_or_else(default)
+    }
+}
+
+/// Finds what lets us in, and where that was said. Name and password come before
+/// a token, as in MLflow's own clients.
+fn access(
+    settings: &Settings,
+    found: &mut Description,
+) -> Result<(Vec<Header>, Option<Origin>), ConfigError> {
     use base64::Engine as _;
     let var = |name: &str| settings.place_var(&[name]);
     let secret = |said: Said<String>| said.map(Secret::new);
     let own = &settings.access;
-    let origin = |name: &str| settings.origin(name);
     let login = match (&own.login, &own.key) {
         (Some((user, password)), _) => Some((
-            Said::new(user.clone(), origin("username")),
-            Said::new(password.clone(), origin("password")),
+            Said::new(user.clone(), settings.origin("username")),
+            Said::new(password.clone(), settings.origin("password")),
         )),
         (None, Some(_)) => None,
         (None, None) => {
             var("MLFLOW_TRACKING_USERNAME").zip(var("MLFLOW_TRACKING_PASSWORD").map(secret))
         }
     };
+    let header = |text: String| vec![Header::secret("Authorization", Secret::new(text))];
     if let Some((user, password)) = login {
+        let from = password.from.clone();
         let pair = format!("{}:{}", user.value, password.value.expose());
         found.text("username", Some(user));
         found.take("password", Some(password), |_| "[set]".to_owned());
         let pair = base64::prelude::BASE64_STANDARD.encode(pair);
-        return vec![Header::secret("Authorization", Secret::new(format!("Basic {pair}")))];
+        return Ok((header(format!("Basic {pair}")), Some(from)));
     }
     let token = settings.said_key().or_else(|| var("MLFLOW_TRACKING_TOKEN").map(secret));
-    let token = found.secret("token", token);
-    let bearer = token.map(|token| token.map(|token| format!("Bearer {token}")));
-    bearer.into_iter().map(|it| Header::secret("Authorization", it)).collect()
+    let Some(token) = token.map(key::clean).transpose()? else { return Ok((Vec::new(), None)) };
+    let header = header(format!("Bearer {}", token.value.expose()));
+    let from = token.from.clone();
+    found.secret("token", Some(token));
+    Ok((header, Some(from)))
 }
 
 /// Reads certificates and how long a request may take, by the names that
-/// MLflow's own clients have for them.
-fn client(settings: &Settings, found: &mut Description) -> Result<ClientOptions, ConfigError> {
+/// MLflow's own clients have for them; and where a certificate of ours was said.
+fn client(
+    settings: &Settings,
+    found: &mut Description,
+) -> Result<(ClientOptions, Option<Origin>), ConfigError> {
     let file = |name: &str| settings.place_var(&[name]).map(|said| said.map(PathBuf::from));
     let said = SaidClient {
         ca: file("MLFLOW_TRACKING_SERVER_CERT_PATH"),
@@ -175,13 +230,14 @@ fn client(settings: &Settings, found: &mut Description) -> Result<ClientOptions,
             said.from
         ));
     }
-    said.read(found)
+    let from = said.key_origin();
+    Ok((said.read(found)?, from))
 }
 
 impl Server {
     /// Returns the address of a route.
     pub(super) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        self.base.join(path).expose().to_owned()
     }
 
     pub(super) fn spans_url(&self) -> String {
@@ -203,7 +259,7 @@ impl Server {
 
     /// Returns what the ledger calls the server.
     pub(super) fn name(&self) -> String {
-        format!("mlflow {}", without_login(&self.base))
+        format!("mlflow {}", self.base.place())
     }
 
     /// Returns the experiment's id; its name as long as nobody has asked.

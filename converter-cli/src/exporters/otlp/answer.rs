@@ -1,24 +1,28 @@
 //! What an OTLP receiver's answer means.
 
 use prost::Message as _;
+use prost::encoding::decode_varint;
 use serde::Deserialize;
 
 use super::proto::{ExportTraceServiceResponse, RpcStatus};
-use crate::exporters::Verdict;
-use crate::transport::Response;
+use crate::exporters::{Verdict, understood};
+use crate::transport::{Response, shortened};
 
 /// Reads an answer as the OTLP specification has it, and as receivers really
 /// give it: an empty body, of any type or none, is success.
 ///
-/// A receiver may say "too big" with 400 as well as with 413. Only 429, 502,
-/// 503 and 504 are to be tried again.
+/// A receiver may say "too big" with 400 as well as with 413. Of what the
+/// specification calls final, 500 is tried again all the same: Phoenix and
+/// MLflow give it in passing.
 pub(crate) fn verdict(response: &Response) -> Verdict {
     let reason = || reason(response);
     match response.status {
         200..300 => accepted(response),
         413 => Verdict::Split { reason: reason() },
         400 if is_too_big(&reason()) => Verdict::Split { reason: reason() },
-        408 | 429 | 502..=504 => Verdict::Retry { after: response.retry_after, reason: reason() },
+        408 | 429 | 500 | 502..=504 => {
+            Verdict::Retry { after: response.retry_after, reason: reason() }
+        }
         300..400 | 401 | 403 | 404 | 405 | 407 | 410 | 415 | 501 => {
             Verdict::GiveUp { reason: reason() }
         }
@@ -26,27 +30,60 @@ pub(crate) fn verdict(response: &Response) -> Verdict {
     }
 }
 
-/// A `partialSuccess` counts only if something was refused or something is
-/// said; a warning does not make a span missing.
+/// A `partialSuccess` counts only if something was refused; a warning does not
+/// make a span missing. What is neither empty nor such an answer is somebody
+/// else's.
 fn accepted(response: &Response) -> Verdict {
-    match partial(response) {
-        Some((rejected @ 1.., reason)) => {
-            Verdict::Partial { rejected: rejected.unsigned_abs(), reason }
-        }
-        _ => Verdict::Done,
+    let answer = if understood::is_empty(response) {
+        Some((0, String::new()))
+    } else if is_json(response) {
+        partial_in_json(&response.body)
+    } else {
+        partial_in_proto(&response.body)
+    };
+    match answer {
+        Some((0, _)) => Verdict::Done,
+        Some((rejected, words)) => Verdict::Partial { rejected, reason: shortened(&words) },
+        None => understood::stranger(response, "an OTLP receiver"),
     }
 }
 
-fn partial(response: &Response) -> Option<(i64, String)> {
-    if is_json(response) {
-        let answer: Answer = serde_json::from_slice(&response.body).ok()?;
-        let partial = answer.partial_success?;
-        let rejected = partial.rejected_spans.map_or(0, Number::value);
-        return Some((rejected, partial.error_message.unwrap_or_default()));
+/// Returns how many spans were refused, and why; nothing for what is no answer.
+fn partial_in_json(body: &[u8]) -> Option<(u64, String)> {
+    let answer: Option<Answer> = serde_json::from_slice(body).ok()?;
+    let Some(partial) = answer.and_then(|it| it.partial_success) else {
+        return Some((0, String::new()));
+    };
+    let rejected = partial.rejected_spans.map_or(Some(0), Number::value)?;
+    Some((rejected, partial.error_message.unwrap_or_default()))
+}
+
+fn partial_in_proto(body: &[u8]) -> Option<(u64, String)> {
+    // Almost anything decodes to fields that nobody knows.
+    let fields = fields_of(body)?;
+    let known = fields.iter().all(|(number, inner)| {
+        *number == 1 && fields_of(inner).is_some_and(|it| it.iter().all(|(n, _)| *n <= 2))
+    });
+    let answer = ExportTraceServiceResponse::decode(body).ok().filter(|_| known)?;
+    let partial = answer.partial_success.unwrap_or_default();
+    Some((u64::try_from(partial.rejected_spans).ok()?, partial.error_message))
+}
+
+/// Returns the fields of a message that are numbers or messages, with the bytes
+/// of the latter; nothing for what is no message.
+fn fields_of(mut body: &[u8]) -> Option<Vec<(u64, &[u8])>> {
+    let mut fields = Vec::new();
+    while !body.is_empty() {
+        let tag = decode_varint(&mut body).ok()?;
+        let value = decode_varint(&mut body).ok()?;
+        let inner = match tag & 7 {
+            0 => &[][..],
+            2 => body.split_off(..usize::try_from(value).ok()?)?,
+            _ => return None,
+        };
+        fields.push((tag >> 3, inner));
     }
-    let answer = ExportTraceServiceResponse::decode(response.body.as_slice()).ok()?;
-    let partial = answer.partial_success?;
-    Some((partial.rejected_spans, partial.error_message))
+    Some(fields)
 }
 
 /// Returns the receiver's words: a `Status` in either encoding, or plain text.
@@ -60,7 +97,7 @@ fn reason(response: &Response) -> String {
     };
     message
         .filter(|text| !text.is_empty())
-        .map_or_else(|| response.reason(), |text| format!("status {}: {text}", response.status))
+        .map_or_else(|| response.reason(), |text| response.saying(&text))
 }
 
 fn is_too_big(reason: &str) -> bool {
@@ -74,16 +111,17 @@ fn is_json(response: &Response) -> bool {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Answer {
-    #[serde(rename = "partialSuccess")]
+    #[serde(rename = "partialSuccess", alias = "partial_success")]
     partial_success: Option<Partial>,
 }
 
 #[derive(Deserialize)]
 struct Partial {
-    #[serde(rename = "rejectedSpans")]
+    #[serde(rename = "rejectedSpans", alias = "rejected_spans")]
     rejected_spans: Option<Number>,
-    #[serde(rename = "errorMessage")]
+    #[serde(rename = "errorMessage", alias = "error_message")]
     error_message: Option<String>,
 }
 
@@ -101,10 +139,11 @@ enum Number {
 }
 
 impl Number {
-    fn value(self) -> i64 {
+    /// Returns the count; nothing for what is none.
+    fn value(self) -> Option<u64> {
         match self {
-            Number::Plain(value) => value,
-            Number::Quoted(text) => text.parse().unwrap_or(0),
+            Number::Plain(value) => u64::try_from(value).ok(),
+            Number::Quoted(text) => text.parse::<i64>().ok().and_then(|it| u64::try_from(it).ok()),
         }
     }
 }
@@ -153,12 +192,72 @@ mod tests {
             ("another 400",                              answer(400, JSON, br#"{"code":3,"message":"bad"}"#), Verdict::Reject { reason: "status 400: bad".to_owned() }),
             ("429",                                      answer(429, "", b"slow"),                            Verdict::Retry { after: None, reason: "status 429: slow".to_owned() }),
             ("503",                                      answer(503, "", b""),                                Verdict::Retry { after: None, reason: "status 503".to_owned() }),
-            ("500 is final in OTLP",                     answer(500, "", b"oops"),                            Verdict::Reject { reason: "status 500: oops".to_owned() }),
+            ("500 passes",                               answer(500, "", b"oops"),                            Verdict::Retry { after: None, reason: "status 500: oops".to_owned() }),
             ("a wrong key",                              answer(401, "", b"who"),                             Verdict::GiveUp { reason: "status 401: who".to_owned() }),
             ("not an encoding it takes",                 answer(415, "", b"no JSON"),                         Verdict::GiveUp { reason: "status 415: no JSON".to_owned() }),
         ];
         for (why, response, expected) in cases {
             assert_eq!(verdict(&response), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn what_no_receiver_says_is_no_success() {
+        #[rustfmt::skip]
+        let strange: [(&str, &[u8]); 14] = [
+            ("application/json", br#"{"error":"invalid token"}"#),
+            ("application/json", br#"{"code":16,"message":"unauthenticated"}"#),
+            ("",                 br#"{"code":16,"message":"unauthenticated"}"#),
+            ("application/json", br#"{"partialSuccess":{},"error":"no"}"#),
+            ("application/json", b"[]"),
+            ("application/json", br#""ok""#),
+            ("application/json", br#"{"partialSuccess":{"rejectedSpans":99999999999999999999}}"#),
+            ("application/json", br#"{"partialSuccess":{"rejectedSpans":"99999999999999999999"}}"#),
+            ("application/json", br#"{"partialSuccess":{"rejectedSpans":-1}}"#),
+            ("text/plain",       b"Please log in"),
+            ("application/x-protobuf", b"Please log in"),
+            ("application/x-protobuf", b"\xff\xff\xff\xff"),
+            // The field that a `Status` has its message in, and a count of -1.
+            ("application/x-protobuf", b"\x08\x10\x12\x02no"),
+            ("application/x-protobuf", b"\x0A\x0B\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+        ];
+        for (kind, body) in strange {
+            let verdict = verdict(&answer(200, kind, body));
+            assert!(
+                matches!(&verdict, Verdict::GiveUp { reason }
+                if reason.starts_with("not the answer of an OTLP receiver: status 200")),
+                "{kind}: {} {verdict:?}",
+                String::from_utf8_lossy(body)
+            );
+        }
+        let good: [(&str, &[u8]); 4] = [
+            ("application/json", b"null"),
+            ("application/json", b" {} \n"),
+            ("text/plain", b"\n"),
+            ("application/x-protobuf", b"\x0A\x04\x12\x02ok"),
+        ];
+        for (kind, body) in good {
+            assert_eq!(verdict(&answer(200, kind, body)), Verdict::Done, "{kind}");
+        }
+    }
+
+    #[test]
+    fn words_of_any_length_are_cut() {
+        let words = "A".repeat(900_000);
+        let bodies = [
+            (400, format!(r#"{{"code":3,"message":"{words}"}}"#).into_bytes()),
+            (
+                200,
+                format!(r#"{{"partialSuccess":{{"rejectedSpans":1,"errorMessage":"{words}"}}}}"#)
+                    .into_bytes(),
+            ),
+            (400, RpcStatus { code: 3, message: words.clone() }.encode_to_vec()),
+        ];
+        for (status, body) in bodies {
+            let kind =
+                if body.starts_with(b"{") { "application/json" } else { "application/x-protobuf" };
+            let told = format!("{:?}", verdict(&answer(status, kind, &body)));
+            assert!(told.contains("AAA") && told.len() < 400, "{told}");
         }
     }
 }

@@ -29,7 +29,9 @@ fn genai_part(out: &mut Vec<u8>, part: &Part<'_>) {
         Part::Image(address) => image(out, address),
         // No `blob`: readers expect content in one.
         Part::LargeImage(image) => {
-            out.extend_from_slice(br#"{"type":"omitted","modality":"image","mime_type":"#);
+            out.extend_from_slice(
+                br#"{"type":"generic","generic_type":"omitted","modality":"image","mime_type":"#,
+            );
             super::json::text(out, &image.media_type);
             let (n_bytes, sha256) = (image.n_bytes, &image.sha256);
             out.extend_from_slice(format!(r#","bytes":{n_bytes},"sha256":"{sha256}""#).as_bytes());
@@ -57,7 +59,7 @@ fn genai_part(out: &mut Vec<u8>, part: &Part<'_>) {
                 field(out, b",\"response\":", content);
             }
         }
-        Part::Other(kind) => field(out, b"{\"type\":", kind.raw()),
+        Part::Other(kind) => field(out, br#"{"type":"generic","generic_type":"#, kind.raw()),
     }
     out.push(b'}');
 }

@@ -39,6 +39,7 @@ pub(crate) fn describe(subject: &Subject<'_, '_>, out: &mut Attributes) {
         Kind::ToolCall(call) => describe_tool(subject, call, out),
         Kind::Compaction(compaction) => {
             out.int("codex.compaction.window_number", compaction.window_number);
+            out.text("codex.compaction.window_id", subject.label(compaction.window_id));
         }
         Kind::Thread => {
             let meta = &subject.thread.meta;

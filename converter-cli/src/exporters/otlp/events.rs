@@ -81,6 +81,28 @@ fn describe(subject: &Subject<'_, '_>, kind: &EventKind<'_>, out: &mut Attribute
         }
         EventKind::Goal(raw) => out.json("codex.goal", value(Part::Message, Some(*raw))),
         EventKind::HookPrompt(raw) => out.json("codex.hook_prompt", value(Part::Message, *raw)),
+        EventKind::Voice(it) => {
+            out.text("codex.what", subject.label(it.kind));
+            out.text("codex.voice.session_id", subject.label(it.session_id));
+            out.text("codex.voice.role", subject.label(it.said().role));
+            out.text("codex.text", said(it.said().text));
+            out.text("codex.turn.id", subject.label(it.turn_id));
+            out.text("codex.voice.outcome", subject.label(it.outcome));
+        }
+        EventKind::RetainedContext(it) => {
+            out.text("codex.what", subject.label(it.kind));
+            out.text("gen_ai.tool.call.id", subject.label(it.call_id));
+            out.json("codex.questions", value(Part::Message, it.questions));
+            out.text("codex.text", said(it.text));
+        }
+        EventKind::MessageNotes(it) => {
+            out.text("codex.item.id", subject.label(it.id));
+            out.text("codex.delivery", subject.label(it.delivery));
+            out.text("codex.text", said(it.text));
+            out.json("codex.questions", value(Part::Message, it.questions));
+            out.json("codex.memory_citation", value(Part::Message, it.memory_citation));
+            out.json("codex.moderation", value(Part::Message, it.moderation));
+        }
         EventKind::RolledBack(turns) => out.int("codex.turns", *turns),
         EventKind::GuardianAssessment(it) => {
             out.text("codex.item.id", subject.label(it.target_item_id));
@@ -98,8 +120,9 @@ fn describe(subject: &Subject<'_, '_>, kind: &EventKind<'_>, out: &mut Attribute
             out.text("codex.recipient", subject.label(it.recipient));
             out.text("codex.text", said(it.content));
         }
-        EventKind::OrphanOutput { call_id } => {
+        EventKind::OrphanOutput { call_id, name, .. } => {
             out.text("gen_ai.tool.call.id", subject.label(*call_id));
+            out.text("codex.what", subject.label(*name));
         }
         EventKind::Late { what, id, exit_code } => {
             out.word("codex.what", what);

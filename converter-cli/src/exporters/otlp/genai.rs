@@ -56,7 +56,7 @@ fn agent(subject: &Subject<'_, '_>, out: &mut Attributes) {
     out.word(semconv::OPERATION, "invoke_agent");
     out.text(semconv::AGENT_NAME, Some(subject.agent()));
     out.word(semconv::AGENT_ID, &subject.thread.id);
-    out.text(semconv::AGENT_VERSION, subject.label(meta.cli_version));
+    out.text("codex.cli_version", subject.label(meta.cli_version));
     out.text(semconv::PROVIDER, facts::provider(subject));
 }
 
@@ -95,6 +95,9 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
     out.text(semconv::PROVIDER, facts::provider(subject));
     out.text(semconv::REQUEST_MODEL, subject.label(call.model));
     out.text(semconv::REASONING_LEVEL, subject.label(call.effort));
+    if !call.compaction {
+        out.flag(semconv::STREAM, true);
+    }
     out.text(semconv::RESPONSE_ID, subject.label(call.response_id));
     out.double(semconv::TIME_TO_FIRST_CHUNK, facts::time_to_first_token(subject));
     if let Some(usage) = &subject.span.usage {
@@ -102,6 +105,7 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.int(semconv::OUTPUT_TOKENS, usage.output_tokens);
         out.int(semconv::CACHE_READ_TOKENS, usage.cached_input_tokens);
         out.int(semconv::CACHE_WRITE_TOKENS, usage.cache_write_input_tokens);
+        out.int(semconv::CACHE_CREATION_TOKENS, usage.cache_write_input_tokens);
         out.int(semconv::REASONING_TOKENS, usage.reasoning_output_tokens);
     }
     let input = facts::model_input(subject, call);

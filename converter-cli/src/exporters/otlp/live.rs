@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::exporters::settings::is_absent;
-use crate::exporters::{ConfigError, Said, Settings};
+use crate::exporters::plugin_file::small_text;
+use crate::exporters::{ConfigError, Origin, Remark, Said, Settings};
+
+const NAME: &str = "config.toml";
 
 /// The table.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +25,9 @@ pub(super) struct OtelTable {
     /// The file.
     #[serde(skip)]
     path: PathBuf,
+    /// That another such file is not followed.
+    #[serde(skip)]
+    pub(super) unfollowed: Option<Remark>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,7 +72,7 @@ pub(super) struct Live {
 impl Live {
     /// Says something of the receiver.
     pub(super) fn said<T>(&self, what: impl FnOnce(&Receiver) -> T) -> Said<T> {
-        let from = format!("{} (otel.{})", self.path.display(), self.key);
+        let from = Origin::file(false, &self.path, &format!("otel.{}", self.key));
         Said::new(what(&self.receiver), from)
     }
 
@@ -86,8 +91,8 @@ impl Live {
 
 impl OtelTable {
     /// Says where a key is.
-    pub(super) fn origin(&self, key: &str) -> String {
-        format!("{} (otel.{key})", self.path.display())
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        Origin::file(false, &self.path, &format!("otel.{key}"))
     }
 
     /// Returns where the live telemetry goes, if over HTTP. Logs alone say where
@@ -115,28 +120,38 @@ impl OtelTable {
     }
 }
 
-/// Reads the table; an empty one, if there is no file.
+/// Reads the table of the user's own Codex home; an empty one, if there is no
+/// file.
 pub(super) fn codex_otel(settings: &Settings) -> Result<OtelTable, ConfigError> {
     #[derive(Default, Deserialize)]
     struct Config {
         #[serde(default)]
         otel: OtelTable,
     }
-    let Some(path) = settings.codex_home.as_ref().map(|home| home.join("config.toml")) else {
-        return Ok(OtelTable::default());
+    let unfollowed = settings.unfollowed_in_home(NAME).filter(|_| has_table(settings));
+    let none = || OtelTable { unfollowed: unfollowed.clone(), ..OtelTable::default() };
+    let Some(path) = settings.codex_home.as_ref().map(|home| home.join(NAME)) else {
+        return Ok(none());
     };
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(err) if is_absent(&err) => return Ok(OtelTable::default()),
+    let text = match small_text(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(none()),
         Err(err) => {
             return Err(ConfigError::new(format!("cannot read `{}`: {err}", path.display()))
-                .hint("make it readable, or name another home with --codex-home"));
+                .hint("make it readable, or set CODEX_HOME to another home"));
         }
     };
     let config: Config = toml::from_str(&text).map_err(|err| {
         let line = err.span().map_or(1, |at| text[..at.start].matches('\n').count() + 1);
         ConfigError::new(format!("`{}`:{line}: {}", path.display(), err.message()))
-            .hint("mend it, or name another home with --codex-home")
+            .hint("mend it, or set CODEX_HOME to another home")
     })?;
-    Ok(OtelTable { path, ..config.otel })
+    Ok(OtelTable { path, unfollowed, ..config.otel })
+}
+
+/// Whether the file of a home that is not followed has such a table at all.
+fn has_table(settings: &Settings) -> bool {
+    let path = settings.foreign_home.as_ref().map(|home| home.join(NAME));
+    let text = path.and_then(|path| small_text(&path).ok().flatten()).unwrap_or_default();
+    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("otel"))
 }

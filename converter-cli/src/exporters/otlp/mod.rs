@@ -26,17 +26,16 @@ pub(super) mod spans;
 mod times;
 mod window;
 
-use codex_trace_model::{Span as TreeSpan, SpanKind as Kind, Status as Ended, Trace};
+use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
 use serde::Deserialize;
 
 use super::{
-    Backend, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Rewrite, Route, Setting,
-    Unit, UnitBuilder, UnitKey, Verdict,
+    Backend, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Remark, Rewrite, Route,
+    Setting, Unit, UnitBuilder, UnitKey, Verdict,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
-use crate::exporters::address::without_login;
 use crate::transport::{ClientOptions, Header, Method, Request, Response};
 use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
 
@@ -290,9 +289,7 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
     pub(super) fn unit(&self, group: &Group, route: usize) -> Result<Unit, EncodeError> {
         let mut builder = UnitBuilder::new(key(self.scene, group), route);
         builder.starts_at(self.scene.trace.span(group.root).start);
-        if !is_complete(self.scene, group) {
-            builder.incomplete();
-        }
+        mark_open(self.scene, group, &mut builder);
         self.pieces(group, |piece, spans| {
             builder.body().extend_from_slice(&piece);
             builder.end_piece(spans);
@@ -312,12 +309,12 @@ pub(super) fn key(scene: &Scene<'_, '_>, group: &Group) -> UnitKey {
     UnitKey { thread_id: scene.trace.thread_of(root).id.clone(), turn: Some(root.key.clone()) }
 }
 
-/// Returns whether no turn of a group is open any more.
-pub(super) fn is_complete(scene: &Scene<'_, '_>, group: &Group) -> bool {
-    let open = |span: &TreeSpan<'_>| {
-        matches!(span.kind, Kind::Turn(_)) && span.status == Ended::Incomplete
-    };
-    !group.members.iter().any(|ix| open(scene.trace.span(*ix)))
+/// Says of a unit which turns of its group may still go on.
+pub(super) fn mark_open(scene: &Scene<'_, '_>, group: &Group, unit: &mut UnitBuilder) {
+    let trace = scene.trace;
+    for span in group.members.iter().map(|ix| trace.span(*ix)).filter(|span| trace.is_open(span)) {
+        unit.open_in(&trace.thread_of(span).id);
+    }
 }
 
 /// A receiver of OTLP.
@@ -332,6 +329,7 @@ struct Otlp {
     /// What all places of the server have in common.
     server: String,
     tenant: Option<String>,
+    remarks: Vec<Remark>,
 }
 
 impl Exporter for Otlp {
@@ -351,6 +349,10 @@ impl Exporter for Otlp {
 
     fn contract(&self) -> &Contract {
         &self.contract
+    }
+
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks
     }
 
     fn client(&self) -> ClientOptions {
@@ -391,7 +393,7 @@ fn route(target: settings::Target) -> Route {
     Route {
         name: "traces",
         method: Method::Post,
-        url: target.url,
+        url: target.url.expose().to_owned(),
         headers: target.headers,
         content_type: content_type.into(),
         framing,
@@ -409,7 +411,7 @@ impl Otlp {
         let tenant = target.tenant.clone();
         let encoding = target.encoding;
         let client = target.client.clone();
-        let server = format!("otlp {}", without_login(&target.url));
+        let server = format!("otlp {}", target.url.place());
         let contract = Contract {
             destination: match &tenant {
                 Some(tenant) => format!("{server}{project} {tenant}"),
@@ -419,6 +421,7 @@ impl Otlp {
             rewrite: Rewrite::Doubles,
             max_age: None,
         };
-        Otlp { contract, semconv, added, rendering, encoding, client, server, tenant }
+        let remarks = Vec::new();
+        Otlp { contract, semconv, added, rendering, encoding, client, server, tenant, remarks }
     }
 }

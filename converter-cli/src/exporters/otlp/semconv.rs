@@ -1,10 +1,11 @@
 //! The names of the OpenTelemetry conventions for generative AI.
 //!
 //! They follow `semantic-conventions-genai` as of May 2026 (the text that moved
-//! there from semantic-conventions on 2026-05-05), with its later change of
-//! `cache_creation` to `cache_write`. All of it is still "Development"
-//! upstream; when it changes, this file does. Names of our own begin with
-//! `codex.`.
+//! there from semantic-conventions on 2026-05-05), with its later changes up to
+//! November: `cache_write` for `cache_creation`, no `gen_ai.agent.version` on
+//! agents that run here, parts of our own as `generic`. All of it is still
+//! "Development" upstream; when it changes, this file does. Names of our own
+//! begin with `codex.`.
 
 /// `chat`, `execute_tool`, `invoke_agent`.
 pub(crate) const OPERATION: &str = "gen_ai.operation.name";
@@ -16,6 +17,8 @@ pub(crate) const CONVERSATION_ID: &str = "gen_ai.conversation.id";
 pub(crate) const SESSION_ID: &str = "session.id";
 /// The model asked for.
 pub(crate) const REQUEST_MODEL: &str = "gen_ai.request.model";
+/// Whether the answer was to come in pieces, as Codex asks for it.
+pub(crate) const STREAM: &str = "gen_ai.request.stream";
 /// The reasoning effort asked for.
 pub(crate) const REASONING_LEVEL: &str = "gen_ai.request.reasoning.level";
 /// The service tier asked for, of OpenAI.
@@ -34,6 +37,8 @@ pub(crate) const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 pub(crate) const CACHE_READ_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
 /// Part of the input.
 pub(crate) const CACHE_WRITE_TOKENS: &str = "gen_ai.usage.cache_write.input_tokens";
+/// What the attribute before was called until 2026, which most readers know.
+pub(crate) const CACHE_CREATION_TOKENS: &str = "gen_ai.usage.cache_creation.input_tokens";
 /// Part of the output.
 pub(crate) const REASONING_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
 /// What the model was given, as JSON.
@@ -46,8 +51,6 @@ pub(crate) const SYSTEM_INSTRUCTIONS: &str = "gen_ai.system_instructions";
 pub(crate) const AGENT_NAME: &str = "gen_ai.agent.name";
 /// The agent's thread.
 pub(crate) const AGENT_ID: &str = "gen_ai.agent.id";
-/// The version of Codex.
-pub(crate) const AGENT_VERSION: &str = "gen_ai.agent.version";
 /// The tool.
 pub(crate) const TOOL_NAME: &str = "gen_ai.tool.name";
 /// What joins call and result.

@@ -16,10 +16,10 @@ use super::proto::Resource;
 use super::spans::Scene;
 use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv};
 use crate::choice::Choice;
-use crate::exporters::address::web_address;
 use crate::exporters::client::{SaidClient, Unit};
 use crate::exporters::describe::Description;
-use crate::exporters::{ConfigError, Exporter, Said, Settings};
+use crate::exporters::origin::NamedPlaces;
+use crate::exporters::{Address, ConfigError, Exporter, Origin, Said, Settings, key};
 use crate::secret::Secret;
 use crate::transport::{ClientOptions, Compression, Header};
 
@@ -32,7 +32,7 @@ const TENANT: &str = "X-Scope-OrgID";
 /// Where requests go, and how.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) url: String,
+    pub(super) url: Address,
     pub(super) headers: Vec<Header>,
     pub(super) encoding: Encoding,
     pub(super) compressions: &'static [Compression],
@@ -44,8 +44,11 @@ pub(super) struct Target {
 
 /// Makes an exporter of settings.
 pub(super) fn connect(settings: &Settings) -> Result<Vec<Box<dyn Exporter>>, ConfigError> {
-    let said = read(settings, &mut Description::default())?;
-    Ok(vec![Box::new(Otlp::new(said.target, said.semconv, said.added, said.rendering))])
+    let mut found = Description::default();
+    let said = read(settings, &mut found)?;
+    let mut otlp = Otlp::new(said.target, said.semconv, said.added, said.rendering);
+    otlp.remarks = found.remarks;
+    Ok(vec![Box::new(otlp)])
 }
 
 /// Says what was found, for `doctor`.
@@ -66,6 +69,7 @@ struct Reading {
 
 fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigError> {
     let codex = codex_otel(settings)?;
+    found.remarks.extend(codex.unfollowed.clone());
     let target = target(settings, &codex, found)?;
     let semconv = semconv(settings, found)?;
     let added = added(settings, &codex, found)?;
@@ -92,31 +96,37 @@ fn target(
     found: &mut Description,
 ) -> Result<Target, ConfigError> {
     let var = |name: &str| otlp_var(settings, name);
-    let whole = || settings.place_var(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]);
-    let base = || settings.place_var(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+    let whole = settings.place_var(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]);
+    let base = settings.place_var(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
     let based = |said: Said<String>| said.map(|url| traces_url(&url));
-    let named = settings.said_endpoint().map(based).or_else(whole).or_else(|| base().map(based));
-    let live = match named {
+    let mut named = NamedPlaces::default();
+    named.push(settings.said_endpoint().map(based));
+    named.push(whole.or_else(|| base.map(based)));
+    let live = match named.strongest() {
         Some(_) => None,
         None => codex.receiver()?,
     };
-    let url = named.or_else(|| Some(live.as_ref()?.said(|it| it.endpoint.clone())));
-    let url = url.unwrap_or_else(|| Said::new(traces_url("http://localhost:4318"), "the default"));
-    let url = found.text("endpoint", Some(url)).unwrap_or_default();
+    named.push(live.as_ref().map(|it| it.said(|it| it.endpoint.clone())));
+    let default = || Said::by_default(Address::unchecked(&traces_url("http://localhost:4318")));
+    let to = named.strongest().unwrap_or_else(default);
+    found.take("endpoint", Some(to.clone()), Address::to_string);
 
-    let option = |name: &str| settings.option(name).map(|said| said.map(str::to_owned));
     let of_live =
         live.as_ref().and_then(|it| it.receiver.protocol.clone().map(|text| it.said(|_| text)));
-    let protocol = option("protocol").or_else(|| var("PROTOCOL")).or(of_live);
+    let protocol = settings.said_option("protocol").or_else(|| var("PROTOCOL")).or(of_live);
     let protocol = found.text("protocol", protocol);
     let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
     let compression = settings.said_option("compression").or_else(|| var("COMPRESSION"));
     let compression = found.text("compression", compression);
-    let headers = headers(settings, live.as_ref(), found)?;
-    let client = client(settings, live.as_ref(), found)?;
+    let (headers, of_headers) = headers(settings, live.as_ref(), found)?;
+    let (client, of_client) = client(settings, live.as_ref(), found)?;
+    // Last, so that all else is found.
+    let url = Address::parse(to.value.expose())?;
+    for from in of_headers.iter().chain(&of_client) {
+        named.admit(from, &to)?;
+    }
     Ok(Target {
-        // Last, so that all else is found.
-        url: web_address(&url)?,
+        url,
         headers,
         encoding,
         compressions: compressions(compression.as_deref())?,
@@ -126,36 +136,44 @@ fn target(
     })
 }
 
+/// Finds the headers, and where each that may let us in was said.
 fn headers(
     settings: &Settings,
     live: Option<&Live>,
     found: &mut Description,
-) -> Result<Vec<Header>, ConfigError> {
+) -> Result<(Vec<Header>, Vec<Origin>), ConfigError> {
     let mut headers = Vec::new();
+    let mut origins = Vec::new();
     if let Some(said) = otlp_var(settings, "HEADERS") {
-        headers = headers_of(&said.from, &said.value)?;
+        headers = headers_of(&said.from.to_string(), &said.value)?;
         for header in &headers {
             let secret = Secret::new(header.wire_value());
-            found.secret(&format!("header {}", header.name), Some(Said::new(secret, &*said.from)));
+            let secret = Said::new(secret, said.from.clone());
+            found.secret(&format!("header {}", header.name), Some(secret));
         }
+        origins.push(said.from);
     }
     for (name, value) in live.iter().flat_map(|live| &live.receiver.headers) {
-        let secret = Secret::new(value.clone());
+        let secret = Secret::new(value.trim());
         let said = live.map(|it| it.said(|_| secret.clone()));
+        origins.extend(said.iter().map(|said| said.from.clone()));
         found.secret(&format!("header {name}"), said);
         headers.push(Header::secret(name.clone(), secret));
     }
     if let Some(live) = live.filter(|it| !it.receiver.headers.is_empty()) {
         found.holds_keys(&live.path);
     }
-    if let Some(key) = found.secret("key", settings.said_key()) {
+    if let Some(key) = settings.said_key().map(key::clean).transpose()? {
         headers.retain(|header| !header.name.eq_ignore_ascii_case("authorization"));
-        headers.push(Header::secret("Authorization", key.map(|key| format!("Bearer {key}"))));
+        let bearer = key.value.map(|key| format!("Bearer {key}"));
+        headers.push(Header::secret("Authorization", bearer));
+        origins.push(key.from.clone());
+        found.secret("key", Some(key));
     }
     if let Some(tenant) = found.text("workspace", settings.said_workspace()) {
         headers.push(Header::new(TENANT, tenant));
     }
-    Ok(headers)
+    Ok((headers, origins))
 }
 
 fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigError> {
@@ -168,12 +186,13 @@ fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigErro
     }
 }
 
-/// Reads certificates, and how long a request may take.
+/// Reads certificates, and how long a request may take; and where a certificate
+/// of ours was said.
 fn client(
     settings: &Settings,
     live: Option<&Live>,
     found: &mut Description,
-) -> Result<ClientOptions, ConfigError> {
+) -> Result<(ClientOptions, Option<Origin>), ConfigError> {
     let file = |name: &str| {
         let of_live = || {
             let live = live?;
@@ -189,7 +208,8 @@ fn client(
         timeout: otlp_var(settings, "TIMEOUT"),
         unit: Unit::Milliseconds,
     };
-    said.read(found)
+    let from = said.key_origin();
+    Ok((said.read(found)?, from))
 }
 
 fn semconv(settings: &Settings, found: &mut Description) -> Result<Semconv, ConfigError> {
@@ -263,8 +283,9 @@ fn service_name(originator: &str) -> &str {
 
 /// Appends the path for traces, unless it is there.
 fn traces_url(base: &str) -> String {
-    let base = base.trim_end_matches('/');
-    if base.ends_with("/v1/traces") { base.to_owned() } else { format!("{base}/v1/traces") }
+    let base = Address::unchecked(base.trim_end_matches('/'));
+    let whole = if base.ends_with("/v1/traces") { base } else { base.join("/v1/traces") };
+    whole.expose().to_owned()
 }
 
 fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
@@ -292,7 +313,8 @@ fn pairs_of(what: &str, text: &str) -> Result<Vec<(String, String)>, ConfigError
             Some((name, value)) if !name.trim().is_empty() => {
                 Ok((name.trim().to_owned(), percent_decoded(value.trim())))
             }
-            _ => Err(ConfigError::new(format!("`{what}` is not of the form k=v,k=v"))),
+            _ => Err(ConfigError::new(format!("`{what}` is not of the form k=v,k=v"))
+                .hint("percent-encode what is no letter or digit in a value")),
         })
         .collect()
 }

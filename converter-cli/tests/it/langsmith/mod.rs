@@ -299,6 +299,29 @@ fn long_strings_arrive_whatever_the_plugin_says() {
     assert_eq!(prompts(&server), [long.as_str(), "prompt 3"]);
 }
 
+/// A path need not be UTF-8, and what is private stays so.
+#[cfg(unix)]
+#[test]
+fn what_is_private_stays_at_home_whatever_its_path_is() {
+    use std::os::unix::ffi::OsStrExt;
+    let env = TestEnv::new();
+    let file = rollout(&env, &turns(2));
+    let private = "{\"turnId\":\"t-1\",\"state\":\"off\"}\n";
+    for name in [&b"good"[..], b"bad\xff", b"\xed\xa0\x80 half a pair"] {
+        let server = Server::start(Rules::default());
+        let dir = env.dir().join(std::ffi::OsStr::from_bytes(name));
+        std::fs::create_dir(&dir).unwrap();
+        let here = dir.join(file.file_name().unwrap());
+        std::fs::copy(&file, &here).unwrap();
+        std::fs::write(beside(&here, ".langsmith"), private).unwrap();
+        let upload = Upload::beside_the_plugin(&server.url);
+        assert_eq!(upload.run(std::slice::from_ref(&here)).turns(), 1, "{name:?}");
+        assert_eq!(prompts(&server), ["prompt 2"], "{name:?}");
+        let noted = std::fs::read_to_string(beside(&here, ".langsmith")).unwrap();
+        assert!(noted.starts_with(private) && noted.contains("\nt-2\n"), "{noted}");
+    }
+}
+
 #[test]
 fn what_the_plugin_has_done_is_left_alone() {
     let server = Server::start(Rules::default());

@@ -117,32 +117,3 @@ fn who_is_muted_unless_told_otherwise_stays_so() {
     upload.env.push(("LANGSMITH_CODEX_DEFAULT_MUTED", "maybe".to_owned()));
     assert_eq!(uploaded(&upload, &server), [MUTED; 3]);
 }
-
-/// A project that somebody else made may say where uploads go.
-#[test]
-fn a_project_that_leads_a_history_away_is_named() {
-    let env = TestEnv::new();
-    rollout(&env, &turns(1));
-    env.write(
-        "work/.codex/langsmith.json",
-        r#"{"api_url":"http://127.0.0.1:9","project":"theirs"}"#,
-    );
-    let mut command = env.command(&["upload", "--to", "langsmith", "--dry-run", ".."]);
-    let run = env.finish(command.current_dir(env.dir().join("work")));
-    assert!(
-        run.stderr.contains("`api_url` from a file of the project in `[DIR]/work`"),
-        "{}",
-        run.stderr
-    );
-    let mut command = env.command(&[
-        "upload",
-        "--to",
-        "langsmith",
-        "--dry-run",
-        "--endpoint",
-        "http://127.0.0.1:8",
-        "..",
-    ]);
-    let run = env.finish(command.current_dir(env.dir().join("work")));
-    assert!(!run.stderr.contains("from a file"), "{}", run.stderr);
-}

@@ -92,8 +92,8 @@ impl<'a> Encoder<'_, 'a> {
         let key = UnitKey { thread_id: thread.id.clone(), turn: Some(span.key.clone()) };
         let mut unit = UnitBuilder::new(key, route);
         turn.write(span, &mut unit);
-        if matches!(span.status, Status::Incomplete) {
-            unit.incomplete();
+        if self.trace.is_open(span) {
+            unit.open_in(&thread.id);
         }
         unit.starts_at(Timestamp::from_millisecond(plan.root.start.millis).ok());
         unit

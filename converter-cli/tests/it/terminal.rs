@@ -1,0 +1,66 @@
+//! Whatever stands in a transcript, or in the name of one, steers no terminal.
+
+use std::fs;
+
+use crate::testenv::{TestEnv, small_rollout};
+
+/// Sets colors, a title, rings, goes back, turns the writing around.
+const EVIL: &str = "01\u{1b}[31mX\u{202e}\u{1b}]0;pwned\u{7}\rY\u{9b}2J\nerror: Z";
+
+/// Returns what would steer a terminal in a text.
+fn steering(text: &str) -> Vec<char> {
+    let plain = |c: &char| *c == '\n' || !(c.is_control() || ('\u{202a}'..='\u{202e}').contains(c));
+    text.chars().filter(|c| !plain(c)).collect()
+}
+
+#[test]
+fn no_id_name_or_text_steers_a_terminal() {
+    let env = TestEnv::new();
+    let in_json = serde_json::to_string(EVIL).unwrap();
+    let in_json = &in_json[1..in_json.len() - 1];
+    let named = small_rollout("PLAIN", "2026-11-21T05:00", "PLAIN").replace("PLAIN", in_json);
+    let named = named.replace("/home/u/work/small", in_json).replace("gpt-x", in_json);
+    env.write("named/rollout.jsonl", &named);
+    // Without a line that says it, the id is the file's name.
+    let nameless = named.split_once('\n').unwrap().1.replace("task_complete", in_json);
+    for dir in ["nameless", &EVIL.replace('/', "")] {
+        let dir = env.dir().join(dir);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(format!("{EVIL}.jsonl")), format!("{nameless}no JSON: {EVIL}\n"))
+            .unwrap();
+    }
+    let commands = [
+        "list",
+        "list -v",
+        "list --problems",
+        "list --problems -v",
+        "show",
+        "show -v",
+        "usage --by session",
+        "usage --by model",
+        "usage --by directory",
+        "convert -o out.jsonl -v",
+        "convert -o out/ -v",
+        "upload --to otlp --endpoint http://127.0.0.1:1 --dry-run -v",
+        "upload --to otlp --endpoint http://127.0.0.1:1 --retry-for 0s -v",
+        "status",
+        "doctor --to otlp",
+        "doctor -v",
+    ];
+    for command in commands {
+        for place in ["named", "nameless", EVIL, "no such \u{1b}[31m"] {
+            let words: Vec<&str> = command.split(' ').collect();
+            let mut args: Vec<&str> = words.clone();
+            match words[0] {
+                "status" => {}
+                "doctor" => args.extend(["--codex-home", place]),
+                _ => args.push(place),
+            }
+            let run = env.run(&args);
+            for text in [&run.stdout, &run.stderr] {
+                assert_eq!(steering(text), [], "{args:?}\n{text:?}");
+                assert!(!text.lines().any(|line| line == "error: Z"), "{args:?}\n{text:?}");
+            }
+        }
+    }
+}

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "rollouts are found here")]
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! The names of threads in a home's `session_index.jsonl`: from 0.93 to about
 //! 0.120 Codex wrote them nowhere else.
 
+#![expect(clippy::disallowed_methods, reason = "the index of a home is opened here")]
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Which files of a directory are rollouts, and what was passed over.
 
+#![expect(clippy::disallowed_methods, reason = "rollouts are found here")]
+
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, FileType};

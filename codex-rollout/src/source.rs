@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "rollouts are opened here")]
+
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -95,7 +97,7 @@ impl Source {
     pub fn open_limited(rollout: &RolloutPath, max_decompressed: u64) -> Result<Source> {
         let (input, encoding) = open_either(rollout)?;
         let (bytes, failure) = match encoding {
-            Encoding::Plain => (plain(input, READ_UP_TO)?, None),
+            Encoding::Plain => (plain(&input, READ_UP_TO)?, None),
             Encoding::Zstd => decompressed(zstd::Decoder::new(input)?, max_decompressed)?,
             Encoding::Gzip => decompressed(MultiGzDecoder::new(input), max_decompressed)?,
         };
@@ -114,7 +116,7 @@ impl Source {
         if encoding != Encoding::Plain {
             return Source::open(rollout);
         }
-        let bytes = plain(input, LEAN_READ_UP_TO)?;
+        let bytes = plain(&input, LEAN_READ_UP_TO)?;
         Ok(Source::of(bytes, rollout, true, None))
     }
 
@@ -254,8 +256,8 @@ fn read_start(input: &mut impl Read, start: &mut [u8]) -> io::Result<usize> {
     Ok(n)
 }
 
-fn plain(input: Input, read_up_to: u64) -> Result<Bytes> {
-    let mut file = match &input {
+fn plain(input: &Input, read_up_to: u64) -> Result<Bytes> {
+    let mut file = match input {
         Input::Piped(_, piped) => {
             return Ok(match piped.kept() {
                 Ok(bytes) => Bytes::Owned(bytes.to_vec()),

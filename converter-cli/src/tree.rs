@@ -269,6 +269,9 @@ fn marks(span: &Span<'_>) -> String {
             if turn.review.is_some() {
                 marks.push("review".to_owned());
             }
+            if turn.collaboration_mode.is_some_and(|mode| mode.is("plan")) {
+                marks.push("plan".to_owned());
+            }
         }
         SpanKind::ToolCall(call) => {
             let said = !matches!(span.status, Status::Ok);

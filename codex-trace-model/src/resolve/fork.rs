@@ -32,7 +32,7 @@ pub(super) struct Fork<'a> {
 /// The lines of a file that are read from it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading<'i> {
-    file: RolloutFile<'i>,
+    pub(super) file: RolloutFile<'i>,
     /// The line that says whose file it is, or one before it.
     pub(super) meta_line: u64,
     /// The forks of the file that have been passed.

@@ -78,7 +78,7 @@ impl<'a> ThreadBuilder<'a> {
         mut lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
     ) -> bool {
         let mut head = Vec::new();
-        let Some(mut ids) = decide(&mut lines, &mut head, file.thread_id) else { return false };
+        let Some(mut ids) = decide(&mut lines, &mut head) else { return false };
         let mut reading = self.begin_rollout(file, None);
         let mut bare = false;
         let is_own = |line: &RolloutLine<'_>| {
@@ -137,6 +137,9 @@ impl<'a> ThreadBuilder<'a> {
                         && matches!(line.item, RolloutItem::SessionMeta(_))
                         && position.line() >= reading.meta_line;
                     let own = is_own(&line);
+                    if has_meta && self.outline && self.is_late_meta(&line, reading) {
+                        self.unsure = true;
+                    }
                     has_meta |= meta;
                     if let Some(elsewhere) = elsewhere {
                         elsewhere
@@ -163,6 +166,13 @@ impl<'a> ThreadBuilder<'a> {
         }
     }
 
+    /// Whether it is the thread's own `session_meta` that comes after another
+    /// one, which was taken for it.
+    fn is_late_meta(&self, line: &RolloutLine<'_>, reading: &Reading<'_>) -> bool {
+        let id = reading.file.thread_id;
+        self.thread_id != id && meta_of(line).is_some_and(|meta| ownership::is_of(&meta, id))
+    }
+
     fn settle(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Item => self.account.items += 1,
@@ -178,7 +188,6 @@ impl<'a> ThreadBuilder<'a> {
 fn decide<'a>(
     lines: &mut impl Iterator<Item = Result<RolloutLine<'a>>>,
     head: &mut Vec<Result<RolloutLine<'a>>>,
-    thread_id: &str,
 ) -> Option<ByIds> {
     let mut meta = None;
     for line in lines {
@@ -190,9 +199,6 @@ fn decide<'a>(
         }
         // Bare lines came with a `session_meta` that says no version.
         meta = meta_of(&line).filter(|meta| meta.cli_version.is_some());
-        if meta.is_some_and(|meta| !ownership::is_of(&meta, thread_id)) {
-            return None; // The thread's own comes later.
-        }
         let base = meta.is_some_and(|meta| meta.history_base.is_some());
         let bare = meta.is_none() && matches!(line.item, RolloutItem::SessionMeta(_));
         if base || bare || (meta.is_none() && head.len() >= HEAD_LINES) {

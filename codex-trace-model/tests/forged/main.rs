@@ -1,6 +1,7 @@
 //! What real Codex programs of several eras wrote, against what the scripted
 //! model had answered them. `.ci/forge` makes the homes and runs this.
 
+#![expect(clippy::disallowed_methods, reason = "tests read files, and this one a switch")]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
 #[path = "../it/support.rs"]
@@ -82,7 +83,6 @@ impl Truth {
 
 /// The homes to look at, or why there are none.
 fn homes() -> Vec<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "nothing is converted by it")]
     let Ok(root) = std::env::var("CODEX_TRACE_FORGED") else {
         eprintln!("skipped: CODEX_TRACE_FORGED names no directory of forged homes; run .ci/forge");
         return Vec::new();

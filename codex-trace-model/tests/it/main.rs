@@ -1,11 +1,15 @@
 //! Everything that the model promises, on real rollouts and on small made ones.
 
+#![expect(clippy::disallowed_methods, reason = "tests make and read files")]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
+mod answered;
 mod answers;
 mod authors;
 mod calls;
+mod children;
 mod copies;
+mod counting;
 mod forks;
 mod golden;
 mod lines;

@@ -2,6 +2,7 @@
 //! allocated for twice as much, and for twice as much again. A test binary of
 //! its own, because it counts what the allocator is asked for.
 
+#![expect(clippy::disallowed_methods, reason = "tests make and read files")]
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
 mod rollout;

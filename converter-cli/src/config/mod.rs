@@ -51,6 +51,7 @@ pub struct Environment {
 
 impl Environment {
     /// Reads the environment, the clock and the terminal: once, here.
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads them")]
     pub fn read() -> Environment {
         let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let number = |value: OsString| value.to_str()?.parse().ok();
@@ -266,6 +267,7 @@ pub struct Directory {
 impl Directory {
     /// Makes a path absolute: `~` is the home directory. A path of another
     /// system is absolute already.
+    #[expect(clippy::disallowed_methods, reason = "the home directory is looked up here")]
     fn resolve(path: &Path) -> Directory {
         let said = RecordedPath::new(&path.to_string_lossy());
         if said.is_absolute() && !path.is_absolute() {

@@ -1,6 +1,6 @@
 //! The `item` lines of `codex-trace/v1`.
 
-use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
+use codex_rollout::item::response_item::{CallOutcome, ToolCallForm, ToolCallItem};
 use codex_rollout::{JsonText, RawJson, ResponseItem};
 use codex_trace_model::{Item, Thread, Trace};
 
@@ -91,6 +91,7 @@ fn body(item: &ResponseItem<'_>, f: &mut Fields<'_, '_>) {
             f.word("id", output.id);
             f.word("call_id", output.call_id);
             f.word("name", output.name);
+            f.word("namespace", output.namespace);
             f.json("output", output.output);
             f.json("tools", output.tools);
         }
@@ -137,8 +138,10 @@ fn tool_call(call: &ToolCallItem<'_>, f: &mut Fields<'_, '_>) {
         ToolCallForm::Custom => "custom",
         ToolCallForm::LocalShell => "local_shell",
         ToolCallForm::ToolSearch => "tool_search",
+        ToolCallForm::Other => "other",
     };
     f.o.put("form", form);
+    f.word("recorded_kind", call.raw.and_then(CallOutcome::from_raw).and_then(|it| it.kind));
     f.word("id", fields.id);
     f.word("call_id", fields.call_id);
     f.word("name", fields.name);

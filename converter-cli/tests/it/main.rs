@@ -1,7 +1,10 @@
 //! The command as a user runs it: few tests, of wiring; logic is tested below.
 
+#![expect(clippy::disallowed_methods, reason = "tests have switches of their own")]
+
 mod bench;
 mod blame;
+mod cases;
 mod completions;
 mod config;
 mod convert;
@@ -9,6 +12,7 @@ mod copies;
 mod cost;
 mod databricks;
 mod delivery;
+mod dependencies;
 mod doctor;
 mod errors;
 mod generated;

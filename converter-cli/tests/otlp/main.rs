@@ -1,5 +1,6 @@
 //! The OTLP and MLflow backends: what they write, read by others.
 
+#![expect(clippy::disallowed_methods, reason = "tests have switches and clocks of their own")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what went wrong")]
 
 mod collector;
@@ -7,6 +8,7 @@ mod content;
 mod contract;
 mod encoding;
 mod faults;
+mod newest;
 mod outage;
 mod properties;
 mod proxy;

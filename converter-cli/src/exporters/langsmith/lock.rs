@@ -100,6 +100,7 @@ fn is_abandoned(file: &Path) -> bool {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long somebody has held it")]
 fn age(metadata: &std::fs::Metadata) -> Duration {
     metadata.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
 }

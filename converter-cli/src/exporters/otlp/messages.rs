@@ -213,7 +213,7 @@ impl ItemReader<'_> {
     pub(crate) fn call<'a>(&self, item: &ToolCallItem<'a>) -> Call<'a> {
         let fields = &item.fields;
         let arguments = match item.form {
-            ToolCallForm::Function => {
+            ToolCallForm::Function | ToolCallForm::Other => {
                 fields.arguments.and_then(|raw| self.arguments(raw)).or_else(|| self.input(item))
             }
             ToolCallForm::Custom => self.input(item),
@@ -225,7 +225,9 @@ impl ItemReader<'_> {
         let fallback = match item.form {
             ToolCallForm::LocalShell => b"local_shell".as_slice(),
             ToolCallForm::ToolSearch => b"tool_search".as_slice(),
-            ToolCallForm::Function | ToolCallForm::Custom => b"unknown".as_slice(),
+            ToolCallForm::Function | ToolCallForm::Custom | ToolCallForm::Other => {
+                b"unknown".as_slice()
+            }
         };
         let name = fields.name.and_then(|name| self.text(Sort::Label, name));
         Call { id: fields.call_id, name: name.unwrap_or(Cow::Borrowed(fallback)), arguments }

@@ -462,6 +462,9 @@ impl Engine<'_> {
     /// Returns what tells whether a file has changed, or how it is encoded.
     fn stamp(&self, head: &RolloutHead) -> Option<FileStamp> {
         let path = &head.rollout.path;
+        if head.rollout.piped.is_some() {
+            return None; // There is nothing any more to look at.
+        }
         let mut file = std::fs::File::open(path).ok()?;
         let metadata = file.metadata().ok()?;
         let modified = Timestamp::try_from(metadata.modified().ok()?).ok()?;

@@ -40,7 +40,7 @@ pub use notes::{Found, Notes, Receipt, Reread, Shift};
 pub use origin::{Origin, OriginKind};
 pub use probe::Probed;
 pub use settings::{Access, Said, Settings};
-pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
+pub use unit::{Fingerprint, Hasher, Piece, Unit, UnitBuilder, UnitKey, Waits};
 
 /// A backend before it is connected: what the command line needs to know.
 #[derive(Debug)]

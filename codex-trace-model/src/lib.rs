@@ -63,6 +63,7 @@ mod request;
 mod resolve;
 mod session;
 mod span;
+mod standing;
 mod trace;
 
 pub use codex_rollout::TokenUsage;
@@ -76,6 +77,7 @@ pub use span::{
     CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, MessageNotes, ModelCall,
     Provenance, Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
 };
+pub use standing::Standing;
 pub use trace::{
     Account, History, Invalid, Item, ItemIx, Rollout, RolloutIx, SpanIx, Thread, ThreadIx, Trace,
 };

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use codex_rollout::item::session_meta::ThreadOrigin;
 use codex_rollout::{JsonText, Source};
 use hashbrown::HashMap;
+use jiff::Timestamp;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::group::BranchOf;
@@ -93,8 +94,9 @@ impl<'a, I> UsageInput<'a, I> {
 /// hang where those would not be needed to tell.
 ///
 /// Returns `None` if one of the files needs more than its lines one by one:
-/// the bytes of an ancestor, or what an item says of itself. [`resolve`] reads those. Also
-/// if there is no file at all.
+/// the bytes of an ancestor, or what an item says of itself; and if a model
+/// call is known by its items alone, which nothing of what was read vouches
+/// for. [`resolve`] reads those. Also if there is no file at all.
 pub fn resolve_usage<'a, I>(
     rollouts: impl IntoIterator<Item = UsageInput<'a, I>>,
 ) -> Option<Trace<'a>>
@@ -113,7 +115,11 @@ where
             return None;
         }
     }
-    (!order.is_empty()).then(|| link(&order, builders))
+    let trace = (!order.is_empty()).then(|| link(&order, builders))?;
+    // Lines without content may hide damage. Where a count or a record stands
+    // for each call, an item more or less makes no call.
+    let vouched_for = trace.model_calls().all(|call| call.usage.is_some());
+    vouched_for.then_some(trace)
 }
 
 fn link<'i, 'a>(order: &[&'i str], mut builders: HashMap<&'i str, ThreadBuilder<'a>>) -> Trace<'a> {
@@ -145,8 +151,12 @@ struct Linker<'a> {
     named: HashMap<usize, HashMap<Cow<'a, str>, SpanIx>>,
     /// The first turn of an id, by thread and id.
     turns: HashMap<(usize, &'a [u8]), SpanIx>,
+    /// The turns that one of the user's led to, by thread and that one's id.
+    led_to: HashMap<(usize, &'a [u8]), Vec<SpanIx>>,
     /// The turns that are reviews, by thread.
     reviews: HashMap<usize, Vec<SpanIx>>,
+    /// The reviews that a reviewer's first turn shows in, by the id of that.
+    forwarded: HashMap<&'a [u8], Vec<Place>>,
 }
 
 impl<'a> Linker<'a> {
@@ -159,7 +169,9 @@ impl<'a> Linker<'a> {
             spawning: HashMap::new(),
             named: HashMap::new(),
             turns: HashMap::new(),
+            led_to: HashMap::new(),
             reviews: HashMap::new(),
+            forwarded: HashMap::new(),
             threads,
         };
         // One alone hangs nowhere.
@@ -189,6 +201,13 @@ impl<'a> Linker<'a> {
             if let Some(id) = turn.turn_id {
                 self.turns.entry((thread, id.raw())).or_insert(turn.span);
             }
+            if let Some(id) = turn.root_turn_id {
+                self.led_to.entry((thread, id.raw())).or_default().push(turn.span);
+            }
+            if let Some(id) = turn.forwarded {
+                let place = Place { thread, span: turn.span };
+                self.forwarded.entry(id.raw()).or_default().push(place);
+            }
             if turn.review {
                 self.reviews.entry(thread).or_default().push(turn.span);
             }
@@ -212,7 +231,8 @@ impl<'a> Linker<'a> {
     fn place_of(&self, child: usize) -> Place {
         let it = &self.threads[child].thread;
         let parent = it.parent_thread_id.as_deref().and_then(|id| self.by_id.get(id)).copied();
-        if let Some(place) = self.spawning_call(parent, child) {
+        let named = self.spawning_call(parent, child);
+        if let Some(place) = named.or_else(|| self.forwarding_review(child)) {
             return place;
         }
         let thread = parent.unwrap_or(0);
@@ -242,9 +262,34 @@ impl<'a> Linker<'a> {
         self.named.get(&thread)?.get(path.as_ref()).copied()
     }
 
+    /// The turn that a child's turns name as the one that spawned it, or as the
+    /// user's turn that led to it (since 0.153).
     fn spawning_turn(&self, thread: usize, child: usize) -> Option<SpanIx> {
-        let parent_turn = self.threads[child].turns.iter().find_map(|turn| turn.parent_turn_id)?;
-        self.turns.get(&(thread, parent_turn.raw())).copied()
+        let turns = &self.threads[child].turns;
+        let named = |id: JsonText<'a>| self.turns.get(&(thread, id.raw())).copied();
+        let parent = turns.iter().filter_map(|turn| turn.parent_turn_id).find_map(named);
+        let roots = || turns.iter().filter_map(|turn| turn.root_turn_id);
+        parent.or_else(|| roots().find_map(named)).or_else(|| {
+            // The user's turn was in a thread above both.
+            let led_to = roots().find_map(|id| self.led_to.get(&(thread, id.raw())))?;
+            let created = self.threads[child].thread.created;
+            let running =
+                |span: &&SpanIx| created.is_some_and(|at| self.runs_at(thread, **span, at));
+            led_to.iter().find(running).or(led_to.first()).copied()
+        })
+    }
+
+    /// Whether a span of a thread had begun at a time and had not ended.
+    fn runs_at(&self, thread: usize, span: SpanIx, at: Timestamp) -> bool {
+        let span = &self.threads[thread].spans[span.index()];
+        span.start.is_some_and(|start| start <= at) && span.end.is_none_or(|end| at <= end)
+    }
+
+    /// The review in which the first turn of a reviewer's thread shows.
+    fn forwarding_review(&self, child: usize) -> Option<Place> {
+        let first = self.threads[child].turns.first()?.turn_id?;
+        let places = self.forwarded.get(first.raw())?;
+        places.iter().find(|place| place.thread != child).copied()
     }
 
     /// The review during which a reviewer's thread was made.
@@ -253,12 +298,8 @@ impl<'a> Linker<'a> {
         let reviewer =
             matches!(it.meta.source, Some(ThreadOrigin::Subagent(what)) if what.is("review"));
         let created = it.created.filter(|_| reviewer)?;
-        let parent = &self.threads[thread];
-        self.reviews.get(&thread)?.iter().copied().find(|span| {
-            let span = &parent.spans[span.index()];
-            span.start.is_some_and(|start| start <= created)
-                && span.end.is_none_or(|end| created <= end)
-        })
+        let reviews = self.reviews.get(&thread)?;
+        reviews.iter().copied().find(|span| self.runs_at(thread, *span, created))
     }
 
     /// Returns the thread that a thread hangs under in the end, so far.

@@ -353,6 +353,8 @@ pub enum ToolFamily {
     CodeMode,
     /// A search for tools.
     ToolSearch,
+    /// A tool that this version does not know, told by the item's type.
+    Unknown,
 }
 
 impl ToolFamily {
@@ -371,6 +373,7 @@ impl ToolFamily {
             ToolFamily::Agents => "agents",
             ToolFamily::CodeMode => "code_mode",
             ToolFamily::ToolSearch => "tool_search",
+            ToolFamily::Unknown => "unknown",
         }
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostic;
 use crate::span::{CopiedTurn, Span, SpanKind, Status};
+use crate::standing::Standing;
 
 /// The index of a span in [`Trace::spans`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,6 +216,26 @@ impl<'a> Trace<'a> {
     /// Returns how the session stands: as its root thread does.
     pub fn status(&self) -> &Status<'a> {
         &self.span(self.root().span).status
+    }
+
+    /// Returns how the session stands, in a word.
+    pub fn standing(&self) -> Standing {
+        match self.status() {
+            Status::Error { .. } => Standing::Error,
+            Status::Interrupted { .. } => Standing::Interrupted,
+            Status::Incomplete => Standing::Open,
+            _ => Standing::Complete,
+        }
+    }
+
+    /// Returns when the session began.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.span(self.root().span).start.or(self.root().created)
+    }
+
+    /// Returns when the last thing in the session happened.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.spans.iter().filter_map(|span| span.end.or(span.start)).max()
     }
 
     /// Counts how far each thread is from the root.

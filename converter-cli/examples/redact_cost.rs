@@ -8,10 +8,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use codex_rollout::{Copies, RolloutHead, RolloutPath, Source, discover};
+use codex_trace_export::content::Content;
+use codex_trace_export::redact::Redactor;
+use codex_trace_export::wire::jsonl;
 use codex_trace_model::{RolloutInput, group, resolve};
-use converter_cli::Content;
-use converter_cli::exporters::jsonl;
-use converter_cli::redact::Redactor;
 
 #[expect(clippy::print_stdout, reason = "it is what the example is for")]
 #[expect(clippy::cast_precision_loss, reason = "for people")]

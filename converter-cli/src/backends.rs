@@ -1,6 +1,8 @@
 //! The registry: the only file that names the backends.
 
-use crate::exporters::{Backend, langsmith, mlflow, otlp};
+use codex_trace_export::{Backend, Settings, langsmith, mlflow, otlp};
+
+use crate::companions::{self, Companion};
 
 /// Every backend, in the order of `--help`.
 pub const BACKENDS: &[&Backend] = &[&otlp::BACKEND, &mlflow::BACKEND, &langsmith::BACKEND];
@@ -8,4 +10,10 @@ pub const BACKENDS: &[&Backend] = &[&otlp::BACKEND, &mlflow::BACKEND, &langsmith
 /// Returns the backend of a name.
 pub fn named(name: &str) -> Option<&'static Backend> {
     BACKENDS.iter().find(|backend| backend.name == name).copied()
+}
+
+/// Makes what reads and writes beside rollouts for a backend, if its live plugin
+/// keeps something there.
+pub fn companion(backend: &str, settings: &Settings) -> Option<Box<dyn Companion>> {
+    (backend == langsmith::BACKEND.name).then(|| companions::langsmith::companion(settings))
 }

@@ -2,7 +2,7 @@
 //! and converts them to traces.
 //!
 //! A library only so that tests and benches can call it; the command line is
-//! the interface, and [`exporters::jsonl`] its neutral output format.
+//! the interface, and [`codex_trace_export::wire::jsonl`] its neutral output format.
 //!
 //! # What it promises
 //!
@@ -16,22 +16,18 @@ pub mod account;
 pub mod args;
 pub mod axis;
 pub mod backends;
-pub mod choice;
 pub mod clock;
 pub mod commands;
+pub mod companions;
 pub mod config;
-pub mod content;
 pub mod delivery;
 pub mod destinations;
-pub mod environment;
 pub mod exit;
-pub mod exporters;
 pub mod failure;
 pub mod history;
 pub mod ids;
 pub mod inputs;
 pub mod interrupt;
-pub mod json;
 pub mod label;
 pub mod ledger;
 pub mod lock;
@@ -44,13 +40,9 @@ pub mod pipeline;
 pub mod prices;
 pub mod private;
 pub mod prompt;
-pub mod redact;
 pub mod retry;
-pub mod secret;
 pub mod session;
 pub mod skim;
-pub mod splice;
-pub mod standing;
 pub mod table;
 pub mod text;
 pub mod transport;
@@ -68,7 +60,6 @@ use clap::Parser;
 
 use crate::args::{Args, Command};
 use crate::config::{Environment, Settings};
-pub use crate::content::Content;
 pub use crate::exit::ExitStatus;
 use crate::ui::Ui;
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::exporters::Fingerprint;
 use crate::failure::Failure;
 use crate::private;
+use codex_trace_export::Fingerprint;
 
 /// How often to look whether the other upload has ended.
 const LOOK: Duration = Duration::from_millis(100);

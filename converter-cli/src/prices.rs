@@ -10,7 +10,7 @@ use codex_trace_model::{Timestamp, TokenUsage};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::json::Json;
+use codex_trace_export::json::Json;
 
 /// The table that comes with the program; the sources of its rows are in it.
 const TABLE: &str = include_str!("../data/prices.json");

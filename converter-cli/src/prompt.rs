@@ -33,27 +33,60 @@ fn of_item(item: &ResponseItem<'_>) -> Option<String> {
     }
 }
 
-/// Returns the beginning of the first text in an array of content items.
+/// Returns the beginning of the first text in an array of content items, or
+/// says that there are only images.
 pub fn of_content(content: RawJson<'_>) -> Option<String> {
     if let Some(text) = content.as_text() {
         return Some(beginning(text));
     }
-    let mut found = None;
+    let (mut found, mut images) = (None, false);
     let mut parts = content.cursor();
     let read = parts.array(|part| {
         part.object(|key, value| {
             if key == b"text" && found.is_none() {
-                found = value.raw()?.as_text().filter(|text| !text.is_empty());
+                let text = value.raw()?.as_text().filter(|text| !text.is_empty());
+                found = text.filter(|text| !is_image_tag(*text));
+                images |= text.is_some() && found.is_none();
             }
             Ok(())
         })
     });
     // What is no array of objects has no text.
     read.ok();
-    found.map(beginning)
+    found.map(beginning).or_else(|| images.then(|| "[image]".to_owned()))
+}
+
+/// Whether a text is what Codex puts before or after an image.
+fn is_image_tag(text: JsonText<'_>) -> bool {
+    let open = text.raw().strip_prefix(b"<image");
+    text.is("</image>") || open.is_some_and(|rest| matches!(rest, [b'>' | b' ', ..]))
 }
 
 /// Returns the beginning of what a prompt asks for.
 fn beginning(prompt: JsonText<'_>) -> String {
     request(prompt).decode_prefix(LIMIT).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use codex_rollout::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn the_words_are_the_title_and_not_what_stands_around_an_image() {
+        for (content, title) in [
+            (r#"[{"type":"input_text","text":"what is it?"}]"#, Some("what is it?")),
+            (r#""what is it?""#, Some("what is it?")),
+            (
+                r#"[{"text":"<image name=[Image #1]>"},{"type":"input_image"},{"text":"</image>"},{"text":"what is it?"}]"#,
+                Some("what is it?"),
+            ),
+            (r#"[{"text":"<image>"},{"type":"input_image"},{"text":"</image>"}]"#, Some("[image]")),
+            (r#"[{"text":""}]"#, None),
+        ] {
+            let content = Cursor::new(content.as_bytes()).raw().unwrap();
+            assert_eq!(of_content(content).as_deref(), title);
+        }
+    }
 }

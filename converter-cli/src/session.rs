@@ -2,14 +2,12 @@
 
 use codex_rollout::{JsonText, RolloutHead};
 use codex_trace_model::{
-    Diagnostic, SignedDuration, SpanKind, Status, Timestamp, TokenUsage, Trace,
+    Diagnostic, SignedDuration, SpanKind, Standing, Timestamp, TokenUsage, Trace,
 };
 
-use crate::choice::Choice;
 use crate::config::Selection;
-use crate::exporters::jsonl;
-use crate::json::{self, Object};
-use crate::standing::Standing;
+use codex_trace_export::json;
+use codex_trace_export::wire::jsonl;
 
 /// A session in a few words.
 #[derive(Clone, Debug)]
@@ -62,9 +60,9 @@ impl Summary {
         Summary {
             session_id: root.id.clone(),
             thread_ids: trace.threads.iter().map(|thread| thread.id.clone()).collect(),
-            started_at: started_at(trace),
+            started_at: trace.started_at(),
             started_at_local: local(trace),
-            ended_at: ended_at(trace),
+            ended_at: trace.ended_at(),
             cwd: root.meta.cwd.map(|cwd| cwd.decode().into_owned()),
             source: root.meta.source.map(|source| codex_rollout::source_word(&source)),
             name: root.name.map(|name| name.decode().into_owned()),
@@ -74,7 +72,7 @@ impl Summary {
             model_calls: n_of("model_call"),
             tool_calls: n_of("tool_call"),
             usage: trace.usage(),
-            status: standing(trace),
+            status: trace.standing(),
             files: rollouts().map(|rollout| rollout.path.clone()).collect(),
             copies: rollouts().flat_map(|rollout| rollout.copies.iter().cloned()).collect(),
             diagnostics: trace.diagnostics.clone(),
@@ -105,7 +103,7 @@ impl Summary {
             o.put("turns", self.turns);
             o.put("model_calls", self.model_calls);
             o.put("tool_calls", self.tool_calls);
-            o.object("usage", |o| usage_fields(o, self.model_calls, &self.usage));
+            o.object("usage", |o| jsonl::usage_fields(o, self.model_calls, &self.usage));
             o.put("status", self.status.word());
             o.array("files", &self.files, put);
             if !self.copies.is_empty() {
@@ -125,41 +123,8 @@ fn put(text: &String, out: &mut Vec<u8>) {
     json::Json::write(text, out);
 }
 
-/// Writes the fields of a usage object as scripts rely on them: all of them,
-/// always, as integers.
-pub fn usage_fields(o: &mut Object<'_>, model_calls: usize, usage: &TokenUsage) {
-    o.put("model_calls", model_calls);
-    o.put("input_tokens", usage.input_tokens);
-    o.put("cached_input_tokens", usage.cached_input_tokens);
-    o.put("cache_write_input_tokens", usage.cache_write_input_tokens.unwrap_or(0));
-    o.put("output_tokens", usage.output_tokens);
-    o.put("reasoning_output_tokens", usage.reasoning_output_tokens);
-    o.put("total_tokens", usage.total_tokens);
-}
-
-/// Returns when the session began.
-pub fn started_at(trace: &Trace<'_>) -> Option<Timestamp> {
-    let root = trace.root();
-    trace.span(root.span).start.or(root.created)
-}
-
 fn local(trace: &Trace<'_>) -> Option<Timestamp> {
     trace.root().created_local?.decode().parse().ok()
-}
-
-/// Returns when the last thing in the session happened.
-pub fn ended_at(trace: &Trace<'_>) -> Option<Timestamp> {
-    trace.spans.iter().filter_map(|span| span.end.or(span.start)).max()
-}
-
-/// Returns how the session stands.
-pub fn standing(trace: &Trace<'_>) -> Standing {
-    match trace.status() {
-        Status::Error { .. } => Standing::Error,
-        Status::Interrupted { .. } => Standing::Interrupted,
-        Status::Incomplete => Standing::Open,
-        _ => Standing::Complete,
-    }
 }
 
 fn models(trace: &Trace<'_>) -> Vec<String> {
@@ -206,13 +171,13 @@ impl Selection {
 
     /// Returns whether a session stands as it is wanted to.
     pub fn may_stand(&self, trace: &Trace<'_>) -> bool {
-        self.status.is_empty() || self.status.contains(&standing(trace))
+        self.status.is_empty() || self.status.contains(&trace.standing())
     }
 
     /// Returns whether a session is wanted.
     pub fn takes(&self, trace: &Trace<'_>) -> bool {
-        let first = started_at(trace).or_else(|| local(trace));
-        let last = ended_at(trace).or(first);
+        let first = trace.started_at().or_else(|| local(trace));
+        let last = trace.ended_at().or(first);
         let since = self.since.is_none_or(|since| last.is_some_and(|at| at >= since));
         let until = self.until.is_none_or(|until| first.is_some_and(|at| at < until));
         let model = self.model.as_ref().is_none_or(|wanted| {

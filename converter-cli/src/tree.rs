@@ -7,7 +7,6 @@ use std::path::Path;
 use codex_trace_model::{EventKind, Fate, Span, SpanIx, SpanKind, Status, Thread, Trace, Turn};
 
 use crate::axis::{Axis, bar};
-use crate::choice::Choice;
 use crate::session::Summary;
 use crate::text;
 use crate::ui::Tone;
@@ -268,6 +267,9 @@ fn marks(span: &Span<'_>) -> String {
             }
             if turn.review.is_some() {
                 marks.push("review".to_owned());
+            }
+            if turn.collaboration_mode.is_some_and(|mode| mode.is("plan")) {
+                marks.push("plan".to_owned());
             }
         }
         SpanKind::ToolCall(call) => {

@@ -17,12 +17,12 @@ use crate::account::Account;
 use crate::args::By;
 use crate::config::Selection;
 use crate::history::History;
-use crate::json::Object;
 use crate::pipeline::Lost;
 use crate::prices::{Dollars, NoPrice, PriceTable, Request};
-use crate::session::usage_fields;
 use crate::ui::Ui;
 use crate::{panics, skim};
+use codex_trace_export::json::Object;
+use codex_trace_export::wire::jsonl::usage_fields;
 
 /// The key of what does not say where it belongs.
 const UNKNOWN: &str = "unknown";

@@ -155,6 +155,8 @@ wire! {
         pub last_agent_message: JsonText<'a> = b"last_agent_message",
         /// How long the turn took, in milliseconds (since 0.120).
         pub duration_ms: u64 = b"duration_ms",
+        /// Unix seconds (since 0.120).
+        pub completed_at: i64 = b"completed_at",
         /// From the turn's start to the first token, in milliseconds (since 0.124).
         pub time_to_first_token_ms: u64 = b"time_to_first_token_ms",
         /// Why the turn failed (since 0.145).

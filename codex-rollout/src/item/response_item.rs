@@ -78,6 +78,8 @@ pub enum ToolCallForm {
     LocalShell,
     /// `tool_search_call`: a search for tools.
     ToolSearch,
+    /// Any other type that ends in `_call`.
+    Other,
 }
 
 /// A call of a tool.
@@ -86,12 +88,27 @@ pub enum ToolCallForm {
 pub struct ToolCallItem<'a> {
     /// Which item it is.
     pub form: ToolCallForm,
-    /// Its fields.
+    /// The whole item, if its type is one that this version does not know.
+    pub raw: Option<RawJson<'a>>,
+    /// Its fields. Of an unknown type: its name is that of the type, if it has
+    /// none, and its arguments are the whole item, if it has none.
     pub fields: ToolCallFields<'a>,
 }
 
 wire! {
-    /// The fields of all four call items.
+    /// What the item of a tool that the provider ran itself may say of its end.
+    pub struct CallOutcome<'a> {
+        /// The item's type.
+        pub kind: JsonText<'a> = b"type",
+        /// What it gave back.
+        pub output: RawJson<'a> = b"output" | b"outputs" | b"results",
+        /// Why it failed.
+        pub error: RawJson<'a> = b"error",
+    }
+}
+
+wire! {
+    /// The fields of all call items.
     pub struct ToolCallFields<'a> {
         /// The provider's id of the item; another space than `call_id`.
         pub id: JsonText<'a> = b"id",
@@ -125,6 +142,8 @@ wire! {
         pub call_id: JsonText<'a> = b"call_id",
         /// The tool's name, if the item says so.
         pub name: JsonText<'a> = b"name",
+        /// The tool's namespace, if the item says so (since 0.150).
+        pub namespace: JsonText<'a> = b"namespace",
         /// A string or an array of content items.
         pub output: RawJson<'a> = b"output",
         /// The tools found by a tool search.
@@ -303,6 +322,7 @@ impl<'a> ResponseItem<'a> {
     ///
     /// If the text is not a well-formed value.
     pub fn decode(cursor: &mut Cursor<'a>) -> Result<Option<ResponseItem<'a>>, Syntax> {
+        let start = cursor.offset_of_value();
         let Some(tag) = take_tag(cursor)? else {
             cursor.skip()?;
             return Ok(None);
@@ -331,6 +351,10 @@ impl<'a> ResponseItem<'a> {
             b"ghost_snapshot" => {
                 tag.skip(cursor)?;
                 Some(ResponseItem::GhostSnapshot)
+            }
+            kind if kind.ends_with(b"_call") => other_call(&tag, start, cursor)?,
+            kind if kind.ends_with(b"_call_output") => {
+                tag.read(cursor)?.map(ResponseItem::ToolOutput)
             }
             _ => OtherItem::tagged(&tag, cursor)?.map(ResponseItem::Unknown),
         };
@@ -362,5 +386,27 @@ fn call<'a>(
     cursor: &mut Cursor<'a>,
 ) -> Result<Option<ResponseItem<'a>>, Syntax> {
     let fields = tag.read(cursor)?;
-    Ok(fields.map(|fields| ResponseItem::ToolCall(ToolCallItem { form, fields })))
+    let call = |fields| ToolCallItem { form, raw: None, fields };
+    Ok(fields.map(|fields| ResponseItem::ToolCall(call(fields))))
+}
+
+/// Reads an item of an unknown type that ends in `_call`: the call of a tool
+/// if something can join it with its end, or tells that.
+fn other_call<'a>(
+    tag: &Tag<'a>,
+    start: usize,
+    cursor: &mut Cursor<'a>,
+) -> Result<Option<ResponseItem<'a>>, Syntax> {
+    let Some(mut fields) = tag.read::<ToolCallFields<'a>>(cursor)? else { return Ok(None) };
+    if fields.call_id.or(fields.id).or(fields.status).is_none() {
+        let other = OtherItem { kind: Some(tag.name), turn: fields.turn, ..OtherItem::default() };
+        return Ok(Some(ResponseItem::Unknown(other)));
+    }
+    let name = tag.name.raw().strip_suffix(b"_call").unwrap_or(tag.name.raw());
+    fields.name = fields.name.or(Some(JsonText::new(name)));
+    let raw = Some(cursor.since(start));
+    if fields.input.is_none() {
+        fields.arguments = fields.arguments.or(fields.action).or(raw);
+    }
+    Ok(Some(ResponseItem::ToolCall(ToolCallItem { form: ToolCallForm::Other, raw, fields })))
 }

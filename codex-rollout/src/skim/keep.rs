@@ -241,6 +241,7 @@ impl<'a> Keep<'a> {
             EventMsg::TaskComplete(complete) => EventMsg::TaskComplete(TaskComplete {
                 turn_id: self.text(complete.turn_id),
                 last_agent_message: None,
+                completed_at: complete.completed_at,
                 duration_ms: complete.duration_ms,
                 time_to_first_token_ms: complete.time_to_first_token_ms,
                 error: complete.error.map(|_| ErrorEvent::default()),

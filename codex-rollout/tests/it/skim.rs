@@ -109,6 +109,7 @@ fn reduced_event<'a>(event: &EventMsg<'a>, tag: JsonText<'a>) -> RolloutItem<'a>
             it.error = it.error.map(|_| ErrorEvent::default());
         }
         EventMsg::TurnAborted(it) => it.error = it.error.map(|_| ErrorEvent::default()),
+        EventMsg::Unknown(it) => it.turn_id = None,
         EventMsg::EnteredReviewMode(it) => it.user_facing_hint = None,
         EventMsg::ExitedReviewMode(it) => it.review_output = None,
         EventMsg::ItemCompleted(it) => match &mut it.item {
@@ -126,7 +127,7 @@ fn reduced_event<'a>(event: &EventMsg<'a>, tag: JsonText<'a>) -> RolloutItem<'a>
             }
         }
         EventMsg::TaskStarted(it) => it.collaboration_mode_kind = None,
-        EventMsg::ThreadRolledBack(_) | EventMsg::Unknown(_) => {}
+        EventMsg::ThreadRolledBack(_) => {}
         _ => return RolloutItem::Bookkeeping(tag),
     }
     RolloutItem::EventMsg(event)
@@ -352,6 +353,8 @@ fn by_head(line: &[u8]) -> Option<RolloutItem<'_>> {
                 ResponseItem::Message(message)
             }
             b"ghost_snapshot" => ResponseItem::GhostSnapshot,
+            // Its content is wanted.
+            b"configuration_update" => return None,
             tag if tag.ends_with(b"_output") => answer,
             tag if tag.ends_with(b"_call") || tag == b"reasoning" => made,
             _ => none,
@@ -363,6 +366,7 @@ fn by_head(line: &[u8]) -> Option<RolloutItem<'_>> {
         }
         (b"event_msg", tag) => RolloutItem::Bookkeeping(JsonText::new(tag)),
         (b"compacted", _) => RolloutItem::Compacted(Compacted::default()),
+        (b"world_state", _) => return None,
         (kind, _) => RolloutItem::Bookkeeping(JsonText::new(kind)),
     })
 }

@@ -15,7 +15,7 @@ pub(super) fn times(tool: &ToolDraft<'_>) -> (Option<Timestamp>, Option<Timestam
         let before = |end: Timestamp| end.checked_sub(tool.call.duration?).ok();
         return (started.or(told.and_then(before)), told);
     };
-    let start = started.unwrap_or(called);
+    let start = started.unwrap_or_else(|| begun(tool, called));
     let end = match tool.answered {
         // A command may go on after its call has returned.
         Some(answered) if tool.outcome.running_session().is_some() => Some(answered),
@@ -25,6 +25,20 @@ pub(super) fn times(tool: &ToolDraft<'_>) -> (Option<Timestamp>, Option<Timestam
     // Lines of one moment come in any order; only clocks can disagree.
     let end = if started.is_some() { end } else { end.max(Some(start).filter(|_| end.is_some())) };
     (Some(start), end)
+}
+
+/// Returns when a call began that says how long it took. Before 0.66 a response
+/// was written down when all of it had come and its tools had run: calls and
+/// outputs in one moment, right after the count of its tokens at the latest.
+fn begun(tool: &ToolDraft<'_>, called: Timestamp) -> Timestamp {
+    let recorded = || {
+        let (answered, took) = (tool.answered?, tool.call.duration?);
+        let between = answered.duration_since(called);
+        // Times are rounded to a tenth of a second at the worst.
+        let start = answered.checked_sub(took).ok().filter(|_| between < took / 2)?;
+        Some(tool.counted.map_or(start, |counted| start.max(counted)).min(called))
+    };
+    recorded().unwrap_or(called)
 }
 
 /// Moves a span's times into its parent's; keeps what was recorded.

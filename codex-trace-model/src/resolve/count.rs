@@ -6,7 +6,7 @@ use codex_rollout::item::usage::{TokenCount, TokenCountInfo, TokenUsageRecord};
 
 use crate::diagnostic::Code;
 use crate::resolve::turn::{self, MarkKind, UsageDraft};
-use crate::resolve::usage::Count;
+use crate::resolve::usage::{Count, Nameless, Sums};
 use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder};
 use crate::span::EventKind;
 
@@ -15,12 +15,12 @@ impl<'a> ThreadBuilder<'a> {
         if !self.is_own(record.thread_id) {
             return Outcome::Ignored(FOREIGN);
         }
-        let Some(usage) = record.usage else {
-            return Outcome::Ignored("token_usage_record without usage");
-        };
         let response = record.response_id.map_or(&b""[..], JsonText::raw);
         let turn_id = record.turn_id.map_or(&b""[..], JsonText::raw);
-        if !response.is_empty() && self.responses.insert((turn_id, response), ()).is_some() {
+        // Some gateways give every response the same id: it is another one if
+        // anything was used since.
+        let says = (record.usage, record.thread_token_usage);
+        if !response.is_empty() && self.responses.insert((turn_id, response), says) == Some(says) {
             self.diagnose(
                 Code::DuplicateId,
                 Some(place.position),
@@ -28,13 +28,19 @@ impl<'a> ThreadBuilder<'a> {
             );
             return Outcome::Ignored("repeated token_usage_record");
         }
+        if record.usage.is_none() && response.is_empty() {
+            return Outcome::Ignored("token_usage_record without usage");
+        }
         let turn = self.turn_for_work(record.turn_id, place);
         let draft = &mut self.turns[turn];
         draft.turn.root_turn_id = draft.turn.root_turn_id.or(record.root_turn_id);
-        draft.has_records = true;
-        draft.usages.push(UsageDraft { usage, response_id: record.response_id });
-        let kind = MarkKind::Record(turn::index(&draft.usages));
-        self.mark(turn, kind, place);
+        draft.usages.push(UsageDraft { usage: record.usage, response_id: record.response_id });
+        let usage = turn::index(&draft.usages);
+        match record.usage {
+            Some(used) => self.usage.record(turn, used, record.thread_token_usage),
+            None => self.usage.nameless(Nameless { turn, usage }),
+        }
+        self.mark(turn, MarkKind::Record(usage), place);
         Outcome::Span
     }
 
@@ -50,7 +56,12 @@ impl<'a> ThreadBuilder<'a> {
             self.usage.inherit(count.info);
             return Outcome::Ignored("token_count of the history before");
         }
-        match self.usage.count(count.info) {
+        let window = count.info.and_then(|info| info.model_context_window);
+        // A count of a turn that has ended comes before the next one begins.
+        let turns = &self.turns;
+        let newest = turns.len().wrapping_sub(1);
+        let may_have = |turn: usize| turn == newest || !turns[turn].closed;
+        match self.usage.count(count.info, may_have) {
             Count::Estimate => Outcome::Ignored("token_count that estimates the context"),
             Count::Repeated => {
                 if let Some(turn) = self.open {
@@ -58,22 +69,36 @@ impl<'a> ThreadBuilder<'a> {
                 }
                 Outcome::Ignored("repeated token_count")
             }
-            Count::Moved(_) if self.open.is_none() && self.last_turn_has_records() => {
-                Outcome::Ignored("token_count of a token_usage_record")
+            Count::Recorded => self.take_echo(self.open, window, place),
+            Count::OfRecord(record, usage) => {
+                let turn = Some(record.turn).filter(|turn| !self.turns[*turn].closed);
+                if let Some(turn) = turn {
+                    self.turns[turn].usages[record.usage as usize].usage = Some(usage);
+                }
+                self.take_echo(turn, window, place)
             }
             Count::Moved(usage) => {
                 let open = self.open.or_else(|| self.unended_turn());
                 let turn = open.unwrap_or_else(|| self.turn_for_work(None, place));
                 let draft = &mut self.turns[turn];
-                if let Some(window) = count.info.and_then(|info| info.model_context_window) {
-                    draft.turn.model_context_window.get_or_insert(window);
-                }
-                draft.usages.push(UsageDraft { usage, response_id: None });
+                draft.turn.model_context_window = draft.turn.model_context_window.or(window);
+                draft.usages.push(UsageDraft { usage: Some(usage), response_id: None });
                 let kind = MarkKind::Moved(turn::index(&draft.usages));
                 self.mark(turn, kind, place);
                 Outcome::Span
             }
         }
+    }
+
+    /// Takes in a count that repeats what a record has said.
+    fn take_echo(&mut self, turn: Option<usize>, window: Option<u64>, place: Place) -> Outcome {
+        let Some(turn) = turn else {
+            return Outcome::Ignored("token_count of a token_usage_record");
+        };
+        let draft = &mut self.turns[turn];
+        draft.turn.model_context_window = draft.turn.model_context_window.or(window);
+        draft.touch(place.line, place.at);
+        Outcome::Span
     }
 
     /// Returns a turn that has not ended though a later one has: another
@@ -85,31 +110,47 @@ impl<'a> ThreadBuilder<'a> {
         (first..self.turns.len()).rev().find(unended)
     }
 
+    /// Whether the version that began the file writes the count of a response
+    /// before its items: seen in 0.34 to 0.40, and no longer in 0.42.
+    pub(super) fn counts_lead(&self) -> bool {
+        let version = self.meta.and_then(|meta| meta.cli_version).map(JsonText::decode);
+        let minor = version.as_deref().and_then(|version| version.strip_prefix("0."));
+        let minor = minor.and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+        minor.is_some_and(|minor| (32..42).contains(&minor))
+    }
+
     /// Whether a count before all turns tells what a history had used that the
     /// file continues and that is not here: more than one response.
     fn is_of_history_before(&self, count: &TokenCount<'a>) -> bool {
         let meta = self.meta.unwrap_or_default();
-        let usages = |info: TokenCountInfo| info.total_token_usage.zip(info.last_token_usage);
+        let more = |info: TokenCountInfo| {
+            info.total_token_usage.is_some() && info.total_token_usage != info.last_token_usage
+        };
         self.turns.is_empty()
             && self.usage.total().is_none()
             && (meta.history_base.is_some() || meta.forked_from_id.is_some())
-            && count.info.and_then(usages).is_some_and(|(total, last)| total != last)
-    }
-
-    /// Whether a count after the last turn repeats what its records have said.
-    fn last_turn_has_records(&self) -> bool {
-        self.turns.last().is_some_and(|turn| turn.has_records)
+            && count.info.is_some_and(more)
     }
 
     /// Compares what was counted with what the file's running total says.
     pub(super) fn check_usage(&mut self) {
-        if let Some((counted, risen)) = self.usage.mismatch() {
+        if let Some(Sums { counted, risen }) = self.usage.counts_mismatch() {
             self.diagnose(
                 Code::UsageMismatch,
                 None,
                 format_args!(
                     "its token counts add up to {counted} tokens, but its running total rose by \
                      {risen}; the counts of single responses were used"
+                ),
+            );
+        }
+        if let Some(Sums { counted, risen }) = self.usage.records_mismatch() {
+            self.diagnose(
+                Code::UsageMismatch,
+                None,
+                format_args!(
+                    "its usage records add up to {counted} tokens, but the thread's running total \
+                     rose by {risen}; what single records and counts say was used"
                 ),
             );
         }

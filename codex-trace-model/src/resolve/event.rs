@@ -72,11 +72,13 @@ impl<'a> ThreadBuilder<'a> {
 
     fn take_started(&mut self, started: &TaskStarted<'a>, place: Place) -> Outcome {
         self.prompted = true;
-        let open = self.open.map(|open| self.turns[open].turn.turn_id);
-        if self.in_review() && open != Some(started.turn_id) {
+        if let Some(open) = self.open.filter(|_| self.in_review())
+            && self.turns[open].turn.turn_id != started.turn_id
+        {
             // The reviewer's own turn, forwarded; it is in the reviewer's file.
             // Unless settings follow for it, which a reviewer's are not.
             self.forwarded = Some((*started, place));
+            self.turns[open].forwarded = started.turn_id;
             return Outcome::Ignored(FOREIGN);
         }
         self.begin_turn(started, place);
@@ -84,7 +86,10 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn begin_turn(&mut self, started: &TaskStarted<'a>, place: Place) {
+        let recorded = stamp::recorded_elsewhen(started.started_at, place.at);
+        let place = Place { at: recorded.or(place.at), ..place };
         let turn = self.open_turn(started.turn_id, true, place);
+        self.turns[turn].restamped = recorded.is_some();
         let turn = &mut self.turns[turn].turn;
         turn.model_context_window = started.model_context_window;
         turn.trace_id = started.trace_id;
@@ -104,6 +109,9 @@ impl<'a> ThreadBuilder<'a> {
         if let Some((started, place)) = self.forwarded.take_if(|forwarded| own(forwarded))
             && self.in_review()
         {
+            if let Some(open) = self.open {
+                self.turns[open].forwarded = None;
+            }
             self.begin_turn(&started, place);
         }
     }
@@ -141,6 +149,13 @@ impl<'a> ThreadBuilder<'a> {
             return self.late("task_complete", complete.turn_id, place);
         };
         let draft = &mut self.turns[turn];
+        let place = match draft.restamped {
+            true => {
+                let recorded = stamp::from_seconds(complete.completed_at);
+                Place { at: recorded.or(draft.after(complete.duration_ms)), ..place }
+            }
+            false => place,
+        };
         draft.turn.last_agent_message = complete.last_agent_message;
         draft.turn.duration_ms = complete.duration_ms;
         draft.turn.time_to_first_token_ms = complete.time_to_first_token_ms;
@@ -158,6 +173,10 @@ impl<'a> ThreadBuilder<'a> {
             return self.late("turn_aborted", aborted.turn_id, place);
         };
         let draft = &mut self.turns[turn];
+        let place = match draft.restamped {
+            true => Place { at: draft.after(aborted.duration_ms), ..place },
+            false => place,
+        };
         draft.turn.duration_ms = aborted.duration_ms;
         if !aborted.reason.is_some_and(|reason| reason.is("review_ended")) {
             let reason = aborted.reason.map_or("interrupted".into(), JsonText::decode);
@@ -175,6 +194,7 @@ impl<'a> ThreadBuilder<'a> {
         draft.touch(place.line, place.at);
         draft.end = place.at;
         draft.closed = true;
+        self.n_unended -= usize::from(draft.turn.turn_id.is_some());
         // The file told where it ends, wherever it began.
         draft.turn.marked |= draft.turn.turn_id.is_some();
         if self.open == Some(turn) {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
-use codex_rollout::item::turn_item::McpResult;
+use codex_rollout::item::turn_item::{McpError, McpResult};
 use codex_rollout::{Cursor, JsonText, RawJson, ValueKind};
 
 use crate::span::ToolFamily;
@@ -19,6 +19,7 @@ pub(crate) fn family(
     match form {
         ToolCallForm::LocalShell => return ToolFamily::Command,
         ToolCallForm::ToolSearch => return ToolFamily::ToolSearch,
+        ToolCallForm::Other => return ToolFamily::Unknown,
         ToolCallForm::Function | ToolCallForm::Custom => {}
     }
     if namespace.is_some_and(|namespace| namespace.raw().starts_with(b"mcp__")) {
@@ -196,4 +197,10 @@ pub(crate) fn any_agent_failure(statuses: RawJson<'_>) -> Option<Cow<'_, str>> {
         Ok(())
     });
     read.ok().and(failure)
+}
+
+/// Returns what an error says: a text, or the message of an object.
+pub(crate) fn error_text(error: RawJson<'_>) -> Option<Cow<'_, str>> {
+    let message = || McpError::from_raw(error)?.message;
+    error.as_text().or_else(message).map(JsonText::decode)
 }

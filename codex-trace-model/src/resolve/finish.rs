@@ -31,7 +31,12 @@ pub(crate) struct ResolvedTurn<'a> {
     pub(crate) span: SpanIx,
     pub(crate) turn_id: Option<JsonText<'a>>,
     pub(crate) parent_turn_id: Option<JsonText<'a>>,
+    pub(crate) root_turn_id: Option<JsonText<'a>>,
     pub(crate) review: bool,
+    /// Whether its lines do not tell when it happened.
+    pub(crate) restamped: bool,
+    /// The reviewer's own turn, as the review shows it.
+    pub(crate) forwarded: Option<JsonText<'a>>,
 }
 
 impl<'a> ThreadBuilder<'a> {
@@ -67,7 +72,8 @@ impl<'a> ThreadBuilder<'a> {
                 span: SpanIx(0),
                 parent_thread_id: parent_of(&meta),
                 forked_from_id: meta.forked_from_id.or(self.copied_from),
-                forked_at: self.copied_turn,
+                // A migration numbers turns without ids anew in each file.
+                forked_at: self.copied_turn.filter(|it| !it.turn_id.raw().starts_with(b"rollout-")),
                 depth: 0,
                 rollouts: self.rollouts,
                 meta,
@@ -116,9 +122,15 @@ impl<'a> ThreadBuilder<'a> {
         let usage = sum(spans.iter().filter(|span| matches!(span.kind, SpanKind::ModelCall(_))));
         let starts = spans.iter().skip(1).filter_map(|span| span.start);
         let start = created.into_iter().chain(self.first_at).chain(starts).min();
+        // An import or a migration writes lines again, long after what they tell.
+        let restamped = turns.last().filter(|turn| turn.restamped);
+        let last_at = match restamped {
+            Some(turn) => spans[turn.span.index()].end,
+            None => self.last_at,
+        };
         let thread = &mut spans[0];
         thread.start = start;
-        thread.end = self.last_at.max(start.filter(|_| self.last_at.is_some()));
+        thread.end = last_at.max(start.filter(|_| last_at.is_some()));
         thread.status = status;
         thread.usage = usage;
         thread.events = std::mem::take(&mut self.events);

@@ -1,8 +1,9 @@
 //! Items of the conversation: to which turn they belong, and what they tell
 //! about turns, model calls and tool calls.
 
-use codex_rollout::item::response_item::{ImageGenerationCall, WebSearchCall};
-use codex_rollout::item::response_item::{ToolCallForm, ToolOutputItem};
+use codex_rollout::item::response_item::{
+    CallOutcome, ImageGenerationCall, ToolCallForm, ToolCallItem, ToolOutputItem, WebSearchCall,
+};
 use codex_rollout::{JsonText, RawJson, ResponseItem};
 
 use crate::diagnostic::Code;
@@ -17,14 +18,21 @@ impl<'a> ThreadBuilder<'a> {
     pub(super) fn take_item(&mut self, body: ResponseItem<'a>, place: Place) -> Outcome {
         let made = self.made_by_model(&body);
         let synthetic = is_synthetic(&body);
+        // An item may belong to another turn than the open one, if that has
+        // not ended; it says so itself.
+        self.unsure |= self.outline && self.has_other_open_turn();
         if made && self.open.is_none() && !self.belongs_to_ended_turn(&body) {
             self.open_turn_for_model(place);
-        } else if !made && !synthetic && matches!(body, ResponseItem::Message(_)) {
+        } else if !made && self.may_be_typed(&body) {
             self.take_unshown_prompt(place);
         }
         match body {
             ResponseItem::Unknown(item) => {
                 self.note_unknown(item.kind, place, "an item", "kept as it is");
+            }
+            ResponseItem::ToolCall(ToolCallItem { raw: Some(raw), .. }) => {
+                let kind = CallOutcome::from_raw(raw).and_then(|it| it.kind);
+                self.note_unknown(kind, place, "an item", "taken for a call of that tool");
             }
             ResponseItem::ConfigurationUpdate(update) => self.take_configuration(&update),
             _ => {}
@@ -46,6 +54,16 @@ impl<'a> ThreadBuilder<'a> {
         }
         self.take_tool_item(&body, ix, turn, place);
         Outcome::Item
+    }
+
+    /// Whether the user may have typed a message: without its text, that is
+    /// all that can be told.
+    fn may_be_typed(&self, body: &ResponseItem<'a>) -> bool {
+        match body {
+            ResponseItem::Message(it) if self.outline => it.role.is_none_or(|it| it.is("user")),
+            ResponseItem::Message(_) => !is_synthetic(body),
+            _ => false,
+        }
     }
 
     fn mark_item(&mut self, turn: usize, ix: ItemIx, made: bool, place: Place) {
@@ -91,6 +109,16 @@ impl<'a> ThreadBuilder<'a> {
         made && !echo
     }
 
+    /// Whether a turn other than the open one waits for its end, which the file
+    /// would mark.
+    fn has_other_open_turn(&self) -> bool {
+        self.n_unended > usize::from(self.open.is_some_and(|open| self.is_awaited(open)))
+    }
+
+    fn is_awaited(&self, turn: usize) -> bool {
+        self.turns[turn].turn.turn_id.is_some() && !self.turns[turn].closed
+    }
+
     fn belongs_to_ended_turn(&self, body: &ResponseItem<'a>) -> bool {
         body.turn_id().and_then(|id| self.named_turn(id)).is_some()
     }
@@ -104,6 +132,11 @@ impl<'a> ThreadBuilder<'a> {
             !turn.turn.marked && turn.answered
         });
         if self.prompted || !between || (self.open.is_none() && !place.bare) {
+            return;
+        }
+        if self.outline {
+            // Whether the user typed it is in what is left out.
+            self.unsure = true;
             return;
         }
         let first = self.take_back_inputs();
@@ -168,8 +201,8 @@ impl<'a> ThreadBuilder<'a> {
         let Some(turn) = turn else { return };
         let draft = match body {
             ResponseItem::ToolCall(call) => ToolDraft::of_item(turn, ix, call),
-            ResponseItem::WebSearchCall(call) => web_search(call, ix, turn, place),
-            ResponseItem::ImageGenerationCall(call) => image(call, ix, turn, place),
+            ResponseItem::WebSearchCall(call) => web_search(call, ix, turn),
+            ResponseItem::ImageGenerationCall(call) => image(call, ix, turn),
             _ => return,
         };
         if self.turns[turn].closed {
@@ -186,6 +219,10 @@ impl<'a> ThreadBuilder<'a> {
         draft.first_line = place.line;
         draft.last_line = place.line;
         draft.called = place.at;
+        if draft.whole {
+            draft.answered = place.at;
+        }
+        draft.counted = self.turns[draft.turn].counted;
         let known = self.tools.find(draft.call.call_id).map(|known| &self.tools.calls[known]);
         if known.is_some_and(|known| self.is_written_again(known, &draft)) {
             self.diagnose(
@@ -276,12 +313,7 @@ fn place_of(item: &Item<'_>) -> Place {
     }
 }
 
-fn web_search<'a>(
-    call: &WebSearchCall<'a>,
-    ix: ItemIx,
-    turn: usize,
-    place: Place,
-) -> ToolDraft<'a> {
+fn web_search<'a>(call: &WebSearchCall<'a>, ix: ItemIx, turn: usize) -> ToolDraft<'a> {
     let facts = ToolCall {
         call_id: call.id,
         tool: Some(JsonText::new(b"web_search")),
@@ -290,15 +322,10 @@ fn web_search<'a>(
         search: call.action,
         ..ToolCall::default()
     };
-    whole_call(facts, call.action.map_or(b"", RawJson::raw), call.status, turn, place)
+    whole_call(facts, call.action.map_or(b"", RawJson::raw), call.status, turn)
 }
 
-fn image<'a>(
-    call: &ImageGenerationCall<'a>,
-    ix: ItemIx,
-    turn: usize,
-    place: Place,
-) -> ToolDraft<'a> {
+fn image<'a>(call: &ImageGenerationCall<'a>, ix: ItemIx, turn: usize) -> ToolDraft<'a> {
     let facts = ToolCall {
         call_id: call.id,
         tool: Some(JsonText::new(b"image_generation")),
@@ -306,7 +333,7 @@ fn image<'a>(
         call_item: Some(ix),
         ..ToolCall::default()
     };
-    whole_call(facts, call.revised_prompt.map_or(b"", JsonText::raw), call.status, turn, place)
+    whole_call(facts, call.revised_prompt.map_or(b"", JsonText::raw), call.status, turn)
 }
 
 /// A call that the provider ran itself: its item is its end, too.
@@ -315,11 +342,9 @@ fn whole_call<'a>(
     deed: &'a [u8],
     status: Option<JsonText<'a>>,
     turn: usize,
-    place: Place,
 ) -> ToolDraft<'a> {
     let deed = Some((call.family, deed));
     let mut draft = ToolDraft { turn, call, whole: true, deed, ..ToolDraft::default() };
-    draft.answered = place.at;
     draft.form = ToolCallForm::Custom;
     if status.is_some_and(|status| status.is("failed") || status.is("incomplete")) {
         draft.told.failed = status.map(JsonText::decode);

@@ -33,7 +33,8 @@ use std::fmt;
 use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
 use codex_rollout::{
-    ErrorKind, JsonText, Position, ResponseItem, RolloutItem, RolloutLine, SessionMeta,
+    ErrorKind, EventMsg, JsonText, Position, ResponseItem, RolloutItem, RolloutLine, SessionMeta,
+    TokenUsage,
 };
 use jiff::Timestamp;
 
@@ -113,6 +114,8 @@ pub(crate) struct ThreadBuilder<'a> {
     kept: Vec<KeptTurn>,
     /// The turn that lines belong to now.
     open: Option<usize>,
+    /// How many turns with an id have not ended.
+    n_unended: usize,
     /// Whether the file shows where turns begin: by what the user interface
     /// saw, not by the messages alone.
     prompted: bool,
@@ -131,8 +134,9 @@ pub(crate) struct ThreadBuilder<'a> {
     unknown_types: IdTable<&'a [u8], ()>,
     /// How many records of unknown types there were.
     n_unknown: usize,
-    /// The responses that have a usage record, by turn and id.
-    responses: IdTable<(&'a [u8], &'a [u8]), ()>,
+    /// The responses that have a usage record, by turn and id, and what the
+    /// last one of an id says: the usage and the thread's total.
+    responses: IdTable<(&'a [u8], &'a [u8]), (Option<TokenUsage>, Option<TokenUsage>)>,
     /// The last line of the first file.
     last_line: u64,
     /// How it stood where files leave others.
@@ -190,6 +194,10 @@ impl<'a> ThreadBuilder<'a> {
         }
         self.last_at = self.last_at.max(at);
         self.first_at = self.first_at.or(at);
+        // What was written again says nothing of when it happened.
+        let restamped = self.open.is_some_and(|open| self.turns[open].restamped);
+        let at = at.filter(|_| !restamped || begins_turn(line));
+        let place = Place { at, ..place };
         match &line.item {
             RolloutItem::ResponseItem(ResponseItem::GhostSnapshot) => {
                 Outcome::Ignored("ghost_snapshot")
@@ -362,6 +370,9 @@ impl<'a> ThreadBuilder<'a> {
             MarkKind::Repeated => {}
             _ => turn.touch(place.line, place.at),
         }
+        if matches!(kind, MarkKind::Repeated | MarkKind::Moved(_)) {
+            turn.counted = place.at.or(turn.counted);
+        }
         turn.marks.push(Mark { at: place.at, line: place.line, kind, items, history, settings });
     }
 
@@ -435,6 +446,7 @@ impl<'a> ThreadBuilder<'a> {
         self.turns.push(draft);
         if let Some(id) = turn_id {
             self.turn_of_id.insert(id.raw(), ix);
+            self.n_unended += 1;
         }
         let highest = self.kept.last().and_then(|kept| kept.highest).max(place.ordinal);
         self.kept.push(KeptTurn { turn: ix, highest });
@@ -451,6 +463,11 @@ impl<'a> ThreadBuilder<'a> {
             self.turns[open].close_without_end();
         }
     }
+}
+
+/// Whether a line begins a turn and says when.
+fn begins_turn(line: &RolloutLine<'_>) -> bool {
+    matches!(line.item, RolloutItem::EventMsg(EventMsg::TaskStarted(_)))
 }
 
 /// Returns the place of a line, and its time.

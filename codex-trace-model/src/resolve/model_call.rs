@@ -26,7 +26,10 @@ pub(crate) struct CallDraft<'a> {
 }
 
 /// Tells the model calls of a turn apart.
-pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>) -> Vec<CallDraft<'a>> {
+///
+/// `counts_lead` says that the version writes the count of a response before
+/// its items, if it writes one.
+pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>, counts_lead: bool) -> Vec<CallDraft<'a>> {
     let mut splitter = Splitter {
         settings: &turn.settings,
         by_record: turn.marks.iter().any(|mark| matches!(mark.kind, MarkKind::Record(_))),
@@ -35,6 +38,7 @@ pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>) -> Vec<CallDraft<'a>> {
         pending: Vec::new(),
         leading: None,
         repeated_last: false,
+        counts_lead: counts_lead && leads(&turn.marks),
         waited: turn.start,
     };
     for mark in &turn.marks {
@@ -47,6 +51,18 @@ pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>) -> Vec<CallDraft<'a>> {
     let mut calls = splitter.calls;
     assign_compactions(turn, &mut calls);
     calls
+}
+
+/// Whether a turn is as 0.34 to 0.40 write it: one count for each response,
+/// and the first before any item.
+fn leads(marks: &[Mark]) -> bool {
+    let first = marks.iter().find_map(|mark| match mark.kind {
+        MarkKind::Moved(_) => Some(true),
+        MarkKind::Made(_) => Some(false),
+        _ => None,
+    });
+    let other = |mark: &Mark| matches!(mark.kind, MarkKind::Repeated | MarkKind::Record(_));
+    first == Some(true) && !marks.iter().any(other)
 }
 
 /// An item that no call has yet, or the end of a run of such items.
@@ -75,10 +91,13 @@ struct Splitter<'m, 'a> {
     by_state: bool,
     calls: Vec<CallDraft<'a>>,
     pending: Vec<Pending<'m>>,
-    /// The call whose count came before its items (0.40 to 0.65).
+    /// The call whose count came before its items (0.34 to 0.65).
     leading: Option<usize>,
-    /// Whether a repeated count came last: what tells a leading count.
+    /// Whether a repeated count came last: what tells a leading count (0.42 to
+    /// 0.65).
     repeated_last: bool,
+    /// Whether all counts come before their items (0.34 to 0.40).
+    counts_lead: bool,
     /// The end of what the next request waited for.
     waited: Option<Timestamp>,
 }
@@ -98,9 +117,11 @@ impl<'m> Splitter<'m, '_> {
                 self.close_earlier_runs();
                 self.close(mark, Some(usage), CallEvidence::UsageRecord);
             }
-            MarkKind::Moved(_) | MarkKind::Repeated if self.by_record => {}
             MarkKind::Moved(usage) => self.moved(mark, usage),
             MarkKind::Repeated => {
+                // What came before broke off: a response that ended would have
+                // been counted.
+                self.close_runs(CallEvidence::Items);
                 self.repeated_last = true;
                 self.leading = None;
             }
@@ -139,7 +160,10 @@ impl<'m> Splitter<'m, '_> {
     }
 
     fn moved(&mut self, mark: &Mark, usage: u32) {
-        let leads = self.repeated_last && self.pending.is_empty();
+        if self.counts_lead {
+            self.close_runs(CallEvidence::Items);
+        }
+        let leads = self.counts_lead || (self.repeated_last && self.pending.is_empty());
         self.close(mark, Some(usage), CallEvidence::TokenCount);
         self.leading = leads.then(|| self.calls.len() - 1);
         self.repeated_last = false;

@@ -157,10 +157,31 @@ fn by_ids(
         // whatever the ancestor does not have.
         let common = ancestor.map(|ancestor| common::beginning(source, ancestor).first_other_line);
         let common = common.filter(|first| (doubtful..=last).contains(first));
-        return Some(Boundary::at(common.or(ids.review).unwrap_or(last)));
+        let review = ids.review.filter(|_| common.is_none() && is_reviewers(source, last));
+        return Some(Boundary::at(common.or(review).unwrap_or(last)));
     }
     let told = ids.told() && (head != Head::Forked || ids.compared);
     told.then_some(Boundary::at(last + 1))
+}
+
+/// Whether the turn that starts at a line is a reviewer's: it has no settings
+/// here. Else the review before it was one of the ancestor's, which was killed.
+fn is_reviewers(source: &Source, start: u64) -> bool {
+    let lines = source.lines().filter_map(Result::ok);
+    let mut turn = None;
+    for line in lines.skip_while(|line| line.position.line() < start) {
+        match (&line.item, turn) {
+            (RolloutItem::EventMsg(EventMsg::TaskStarted(started)), None) => {
+                turn = Some(started.turn_id);
+            }
+            (RolloutItem::EventMsg(EventMsg::TaskStarted(_)), _) => break,
+            (RolloutItem::TurnContext(context), Some(turn)) if context.turn_id == turn => {
+                return false;
+            }
+            _ => {}
+        }
+    }
+    true
 }
 
 /// Tells own lines by ids, one line after the other: they begin at or after the

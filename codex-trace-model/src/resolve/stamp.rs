@@ -68,6 +68,26 @@ pub(crate) fn from_millis(millis: Option<i64>) -> Option<Timestamp> {
     millis.filter(plausible).and_then(|millis| Timestamp::from_millisecond(millis).ok())
 }
 
+/// Reads Unix seconds, where 0 stands for unknown.
+pub(crate) fn from_seconds(seconds: Option<i64>) -> Option<Timestamp> {
+    from_millis(seconds?.checked_mul(1_000))
+}
+
+/// How long after something happened its line is written at most, in seconds:
+/// what lies further apart was written again, by an import or a migration.
+const SOON: i64 = 5;
+
+/// Returns the time that a line tells of something in whole seconds, if it is
+/// not the time at which the line was written.
+pub(crate) fn recorded_elsewhen(
+    seconds: Option<i64>,
+    written: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let recorded = from_seconds(seconds)?;
+    let apart = written?.as_second().checked_sub(recorded.as_second())?;
+    (apart.abs() > SOON).then_some(recorded)
+}
+
 /// Whether the second of two ids was made after the first, if both are UUIDv7,
 /// which begin with the time.
 pub(crate) fn is_later_uuid_v7(earlier: &str, later: &str) -> Option<bool> {

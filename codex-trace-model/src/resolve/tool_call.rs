@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
+use codex_rollout::item::response_item::{CallOutcome, ToolCallForm, ToolCallItem};
 use codex_rollout::item::turn_item::{
     CollabCall, CommandExecution, DynamicToolCall, Extension, ImageGeneration, McpToolCall,
     PatchApply, RecordedDuration, ViewImage, WebSearch,
@@ -33,6 +33,8 @@ pub(crate) struct ToolDraft<'a> {
     /// The lines of call and output.
     pub(crate) called: Option<Timestamp>,
     pub(crate) answered: Option<Timestamp>,
+    /// The last count of tokens before the call.
+    pub(crate) counted: Option<Timestamp>,
     /// What the output says of the call.
     pub(crate) outcome: Outcome<'a>,
     /// What the user interface was told, as far as it is not in the call.
@@ -204,12 +206,24 @@ impl<'a> ToolDraft<'a> {
         let tool = fields.name.or(match call.form {
             ToolCallForm::LocalShell => Some(JsonText::new(b"local_shell")),
             ToolCallForm::ToolSearch => Some(JsonText::new(b"tool_search")),
-            ToolCallForm::Function | ToolCallForm::Custom => None,
+            ToolCallForm::Function | ToolCallForm::Custom | ToolCallForm::Other => None,
         });
         let arguments = fields.arguments.or(fields.action);
         let family = family::family(call.form, tool, namespace, arguments);
         let (command, cwd) = family::command(family, call);
+        let end = call.raw.and_then(CallOutcome::from_raw).unwrap_or_default();
+        let mut told = Told::default();
+        if end.error.is_some()
+            || fields.status.is_some_and(|it| call.raw.is_some() && it.is("failed"))
+        {
+            let why = end.error.and_then(family::error_text);
+            told.failed = Some(why.unwrap_or(Cow::Borrowed("failed")));
+        }
+        // What the provider ran itself has ended when it is written down.
+        let running = fields.status.is_none_or(|status| status.is("in_progress"));
         ToolDraft {
+            whole: call.raw.is_some() && !running,
+            told,
             turn,
             form: call.form,
             session: family::input_session(family, arguments),
@@ -222,6 +236,7 @@ impl<'a> ToolDraft<'a> {
                 mcp: family::mcp(family, tool, namespace),
                 command,
                 cwd,
+                output_text: end.output,
                 ..ToolCall::default()
             },
             ..ToolDraft::default()

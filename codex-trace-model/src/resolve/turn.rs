@@ -1,7 +1,7 @@
 //! Turns while they are read: what opens one, what closes it.
 
 use codex_rollout::{JsonText, RawJson, TokenUsage};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::span::{Event, Review, Status, Turn};
 use crate::trace::{ItemIx, RolloutIx};
@@ -24,8 +24,6 @@ pub(crate) struct TurnDraft<'a> {
     pub(crate) history: usize,
     /// Whether the model has said anything in it.
     pub(crate) answered: bool,
-    /// Whether it has usage records, which its token counts repeat.
-    pub(crate) has_records: bool,
     /// Calls of code mode, the running ones last.
     pub(crate) scripts: Vec<usize>,
     pub(crate) start: Option<Timestamp>,
@@ -35,12 +33,19 @@ pub(crate) struct TurnDraft<'a> {
     /// The same two, but for inputs: those may turn out to be the next turn's.
     pub(crate) rest_line: u64,
     pub(crate) rest_at: Option<Timestamp>,
+    /// Whether its lines were written again at another time, so that they say
+    /// nothing of when it happened.
+    pub(crate) restamped: bool,
     /// Whether a tool that ended outside of any turn opened it.
     pub(crate) of_detail: bool,
     pub(crate) status: Status<'a>,
     pub(crate) closed: bool,
     /// Whether the review's findings have come: what follows is an echo.
     pub(crate) review_done: bool,
+    /// The reviewer's own turn, whose start shows in a review.
+    pub(crate) forwarded: Option<JsonText<'a>>,
+    /// When tokens were counted last.
+    pub(crate) counted: Option<Timestamp>,
     /// What happened that tells model calls apart, in file order.
     pub(crate) marks: Vec<Mark>,
     /// The settings that marks refer to, in the order of their use.
@@ -58,7 +63,8 @@ pub(crate) struct TurnDraft<'a> {
 /// The usage of one response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UsageDraft<'a> {
-    pub(crate) usage: TokenUsage,
+    /// Unknown where a record lacks it, until a count tells.
+    pub(crate) usage: Option<TokenUsage>,
     pub(crate) response_id: Option<JsonText<'a>>,
 }
 
@@ -112,7 +118,8 @@ pub(crate) enum MarkKind {
     Input(ItemIx),
     /// A `token_usage_record`; an index into the turn's usages.
     Record(u32),
-    /// A `token_count` whose total moved; an index into the turn's usages.
+    /// A `token_count` whose total moved, and which no record explains; an
+    /// index into the turn's usages.
     Moved(u32),
     /// A `token_count` that repeats the total.
     Repeated,
@@ -131,6 +138,23 @@ impl<'a> TurnDraft<'a> {
             self.settings.push(settings);
         }
         index(&self.settings)
+    }
+
+    /// Whether Codex imported it from another agent's history: its answers
+    /// were no model calls of Codex.
+    pub(crate) fn is_imported(&self) -> bool {
+        self.id.starts_with("external-import-turn-")
+    }
+
+    /// Returns when the turn ended, if it took so long; else the last time that
+    /// is known of it.
+    pub(crate) fn after(&self, duration_ms: Option<u64>) -> Option<Timestamp> {
+        let took = duration_ms.and_then(|ms| i64::try_from(ms).ok());
+        let end = self
+            .start
+            .zip(took)
+            .and_then(|(start, ms)| start.checked_add(SignedDuration::from_millis(ms)).ok());
+        end.or(self.last_at).or(self.start)
     }
 
     /// Notes that a line belongs to the turn.

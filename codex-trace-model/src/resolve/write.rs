@@ -105,9 +105,13 @@ impl<'a> SpanWriter<'_, 'a> {
     }
 
     pub(super) fn turn(&mut self, mut draft: TurnDraft<'a>) -> ResolvedTurn<'a> {
-        let calls = model_call::model_calls(&draft);
+        let mut calls = model_call::model_calls(&draft, self.builder.counts_lead());
+        if draft.is_imported() {
+            calls.retain(|call| call.usage.is_some());
+        }
         let turn = std::mem::take(&mut draft.turn);
         let (turn_id, parent_turn_id) = (turn.turn_id, turn.parent_turn_id);
+        let (root_turn_id, forwarded) = (turn.root_turn_id, draft.forwarded);
         let review = turn.review.is_some();
         let mut turn = Turn { prompt: turn.prompt.filter(|_| turn.input.is_empty()), ..turn };
         if let Some(first) = calls.first() {
@@ -142,7 +146,8 @@ impl<'a> SpanWriter<'_, 'a> {
         let below = self.spans[span.index()..].iter();
         let usage = sum(below.filter(|span| matches!(span.kind, SpanKind::ModelCall(_))));
         self.spans[span.index()].usage = usage;
-        ResolvedTurn { span, turn_id, parent_turn_id, review }
+        let restamped = draft.restamped;
+        ResolvedTurn { span, turn_id, parent_turn_id, root_turn_id, review, restamped, forwarded }
     }
 
     fn children(&mut self, draft: &TurnDraft<'a>, mut calls: Vec<CallDraft<'a>>, turn: SpanIx) {
@@ -257,7 +262,7 @@ impl<'a> SpanWriter<'_, 'a> {
             start: call.start,
             end: call.end,
             status: Status::Ok,
-            usage: usage.map(|usage| usage.usage),
+            usage: usage.and_then(|usage| usage.usage),
             kind: SpanKind::ModelCall(Box::new(ModelCall {
                 model,
                 effort: call.settings.effort,

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use codex_trace_model::{SpanKind, Status, Trace};
+use codex_rollout::ResponseItem;
+use codex_trace_model::{EventKind, SpanKind, Status, Trace};
 use serde_json::{Value, json};
 
 use crate::script::{check, with_script};
@@ -331,4 +332,115 @@ fn calls_that_were_made_to_fail_are_known_to_have_failed() {
         for_each_trace(&corpus.join(home), |trace| failed(trace, &mut found));
         assert_eq!(found.into_iter().collect::<Vec<_>>(), expected, "{home}");
     }
+}
+
+/// Files of 0.40 to 0.65: the response is written down when all of it has come
+/// and its tools have run, after the count of its tokens.
+#[test]
+fn a_call_that_was_written_late_began_when_its_output_says() {
+    check(
+        r#"
+        0 meta {"id":"t","cli_version":"0.63.0"}
+        100 typed go
+        199 event {"type":"token_count","info":null}
+        200 count 90/0/10/0
+        1000 call c1 shell {"command":["sleep","0.6"]}
+        1001 output c1 {"output":"","metadata":{"exit_code":0,"duration_seconds":0.6}}
+        1001 call c2 shell {"command":["sleep","9"]}
+        1002 output c2 {"output":"","metadata":{"exit_code":0,"duration_seconds":9.0}}
+        1002 call c3 shell {"command":["ls"]}
+        1003 output c3 {"output":"","metadata":{"exit_code":0,"duration_seconds":0.0}}
+        "#,
+        r"
+        thread t @0 +1003 incomplete 90/0/10/0
+          turn 1 @100 incomplete 90/0/10/0 inferred
+            model_call @100 +900 90/0/10/0 by token_count
+            tool_call shell @401 +600 command exit 0
+            tool_call shell @200 +802 command exit 0
+            tool_call shell @1002 +1 command exit 0
+        ",
+    );
+}
+
+/// From 0.66 on calls are written as they come; what took 60 ms says 0.1 s.
+#[test]
+fn a_call_that_was_written_in_time_began_at_its_line() {
+    check(
+        r#"
+        0 meta {"id":"t","cli_version":"0.98.0"}
+        100 typed go
+        150 count 90/0/10/0
+        200 call c1 shell {"command":["ls"]}
+        262 output c1 {"output":"","metadata":{"exit_code":0,"duration_seconds":0.1}}
+        "#,
+        r"
+        thread t @0 +262 incomplete 90/0/10/0
+          turn 1 @100 incomplete 90/0/10/0 inferred
+            model_call @100 +50 90/0/10/0 by token_count
+            model_call @150 +50 by items
+            tool_call shell @200 +62 command exit 0
+        ",
+    );
+}
+
+/// An item of a type that nobody listed: a tool's, if its type says so.
+#[test]
+fn an_unknown_call_is_a_call_of_that_tool() {
+    check(
+        r#"
+        0 meta {"id":"t","cli_version":"0.180.0"}
+        100 started a
+        200 item {"type":"computer_call","id":"cu_1","call_id":"c1","action":{"type":"click"},"status":"completed"}
+        250 item {"type":"computer_call_output","call_id":"c1","output":{"type":"computer_screenshot"}}
+        300 item {"type":"file_search_call","id":"fs_1","queries":["x"],"results":[],"status":"completed"}
+        400 item {"type":"mcp_call","id":"m_1","name":"roll","server_label":"dice","arguments":"{}","error":"no dice","status":"failed"}
+        500 item {"type":"novel_call","call_id":"c2"}
+        550 item {"type":"phone_call","number":7}
+        600 complete a
+        "#,
+        r"
+        thread t @0 +600
+          turn 1 @100 +500
+            model_call @100 +100 by items
+            tool_call computer @200 +50 unknown
+            model_call @250 +250 by items
+            tool_call file_search @300 +0 unknown
+            tool_call roll @400 +0 error: no dice unknown
+            tool_call novel @500 incomplete unknown
+        ? unknown_type 3
+        ? unknown_type 5
+        ? unknown_type 6
+        ? unknown_type 7
+        ? unknown_type 8
+        ? call_without_output
+        ",
+    );
+}
+
+/// By design since 0.150: the harness puts outputs in that answer no call.
+#[test]
+fn an_output_of_the_harness_has_its_name_and_text() {
+    let script = r#"
+        0 meta {"id":"t","cli_version":"0.171.0"}
+        100 started a
+        200 item {"type":"function_call_output","name":"goal_objective","namespace":"agent","output":"finish it"}
+        210 done a {"type":"HookPrompt","id":"h1","fragments":[{"text":"go on","hookRunId":"stop:1"}]}
+        300 complete a
+        "#;
+    with_script(script, |trace| {
+        let events: Vec<_> = trace.iter().flat_map(|(_, span)| &span.events).collect();
+        let [orphan, hook] = events.as_slice() else { panic!("{events:?}") };
+        let EventKind::OrphanOutput { call_id: None, name: Some(name), item } = &orphan.kind else {
+            panic!("{orphan:?}")
+        };
+        assert_eq!(name.decode(), "goal_objective");
+        let ResponseItem::ToolOutput(it) = &trace.root().items[item.0 as usize].body else {
+            panic!("{orphan:?}")
+        };
+        assert_eq!(it.namespace.unwrap().decode(), "agent");
+        assert_eq!(it.output.unwrap().raw(), br#""finish it""#);
+        let EventKind::HookPrompt(prompt) = &hook.kind else { panic!("{hook:?}") };
+        assert_eq!(prompt.unwrap().raw(), br#"[{"hookRunId":"stop:1","text":"go on"}]"#);
+        assert!(trace.diagnostics.is_empty(), "{:?}", trace.diagnostics);
+    });
 }

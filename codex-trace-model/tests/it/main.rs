@@ -3,10 +3,13 @@
 #![expect(clippy::disallowed_methods, reason = "tests make and read files")]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop and say why")]
 
+mod answered;
 mod answers;
 mod authors;
 mod calls;
+mod children;
 mod copies;
+mod counting;
 mod forks;
 mod golden;
 mod lines;

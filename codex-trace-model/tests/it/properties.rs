@@ -90,7 +90,7 @@ fn the_tokens_of_a_history_are_those_of_its_distinct_responses() {
     for home in histories() {
         let name = home.file_name().unwrap().to_str().unwrap();
         // Copied heads without turn ids: `truth.rs` has the numbers.
-        if name == "fk98.0" {
+        if name.ends_with("fk98.0") {
             continue;
         }
         let files: Vec<_> = heads(&home).iter().map(lines_of).collect();

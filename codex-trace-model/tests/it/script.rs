@@ -20,6 +20,7 @@
 //! | `count` | the same, `of`, the same | one with a given total |
 //! | `repeat` | | the `token_count` before, again |
 //! | `record` | turn, response, `in/cached/out/reasoning` | a `token_usage_record` |
+//! | `record` | the same, `of`, total tokens | one with the thread's total |
 //! | `raw` | text | the line as it is |
 //!
 //! `%a` to `%z` stand for UUIDv7, made in that order, here and in file names
@@ -243,12 +244,18 @@ impl Writer {
             "count" => event(self.count(rest)),
             "repeat" => event(self.count.clone()),
             "record" => {
-                let (response, numbers) = word(more);
-                (
-                    "token_usage_record".to_owned(),
-                    json!({"turn_id": turn,
-                    "response_id": response, "usage": usage(numbers_of(numbers))}),
-                )
+                let (response, rest) = word(more);
+                let (numbers, total) =
+                    rest.split_once(" of ").map_or((rest, None), |it| (it.0, Some(it.1)));
+                let mut payload = json!({"turn_id": turn, "response_id": response});
+                if numbers != "-" {
+                    payload["usage"] = usage(numbers_of(numbers));
+                }
+                if let Some(total) = total {
+                    payload["thread_token_usage"] =
+                        json!({"total_tokens": total.parse::<u64>().unwrap()});
+                }
+                ("token_usage_record".to_owned(), payload)
             }
             _ => panic!("`{what}` is no word of scripts"),
         }

@@ -1,11 +1,16 @@
 //! Reading for usage alone: the same model calls as in the full tree.
 
-use codex_rollout::{Copies, RolloutHead, SkimReader, Source, Strings, TokenUsage};
+use codex_rollout::{Copies, LineStream, RolloutHead, SkimReader, Source, Strings, TokenUsage};
 use codex_trace_model::{
-    SessionGroup, SpanKind, Status, Timestamp, Trace, UsageInput, group, resolve_usage,
+    RolloutFile, SessionGroup, SpanKind, Status, Timestamp, Trace, UsageInput, group, resolve_usage,
 };
 
-use crate::support::{directories, heads, testdata, with_trace};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::TestRunner;
+
+use crate::script::rollout_of;
+use crate::support::{directories, heads, testdata, with_bytes, with_trace};
 
 /// What must be the same of a session, however it was read.
 #[derive(Debug, PartialEq)]
@@ -117,4 +122,130 @@ fn files_that_need_more_than_their_lines_are_refused() {
     for (why, text, taken) in cases {
         assert_eq!(lines_of(&text).is_some(), taken, "{why}");
     }
+}
+
+/// The sums that `usage`, `list` and `convert` print of a session.
+fn sums(trace: &Trace<'_>) -> (usize, TokenUsage) {
+    (trace.model_calls().count(), trace.usage())
+}
+
+/// Reads a file both ways; `None` if one of them needs more than its lines.
+fn both_sums(text: &[u8]) -> Option<[(usize, TokenUsage); 2]> {
+    let strings = Strings::new();
+    let stream = LineStream::new(Box::new(std::io::Cursor::new(text.to_vec())));
+    let lines = SkimReader::new(stream, &strings);
+    let file = RolloutFile { path: "made", thread_id: "made", ..RolloutFile::default() };
+    let input = UsageInput { file, lines };
+    let skimmed = resolve_usage([input]).map(|trace| sums(&trace))?;
+    Some([skimmed, with_bytes(text, sums)])
+}
+
+/// The lines of every rollout at hand, file by file, long ones left out.
+fn files_of_lines() -> Vec<Vec<Vec<u8>>> {
+    let mut files = Vec::new();
+    for home in directories(&testdata("homes")) {
+        for head in heads(&home) {
+            let source = Source::open(&head.rollout).unwrap();
+            let lines = source.bytes().split(|byte| *byte == b'\n').filter(|it| !it.is_empty());
+            let lines = lines
+                .filter(|it| it.len() < 3_000 || it.windows(12).any(|it| it == b"session_meta"));
+            files.push(lines.map(<[u8]>::to_vec).collect());
+        }
+    }
+    files
+}
+
+/// What is done to the lines of a file.
+#[derive(Clone, Debug)]
+enum Damage {
+    Drop(Index),
+    Swap(Index, Index),
+    Repeat(Index, Index),
+    Cut(Index, Index),
+    Flip(Index, Index, u8),
+    /// A line of another file.
+    Insert(Index, Index, Index),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let ix = any::<Index>;
+    prop_oneof![
+        ix().prop_map(Damage::Drop),
+        (ix(), ix()).prop_map(|(a, b)| Damage::Swap(a, b)),
+        (ix(), ix()).prop_map(|(a, b)| Damage::Repeat(a, b)),
+        (ix(), ix()).prop_map(|(a, b)| Damage::Cut(a, b)),
+        (ix(), ix(), any::<u8>()).prop_map(|(a, b, byte)| Damage::Flip(a, b, byte)),
+        (ix(), ix(), ix()).prop_map(|(a, b, c)| Damage::Insert(a, b, c)),
+    ]
+}
+
+fn do_damage(files: &[Vec<Vec<u8>>], lines: &mut Vec<Vec<u8>>, damage: &Damage) {
+    if lines.is_empty() {
+        return;
+    }
+    let n = lines.len();
+    match damage {
+        Damage::Drop(at) => drop(lines.remove(at.index(n))),
+        Damage::Swap(a, b) => lines.swap(a.index(n), b.index(n)),
+        Damage::Repeat(from, to) => {
+            let line = lines[from.index(n)].clone();
+            lines.insert(to.index(n), line);
+        }
+        Damage::Cut(at, len) => {
+            let line = &mut lines[at.index(n)];
+            line.truncate(len.index(line.len() + 1));
+        }
+        Damage::Flip(at, byte, value) => {
+            let line = &mut lines[at.index(n)];
+            if !line.is_empty() {
+                let byte = byte.index(line.len());
+                line[byte] = *value;
+            }
+        }
+        Damage::Insert(file, from, to) => {
+            let file = &files[file.index(files.len())];
+            if !file.is_empty() {
+                lines.insert(to.index(n), file[from.index(file.len())].clone());
+            }
+        }
+    }
+}
+
+/// Whatever was done to a file, who counts and who reads in full agree.
+#[test]
+fn damaged_files_have_the_same_sums_with_and_without_content() {
+    let files = files_of_lines();
+    let strategy = (any::<Index>(), any::<Index>(), prop::collection::vec(damage(), 0..12));
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    config.cases *= 8;
+    let taken = std::cell::Cell::new(0);
+    let result = TestRunner::new(config).run(&strategy, |(file, len, damages)| {
+        let mut lines = files[file.index(files.len())].clone();
+        lines.truncate(len.index(lines.len() + 1).max(1));
+        for damage in &damages {
+            do_damage(&files, &mut lines, damage);
+        }
+        let text = lines.join(&b'\n');
+        if let Some([skimmed, full]) = both_sums(&text) {
+            taken.set(taken.get() + 1);
+            prop_assert_eq!(skimmed, full, "{}", String::from_utf8_lossy(&text));
+        }
+        Ok(())
+    });
+    result.unwrap_or_else(|err| panic!("{err}"));
+    assert!(taken.get() > 10, "{} files were read both ways", taken.get());
+}
+
+/// The shortest file of the fuzzer's that was counted otherwise than listed.
+#[test]
+fn a_call_that_only_its_items_tell_of_is_looked_at_in_full() {
+    let script = r#"
+        0 meta {"id":"%a","cli_version":"0.169.0"}
+        10 complete %b
+        20 typed go
+        30 item {"type":"reasoning","internal_chat_message_metadata_passthrough":{"turn_id":"%b"}}
+    "#;
+    let text = rollout_of(script);
+    assert_eq!(with_bytes(&text, sums).0, 0);
+    assert!(both_sums(&text).is_none());
 }

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::args::words::word;
-use crate::standing::Standing;
+use codex_trace_model::Standing;
 
 mod reports;
 mod upload;

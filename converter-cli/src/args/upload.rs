@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use crate::args::words::word;
 use crate::args::{ContentArgs, SelectArgs};
-use crate::content::Capture;
-use crate::exporters::otlp::{LlmInput, Semconv};
+use codex_trace_export::content::Capture;
+use codex_trace_export::otlp::{LlmInput, Semconv};
 
 /// Where to send to.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -1,6 +1,6 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use crate::choice::Choice;
+use codex_trace_export::choice::Choice;
 
 /// Reads one of the words of a choice, and shows all of them in the help.
 pub(super) fn word<T: Choice>() -> impl TypedValueParser<Value = T> {

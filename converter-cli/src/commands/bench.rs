@@ -7,11 +7,11 @@ use crate::args::BenchArgs;
 use crate::config::Selection;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::json::{self, Object};
 use crate::measure::{self, Measured, Stage};
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
 use crate::{history, interrupt, pipeline, text};
+use codex_trace_export::json::{self, Object};
 
 /// The best of several runs of a stage.
 struct Best {

@@ -8,16 +8,17 @@ use codex_trace_model::{Code, Trace};
 use crate::account::Account;
 use crate::args::{ConvertArgs, Format};
 use crate::config::Selection;
-use crate::content::Content;
-use crate::content::{Capture, ContentRules};
 use crate::exit::ExitStatus;
-use crate::exporters::{EncodeError, jsonl, otlp};
 use crate::failure::Failure;
 use crate::output::{Directory, Target, Writer};
 use crate::pipeline::{self, Event, Look, Sink};
-use crate::redact::Redactor;
 use crate::ui::Ui;
 use crate::{history, interrupt};
+use codex_trace_export::content::Content;
+use codex_trace_export::content::{Capture, ContentRules};
+use codex_trace_export::redact::Redactor;
+use codex_trace_export::wire::jsonl;
+use codex_trace_export::{EncodeError, otlp};
 
 /// What became of one session.
 struct Converted {

@@ -7,15 +7,14 @@ use codex_trace_model::{Code, Diagnostic, Trace};
 
 use crate::account::Account;
 use crate::args::ListArgs;
-use crate::choice::Choice;
 use crate::config::Selection;
 use crate::exit::ExitStatus;
 use crate::pipeline::{self, Event, Look, Sink};
 use crate::session::Summary;
-use crate::standing::Standing;
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
 use crate::{history, ids, interrupt, text};
+use codex_trace_model::Standing;
 
 /// How many diagnostics of a kind are shown for one file.
 const SHOWN: usize = 3;

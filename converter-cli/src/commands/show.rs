@@ -7,14 +7,14 @@ use codex_trace_model::Trace;
 use crate::account::Account;
 use crate::args::ShowArgs;
 use crate::config::Selection;
-use crate::content::Content;
 use crate::exit::ExitStatus;
-use crate::exporters::jsonl;
 use crate::failure::Failure;
 use crate::pipeline::{self, Event, Look, Sink};
 use crate::tree::{self, View};
 use crate::ui::Ui;
 use crate::{history, ids, interrupt, text};
+use codex_trace_export::content::Content;
+use codex_trace_export::wire::jsonl;
 
 /// Shows one session as a tree.
 ///

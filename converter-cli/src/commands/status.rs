@@ -5,11 +5,11 @@ use std::io::Write;
 use crate::args::StatusArgs;
 use crate::config;
 use crate::exit::ExitStatus;
-use crate::json;
 use crate::ledger::{Ledger, Outcome, Reason, Standing};
-use crate::secret::without_password;
 use crate::text::{self, count};
 use crate::ui::Ui;
+use codex_trace_export::json;
+use codex_trace_export::secret::without_password;
 
 /// Says how things stand with every destination.
 ///

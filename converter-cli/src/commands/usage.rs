@@ -7,12 +7,12 @@ use jiff::tz::TimeZone;
 use crate::args::{By, UsageArgs, Zone};
 use crate::config::{Selection, local_time_zone};
 use crate::exit::ExitStatus;
-use crate::json;
 use crate::prices::PriceTable;
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
 use crate::usage::{self, Counts, Query, Report};
 use crate::{history, interrupt, pipeline, text};
+use codex_trace_export::json;
 
 /// Counts tokens.
 ///

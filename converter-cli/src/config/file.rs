@@ -11,11 +11,11 @@ use crate::args::Compress;
 use crate::backends::{self, BACKENDS};
 use crate::config::Settings;
 use crate::config::secret::{HeaderValue, Home, SecretRef};
-use crate::content::Capture;
-use crate::exporters::otlp::{LlmInput, Semconv};
 use crate::failure::Failure;
-use crate::secret::without_password;
 use crate::when;
+use codex_trace_export::content::Capture;
+use codex_trace_export::otlp::{LlmInput, Semconv};
+use codex_trace_export::secret::without_password;
 
 /// The variable that names the file.
 const VARIABLE: &str = "CODEX_TRACE_CONFIG";

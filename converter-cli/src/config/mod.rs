@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::args::{ContentArgs, GlobalArgs, SelectArgs, When};
-use crate::content::Content;
-use crate::environment::Environment as Variables;
 use crate::failure::Failure;
 use crate::paths;
-use crate::standing::Standing;
 use crate::when::{self, Edge};
+use codex_trace_export::content::Content;
+use codex_trace_export::environment::Environment as Variables;
+use codex_trace_model::Standing;
 
 pub use file::{ConfigFile, Table};
 pub use redaction::{redactor, redacts};

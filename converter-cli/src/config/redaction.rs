@@ -3,7 +3,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::args::RedactArgs;
-use crate::redact::Redactor;
+use codex_trace_export::redact::Redactor;
 
 /// Makes the redactor asked for, if there is to be one.
 ///

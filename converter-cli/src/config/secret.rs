@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::environment::Environment;
-use crate::secret::Secret;
+use codex_trace_export::environment::Environment;
+use codex_trace_export::secret::Secret;
 
 /// The largest file that is taken for one that holds a key, in bytes.
 const MAX_KEY_FILE: u64 = 64 << 10;

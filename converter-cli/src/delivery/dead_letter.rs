@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::exporters::UnitKey;
-use crate::json;
 use crate::private;
+use codex_trace_export::UnitKey;
+use codex_trace_export::json;
 
 /// Private files of what was refused, one for each destination, one JSON object
 /// a line: which unit, and the server's answer. Never the content.

@@ -2,7 +2,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 
-use crate::exporters::UnitKey;
+use codex_trace_export::UnitKey;
 
 /// What became of a turn in a run, from good to bad. A turn that is sent as
 /// several units is as well off as the worst of them.

@@ -13,11 +13,13 @@ use crate::delivery::flight::{Added, Whole};
 use crate::delivery::rest::{Rest, Rests};
 use crate::delivery::session::Session;
 use crate::delivery::{Engine, Fate};
-use crate::exporters::{Fingerprint, Hasher, Notes, Rewrite, Shift, Unit, UnitKey, Waits};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
 use crate::panics;
 use crate::pipeline::{self, Look};
+use codex_trace_export::{
+    Fingerprint, Hasher, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits,
+};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
@@ -72,6 +74,9 @@ struct Taking {
     deferred_keys: HashSet<UnitKey>,
     /// The unit of which parts are being sent.
     streamed: Option<Arc<Whole>>,
+    /// What the live plugin is to be told of units that were there before: a run
+    /// may have ended between the ledger and the note.
+    told: Vec<Receipt>,
 }
 
 impl Taking {
@@ -189,21 +194,23 @@ impl Engine<'_> {
     fn encode(
         &self,
         trace: &Trace<'_>,
-        files: Vec<FileStamp>,
+        stamps: Vec<FileStamp>,
         rests: Rests,
     ) -> Result<(), Failure> {
-        self.reopen(trace, &files)?;
-        let session = Arc::new(Session::new(trace.session_id(), files));
-        let mut taking = Taking { rests, ..Taking::default() };
+        self.reopen(trace, &stamps)?;
+        let session = Arc::new(Session::new(trace.session_id(), stamps));
         let mut result = Ok(());
-        let notes = match self.notes(trace)? {
-            Ok(notes) => notes,
+        let beside = match self.look_beside(trace) {
+            Ok(beside) => beside,
             Err(reason) => {
                 let what = format!("session {}: {reason}", trace.session_id());
                 self.account().faults.push(what);
                 return Ok(());
             }
         };
+        let now = Some(self.run.options.now);
+        let notes = Notes { now, shift: self.shift(trace)?, beside };
+        let mut taking = Taking { rests, ..Taking::default() };
         let rules = self.run.rules;
         let mut encoded = self.exporter.encode_noted(trace, rules, &notes, &mut |unit| {
             if result.is_ok() {
@@ -230,6 +237,7 @@ impl Engine<'_> {
             session.miss(&UnitKey { thread_id: trace.session_id().to_owned(), turn: None });
         }
         result?;
+        self.hand_over(taking.told.iter().map(|told| (told, &*session)));
         let mut files = Vec::new();
         self.proceed(session.encoded(), &mut files);
         self.record(&[], &files);
@@ -248,17 +256,6 @@ impl Engine<'_> {
             return Ok(());
         }
         ledger.reopen(&contract.destination, trace.threads.iter().map(|it| &*it.id), files)
-    }
-
-    /// Finds what is known of a session beside its files; within, why it is
-    /// left alone.
-    fn notes(&self, trace: &Trace<'_>) -> Result<Result<Notes, String>, Failure> {
-        let beside = match self.exporter.look_beside(trace) {
-            Ok(beside) => beside,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let now = Some(self.run.options.now);
-        Ok(Ok(Notes { now, shift: self.shift(trace)?, beside }))
     }
 
     /// Returns by how much a session is moved: as before, or so that it ends
@@ -283,8 +280,8 @@ impl Engine<'_> {
     fn new_shift(&self, trace: &Trace<'_>) -> Option<Shift> {
         let max_age = self.exporter.contract().max_age.filter(|_| self.run.options.time_shift)?;
         let now = self.run.options.now.as_millisecond();
-        let ended = crate::session::ended_at(trace)?.as_millisecond();
-        let started = crate::session::started_at(trace)?.as_millisecond();
+        let ended = trace.ended_at()?.as_millisecond();
+        let started = trace.started_at()?.as_millisecond();
         let too_old = now.saturating_sub(started) > i64::try_from(max_age.as_millis()).ok()?;
         too_old.then_some(Shift { millis: now.saturating_sub(ended), found: now })
     }
@@ -330,10 +327,7 @@ impl Engine<'_> {
                     let entry = self.entry_of(&unit, fingerprint, Outcome::Sent, None);
                     self.record(&[entry], &[]);
                 }
-                // A run may have ended between the ledger and the note.
-                if !self.hand_over(unit.receipt.as_ref()) {
-                    session.look_again();
-                }
+                taking.told.extend(unit.receipt);
             }
             Decision::Keep => {
                 self.account().kept += 1;

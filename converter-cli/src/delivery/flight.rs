@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::delivery::session::Session;
 use crate::delivery::store::{Store, Stored};
-use crate::exporters::{Fingerprint, Limits, Piece, Receipt, Route, Unit, UnitKey, Waits};
+use codex_trace_export::{Fingerprint, Limits, Piece, Receipt, Route, Unit, UnitKey, Waits};
 
 /// What became of some pieces that were sent.
 #[derive(Clone, Copy, Debug)]

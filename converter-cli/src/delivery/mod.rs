@@ -13,6 +13,7 @@
 //! same ids.
 
 mod account;
+mod beside;
 mod dead_letter;
 mod fate;
 mod feed;
@@ -32,15 +33,16 @@ use std::time::Duration;
 use codex_trace_model::{Timestamp, Trace};
 
 use crate::clock::Clock;
-use crate::content::{ContentRules, Part};
-use crate::exporters::{Exporter, Fingerprint, Route, UnitKey};
+use crate::companions::Companion;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::ledger::{Entry, FileStamp, Ledger, Outcome};
 use crate::pipeline;
 use crate::retry::{Pace, RetryPolicy};
 use crate::text;
-use crate::transport::{Compression, Transport, shortened};
+use crate::transport::{Compression, Transport};
+use codex_trace_export::content::{ContentRules, Part};
+use codex_trace_export::{Exporter, Fingerprint, Route, UnitKey, shortened};
 
 pub use account::{Account, status};
 pub use dead_letter::DeadLetters;
@@ -50,6 +52,9 @@ use queue::{LOOK, Queue};
 use session::{Ready, Session};
 use share::Share;
 use store::Store;
+
+/// How long, in a run, to wait for live plugins that hold their files.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// After which failed attempt of a request people are told.
 const TELL_AT: u32 = 3;
@@ -91,6 +96,8 @@ pub struct Destination {
     pub name: String,
     /// How to encode, and what the answers mean.
     pub exporter: Box<dyn Exporter>,
+    /// What reads and writes beside rollouts for it.
+    pub companion: Option<Box<dyn Companion>>,
     /// How to get there.
     pub transport: Box<dyn Transport>,
     /// What holds for it in the place of what the run says.
@@ -212,6 +219,9 @@ struct Engine<'e> {
     run: &'e Run<'e>,
     name: &'e str,
     exporter: &'e dyn Exporter,
+    companion: Option<&'e dyn Companion>,
+    /// How long to wait, in this run, for live plugins that hold their files.
+    patience: Mutex<Duration>,
     transport: &'e dyn Transport,
     routes: Vec<Route>,
     queue: Queue,
@@ -242,6 +252,8 @@ impl<'e> Engine<'e> {
             run,
             name: &destination.name,
             exporter: &*destination.exporter,
+            companion: destination.companion.as_deref(),
+            patience: Mutex::new(PATIENCE),
             transport: &*destination.transport,
             queue: Queue::new(share.units),
             routes: routes(destination, share.request),

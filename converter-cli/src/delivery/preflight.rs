@@ -2,8 +2,8 @@
 
 use crate::clock::{Clock, jitter};
 use crate::delivery::{Destination, Run, TELL_AT, pause, tell_of_trouble};
-use crate::exporters::{Preflight, Verdict};
 use crate::transport::Cause;
+use codex_trace_export::{Preflight, Verdict};
 
 /// Asks what is to be asked before anything is sent.
 ///

@@ -3,7 +3,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::delivery::flight::Slice;
-use crate::exporters::Route;
+use codex_trace_export::Route;
 
 /// How long a sender waits for more of what it could put into one request.
 const LINGER: Duration = Duration::from_millis(20);

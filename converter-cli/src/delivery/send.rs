@@ -8,11 +8,11 @@ use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::flight::{Settled, Slice, Whole, halve};
 use crate::delivery::queue::LOOK;
 use crate::delivery::{Engine, Fate, Run, TELL_AT, pause};
-use crate::exporters::{Found, Framing, Receipt, Reread, Route, Verdict};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
 use crate::text::count;
 use crate::transport::{Cause, Compression, Header, Request, Response, compress};
+use codex_trace_export::{Found, Framing, Reread, Route, Verdict};
 
 /// Bodies smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: usize = 1 << 10;
@@ -258,12 +258,11 @@ impl Engine<'_> {
         });
         // First what is acknowledged, then whatever builds upon it.
         self.record(&entries.collect::<Vec<_>>(), &[]);
+        let there = known.iter().filter(|unit| !unit.is_refused());
+        self.hand_over(there.filter_map(|it| Some((it.receipt.as_ref()?, &*it.session))));
         let mut files = Vec::new();
         for unit in known {
             let sent = !unit.is_refused();
-            if sent && !self.hand_over(unit.receipt.as_ref()) {
-                unit.session.look_again();
-            }
             self.note(&unit.session, &unit.key, if sent { Fate::Sent } else { Fate::Rejected });
             let mut account = self.account();
             account.sent += usize::from(sent);
@@ -273,20 +272,6 @@ impl Engine<'_> {
         }
         self.record(&[], &files);
         self.leave(unsent, "another part of it was not sent");
-    }
-
-    /// Tells the live plugin of a unit that the ledger has; returns whether it
-    /// could be told.
-    pub(super) fn hand_over(&self, receipt: Option<&Receipt>) -> bool {
-        let Some(receipt) = receipt.filter(|_| !self.run.options.dry_run) else {
-            return true;
-        };
-        let noted = self.exporter.acknowledged(receipt);
-        if let Err(err) = &noted {
-            let path = receipt.file.display();
-            self.account().not_noted.get_or_insert(format!("beside `{path}`: {err}"));
-        }
-        noted.is_ok()
     }
 
     /// Leaves a part for the next run. A unit of which another part was sent is

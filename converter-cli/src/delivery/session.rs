@@ -2,8 +2,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::delivery::flight::Whole;
-use crate::exporters::{UnitKey, Waits};
 use crate::ledger::FileStamp;
+use codex_trace_export::{UnitKey, Waits};
 
 /// What is under way of one session, for one destination.
 #[derive(Debug)]
@@ -164,7 +164,7 @@ impl State {
 mod tests {
     use super::*;
     use crate::delivery::flight::{Added, Part, Settled, Slice, halve};
-    use crate::exporters::{Fingerprint, Limits, Route, Unit, UnitBuilder};
+    use codex_trace_export::{Fingerprint, Limits, Route, Unit, UnitBuilder};
 
     fn unit(turn: &str, pieces: &[&str], waits: Waits) -> Unit {
         let key = UnitKey { thread_id: "t".to_owned(), turn: Some(turn.to_owned()) };
@@ -243,11 +243,11 @@ mod tests {
     fn route(max_pieces: usize) -> Route {
         Route {
             name: "r",
-            method: crate::transport::Method::Post,
+            method: codex_trace_export::Method::Post,
             url: String::new(),
             headers: Vec::new(),
             content_type: "".into(),
-            framing: crate::exporters::Framing::CONCATENATED,
+            framing: codex_trace_export::Framing::CONCATENATED,
             compressions: &[],
             limits: Limits { max_bytes: 100, max_pieces, max_spans: 100 },
             in_order: true,

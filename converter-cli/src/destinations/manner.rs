@@ -2,14 +2,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::args::RedactArgs;
-use crate::choice::Choice;
 use crate::config::{Table, redacts};
-use crate::content::Capture;
 use crate::destinations::Given;
-use crate::exporters::describe::Description;
-use crate::exporters::{Origin, Said};
 use crate::failure::Failure;
 use crate::transport::Compression;
+use codex_trace_export::Origin;
+use codex_trace_export::Said;
+use codex_trace_export::choice::Choice;
+use codex_trace_export::content::Capture;
+use codex_trace_export::describe::Description;
 
 /// How many requests are under way at once, where nobody says.
 const SENDERS: usize = 4;

@@ -11,13 +11,14 @@ use std::time::Duration;
 use crate::args::{PlaceArgs, UploadArgs};
 use crate::backends::{self, BACKENDS};
 use crate::config::{self, ConfigFile, HeaderValue, SecretRef, Settings, Table};
-use crate::exporters::describe::Description;
-use crate::exporters::{self, Access, Address, Backend, Exporter, Origin, Said};
 use crate::failure::Failure;
-use crate::private::exposed;
-use crate::secret::Secret;
-use crate::secret::without_password;
+use crate::private::{Disk, exposed};
 use crate::transport::{Client, Header, Http, TlsFiles, Transport};
+use codex_trace_export::describe::Description;
+use codex_trace_export::secret::Secret;
+use codex_trace_export::secret::without_password;
+use codex_trace_export::{Access, Backend, ConfigFiles, Exporter, Said};
+use codex_trace_export::{Address, Origin};
 
 pub use manner::Manner;
 
@@ -48,7 +49,7 @@ pub struct Named<'g> {
     /// What takes the data.
     pub backend: &'static Backend,
     /// What the backend may look at.
-    pub settings: exporters::Settings,
+    pub settings: codex_trace_export::Settings,
     given: Given<'g>,
     table: Option<&'g Table>,
     headers: BTreeMap<String, Said<Secret>>,
@@ -99,15 +100,16 @@ impl<'g> Named<'g> {
         let mut named = Named {
             name: name.to_owned(),
             backend,
-            settings: exporters::Settings {
+            settings: codex_trace_export::Settings {
                 own_place: table.is_some_and(|table| table.endpoint.is_some()),
                 env: given.settings.vars.clone(),
+                files: ConfigFiles::new(Disk),
                 codex_home: given.settings.own_codex_home.clone(),
                 foreign_home: given.settings.foreign_home.clone(),
                 home: given.settings.home.clone(),
                 cwd: given.settings.cwd.clone(),
                 trust_project: given.place.trust_project,
-                ..exporters::Settings::default()
+                ..codex_trace_export::Settings::default()
             },
             given,
             table,
@@ -322,7 +324,7 @@ impl<'g> Named<'g> {
             let said = path.clone().map(|path| Said::new(path, self.manner().origin(key)));
             all.take(key, said, |path| path.display().to_string());
         }
-        tls.client_key.as_deref().iter().for_each(|path| all.holds_keys(path));
+        tls.client_key.as_deref().iter().for_each(|path| all.holds_keys(&self.settings, path));
         let rate = table.requests_per_second;
         let rate = rate.map(|rate| Said::new(rate, self.manner().origin("requests_per_second")));
         all.take("requests_per_second", rate, f64::to_string);

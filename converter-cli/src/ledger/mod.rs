@@ -15,9 +15,9 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::clock::{Clock, jitter};
-use crate::exporters::{Fingerprint, UnitKey};
 use crate::failure::Failure;
 use crate::private;
+use codex_trace_export::{Fingerprint, UnitKey};
 
 /// The version of the tables.
 pub const SCHEMA: i64 = 2;
@@ -118,7 +118,7 @@ pub struct FileStamp {
 /// How things stand with a destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// The destination, as [`Contract::destination`](crate::exporters::Contract) says.
+    /// The destination, as [`Contract::destination`](codex_trace_export::Contract) says.
     pub destination: String,
     /// Turns of which all is there.
     pub sent: u64,

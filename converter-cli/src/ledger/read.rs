@@ -1,8 +1,8 @@
 use rusqlite::{OptionalExtension, params};
 
-use crate::exporters::{Fingerprint, Shift};
 use crate::failure::Failure;
 use crate::ledger::{FileStamp, Known, Ledger, Outcome, Reason, Standing};
+use codex_trace_export::{Fingerprint, Shift};
 
 impl Ledger {
     /// Returns what is known of a thread's units.

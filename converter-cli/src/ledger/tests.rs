@@ -1,5 +1,5 @@
 use super::*;
-use crate::exporters::Shift;
+use codex_trace_export::Shift;
 
 fn entry(turn: Option<&str>, outcome: Outcome, note: Option<&str>) -> Entry {
     Entry {

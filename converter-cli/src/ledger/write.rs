@@ -1,8 +1,8 @@
 use rusqlite::{TransactionBehavior, params};
 
-use crate::exporters::Shift;
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Ledger};
+use codex_trace_export::Shift;
 
 impl Ledger {
     /// Keeps by how much a session is moved, unless that is known.

@@ -1,65 +1,38 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use crate::clock::Clock;
-use crate::transport::{Header, NoAnswer, Request, Response, Transport};
+use crate::transport::{Header, NoAnswer, Request, Response, TlsFiles, Transport};
 
-/// How to get to a destination.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClientOptions {
-    /// How long a request may take in all.
-    pub timeout: Option<Duration>,
-    /// Certificates.
-    pub tls: TlsFiles,
+/// Reads the files of certificates.
+///
+/// # Errors
+///
+/// If one cannot be read or holds something else: which, for people.
+pub(super) fn read_tls(files: &TlsFiles) -> Result<TlsConfig, String> {
+    let mut builder = TlsConfig::builder();
+    builder = builder.root_certs(match &files.ca {
+        Some(path) => RootCerts::new_with_certs(&certificates(path)?),
+        None => RootCerts::PlatformVerifier,
+    });
+    if let Some(path) = &files.client_cert {
+        let chain = certificates(path)?;
+        let key = private_key(files.client_key.as_ref().unwrap_or(path))?;
+        builder = builder.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+    }
+    Ok(builder.build())
 }
 
-/// Certificates and keys, as PEM files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The authorities to trust, instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// Our own certificate, with those between it and its authority.
-    pub client_cert: Option<PathBuf>,
-    /// Its key; in the same file, unless named.
-    pub client_key: Option<PathBuf>,
-}
-
-impl TlsFiles {
-    /// Returns whether nothing is said.
-    pub fn is_empty(&self) -> bool {
-        *self == TlsFiles::default()
-    }
-
-    /// Reads the files.
-    ///
-    /// # Errors
-    ///
-    /// If one cannot be read or holds something else: which, for people.
-    pub(super) fn read(&self) -> Result<TlsConfig, String> {
-        let mut builder = TlsConfig::builder();
-        builder = builder.root_certs(match &self.ca {
-            Some(path) => RootCerts::new_with_certs(&certificates(path)?),
-            None => RootCerts::PlatformVerifier,
-        });
-        if let Some(path) = &self.client_cert {
-            let chain = certificates(path)?;
-            let key = private_key(self.client_key.as_ref().unwrap_or(path))?;
-            builder = builder.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
-        }
-        Ok(builder.build())
-    }
-
-    /// Says what is wrong with the files, if something is.
-    ///
-    /// # Errors
-    ///
-    /// As [`Http::with`](super::Http::with) has it.
-    pub fn check(&self) -> Result<(), String> {
-        self.read().map(drop)
-    }
+/// Says what is wrong with the files, if something is.
+///
+/// # Errors
+///
+/// As [`Http::with`](super::Http::with) has it.
+pub fn check_tls(files: &TlsFiles) -> Result<(), String> {
+    read_tls(files).map(drop)
 }
 
 fn pem(path: &Path) -> Result<Vec<PemItem<'static>>, String> {

@@ -3,10 +3,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::json;
-use crate::secret::without_password;
 use crate::transport::{Cause, NoAnswer, Request, Response, Transport};
 use crate::whole::{self, WholeFile};
+use codex_trace_export::json;
+use codex_trace_export::secret::without_password;
 
 /// Writes requests into a directory instead of sending them: the body as it
 /// would go over the wire, and beside it method, address and headers, secrets
@@ -110,7 +110,9 @@ impl Transport for Discard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::{Header, Method, Secret};
+    use codex_trace_export::Secret;
+
+    use crate::transport::{Header, Method};
 
     #[test]
     fn secrets_are_masked_and_bodies_are_exact() {

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Timeout, http};
 
-use crate::secret::without_password;
-use crate::transport::{
-    Cause, Method, NoAnswer, Request, Response, TlsFiles, Transport, secrets_of,
-};
+use crate::transport::client::read_tls;
+use crate::transport::{Cause, Method, NoAnswer, Request, Response, TlsFiles, Transport};
+use codex_trace_export::secret::without_password;
+use codex_trace_export::secrets_of;
 
 /// How much of an answer is read, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -38,7 +38,7 @@ impl Http {
     /// If one of the files cannot be read or holds something else: which, for
     /// people.
     pub fn with(connections: usize, timeout: Duration, tls: &TlsFiles) -> Result<Http, String> {
-        Ok(Http::of(connections, timeout, tls.read()?))
+        Ok(Http::of(connections, timeout, read_tls(tls)?))
     }
 
     fn of(connections: usize, timeout: Duration, tls: TlsConfig) -> Http {

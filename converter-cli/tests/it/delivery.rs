@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use codex_trace_export::{Contract, Rewrite};
 use converter_cli::delivery::{Fate, status};
 use converter_cli::exit::ExitStatus;
-use converter_cli::exporters::{Contract, Rewrite};
 use converter_cli::ledger::{Ledger, Outcome, Reason};
 use converter_cli::transport::Http;
 use tempfile::TempDir;

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use codex_trace_model::{SpanKind, Status, Timestamp, Trace};
-use converter_cli::args::{GlobalArgs, When};
-use converter_cli::config::{Environment, Selection, Settings};
-use converter_cli::content::{ContentRules, Part};
-use converter_cli::delivery::{self, Account, DeadLetters, Destination, Options, Run};
-use converter_cli::exporters::{
+use codex_trace_export::content::{ContentRules, Part};
+use codex_trace_export::{
     Contract, EncodeError, Exporter, Framing, Limits, Rewrite, Route, Unit, UnitBuilder, UnitKey,
     Verdict, Waits,
 };
+use codex_trace_model::{SpanKind, Status, Timestamp, Trace};
+use converter_cli::args::{GlobalArgs, When};
+use converter_cli::config::{Environment, Selection, Settings};
+use converter_cli::delivery::{self, Account, DeadLetters, Destination, Options, Run};
 use converter_cli::failure::Failure;
 use converter_cli::ledger::Ledger;
 use converter_cli::retry::RetryPolicy;
@@ -217,6 +217,7 @@ impl Case {
         let destinations = to.into_iter().map(|(toy, transport)| Destination {
             name: "toy".to_owned(),
             exporter: Box::new(toy),
+            companion: None,
             transport,
             own: None,
         });

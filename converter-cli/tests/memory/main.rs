@@ -7,11 +7,11 @@
 use std::fmt::Write;
 
 use codex_rollout::Source;
+use codex_trace_export::content::ContentRules;
 use codex_trace_model::{RolloutInput, resolve};
 use converter_cli::backends::BACKENDS;
-use converter_cli::content::ContentRules;
-use converter_cli::environment::Environment;
-use converter_cli::exporters::{Hasher, Settings};
+
+use codex_trace_export::{Environment, Hasher, Settings, Unit};
 
 /// Returns a rollout of one turn with so many calls of a tool.
 fn turn(calls: usize) -> String {
@@ -58,7 +58,7 @@ fn encoded(backend: &str, calls: usize) -> (u64, u64) {
     let exporter = (backend.connect)(&settings).unwrap().remove(0);
     let (mut bytes, mut hasher) = (0, Hasher::default());
     let work = allocation_counter::measure(|| {
-        let take = &mut |unit: converter_cli::exporters::Unit| {
+        let take = &mut |unit: Unit| {
             bytes += unit.body.len() as u64;
             hasher.add(&unit);
         };

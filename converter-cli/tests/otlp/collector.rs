@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::Command;
 
-use converter_cli::exporters::Settings;
+use codex_trace_export::Settings;
 use converter_cli::transport::{Header, Method, Request};
 use serde_json::Value;
 

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use codex_trace_export::choice::Choice;
+use codex_trace_export::content::Content;
+use codex_trace_export::content::{Capture, ContentRules};
+use codex_trace_export::environment::Environment;
+use codex_trace_export::otlp::{LlmInput, Semconv};
+use codex_trace_export::redact::Redactor;
+use codex_trace_export::wire::jsonl;
+use codex_trace_export::{Exporter, Settings};
 use codex_trace_model::Trace;
-use converter_cli::Content;
 use converter_cli::backends::BACKENDS;
-use converter_cli::choice::Choice;
-use converter_cli::content::{Capture, ContentRules};
-use converter_cli::environment::Environment;
-use converter_cli::exporters::otlp::{LlmInput, Semconv};
-use converter_cli::exporters::{Exporter, Settings, jsonl};
-use converter_cli::redact::Redactor;
 use serde_json::{Value, json};
 
 use crate::support::{for_each_trace, with_bytes};

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use codex_trace_export::environment::Environment;
+use codex_trace_export::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
+use codex_trace_export::{ConfigError, ConfigFiles, Preflight, Settings, Verdict};
 use converter_cli::backends::BACKENDS;
-use converter_cli::environment::Environment;
-use converter_cli::exporters::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
-use converter_cli::exporters::{ConfigError, Preflight, Settings, Verdict};
+use converter_cli::private::Disk;
 use converter_cli::transport::{Compression, Response};
 use prost::Message as _;
 
@@ -57,7 +58,11 @@ fn otlp_follows_the_live_telemetry_of_codex() {
         "headers = { k = 'v' } } }\n",
     );
     fs::write(home.path().join("config.toml"), config).unwrap();
-    let live = Settings { codex_home: Some(home.path().to_owned()), ..Settings::default() };
+    let live = Settings {
+        files: ConfigFiles::new(Disk),
+        codex_home: Some(home.path().to_owned()),
+        ..Settings::default()
+    };
     let expected = ("https://t/v1/traces".to_owned(), vec!["k: v".to_owned()]);
     let (url, headers, kind) = route(&live);
     assert_eq!((url, headers), expected);
@@ -112,7 +117,7 @@ fn a_rollout_without_times_is_not_placed_in_time() {
     );
     let exporter = exporter("otlp", &settings(&[]));
     with_bytes(rollout, |trace| {
-        let rules = converter_cli::content::ContentRules::default();
+        let rules = codex_trace_export::content::ContentRules::default();
         let err = exporter.encode(trace, &rules, &mut |_| ()).unwrap_err();
         assert!(err.what.contains("nowhere when"), "{err}");
     });
@@ -124,7 +129,11 @@ fn mlflow_reads_what_its_plugin_reads() {
     let home = tempfile::tempdir().unwrap();
     let plugin = r#"{"trackingUri":"http://m:5000/","experimentId":"12"}"#;
     fs::write(home.path().join("mlflow-tracing.json"), plugin).unwrap();
-    let from_file = Settings { codex_home: Some(home.path().to_owned()), ..settings(&[]) };
+    let from_file = Settings {
+        files: ConfigFiles::new(Disk),
+        codex_home: Some(home.path().to_owned()),
+        ..settings(&[])
+    };
     let header = |settings: &Settings, name: &str| {
         let exporter = exporter("mlflow", settings);
         let route = &exporter.contract().routes[0];
@@ -164,8 +173,11 @@ fn databricks_is_found_by_variables_or_by_a_profile() {
         "[dev]\nhost = https://w.example\ntoken = two\n\n[half]\nhost = https://h.example\n",
     );
     fs::write(home.path().join(".databrickscfg"), file).unwrap();
-    let at_home =
-        |env: &[(&str, &str)]| Settings { home: Some(home.path().to_owned()), ..settings(env) };
+    let at_home = |env: &[(&str, &str)]| Settings {
+        files: ConfigFiles::new(Disk),
+        home: Some(home.path().to_owned()),
+        ..settings(env)
+    };
     let place = ("MLFLOW_TRACE_LOCATION", "c.s.p");
     let host = ("DATABRICKS_HOST", "w.example");
     let token = ("DATABRICKS_TOKEN", "t");

@@ -1,7 +1,7 @@
 //! One small rollout, and by hand what must become of it.
 
-use converter_cli::content::{Capture, ContentRules};
-use converter_cli::exporters::otlp::{Amount, LlmInput, Options, Semconv, encode_json};
+use codex_trace_export::content::{Capture, ContentRules};
+use codex_trace_export::otlp::{Amount, LlmInput, Options, Semconv, encode_json};
 use serde_json::{Value, json};
 
 use crate::support::with_bytes;
@@ -194,7 +194,11 @@ fn delta_is_what_is_new_to_the_model() {
 #[test]
 fn metadata_only_means_no_content() {
     let request = encoded(
-        &ContentRules::new(Capture::MetadataOnly, None, converter_cli::Content::default()),
+        &ContentRules::new(
+            Capture::MetadataOnly,
+            None,
+            codex_trace_export::content::Content::default(),
+        ),
         &Options::default(),
     );
     let text = request.to_string();

@@ -8,6 +8,7 @@ mod content;
 mod contract;
 mod encoding;
 mod faults;
+mod newest;
 mod outage;
 mod properties;
 mod proxy;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use codex_trace_export::Settings;
+use codex_trace_export::content::ContentRules;
+use codex_trace_export::otlp::{Options, Semconv, encode_json, encode_proto};
 use codex_trace_model::{SpanKind as Kind, TokenUsage, Trace};
-use converter_cli::content::ContentRules;
-use converter_cli::exporters::Settings;
-use converter_cli::exporters::otlp::{Options, Semconv, encode_json, encode_proto};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;

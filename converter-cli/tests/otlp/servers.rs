@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use codex_trace_export::{Exporter, Preflight, Settings, Verdict};
 use codex_trace_model::{Span, SpanKind as Kind, Status, Trace};
-use converter_cli::exporters::{Exporter, Preflight, Settings, Verdict};
 use converter_cli::transport::{Header, Method, Request, Response};
 use serde_json::{Value, json};
 

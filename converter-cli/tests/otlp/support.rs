@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use codex_rollout::{Copies, RolloutHead, Source, discover};
+use codex_trace_export::content::ContentRules;
+use codex_trace_export::{Exporter, Settings, Unit};
 use codex_trace_model::{RolloutInput, Trace, group, resolve};
 use converter_cli::backends::BACKENDS;
-use converter_cli::content::ContentRules;
-use converter_cli::exporters::{Exporter, Settings, Unit};
 
 /// Returns the homes of `testdata/`, sorted.
 pub(crate) fn homes() -> Vec<PathBuf> {

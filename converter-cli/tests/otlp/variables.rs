@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use codex_trace_export::environment::Environment;
+use codex_trace_export::{ConfigFiles, Exporter, Settings};
 use converter_cli::backends::BACKENDS;
-use converter_cli::environment::Environment;
-use converter_cli::exporters::{Exporter, Settings};
+use converter_cli::private::Disk;
 use converter_cli::transport::Compression;
 
 use crate::support::{exporter, units, with_bytes};
@@ -121,7 +122,11 @@ fn resource_attributes_are_added_and_the_service_has_its_own_variable() {
 
 fn of_codex(home: &Path, config: &str) -> Settings {
     fs::write(home.join("config.toml"), config).unwrap();
-    Settings { codex_home: Some(home.to_owned()), ..Settings::default() }
+    Settings {
+        files: ConfigFiles::new(Disk),
+        codex_home: Some(home.to_owned()),
+        ..Settings::default()
+    }
 }
 
 #[test]

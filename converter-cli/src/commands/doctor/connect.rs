@@ -1,9 +1,9 @@
 use serde_json::{Value, json};
 
 use crate::destinations::Named;
-use crate::exporters::{Exporter, Probed};
-use crate::secret::without_password;
 use crate::transport::Transport;
+use codex_trace_export::secret::without_password;
+use codex_trace_export::{Exporter, Probed};
 
 /// Asks each place of a destination whether it is there, and adds what came of
 /// it to the report.

@@ -15,13 +15,13 @@ use crate::args::DoctorArgs;
 use crate::config::{self, ConfigFile};
 use crate::destinations::{self, Given, Named};
 use crate::exit::ExitStatus;
-use crate::exporters::Exporter;
-use crate::exporters::describe::Known;
 use crate::failure::Failure;
 use crate::ledger::{Ledger, Standing};
 use crate::pipeline;
-use crate::secret::without_password;
 use crate::ui::Ui;
+use codex_trace_export::Exporter;
+use codex_trace_export::describe::Known;
+use codex_trace_export::secret::without_password;
 
 /// Says what was found where; writes nothing, and sends nothing unless asked to.
 ///

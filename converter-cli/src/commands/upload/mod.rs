@@ -12,18 +12,18 @@ use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
 use crate::config::{ConfigFile, Selection, UploadSettings, redactor};
-use crate::content::Content;
-use crate::content::ContentRules;
 use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
 use crate::destinations::{self, Given, Manner, places};
 use crate::exit::ExitStatus;
-use crate::exporters::Exporter;
 use crate::failure::Failure;
 use crate::history::{History, Named};
 use crate::ledger::Ledger;
 use crate::transport::{Discard, RequestDir, Transport};
 use crate::ui::Ui;
-use crate::{interrupt, lock, pipeline};
+use crate::{backends, interrupt, lock, pipeline};
+use codex_trace_export::Exporter;
+use codex_trace_export::content::Content;
+use codex_trace_export::content::ContentRules;
 
 use report::Report;
 
@@ -111,7 +111,14 @@ fn connect(
             if manner.has_table() { Some(Arc::new(own(args, upload, &manner, ui)?)) } else { None };
         for (name, exporter) in named.connect()? {
             let transport = transport(upload, &name, named, &*exporter)?;
-            destinations.push(Destination { name, exporter, transport, own: own.clone() });
+            let companion = backends::companion(named.backend.name, &named.settings);
+            destinations.push(Destination {
+                name,
+                exporter,
+                companion,
+                transport,
+                own: own.clone(),
+            });
         }
     }
     places::check(&destinations)?;

@@ -2,10 +2,10 @@ use std::io::{self, Write};
 
 use crate::config::UploadSettings;
 use crate::delivery::{Account, DeadLetters, Fate};
-use crate::json;
-use crate::secret::without_password;
 use crate::text::{bytes, count};
 use crate::ui::Ui;
+use codex_trace_export::json;
+use codex_trace_export::secret::without_password;
 
 /// Says what a run came to.
 #[derive(Clone, Copy, Debug)]

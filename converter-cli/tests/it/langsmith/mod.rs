@@ -14,15 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use codex_trace_export::content::{Capture, Content, ContentRules};
+use codex_trace_export::environment::Environment;
+use codex_trace_export::redact::Redactor;
 use codex_trace_model::Timestamp;
-use converter_cli::backends::BACKENDS;
+use converter_cli::backends::{self, BACKENDS};
 use converter_cli::config::Selection;
-use converter_cli::content::{Capture, Content, ContentRules};
 use converter_cli::delivery::{self, Account, DeadLetters, Destination, Options, Run};
-use converter_cli::environment::Environment;
-use converter_cli::exporters::{self};
 use converter_cli::ledger::Ledger;
-use converter_cli::redact::Redactor;
 use converter_cli::retry::RetryPolicy;
 use converter_cli::transport::{Compression, Http};
 use converter_cli::ui::Ui;
@@ -94,17 +93,21 @@ impl Upload {
         accounts.remove(0)
     }
 
-    fn connect(&self) -> exporters::Connected {
+    fn settings(&self) -> codex_trace_export::Settings {
         let own = |(key, value): &(&str, String)| ((*key).to_owned(), value.clone());
-        let settings = exporters::Settings {
+        codex_trace_export::Settings {
             endpoint: (!self.endpoint.is_empty()).then(|| self.endpoint.clone()),
             options: self.options.iter().map(own).collect(),
             env: Environment(self.env.iter().map(own).collect()),
+            files: codex_trace_export::ConfigFiles::new(converter_cli::private::Disk),
             home: Some(self.home.path().to_owned()),
-            ..exporters::Settings::default()
-        };
+            ..codex_trace_export::Settings::default()
+        }
+    }
+
+    fn connect(&self) -> codex_trace_export::Connected {
         let backend = BACKENDS.iter().find(|it| it.name == "langsmith").unwrap();
-        (backend.connect)(&settings)
+        (backend.connect)(&self.settings())
     }
 
     fn run_all(&self, files: &[PathBuf]) -> Vec<Account> {
@@ -144,7 +147,9 @@ impl Upload {
         let destinations = self.connect().unwrap().into_iter().map(|exporter| {
             let http = Http::new(3, self.timeout);
             let transport = Box::new(Rerouted(http, self.server.clone()));
-            Destination { name: "langsmith".to_owned(), exporter, transport, own: None }
+            let name = "langsmith".to_owned();
+            let companion = backends::companion(&name, &self.settings());
+            Destination { name, exporter, companion, transport, own: None }
         });
         delivery::run(&run, destinations.collect()).unwrap()
     }

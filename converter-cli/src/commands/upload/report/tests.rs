@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::delivery::Tally;
-use crate::exporters::UnitKey;
 use crate::retry::RetryPolicy;
+use codex_trace_export::UnitKey;
 
 fn settings(dry_run: bool, dir: Option<&str>) -> UploadSettings {
     UploadSettings {

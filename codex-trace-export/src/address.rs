@@ -1,0 +1,274 @@
+//! Addresses of backends: what one must look like, and what of it is secret.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::ConfigError;
+
+/// What stands for what is not shown.
+const MASK: &str = "[set]";
+
+/// The address of a server.
+///
+/// It may hold a name with a password, and keys in its query. Neither is ever
+/// shown: `Display` and `Debug` mask them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address(String);
+
+impl Address {
+    /// Checks that a text is an address of the web.
+    ///
+    /// # Errors
+    ///
+    /// If it is none: what is wrong, without what may be a password.
+    pub fn parse(text: &str) -> Result<Address, ConfigError> {
+        let text = text.trim();
+        let wrong = |what: &str| {
+            ConfigError::new(format!("`{}` {what}", shown(text)))
+                .hint("give an address like https://HOST:4318")
+        };
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(wrong("is no address: it begins with neither http:// nor https://"));
+        };
+        if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
+            let scheme = if is_scheme(scheme) { scheme } else { "it" };
+            return Err(wrong(&format!(
+                "cannot be spoken to: `{scheme}` is neither http nor https"
+            )));
+        }
+        let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if behind.contains('@') {
+            // More likely the end of a password than a part of the path.
+            return Err(wrong("is no address: it has an `@` behind its host")
+                .hint("write `/`, `?`, `#` and `@` of a password as `%2F`, `%3F`, `%23`, `%40`"));
+        }
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let (name, port) = match host.rsplit_once(':').filter(|_| !host.ends_with(']')) {
+            Some((name, port)) => (name, Some(port)),
+            None => (host, None),
+        };
+        if name.is_empty() || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(wrong("is no address: it has no host"));
+        }
+        if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+            return Err(wrong("is no address: its port is no number up to 65535"));
+        }
+        Ok(Address(text.to_owned()))
+    }
+
+    /// Takes a text for an address, to compare and to show.
+    pub fn unchecked(text: &str) -> Address {
+        Address(text.trim().to_owned())
+    }
+
+    /// Returns all of it, for the wire alone.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the address with a path behind its own, and before its query. The
+    /// path may have a query, too.
+    #[must_use]
+    pub fn join(&self, path: &str) -> Address {
+        let whole = self.0.split('#').next().unwrap_or_default();
+        let (base, query) = whole.split_once('?').unwrap_or((whole, ""));
+        let base = base.trim_end_matches('/');
+        let between = match (query, path.contains('?')) {
+            ("", _) => "",
+            (_, true) => "&",
+            (_, false) => "?",
+        };
+        Address(format!("{base}{path}{between}{query}"))
+    }
+
+    /// Whether the address without its query ends so, but for a slash.
+    pub(crate) fn ends_with(&self, path: &str) -> bool {
+        let end = self.0.find(['?', '#']).unwrap_or(self.0.len());
+        self.0[..end].trim_end_matches('/').ends_with(path)
+    }
+
+    /// Whether two addresses are of one place: letter case of the host, the
+    /// usual port and a slash at the end make no difference.
+    pub fn is_same(&self, other: &Address) -> bool {
+        self.normal() == other.normal()
+    }
+
+    fn normal(&self) -> String {
+        let Some((scheme, rest)) = self.0.split_once("://") else { return self.0.clone() };
+        let scheme = scheme.to_ascii_lowercase();
+        let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (login, host) = match authority.rsplit_once('@') {
+            Some((login, host)) => (Some(login), host),
+            None => (None, authority),
+        };
+        let host = host.to_ascii_lowercase();
+        let usual = if scheme == "https" { ":443" } else { ":80" };
+        let host = host.strip_suffix(usual).unwrap_or(&host);
+        let login = login.map(|login| format!("{login}@")).unwrap_or_default();
+        format!("{scheme}://{login}{host}{}", behind.trim_end_matches('/'))
+    }
+
+    /// Returns the host in small letters, without the port.
+    pub fn host(&self) -> String {
+        let normal = self.normal();
+        let rest = normal.split_once("://").map_or(&*normal, |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        match host.rsplit_once(':').filter(|_| !host.ends_with(']')) {
+            Some((name, _)) => name.to_owned(),
+            None => host.to_owned(),
+        }
+    }
+
+    /// Returns what the ledger calls the address: without name and password, and
+    /// with digests in the place of what its query says, so that two queries are
+    /// two places and no key is written down.
+    pub fn place(&self) -> String {
+        place_name(&self.0)
+    }
+}
+
+/// Without what could be secret.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.0))
+    }
+}
+
+/// Without what could be secret.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Shows a text that should be an address, and may be a mistyped one: nothing
+/// before the last `@`, no values of a query, nothing of a fragment.
+pub fn shown(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
+        _ => (None, text),
+    };
+    let (login, rest) = match rest.rsplit_once('@') {
+        Some((_, rest)) => (true, rest),
+        None => (false, rest),
+    };
+    let scheme = scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
+    let login = if login { format!("{MASK}@") } else { String::new() };
+    let rest = rest.split('#').next().unwrap_or_default();
+    format!("{scheme}{login}{}", with_query(rest, |_| MASK.to_owned()))
+}
+
+fn is_scheme(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte))
+}
+
+/// Rewrites the values of a query, and what in it is no pair.
+fn with_query(text: &str, value: impl Fn(&str) -> String) -> String {
+    let Some((before, query)) = text.split_once('?') else { return text.to_owned() };
+    let pair = |pair: &str| match pair.split_once('=') {
+        Some((name, text)) if !text.is_empty() => format!("{name}={}", value(text)),
+        None if !pair.is_empty() => value(pair),
+        _ => pair.to_owned(),
+    };
+    let query: Vec<String> = query.split('&').map(pair).collect();
+    format!("{before}?{}", query.join("&"))
+}
+
+fn place_name(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let rest = match rest[..end].rfind('@') {
+        Some(at) => &rest[at + 1..],
+        None => rest,
+    };
+    let digest = |value: &str| {
+        let digest = Sha256::digest(value.as_bytes());
+        format!("{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
+    };
+    format!("{scheme}://{}", with_query(rest, digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_the_web() {
+        for good in
+            ["http://h", " https://h:1/p?q ", "HTTP://[::1]:80/", "http://[::1]", "http://u:p@h:1"]
+        {
+            assert_eq!(Address::parse(good).unwrap().expose(), good.trim());
+        }
+        for bad in [
+            "",
+            "h:1",
+            "ftp://h",
+            "http://",
+            "http:///p",
+            "http://h:x",
+            "http://h:70000",
+            "http://a b",
+            "http://h/x@y",
+        ] {
+            assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// A password is where it is because somebody mistyped the address.
+    #[test]
+    fn no_password_is_shown_however_wrong_the_address() {
+        #[rustfmt::skip]
+        let cases = [
+            ("http://user:hun/ter2pass@h:4318/v1/traces", "http://[set]@h:4318/v1/traces"),
+            ("http://user:hun#ter2pass@h:4318",           "http://[set]@h:4318"),
+            ("http://user:hun?ter2pass@h:4318",           "http://[set]@h:4318"),
+            ("http://user:123?ter2pass@h:4318",           "http://[set]@h:4318"),
+            ("http://user:hunter2@pass@h:x",              "http://[set]@h:x"),
+            ("user:hunter2pass@h:4318",                   "[set]@h:4318"),
+            ("https//user:hunter2pass@h",                 "[set]@h"),
+            ("http:/user:hunter2pass@h",                  "[set]@h"),
+            ("http://a b:hunter2pass@h",                  "http://[set]@h"),
+            ("hunter 2://pass@h",                         "[set]@h"),
+            ("ftp://u:hunter2pass@h?key=ter2",            "ftp://[set]@h?key=[set]"),
+            ("http://h:99999/?ter2=hunter2&a=&hunter2",   "http://h:99999/?ter2=[set]&a=&[set]"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(shown(text), expected, "{text}");
+            let err = Address::parse(text).unwrap_err();
+            assert!(err.message.starts_with(&format!("`{expected}` ")), "{}", err.message);
+        }
+        let right = Address::parse("https://u:hunter2@h/p?key=hunter2").unwrap();
+        assert_eq!(format!("{right} {right:?}").matches("hunter2").count(), 0);
+    }
+
+    #[test]
+    fn the_ledger_tells_queries_apart_and_knows_no_key() {
+        let place = |text| Address::parse(text).unwrap().place();
+        assert_eq!(place("http://u:p@h/x"), "http://h/x");
+        assert_eq!(place("http://h/x"), "http://h/x", "as before queries were looked at");
+        // The first four bytes of the SHA-256 of `abc`, of FIPS 180-2.
+        assert_eq!(place("http://h/x?k=abc&flag="), "http://h/x?k=ba7816bf&flag=");
+        assert_ne!(place("http://h/?t=a"), place("http://h/?t=b"));
+    }
+
+    #[test]
+    fn paths_come_before_the_query() {
+        let join = |text: &str, path: &str| Address::unchecked(text).join(path).expose().to_owned();
+        assert_eq!(join("http://h/", "/v1"), "http://h/v1");
+        assert_eq!(join("http://h/a?k=v", "/v1"), "http://h/a/v1?k=v");
+        assert_eq!(join("http://h?k=v#f", "/v1?id=1"), "http://h/v1?id=1&k=v");
+        assert!(Address::unchecked("http://h/v1/?k").ends_with("/v1"));
+    }
+
+    #[test]
+    fn one_place_has_several_spellings() {
+        let same = |a: &str, b: &str| Address::unchecked(a).is_same(&Address::unchecked(b));
+        assert!(same("http://h", "HTTP://H:80/"));
+        assert!(same("https://h:443/p/", "https://h/p"));
+        assert!(!same("http://h", "https://h") && !same("http://h/P", "http://h/p"));
+        assert!(!same("http://h:1", "http://h:2") && !same("http://u@h", "http://h"));
+    }
+}

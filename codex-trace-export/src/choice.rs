@@ -1,0 +1,29 @@
+//! Choices between a few words: flags, keys of files and options have the same.
+
+use codex_trace_model::Standing;
+
+/// A choice between a few words.
+pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
+    /// Every value with its word and what it means, in a line.
+    const WORDS: &'static [(Self, &'static str, &'static str)];
+
+    /// Returns the value that a word stands for.
+    fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|entry| entry.1 == word).map(|entry| entry.0)
+    }
+
+    /// Returns the word for it; empty for one that is not in the list.
+    fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|entry| entry.0 == self).map_or("", |entry| entry.1)
+    }
+}
+
+impl Choice for Standing {
+    #[rustfmt::skip]
+    const WORDS: &[(Standing, &str, &str)] = &[
+        (Standing::Complete,    "complete",    "Its last turn was completed"),
+        (Standing::Interrupted, "interrupted", "Its last turn was stopped by somebody"),
+        (Standing::Open,        "open",        "Its file ends within a turn: it still runs, or was killed"),
+        (Standing::Error,       "error",       "Its last turn failed"),
+    ];
+}

@@ -1,0 +1,585 @@
+//! The configuration that users of the live plugin already have: the same
+//! files, the same variables, the same precedence.
+
+use std::mem::take;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::variables::{env_origin, from_env};
+use crate::describe::{Description, Known};
+use crate::origin::NamedPlaces;
+use crate::plugin_file::{PluginFile, unfollowed};
+use crate::redact::UserRule;
+use crate::secret::Secret;
+use crate::secret::mask;
+use crate::{Address, ConfigError, Origin, Remark, Said, Settings, key};
+
+/// Where the hosted service in the United States is.
+pub(super) const HOSTED: &str = "https://api.smith.langchain.com";
+
+/// What the plugin's own file is called.
+const NAME: &str = "langsmith.json";
+
+/// Where runs go unless told otherwise.
+const PROJECT: &str = "codex";
+
+/// What was found, and where.
+#[derive(Debug, Default)]
+pub(super) struct Config {
+    /// Whether the live plugin is switched on; of no concern to an upload.
+    pub(super) enabled: Option<bool>,
+    /// The places to upload to: one, or the replicas.
+    pub(super) places: Vec<Place>,
+    /// Where the live plugin uploads to: its notes are about these.
+    pub(super) of_plugin: Vec<Place>,
+    /// What the user wants in the metadata of every run.
+    pub(super) metadata: Map<String, Value>,
+    /// One line for each setting: its name, its value for people, its origin.
+    pub(super) found: Vec<Found>,
+    /// What was there and could not be used.
+    pub(super) problems: Vec<String>,
+    /// What is there and not followed.
+    pub(super) unfollowed: Vec<Remark>,
+    /// Why nothing may be sent, though every setting makes sense.
+    pub(super) refused: Option<ConfigError>,
+    /// All addresses that layers name, weakest first.
+    addresses: Vec<Said<String>>,
+    /// Whether turns of which nothing is said go without content.
+    pub(super) muted: bool,
+    /// Whether the plugin redacts.
+    redact: bool,
+    /// What it looks for beside its own rules.
+    extra_rules: Vec<ExtraRule>,
+}
+
+/// Where one copy of the runs goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Without a slash at its end.
+    pub(super) endpoint: Address,
+    pub(super) key: Option<Secret>,
+    pub(super) project: String,
+    /// The workspace, for keys that are good for several.
+    pub(super) workspace: Option<String>,
+}
+
+/// A setting, as `doctor` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) name: &'static str,
+    /// Masked if it is a secret.
+    pub(super) value: String,
+    pub(super) from: Origin,
+}
+
+/// A place, with where its address and its key were said.
+struct Target {
+    place: Place,
+    address: Said<Address>,
+    key_from: Option<Origin>,
+}
+
+/// One layer of the plugin's configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Layer {
+    enabled: Option<bool>,
+    #[serde(alias = "defaultMuted")]
+    default_muted: Option<bool>,
+    api_key: Option<String>,
+    api_url: Option<String>,
+    project: Option<String>,
+    metadata: Option<Map<String, Value>>,
+    replicas: Option<Vec<Replica>>,
+    redact: Option<bool>,
+    redact_extra_rules: Option<Vec<ExtraRule>>,
+    parent_headers: Option<ParentHeaders>,
+}
+
+/// The plugin takes both spellings; its SDK only the second, which is why its
+/// replicas never worked.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Replica {
+    #[serde(alias = "apiUrl")]
+    api_url: Option<String>,
+    #[serde(alias = "apiKey")]
+    api_key: Option<String>,
+    #[serde(alias = "projectName")]
+    project: Option<String>,
+    updates: Option<Value>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct ExtraRule {
+    pattern: String,
+    replace: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ParentHeaders {
+    #[expect(dead_code, reason = "a live trace is no parent for a history")]
+    #[serde(rename = "langsmith-trace")]
+    trace: String,
+    #[expect(dead_code, reason = "a live trace is no parent for a history")]
+    baggage: Option<String>,
+}
+
+impl Config {
+    /// Reads everything, weakest first: the user's `~/.codex/langsmith.json`,
+    /// the project's `.codex/langsmith.json` if it is trusted, before each of
+    /// them the `langsmith-plugins.json` that all of the vendor's plugins share,
+    /// the environment, our own flags.
+    ///
+    /// # Errors
+    ///
+    /// If a flag makes no sense. What is wrong in a file of the plugin's is a
+    /// problem to be told, as the plugin goes on without it, too.
+    pub(super) fn read(settings: &Settings) -> Result<Config, ConfigError> {
+        let mut config = Config::default();
+        let mut all = Layer::default();
+        for file in files(settings) {
+            config.follow(&file, settings, &mut all);
+        }
+        match from_env(settings) {
+            Ok(layer) => {
+                config.lay(&mut all, layer, |name| Origin::variable(env_origin(settings, name)));
+            }
+            Err(problem) => config.problems.push(problem),
+        }
+        let of_plugin = config.targets(settings, &all).unwrap_or_default();
+        config.of_plugin = of_plugin.into_iter().map(|target| target.place).collect();
+        config.problems.retain(|problem| !problem.starts_with("`updates`"));
+        if settings.own_place {
+            config.forget_place(&mut all);
+        }
+        config.forget_replicas(settings, &mut all);
+        let flags = Layer {
+            api_key: settings.access.key.as_ref().map(|key| key.expose().to_owned()),
+            api_url: settings.endpoint.clone(),
+            project: settings.project.clone(),
+            ..Layer::default()
+        };
+        config.lay(&mut all, flags, |name| match name {
+            "api_key" => settings.origin("key"),
+            "api_url" => settings.origin("endpoint"),
+            _ => settings.origin("project"),
+        });
+        config.note_rest(settings, &all);
+        config.enabled = all.enabled;
+        config.muted = all.default_muted.unwrap_or(false);
+        config.redact = all.redact.unwrap_or(true);
+        config.extra_rules = all.redact_extra_rules.clone().unwrap_or_default();
+        config.metadata = all.metadata.clone().unwrap_or_default();
+        if all.parent_headers.is_some() {
+            config.problems.push(
+                "`parent_headers` is not used: a history is no part of a live trace".to_owned(),
+            );
+        }
+        let targets = config.targets(settings, &all)?;
+        config.refused = config.admit(&targets).err();
+        config.show_replicas(&all, &targets);
+        config.places = targets.into_iter().map(|target| target.place).collect();
+        Ok(config)
+    }
+
+    /// Lays a file over what is known; a project's only if it is trusted.
+    fn follow(&mut self, file: &PluginFile, settings: &Settings, all: &mut Layer) {
+        if file.of_project && !settings.trust_project {
+            if let Ok(None) = file.read(settings) {
+                return;
+            }
+            // What is wrong with a file that is not followed is of no concern.
+            let mut unread = Config::default();
+            let layer = unread.file(settings, file).unwrap_or_default();
+            unread.lay(&mut Layer::default(), layer, |_| Origin::default_value());
+            let names: Vec<&str> = unread.found.iter().map(|found| found.name).collect();
+            self.unfollowed.push(unfollowed(file, &names));
+        } else if let Some(layer) = self.file(settings, file) {
+            self.lay(all, layer, |_| file.origin(""));
+        }
+    }
+
+    /// Drops what is about another place than the one that `codex-trace.toml`
+    /// names.
+    fn forget_place(&mut self, all: &mut Layer) {
+        *all = Layer { api_key: None, api_url: None, project: None, replicas: None, ..take(all) };
+        let of_place = |name: &str| ["api_key", "api_url", "project", "replicas"].contains(&name);
+        self.found.retain(|found| !of_place(found.name));
+        self.addresses.clear();
+    }
+
+    /// Drops the replicas where a flag or a table says where to: that is one
+    /// place, and above what variables and files list.
+    fn forget_replicas(&mut self, settings: &Settings, all: &mut Layer) {
+        let said = [
+            ("endpoint", settings.endpoint.is_some()),
+            ("project", settings.project.is_some()),
+            ("key", settings.access.key.is_some()),
+        ];
+        let Some((name, _)) = said.into_iter().find(|(_, there)| *there) else { return };
+        if all.replicas.take().is_none_or(|replicas| replicas.is_empty()) {
+            return;
+        }
+        let (by, of) = (settings.origin(name), self.origin("replicas"));
+        self.found.retain(|found| found.name != "replicas");
+        self.unfollowed.push(Remark {
+            message: format!("the replicas in {of} are not used: `{by}` names the one place"),
+            hint: None,
+        });
+    }
+
+    /// Notes what no layer has: the defaults, and the workspace.
+    fn note_rest(&mut self, settings: &Settings, all: &Layer) {
+        let mut note = |name, value: &str, from| {
+            self.found.push(Found { name, value: value.to_owned(), from });
+        };
+        for (name, said, value) in [
+            ("api_url", all.api_url.is_some(), HOSTED),
+            ("project", all.project.is_some(), PROJECT),
+        ] {
+            if !said {
+                note(name, value, Origin::default_value());
+            }
+        }
+        if let Some(workspace) = workspace(settings) {
+            note("workspace", &workspace.value, workspace.from);
+        }
+    }
+
+    /// Returns the plugin's rules for what to redact.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be used: what its user wants hidden would be sent.
+    pub(super) fn rules(&self) -> Result<Vec<UserRule>, ConfigError> {
+        let rule = |rule: &ExtraRule| {
+            UserRule::with_groups(&rule.pattern, rule.replace.as_deref()).map_err(|err| {
+                ConfigError::new(format!("`redact_extra_rules`: {err}")).hint(
+                    "write it without looking ahead or behind and without references back, or upload without any redaction with `--no-redact`",
+                )
+            })
+        };
+        self.extra_rules.iter().map(rule).collect()
+    }
+
+    /// Returns what the user should know before anything is sent.
+    pub(super) fn remarks(&self, redacts: bool) -> Vec<Remark> {
+        let problem = |text: &String| Remark { message: text.clone(), hint: None };
+        let mut remarks: Vec<Remark> = self.problems.iter().map(problem).collect();
+        if redacts && !self.redact {
+            remarks.push(Remark {
+                message: format!(
+                    "`redact` is off in {}, which is not followed: secrets are redacted all the same",
+                    self.origin("redact")
+                ),
+                hint: Some("`--no-redact` sends them as they are".to_owned()),
+            });
+        }
+        remarks.extend(self.unfollowed.iter().cloned());
+        remarks
+    }
+
+    fn origin(&self, name: &str) -> String {
+        let found = self.found.iter().find(|it| it.name == name);
+        found.map_or_else(String::new, |it| format!("`{}`", it.from))
+    }
+
+    /// Returns where a setting was said.
+    fn said_at(&self, name: &str) -> Origin {
+        let found = self.found.iter().find(|it| it.name == name);
+        found.map_or_else(Origin::default_value, |it| it.from.clone())
+    }
+
+    fn file(&mut self, settings: &Settings, file: &PluginFile) -> Option<Layer> {
+        let path = &file.path;
+        let text = match file.read(settings) {
+            Ok(text) => text?,
+            Err(err) => {
+                self.problems.push(format!("`{}` is not used: {err}", path.display()));
+                return None;
+            }
+        };
+        match serde_json::from_str::<Layer>(&text) {
+            Ok(layer) => {
+                if layer.api_key.is_some() || layer.replicas.is_some() {
+                    self.problems.extend(settings.files.exposed(path));
+                }
+                Some(layer)
+            }
+            Err(err) => {
+                let (path, line) = (path.display(), err.line());
+                self.problems.push(format!("`{path}` is not used: line {line} makes no sense"));
+                None
+            }
+        }
+    }
+
+    /// Lays a stronger layer over a weaker one, field by field.
+    fn lay(&mut self, all: &mut Layer, mut over: Layer, from: impl Fn(&str) -> Origin) {
+        for text in [&mut over.api_key, &mut over.api_url, &mut over.project] {
+            *text = text.take().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
+        }
+        let address = over.api_url.clone().map(|url| Said::new(url, from("api_url")));
+        self.addresses.extend(address);
+        macro_rules! take {
+            ($($field:ident: $show:expr),* $(,)?) => { $(
+                if let Some(value) = over.$field {
+                    let name = stringify!($field);
+                    self.found.retain(|found| found.name != name);
+                    let show: fn(&_) -> String = $show;
+                    self.found.push(Found { name, value: show(&value), from: from(name) });
+                    all.$field = Some(value);
+                }
+            )* };
+        }
+        take! {
+            enabled: bool::to_string,
+            default_muted: bool::to_string,
+            api_key: |key: &String| mask(key),
+            api_url: |url: &String| Address::unchecked(url).to_string(),
+            project: String::clone,
+            metadata: |map: &Map<String, Value>| format!("{} keys", map.len()),
+            replicas: |replicas: &Vec<Replica>| format!("{} places", replicas.len()),
+            redact: bool::to_string,
+            redact_extra_rules: |rules: &Vec<ExtraRule>| format!("{} rules", rules.len()),
+            parent_headers: |_: &ParentHeaders| "set".to_owned(),
+        }
+    }
+
+    /// Returns the places to upload to: one, or those of the replicas. As in the
+    /// SDK, replicas stand in the place of the one destination, and take from it
+    /// what they do not say.
+    fn targets(&mut self, settings: &Settings, all: &Layer) -> Result<Vec<Target>, ConfigError> {
+        let primary = self.primary(settings, all)?;
+        let replicas = all.replicas.clone().unwrap_or_default();
+        if replicas.is_empty() {
+            return Ok(vec![primary]);
+        }
+        if replicas.iter().any(|replica| replica.updates.is_some()) {
+            self.problems.push("`updates` of a replica are not used".to_owned());
+        }
+        let from = self.said_at("replicas");
+        let mut targets: Vec<Target> = Vec::new();
+        for replica in replicas {
+            let address = match &replica.api_url {
+                Some(url) => Said::new(endpoint(url)?, from.clone()),
+                None => primary.address.clone(),
+            };
+            let own = replica.api_key.map(|text| Said::new(Secret::new(text), from.clone()));
+            let own = own.map(key::clean).transpose()?;
+            let elsewhere = own.is_some();
+            let key_from = own.as_ref().map(|said| said.from.clone());
+            // A key within the same replica is for its address, whatever else is said.
+            let is_whole = elsewhere && replica.api_url.is_some();
+            let target = Target {
+                place: Place {
+                    endpoint: address.value.clone(),
+                    key: own.map(|said| said.value).or_else(|| primary.place.key.clone()),
+                    project: replica.project.unwrap_or_else(|| primary.place.project.clone()),
+                    workspace: primary.place.workspace.clone().filter(|_| !elsewhere),
+                },
+                address,
+                key_from: key_from.or_else(|| primary.key_from.clone()).filter(|_| !is_whole),
+            };
+            if targets.iter().all(|other| other.place != target.place) {
+                targets.push(target);
+            }
+        }
+        Ok(targets)
+    }
+
+    fn primary(&self, settings: &Settings, all: &Layer) -> Result<Target, ConfigError> {
+        let url = all.api_url.as_deref().unwrap_or(HOSTED);
+        let address = Said::new(endpoint(url)?, self.said_at("api_url"));
+        let key = all.api_key.as_ref();
+        let key = key.map(|text| Said::new(Secret::new(text), self.said_at("api_key")));
+        let key = key.map(key::clean).transpose()?;
+        let key_from = key.as_ref().map(|said| said.from.clone());
+        let place = Place {
+            endpoint: address.value.clone(),
+            key: key.map(|said| said.value),
+            project: all.project.clone().unwrap_or_else(|| PROJECT.to_owned()),
+            workspace: workspace(settings).map(|said| said.value),
+        };
+        Ok(Target { place, address, key_from })
+    }
+
+    /// Checks that every key goes only to the place that it was set for.
+    fn admit(&self, targets: &[Target]) -> Result<(), ConfigError> {
+        let mut named = NamedPlaces::default();
+        self.addresses.iter().rev().for_each(|said| named.push(Some(said.clone())));
+        let with_key = |target: &Target| Some((target.key_from.clone()?, target.address.clone()));
+        targets.iter().filter_map(with_key).try_for_each(|(key, to)| named.admit(&key, &to))
+    }
+
+    /// Shows the replicas one by one, and nothing that none of them takes.
+    fn show_replicas(&mut self, all: &Layer, targets: &[Target]) {
+        let replicas = all.replicas.as_deref().unwrap_or_default();
+        if replicas.is_empty() {
+            return;
+        }
+        let unused = [
+            ("api_url", replicas.iter().all(|it| it.api_url.is_some())),
+            ("api_key", replicas.iter().all(|it| it.api_key.is_some())),
+            ("project", replicas.iter().all(|it| it.project.is_some())),
+        ];
+        self.found.retain(|found| !unused.contains(&(found.name, true)));
+        let from = self.said_at("replicas");
+        for Target { place, .. } in targets {
+            let key = place.key.as_ref().map_or_else(|| "none".to_owned(), |it| mask(it.expose()));
+            let value = format!("{} {}, key {key}", place.endpoint, place.project);
+            self.found.push(Found { name: "replica", value, from: from.clone() });
+        }
+    }
+}
+
+/// Returns the files that say something, weakest first.
+fn files(settings: &Settings) -> Vec<PluginFile> {
+    let own = |path| PluginFile { path, of_project: false };
+    let mut files = Vec::new();
+    if let Some(home) = &settings.home {
+        files.push(own(home.join(".langsmith-plugins.json")));
+        files.push(own(home.join(".codex/langsmith.json")));
+    }
+    if let Some((cwd, file)) = settings.cwd.as_ref().zip(settings.file_of_project(NAME)) {
+        let shared = cwd.join("langsmith-plugins.json");
+        files.push(PluginFile { path: shared, of_project: file.of_project });
+        files.push(file);
+    }
+    files
+}
+
+impl Place {
+    /// Whether runs uploaded to both would lie side by side.
+    pub(super) fn is_same_project(&self, other: &Place) -> bool {
+        self.endpoint.is_same(&other.endpoint) && self.project == other.project
+    }
+
+    /// Whether the vendor runs it: other rules hold there than at home.
+    pub(super) fn is_hosted(&self) -> bool {
+        let host = self.endpoint.host();
+        host == "api.smith.langchain.com" || host.ends_with(".api.smith.langchain.com")
+    }
+}
+
+/// Returns the workspace, for keys that are good for several.
+fn workspace(settings: &Settings) -> Option<Said<String>> {
+    settings.said_workspace().or_else(|| settings.place_var(&["LANGSMITH_WORKSPACE_ID"]))
+}
+
+fn endpoint(url: &str) -> Result<Address, ConfigError> {
+    let like = || format!("give one like {HOSTED} or https://HOST/api");
+    let address = Address::parse(url).map_err(|err| ConfigError { hint: Some(like()), ..err })?;
+    Ok(Address::unchecked(address.expose().trim_end_matches('/')))
+}
+
+/// Says what was found, for `doctor`.
+pub(super) fn describe(settings: &Settings) -> Description {
+    let Ok(config) = Config::read(settings) else { return Description::default() };
+    let known =
+        |it: Found| Known { name: it.name.to_owned(), value: it.value, from: it.from.to_string() };
+    Description {
+        found: config.found.into_iter().map(known).collect(),
+        problems: config.problems,
+        remarks: config.unfollowed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::environment::{ConfigFiles, Environment};
+
+    fn settings(vars: &[(&str, &str)]) -> Settings {
+        let vars = vars.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Settings { env: Environment(vars.collect()), ..Settings::default() }
+    }
+
+    /// A file of the plugin's in a home of this name.
+    fn file(home: &str, json: &str) -> (PathBuf, String) {
+        (Path::new(home).join(".codex/langsmith.json"), json.to_owned())
+    }
+
+    #[test]
+    fn nothing_set_means_the_hosted_service() {
+        let config = Config::read(&settings(&[])).unwrap();
+        let place = &config.places[0];
+        assert_eq!((place.endpoint.expose(), &*place.project), (HOSTED, "codex"));
+        assert!(place.key.is_none() && place.is_hosted());
+    }
+
+    #[test]
+    fn stronger_layers_win_key_by_key() {
+        let user = r#"{"api_key":"user","project":"user"}"#;
+        let project = r#"{"project":"project","api_url":"http://p"}"#;
+        let mut settings = settings(&[
+            ("LANGSMITH_API_KEY", "plain"),
+            ("LANGSMITH_CODEX_API_KEY", "lsv2_pt_0123456789abcdef\n"),
+            ("LANGSMITH_ENDPOINT", "http://e/"),
+        ]);
+        settings.home = Some("/home/u".into());
+        settings.cwd = Some("/project".into());
+        let files = BTreeMap::from([file("/home/u", user), file("/project", project)]);
+        settings.files = ConfigFiles::new(files);
+        let config = Config::read(&settings).unwrap();
+        let place = &config.places[0];
+        assert_eq!(place.key.as_ref().unwrap().expose(), "lsv2_pt_0123456789abcdef");
+        assert_eq!((&*place.project, place.endpoint.expose()), ("user", "http://e"));
+        assert!(!place.is_hosted() && config.refused.is_none());
+        let key = config.found.iter().find(|found| found.name == "api_key").unwrap();
+        assert_eq!(key.value, "lsv2_…cdef");
+        assert_eq!(key.from.to_string(), "LANGSMITH_CODEX_API_KEY");
+        settings.trust_project = true;
+        assert_eq!(Config::read(&settings).unwrap().places[0].project, "project");
+        settings.project = Some("flag".to_owned());
+        assert_eq!(Config::read(&settings).unwrap().places[0].project, "flag");
+    }
+
+    /// As the plugin has it: JSON of the wrong shape discards the layer, what
+    /// is no JSON only itself.
+    #[test]
+    fn one_malformed_variable_discards_the_environment() {
+        let vars = [("LANGSMITH_PROJECT", "p"), ("LANGSMITH_CODEX_METADATA", "[1]")];
+        let config = Config::read(&settings(&vars)).unwrap();
+        assert_eq!(config.places[0].project, "codex");
+        assert_eq!(config.problems.len(), 1, "{:?}", config.problems);
+        let vars = [("LANGSMITH_PROJECT", "p"), ("LANGSMITH_CODEX_METADATA", "{")];
+        let config = Config::read(&settings(&vars)).unwrap();
+        assert_eq!((&*config.places[0].project, config.problems.len()), ("p", 0));
+    }
+
+    #[test]
+    fn replicas_take_what_they_do_not_say_from_the_primary() {
+        let replicas = r#"[{"apiUrl":"https://eu.api.smith.langchain.com/","apiKey":"k2"},
+            {"api_url":"http://self/api","project":"mine"},{"projectName":"other"}]"#;
+        let vars =
+            [("LANGSMITH_CODEX_RUNS_ENDPOINTS", replicas), ("LANGSMITH_CODEX_API_KEY", "k1")];
+        let config = Config::read(&settings(&vars)).unwrap();
+        let shape: Vec<_> = config
+            .places
+            .iter()
+            .map(|it| (it.endpoint.expose(), it.key.as_ref().unwrap().expose(), &*it.project))
+            .collect();
+        assert_eq!(
+            shape,
+            [
+                ("https://eu.api.smith.langchain.com", "k2", "codex"),
+                ("http://self/api", "k1", "mine"),
+                (HOSTED, "k1", "other"),
+            ]
+        );
+        assert!(config.places[0].is_hosted());
+    }
+
+    #[test]
+    fn an_endpoint_must_be_an_address() {
+        let settings = Settings { endpoint: Some("nowhere".to_owned()), ..Settings::default() };
+        assert!(Config::read(&settings).is_err());
+    }
+}

@@ -1,0 +1,351 @@
+//! LangSmith: run trees, in the shape that the live plugin for Codex uploads,
+//! under the ids of its coming engine. What differs, and why, is a table in
+//! `docs/langsmith.md`.
+//!
+//! A turn is a trace of its own, as the plugin has it; a session is what shares
+//! a `thread_id`. A subagent's turns hang under the turn that spawned them.
+
+mod back;
+mod beside;
+mod config;
+mod ids;
+mod limited;
+mod lost;
+mod messages;
+mod metadata;
+mod plan;
+mod runs;
+mod skills;
+mod topology;
+mod variables;
+mod wire;
+mod written;
+
+use std::time::Duration;
+
+use codex_trace_model::{Span, SpanIx, Trace};
+
+use crate::choice::Choice;
+use crate::content::ContentRules;
+use crate::langsmith::beside::Beside;
+use crate::langsmith::config::{Config, Place};
+use crate::langsmith::limited::LimitedRules;
+use crate::langsmith::plan::Plan;
+use crate::langsmith::runs::Encoder;
+use crate::langsmith::wire::{Format, Info, Kind};
+use crate::otlp::LlmInput;
+use crate::redact::UserRule;
+use crate::request::{Request, Response};
+use crate::understood;
+use crate::{
+    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, IdSpace, Keep, Notes,
+    Preflight, Probed, Receipt, Remark, Reread, Rewrite, Setting, Settings, Unit, UnitBuilder,
+    UnitKey, Verdict,
+};
+
+/// The backend.
+pub const BACKEND: Backend = Backend {
+    name: "langsmith",
+    summary: "LangSmith: run trees, as the live plugin uploads them",
+    settings: &[
+        setting("LANGSMITH_CODEX_API_KEY", "key [also LANGSMITH_API_KEY]"),
+        setting("LANGSMITH_CODEX_ENDPOINT", "address [also LANGSMITH_ENDPOINT]"),
+        setting("LANGSMITH_CODEX_PROJECT", "project [also LANGSMITH_PROJECT]"),
+        setting("LANGSMITH_CODEX_METADATA", "JSON for the metadata of every run"),
+        setting("LANGSMITH_CODEX_RUNS_ENDPOINTS", "JSON list of places to upload to"),
+        setting("LANGSMITH_CODEX_REDACT_EXTRA", "JSON list of rules for what to redact"),
+        setting(
+            "LANGSMITH_CODEX_DEFAULT_MUTED",
+            "`true` to leave content out unless a turn says otherwise",
+        ),
+        setting("LANGSMITH_WORKSPACE_ID", "workspace, for keys of an organisation"),
+    ],
+    connect,
+    describe: config::describe,
+    keys: &[
+        "own_ids",
+        "workspace",
+        "llm_input_bytes",
+        "assume_backfill_allowed",
+        "time_shift",
+        "sidecar",
+    ],
+};
+
+const fn setting(env: &'static str, help: &'static str) -> Setting {
+    Setting { env, help }
+}
+
+/// How far back the hosted service lets runs begin.
+const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// One place to upload to.
+struct LangSmith {
+    place: Place,
+    format: Format,
+    contract: Contract,
+    own: serde_json::Map<String, serde_json::Value>,
+    llm_input: LlmInput,
+    /// The most of that, in bytes.
+    input_bytes: Option<usize>,
+    /// Whether ids must differ from those in another project of the workspace.
+    copy: bool,
+    /// Whether to leave the plugin's files alone.
+    no_sidecar: bool,
+    /// Whether the plugin uploads to here: only then its notes are about it.
+    of_plugin: bool,
+    /// What to redact beside what is always redacted.
+    extra_rules: Vec<UserRule>,
+    /// How much of a turn is sent of which nothing is said.
+    mode: Keep,
+    remarks: Vec<Remark>,
+    asked: Asked,
+}
+
+/// What was asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    Info,
+    Multipart,
+}
+
+fn connect(settings: &Settings) -> Connected {
+    let config = Config::read(settings)?;
+    let option = |name: &str| settings.options.get(name).map(String::as_str);
+    let llm_input = match option("llm-input") {
+        None => LlmInput::Turn,
+        Some(word) => LlmInput::from_word(word).ok_or_else(|| {
+            ConfigError::new(format!("`llm-input` cannot be `{word}`"))
+                .hint("it is `turn` (as the live plugin has it), `full`, `delta` or `none`")
+        })?,
+    };
+    let input_bytes = option("llm-input-bytes").map(|text| {
+        text.parse().map_err(|_| ConfigError::new(format!("`llm-input-bytes` cannot be `{text}`")))
+    });
+    let input_bytes: Option<usize> = input_bytes.transpose()?;
+    let redacts = option("no-redact") != Some("true");
+    let extra_rules = if redacts { config.rules()? } else { Vec::new() };
+    let mut remarks = config.remarks(redacts);
+    if let Some(refused) = config.refused {
+        return Err(refused);
+    }
+    let allowed = option("assume_backfill_allowed") == Some("true");
+    let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
+    for (nth, place) in config.places.iter().enumerate() {
+        if place.key.is_none() && place.is_hosted() {
+            let mut what = vec!["there is no API key"];
+            what.extend(config.problems.iter().map(String::as_str));
+            what.extend(config.unfollowed.iter().map(|remark| &*remark.message));
+            return Err(ConfigError::new(what.join("; ")).hint(if settings.own_place {
+                "say where it is: `key = { env = \"NAME\" }` in the table of codex-trace.toml that names the endpoint"
+            } else {
+                "set `LANGSMITH_CODEX_API_KEY` or `LANGSMITH_API_KEY`, or put `api_key` in `~/.codex/langsmith.json`"
+            }));
+        }
+        let format = Format {
+            kind: Kind::Multipart,
+            project: serde_json::to_string(&place.project).expect("a string is always JSON"),
+            max_bytes: Info::default().limits().max_bytes,
+        };
+        let same_workspace = |other: &Place| {
+            (&other.endpoint, &other.key, &other.workspace)
+                == (&place.endpoint, &place.key, &place.workspace)
+        };
+        let workspace = place.workspace.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
+        let contract = Contract {
+            destination: format!(
+                "langsmith {} {}{workspace}",
+                place.endpoint.place(),
+                place.project
+            ),
+            routes: wire::routes(place, &format, &Info::default()),
+            rewrite: Rewrite::Ignored,
+            max_age: (place.is_hosted() && !allowed).then_some(WINDOW),
+        };
+        exporters.push(Box::new(LangSmith {
+            copy: option("own_ids") == Some("true")
+                || config.places[..nth].iter().any(same_workspace),
+            place: place.clone(),
+            format,
+            contract,
+            own: config.metadata.clone(),
+            llm_input,
+            input_bytes,
+            no_sidecar: option("no_sidecar") == Some("true"),
+            of_plugin: config.of_plugin.iter().any(|it| it.is_same_project(place)),
+            extra_rules: extra_rules.clone(),
+            mode: if config.muted { Keep::Metadata } else { Keep::Full },
+            // Once, however many replicas there are.
+            remarks: std::mem::take(&mut remarks),
+            asked: Asked::Nothing,
+        }));
+    }
+    Ok(exporters)
+}
+
+impl LangSmith {
+    fn learn(&mut self, info: &Info, kind: Kind) {
+        self.format.kind = kind;
+        self.format.max_bytes = info.limits().max_bytes;
+        self.contract.routes = wire::routes(&self.place, &self.format, info);
+    }
+}
+
+impl Exporter for LangSmith {
+    fn encode(
+        &self,
+        trace: &Trace<'_>,
+        rules: &ContentRules,
+        units: &mut dyn FnMut(Unit),
+    ) -> Result<(), EncodeError> {
+        self.encode_noted(trace, rules, &Notes::default(), units)
+    }
+
+    fn encode_noted(
+        &self,
+        trace: &Trace<'_>,
+        rules: &ContentRules,
+        notes: &Notes,
+        units: &mut dyn FnMut(Unit),
+    ) -> Result<(), EncodeError> {
+        let mut rules = rules.and(&self.extra_rules);
+        // In base64 an image takes a third more.
+        rules.limit_images(self.format.max_text() / 4 * 3);
+        let rules = &LimitedRules::new(&rules, self.format.max_text());
+        let beside = &Beside::of(trace, notes);
+        let known = beside::Noted { beside, notes, of_plugin: self.of_plugin };
+        let copy = self.copy.then_some(&*self.place.project);
+        let plan = Plan::new(trace, &known, copy);
+        let mut children: Vec<Vec<SpanIx>> = vec![Vec::new(); trace.spans.len()];
+        for (ix, span) in trace.iter() {
+            if let Some(parent) = span.parent {
+                children[parent.index()].push(ix);
+            }
+        }
+        let encoder = Encoder {
+            trace,
+            rules,
+            plan: &plan,
+            format: &self.format,
+            own: &self.own,
+            llm_input: self.llm_input,
+            input_bytes: self.input_bytes,
+            children: &children,
+        };
+        let modes = beside.modes(&plan, self.mode);
+        for (turn, mode) in plan.turns.iter().zip(modes) {
+            let span = trace.span(turn.span);
+            let key_of = |span: &Span<'_>| UnitKey {
+                thread_id: trace.thread_of(span).id.clone(),
+                turn: Some(span.key.clone()),
+            };
+            if mode == Keep::Off || self.of_plugin && beside.is_there(turn.span) {
+                // Nothing to send, and a turn to account for.
+                UnitBuilder::new(key_of(span), 0, units).finish();
+                continue;
+            }
+            let old = notes.is_older(turn.root.start.millis, WINDOW);
+            let mut unit = UnitBuilder::new(key_of(span), usize::from(old), units);
+            if let Some(parent) = turn.parent {
+                unit.under(key_of(trace.span(plan.turns[parent].span)));
+            }
+            if !self.no_sidecar
+                && self.of_plugin
+                && !beside.is_ours(turn.span)
+                && let Some(id) = beside::sidecar_turn(span)
+            {
+                let thread = trace.thread_of(span);
+                let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
+                if let Some(file) = rollout.and_then(|rollout| rollout.file.clone()) {
+                    unit.receipt(Receipt { file, turn: id, note: beside::checkpoint(turn) });
+                }
+            }
+            encoder.turn(turn, mode, unit);
+        }
+        Ok(())
+    }
+
+    fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
+    fn verdict(&self, _route: usize, response: &Response) -> Verdict {
+        let reason = response.reason();
+        match response.status {
+            409 => Verdict::Conflict { reason },
+            429 => Verdict::Retry {
+                after: response.retry_after.or(Some(wire::AFTER_TOO_MANY)),
+                reason,
+            },
+            _ => understood::by_json(response, "LangSmith"),
+        }
+    }
+
+    /// A workspace, which the key stands for.
+    fn id_space(&self) -> Option<IdSpace> {
+        let server = format!("langsmith {} ", self.place.endpoint.place());
+        let key = self.place.key.clone();
+        (!self.copy).then_some(IdSpace { server, key })
+    }
+
+    /// What it is, and whether it takes the key: a form of no parts.
+    fn probes(&self) -> Vec<Request> {
+        vec![wire::ask_info(&self.place), wire::ask_multipart(&self.place)]
+    }
+
+    fn probed(&self, nth: usize, answer: &Response) -> Probed {
+        match (nth, answer.status) {
+            // A server of an older version takes batches instead; one that
+            // wants parts in a form has taken the key all the same.
+            (1, 400 | 404 | 405 | 422) => Probed::Good(None),
+            _ => Probed::from_status(answer),
+        }
+    }
+
+    fn reread(&self, pieces: &[&[u8]], answers: &[Response]) -> Reread {
+        match answers {
+            [] => Reread::Ask(back::ask_project(&self.place)),
+            [_] => back::ask_runs(&self.place, pieces).map_or(Reread::Unknown, Reread::Ask),
+            [project, runs, ..] => {
+                let project = back::Project { name: &self.place.project, answer: project };
+                back::compare(pieces, &project, runs).map_or(Reread::Unknown, Reread::Found)
+            }
+        }
+    }
+
+    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
+        let Some(answer) = answer else {
+            self.asked = Asked::Info;
+            return Ok(Preflight::Ask(wire::ask_info(&self.place)));
+        };
+        if matches!(answer.status, 401 | 403) {
+            return Err(ConfigError::new(format!("the key is refused: {}", answer.reason()))
+                .hint("a key of an organisation needs `LANGSMITH_WORKSPACE_ID`, too"));
+        }
+        if self.asked == Asked::Multipart {
+            let kind =
+                if matches!(answer.status, 404 | 405) { Kind::Batch } else { Kind::Multipart };
+            self.learn(&Info::default(), kind);
+            return Ok(Preflight::Ready);
+        }
+        let info: Option<Info> = (200..300)
+            .contains(&answer.status)
+            .then(|| serde_json::from_slice(&answer.body).ok())
+            .flatten();
+        let config = info.as_ref().and_then(|info| info.batch_ingest_config.as_ref());
+        match (&info, config.and_then(|it| it.use_multipart_endpoint)) {
+            (Some(info), Some(true)) => self.learn(info, Kind::Multipart),
+            (Some(info), Some(false)) => self.learn(info, Kind::Batch),
+            _ => {
+                self.asked = Asked::Multipart;
+                return Ok(Preflight::Ask(wire::ask_multipart(&self.place)));
+            }
+        }
+        Ok(Preflight::Ready)
+    }
+}

@@ -1,0 +1,61 @@
+//! From traces to bytes: what may be sent, how it is written, and what a
+//! destination expects of requests.
+//!
+//! A trace goes in, [`Unit`]s of bytes come out: [`content`] says what of it may
+//! leave the machine, [`wire`] has the neutral format, [`otlp`], [`mlflow`] and
+//! [`langsmith`] those of backends. An [`Exporter`] also says where requests go,
+//! how they are made up, and what the answers mean.
+//!
+//! # What it promises
+//!
+//! * **It is a function.** Same trace, same rules, same bytes: no file is opened,
+//!   no socket, no process; nothing is asked of the clock or the environment. What
+//!   configures a live plugin comes in through [`Settings`].
+//! * **What is secret stays so**: a [`Secret`] cannot be printed by accident.
+//!
+//! # What it leaves out
+//!
+//! Sending, trying again, and remembering what was sent.
+
+pub mod address;
+pub mod choice;
+mod client;
+pub mod content;
+pub mod describe;
+mod destination;
+pub mod environment;
+pub mod json;
+mod key;
+pub mod langsmith;
+pub mod mlflow;
+mod notes;
+mod origin;
+pub mod otlp;
+mod plugin_file;
+mod probe;
+pub mod redact;
+mod request;
+pub mod secret;
+mod settings;
+pub mod splice;
+mod understood;
+mod unit;
+pub mod wire;
+
+pub use address::Address;
+pub use choice::Choice;
+pub use destination::{
+    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, Framing, IdSpace, Limits,
+    Preflight, Remark, Rewrite, Route, Setting, Verdict,
+};
+pub use environment::{ConfigFiles, Environment, Files};
+pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
+pub use origin::{Origin, OriginKind};
+pub use probe::Probed;
+pub use request::{
+    ClientOptions, Compression, Header, HeaderValue, Method, Request, Response, TlsFiles,
+    secrets_of, shortened,
+};
+pub use secret::Secret;
+pub use settings::{Access, Said, Settings};
+pub use unit::{Fingerprint, Hasher, Piece, Unit, UnitBuilder, UnitKey, Waits};

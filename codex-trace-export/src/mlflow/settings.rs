@@ -1,0 +1,364 @@
+//! Which server and experiment: flags, then the variables of MLflow, then the
+//! live plugin's `mlflow-tracing.json`, the project's before the user's.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::databricks::Profile;
+use super::plugin::Plugin;
+use super::{Mlflow, databricks};
+use crate::client::{SaidClient, Unit};
+use crate::describe::Description;
+use crate::origin::NamedPlaces;
+use crate::otlp::Rendering;
+use crate::request::{ClientOptions, Header, Method, Request, Response};
+use crate::secret::Secret;
+use crate::{
+    Address, ConfigError, Connected, Origin, OriginKind, Probed, Remark, Said, Settings, key,
+};
+
+/// Where the traces of those who name no experiment go.
+const DEFAULT_EXPERIMENT: &str = "codex-trace";
+
+/// A tracking server, and what of it is ours.
+#[derive(Debug)]
+pub(super) struct Server {
+    base: Address,
+    experiment: Experiment,
+    step: Step,
+    pub(super) headers: Vec<Header>,
+    pub(super) client: ClientOptions,
+    workspace: Option<String>,
+    pub(super) user: Option<String>,
+    /// The table of spans in Databricks' Unity Catalog.
+    pub(super) spans_table: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Experiment {
+    Id(String),
+    Name(String),
+}
+
+/// What has been asked about the experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Begin,
+    Asked,
+    Made,
+    Known,
+}
+
+/// Makes an exporter of settings.
+pub(super) fn connect(settings: &Settings) -> Connected {
+    let mut found = Description::default();
+    let server = read(settings, &mut found)?;
+    let rendering = Rendering::read(settings, &mut found)?;
+    Ok(vec![Box::new(Mlflow::new(server, rendering, found.remarks))])
+}
+
+/// Says what was found, for `doctor`.
+pub(super) fn describe(settings: &Settings) -> Description {
+    let mut found = Description::default();
+    // What fails, fails in `connect` too, and is told there.
+    read(settings, &mut found).and_then(|_| Rendering::read(settings, &mut found)).ok();
+    found
+}
+
+fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigError> {
+    let plugin = Plugin::find(settings)?;
+    found.remarks.extend(plugin.unfollowed.iter().cloned());
+    let var = settings.place_var(&["MLFLOW_TRACKING_URI"]);
+    let mut named = NamedPlaces::default();
+    for said in [settings.said_endpoint(), var, plugin.tracking_uri()] {
+        named.push(said);
+    }
+    let to = named.strongest().ok_or_else(|| {
+        ConfigError::new("no MLflow server is named").hint(if plugin.unfollowed.is_empty() {
+            "set MLFLOW_TRACKING_URI, or give --endpoint"
+        } else {
+            "set MLFLOW_TRACKING_URI, give --endpoint, or follow the project's file with --trust-project"
+        })
+    })?;
+    found.take("tracking uri", Some(to.clone()), Address::to_string);
+    let (client, of_client) = client(settings, found)?;
+    let mut server = Server {
+        base: Address::unchecked(to.value.expose().trim_end_matches('/')),
+        experiment: Experiment::Name(DEFAULT_EXPERIMENT.to_owned()),
+        step: Step::Begin,
+        headers: Vec::new(),
+        user: settings.first_var(&["USER", "USERNAME"]).map(str::to_owned),
+        spans_table: None,
+        client,
+        workspace: None,
+    };
+    if let Some(profile) = Profile::of(to.value.expose()) {
+        let location = settings.said_var("MLFLOW_TRACE_LOCATION").or(plugin.trace_location());
+        let workspace = databricks::read(settings, profile, location, found)?;
+        server.base = workspace.base;
+        server.headers = vec![workspace.access];
+        server.spans_table = Some(workspace.spans_table);
+        return Ok(server);
+    }
+    let of_place = OfPlace { named: &named, to: &to };
+    server.experiment = of_place.experiment(settings, &plugin, found);
+    let (headers, of_access) = access(settings, found)?;
+    server.headers = headers;
+    let workspace = settings.said_workspace().or_else(|| settings.place_var(&["MLFLOW_WORKSPACE"]));
+    let workspace = workspace.filter(|said| of_place.holds(said, found));
+    server.workspace = found.text("workspace", workspace);
+    // Last, so that all else is found.
+    Address::parse(to.value.expose())?;
+    for from in of_access.iter().chain(&of_client) {
+        named.admit(from, &to)?;
+    }
+    if let Some(workspace) = &server.workspace {
+        server.headers.push(Header::new("X-MLFLOW-WORKSPACE", workspace.clone()));
+    }
+    Ok(server)
+}
+
+/// What is said of projects beside another place is about that one.
+struct OfPlace<'n> {
+    named: &'n NamedPlaces,
+    to: &'n Said<Address>,
+}
+
+impl OfPlace<'_> {
+    /// Whether a setting is about the place of the upload; says so, if not. An
+    /// address alone that another source names takes the place of the one there.
+    fn holds(&self, said: &Said<String>, found: &mut Description) -> bool {
+        let is_flag = self.to.from.kind() == OriginKind::Flag;
+        let elsewhere = self.named.elsewhere(&said.from, self.to).filter(|_| is_flag);
+        if let Some(own) = elsewhere {
+            found.remarks.push(Remark {
+                message: format!(
+                    "`{}` is not used: it is about {} ({})",
+                    said.from, own.value, own.from
+                ),
+                hint: Some("`--project` names a project or experiment".to_owned()),
+            });
+        }
+        elsewhere.is_none()
+    }
+
+    fn experiment(
+        &self,
+        settings: &Settings,
+        plugin: &Plugin,
+        found: &mut Description,
+    ) -> Experiment {
+        let id_or_name = |text: String| {
+            let is_id = text.bytes().all(|byte| byte.is_ascii_digit());
+            if is_id { Experiment::Id(text) } else { Experiment::Name(text) }
+        };
+        let id: fn(String) -> Experiment = Experiment::Id;
+        let var = |name| settings.place_var(&[name]);
+        let said = [
+            (settings.said_project(), id_or_name as fn(String) -> Experiment),
+            (var("MLFLOW_EXPERIMENT_ID"), id),
+            (var("MLFLOW_EXPERIMENT_NAME"), Experiment::Name),
+            (plugin.experiment(), id),
+        ];
+        let mut said = said.into_iter().filter_map(|(said, make)| Some((said?, make)));
+        let said = said.find(|(said, _)| self.holds(said, found));
+        let default = || Experiment::Name(DEFAULT_EXPERIMENT.to_owned());
+        let said = said.map_or_else(|| Said::by_default(default()), |(said, make)| said.map(make));
+        let show = |it: &Experiment| match it {
+            Experiment::Id(id) => format!("id {id}"),
+            Experiment::Name(name) => name.clone(),
+        };
+        found.take("experiment", Some(said), show).unwrap_or_else(default)
+    }
+}
+
+/// Finds what lets us in, and where that was said. Name and password come before
+/// a token, as in MLflow's own clients.
+fn access(
+    settings: &Settings,
+    found: &mut Description,
+) -> Result<(Vec<Header>, Option<Origin>), ConfigError> {
+    use base64::Engine as _;
+    let var = |name: &str| settings.place_var(&[name]);
+    let secret = |said: Said<String>| said.map(Secret::new);
+    let own = &settings.access;
+    let login = match (&own.login, &own.key) {
+        (Some((user, password)), _) => Some((
+            Said::new(user.clone(), settings.origin("username")),
+            Said::new(password.clone(), settings.origin("password")),
+        )),
+        (None, Some(_)) => None,
+        (None, None) => {
+            var("MLFLOW_TRACKING_USERNAME").zip(var("MLFLOW_TRACKING_PASSWORD").map(secret))
+        }
+    };
+    let header = |text: String| vec![Header::secret("Authorization", Secret::new(text))];
+    if let Some((user, password)) = login {
+        let from = password.from.clone();
+        let pair = format!("{}:{}", user.value, password.value.expose());
+        found.text("username", Some(user));
+        found.take("password", Some(password), |_| "[set]".to_owned());
+        let pair = base64::prelude::BASE64_STANDARD.encode(pair);
+        return Ok((header(format!("Basic {pair}")), Some(from)));
+    }
+    let token = settings.said_key().or_else(|| var("MLFLOW_TRACKING_TOKEN").map(secret));
+    let Some(token) = token.map(key::clean).transpose()? else { return Ok((Vec::new(), None)) };
+    let header = header(format!("Bearer {}", token.value.expose()));
+    let from = token.from.clone();
+    found.secret("token", Some(token));
+    Ok((header, Some(from)))
+}
+
+/// Reads certificates and how long a request may take, by the names that
+/// MLflow's own clients have for them; and where a certificate of ours was said.
+fn client(
+    settings: &Settings,
+    found: &mut Description,
+) -> Result<(ClientOptions, Option<Origin>), ConfigError> {
+    let file = |name: &str| settings.place_var(&[name]).map(|said| said.map(PathBuf::from));
+    let said = SaidClient {
+        ca: file("MLFLOW_TRACKING_SERVER_CERT_PATH"),
+        client_cert: file("MLFLOW_TRACKING_CLIENT_CERT_PATH"),
+        client_key: None,
+        timeout: settings.place_var(&["MLFLOW_HTTP_REQUEST_TIMEOUT"]),
+        unit: Unit::Seconds,
+    };
+    if let Some(said) = settings.place_var(&["MLFLOW_TRACKING_INSECURE_TLS"]) {
+        found.problems.push(format!(
+            "`{}` is not followed: name the server's authority with MLFLOW_TRACKING_SERVER_CERT_PATH",
+            said.from
+        ));
+    }
+    let from = said.key_origin();
+    Ok((said.read(settings, found)?, from))
+}
+
+impl Server {
+    /// Returns the address of a route.
+    pub(super) fn url(&self, path: &str) -> String {
+        self.base.join(path).expose().to_owned()
+    }
+
+    pub(super) fn spans_url(&self) -> String {
+        match self.spans_table {
+            Some(_) => self.url("/api/2.0/otel/v1/traces"),
+            None => self.url("/v1/traces"),
+        }
+    }
+
+    /// Returns what the ledger calls the destination.
+    pub(super) fn destination(&self) -> String {
+        let experiment = match (&self.spans_table, &self.experiment) {
+            (Some(table), _) => table,
+            (None, Experiment::Id(it) | Experiment::Name(it)) => it,
+        };
+        let workspace = self.workspace.as_ref().map_or_else(String::new, |it| format!(" {it}"));
+        format!("{}#{experiment}{workspace}", self.name())
+    }
+
+    /// Returns what the ledger calls the server.
+    pub(super) fn name(&self) -> String {
+        format!("mlflow {}", self.base.place())
+    }
+
+    /// Returns the experiment's id; its name as long as nobody has asked.
+    pub(super) fn experiment_id(&self) -> &str {
+        match &self.experiment {
+            Experiment::Id(it) | Experiment::Name(it) => it,
+        }
+    }
+
+    /// Asks anew.
+    pub(super) fn forget(&mut self) {
+        self.step = Step::Begin;
+    }
+
+    /// Asks for the experiment, makes it where its name is new. `None` when its
+    /// id is known.
+    ///
+    /// Spans of a trace that another experiment has go there without a word, so
+    /// an id is checked, too.
+    pub(super) fn find_experiment(
+        &mut self,
+        answer: Option<&Response>,
+    ) -> Result<Option<Request>, ConfigError> {
+        match (self.step, answer) {
+            (Step::Known, _) => Ok(None),
+            (Step::Begin, _) | (_, None) => {
+                self.step = Step::Asked;
+                Ok(Some(self.ask()))
+            }
+            (Step::Asked, Some(answer)) if answer.status == 404 => match &self.experiment {
+                Experiment::Name(name) => {
+                    self.step = Step::Made;
+                    Ok(Some(self.make(name)))
+                }
+                Experiment::Id(id) => Err(ConfigError::new(format!("no experiment has id {id}"))
+                    .hint("set MLFLOW_EXPERIMENT_ID, or name one with --project")),
+            },
+            (_, Some(answer)) => {
+                self.experiment = Experiment::Id(experiment_in(answer)?);
+                self.step = Step::Known;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Says what it means that the experiment is not there.
+    pub(super) fn lacks_experiment(&self) -> Probed {
+        match &self.experiment {
+            Experiment::Id(_) => Probed::Failed,
+            Experiment::Name(name) => {
+                Probed::Good(Some(format!("the experiment `{name}` will be made")))
+            }
+        }
+    }
+
+    /// Asks for the experiment, and makes none.
+    pub(super) fn ask(&self) -> Request {
+        let query = match &self.experiment {
+            Experiment::Id(id) => format!("get?experiment_id={}", escaped(id)),
+            Experiment::Name(name) => format!("get-by-name?experiment_name={}", escaped(name)),
+        };
+        Request {
+            method: Method::Get,
+            url: self.url(&format!("/api/2.0/mlflow/experiments/{query}")),
+            headers: self.headers.clone(),
+            body: Vec::new(),
+        }
+    }
+
+    fn make(&self, name: &str) -> Request {
+        let mut headers = self.headers.clone();
+        headers.push(Header::new("Content-Type", "application/json"));
+        Request {
+            method: Method::Post,
+            url: self.url("/api/2.0/mlflow/experiments/create"),
+            headers,
+            body: serde_json::to_vec(&json!({ "name": name })).expect("memory takes everything"),
+        }
+    }
+}
+
+/// Returns the id in the answer to either question.
+fn experiment_in(answer: &Response) -> Result<String, ConfigError> {
+    let refused = || {
+        ConfigError::new(format!("the MLflow server refuses: {}", answer.reason()))
+            .hint("look at MLFLOW_TRACKING_USERNAME, _PASSWORD and _TOKEN")
+    };
+    if answer.status != 200 {
+        return Err(refused());
+    }
+    let body: Value = serde_json::from_slice(&answer.body).map_err(|_| refused())?;
+    let id = body.pointer("/experiment/experiment_id").or_else(|| body.get("experiment_id"));
+    id.and_then(Value::as_str).map(str::to_owned).ok_or_else(refused)
+}
+
+/// Percent-encodes what stands for something else in an address.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}

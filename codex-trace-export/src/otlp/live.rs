@@ -1,0 +1,157 @@
+//! The `[otel]` table of Codex' `config.toml`: where its own telemetry goes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::{ConfigError, Origin, Remark, Said, Settings};
+
+const NAME: &str = "config.toml";
+
+/// The table.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct OtelTable {
+    pub(super) environment: Option<String>,
+    #[serde(default)]
+    pub(super) log_user_prompt: bool,
+    /// What every span of the live telemetry says.
+    #[serde(default)]
+    pub(super) span_attributes: BTreeMap<String, String>,
+    exporter: Option<LiveExporter>,
+    trace_exporter: Option<LiveExporter>,
+    /// The file.
+    #[serde(skip)]
+    path: PathBuf,
+    /// That another such file is not followed.
+    #[serde(skip)]
+    pub(super) unfollowed: Option<Remark>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum LiveExporter {
+    None,
+    #[serde(rename = "statsig")]
+    OpenAi,
+    OtlpHttp(Receiver),
+    OtlpGrpc(IgnoredAny),
+}
+
+/// A receiver of OTLP over HTTP.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Receiver {
+    /// The whole address: Codex appends nothing.
+    pub(super) endpoint: String,
+    pub(super) protocol: Option<String>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    #[serde(default)]
+    tls: TlsFiles,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct TlsFiles {
+    ca_certificate: Option<PathBuf>,
+    client_certificate: Option<PathBuf>,
+    client_private_key: Option<PathBuf>,
+}
+
+/// The receiver in use, and where it was found.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) receiver: Receiver,
+    /// The file.
+    pub(super) path: PathBuf,
+    key: &'static str,
+}
+
+impl Live {
+    /// Says something of the receiver.
+    pub(super) fn said<T>(&self, what: impl FnOnce(&Receiver) -> T) -> Said<T> {
+        let from = Origin::file(false, &self.path, &format!("otel.{}", self.key));
+        Said::new(what(&self.receiver), from)
+    }
+
+    /// Returns a file of the table `tls`, by the end of the variable's name
+    /// that OTLP has for it. Relative ones lie beside the configuration.
+    pub(super) fn tls_file(&self, suffix: &str) -> Option<PathBuf> {
+        let tls = &self.receiver.tls;
+        let file = match suffix {
+            "CERTIFICATE" => &tls.ca_certificate,
+            "CLIENT_CERTIFICATE" => &tls.client_certificate,
+            _ => &tls.client_private_key,
+        };
+        Some(self.path.parent().unwrap_or(Path::new("")).join(file.as_ref()?))
+    }
+}
+
+impl OtelTable {
+    /// Says where a key is.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        Origin::file(false, &self.path, &format!("otel.{key}"))
+    }
+
+    /// Returns where the live telemetry goes, if over HTTP. Logs alone say where
+    /// the receiver is, but their address is another one.
+    pub(super) fn receiver(&self) -> Result<Option<Live>, ConfigError> {
+        let live = |receiver: &Receiver, key| Live {
+            receiver: receiver.clone(),
+            path: self.path.clone(),
+            key,
+        };
+        let live = match (&self.trace_exporter, &self.exporter) {
+            (Some(LiveExporter::OtlpHttp(it)), _) => live(it, "trace_exporter"),
+            (None, Some(LiveExporter::OtlpHttp(it))) => {
+                let mut live = live(it, "exporter");
+                live.receiver.endpoint = it.endpoint.replace("/v1/logs", "/v1/traces");
+                live
+            }
+            (Some(LiveExporter::OtlpGrpc(_)), _) | (None, Some(LiveExporter::OtlpGrpc(_))) => {
+                return Err(ConfigError::new("Codex' config.toml names an OTLP/gRPC receiver")
+                    .hint("give its HTTP address with --endpoint, mostly on port 4318"));
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(live))
+    }
+}
+
+/// Reads the table of the user's own Codex home; an empty one, if there is no
+/// file.
+pub(super) fn codex_otel(settings: &Settings) -> Result<OtelTable, ConfigError> {
+    #[derive(Default, Deserialize)]
+    struct Config {
+        #[serde(default)]
+        otel: OtelTable,
+    }
+    let unfollowed = settings.unfollowed_in_home(NAME).filter(|_| has_table(settings));
+    let none = || OtelTable { unfollowed: unfollowed.clone(), ..OtelTable::default() };
+    let Some(path) = settings.codex_home.as_ref().map(|home| home.join(NAME)) else {
+        return Ok(none());
+    };
+    let text = match settings.files.small_text(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(none()),
+        Err(err) => {
+            return Err(ConfigError::new(format!("cannot read `{}`: {err}", path.display()))
+                .hint("make it readable, or set CODEX_HOME to another home"));
+        }
+    };
+    let config: Config = toml::from_str(&text).map_err(|err| {
+        let line = err.span().map_or(1, |at| text[..at.start].matches('\n').count() + 1);
+        ConfigError::new(format!("`{}`:{line}: {}", path.display(), err.message()))
+            .hint("mend it, or set CODEX_HOME to another home")
+    })?;
+    Ok(OtelTable { path, unfollowed, ..config.otel })
+}
+
+/// Whether the file of a home that is not followed has such a table at all.
+fn has_table(settings: &Settings) -> bool {
+    let path = settings.foreign_home.as_ref().map(|home| home.join(NAME));
+    let text =
+        path.and_then(|path| settings.files.small_text(&path).ok().flatten()).unwrap_or_default();
+    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("otel"))
+}

@@ -1,0 +1,439 @@
+//! Any receiver of OTLP over HTTP: traces in the conventions for generative AI
+//! or in those of OpenInference.
+//!
+//! Protobuf with gzip is what every receiver takes, so it is what is sent
+//! unless somebody asks for JSON. Receivers are many; most keep what is sent
+//! twice twice, so nothing is sent again unless forced.
+
+mod answer;
+mod attributes;
+pub(crate) mod chat;
+pub(crate) mod codex;
+mod events;
+pub(crate) mod facts;
+mod genai;
+pub mod ids;
+mod images;
+pub(crate) mod json;
+mod live;
+pub(crate) mod messages;
+mod openinference;
+pub mod proto;
+mod rendering;
+mod semconv;
+pub(crate) mod settings;
+pub(crate) mod spans;
+mod times;
+mod window;
+
+use codex_trace_model::{Span as TreeSpan, Trace};
+use prost::Message as _;
+use serde::Deserialize;
+
+use super::{
+    Backend, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Remark, Rewrite, Route,
+    Setting, Unit, UnitBuilder, UnitKey, Verdict,
+};
+use crate::choice::Choice;
+use crate::content::ContentRules;
+use crate::request::{ClientOptions, Header, Method, Request, Response};
+use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
+
+pub(crate) use answer::verdict;
+pub(crate) use attributes::Attributes;
+pub(crate) use rendering::Rendering;
+pub use spans::Amount;
+pub(crate) use spans::{Group, Scene, Subject, Vocabulary};
+pub use window::LlmInput;
+
+/// The backend.
+pub const BACKEND: Backend = Backend {
+    name: "otlp",
+    summary: "Any OTLP/HTTP receiver: OpenTelemetry collector, Tempo, Phoenix, …",
+    settings: SETTINGS,
+    connect: settings::connect,
+    describe: settings::describe,
+    keys: &["own_ids", "workspace", "protocol", "semconv", "llm_input_bytes", "field_bytes"],
+};
+
+/// The variables of every OTLP exporter; of two, that of traces comes first.
+const SETTINGS: &[Setting] = &[
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", help: "Whole address" },
+    Setting { env: "OTEL_EXPORTER_OTLP_ENDPOINT", help: "Base address" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_HEADERS", help: "Headers: k=v,k=v" },
+    Setting { env: "OTEL_EXPORTER_OTLP_HEADERS", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", help: "http/protobuf or http/json" },
+    Setting { env: "OTEL_EXPORTER_OTLP_PROTOCOL", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", help: "gzip or none" },
+    Setting { env: "OTEL_EXPORTER_OTLP_COMPRESSION", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", help: "Authorities" },
+    Setting { env: "OTEL_EXPORTER_OTLP_CERTIFICATE", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", help: "Ours" },
+    Setting { env: "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", help: "Its key" },
+    Setting { env: "OTEL_EXPORTER_OTLP_CLIENT_KEY", help: "The same" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", help: "Milliseconds" },
+    Setting { env: "OTEL_EXPORTER_OTLP_TIMEOUT", help: "The same" },
+    Setting { env: "OTEL_SERVICE_NAME", help: "Instead of Codex' own" },
+    Setting { env: "OTEL_RESOURCE_ATTRIBUTES", help: "Added: k=v,k=v" },
+];
+
+/// A piece, the smallest part of a request, is no larger than this in spans…
+const PIECE_SPANS: u32 = 16;
+/// … and not much larger than this in bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// What is sent in one request. A collector takes 20 MiB over HTTP, others
+/// less; MLflow stores a thousand spans a second.
+const LIMITS: Limits = Limits { max_bytes: 3 << 20, max_pieces: usize::MAX, max_spans: 500 };
+
+/// In which conventions spans are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Semconv {
+    /// Those of OpenTelemetry for generative AI
+    #[default]
+    #[serde(rename = "genai")]
+    GenAi,
+    /// OpenInference, which Phoenix and Arize read
+    #[serde(rename = "openinference")]
+    OpenInference,
+}
+
+impl Choice for Semconv {
+    #[rustfmt::skip]
+    const WORDS: &[(Semconv, &str, &str)] = &[
+        (Semconv::GenAi, "genai", "Those of OpenTelemetry for generative AI"),
+        (Semconv::OpenInference, "openinference", "OpenInference, which Phoenix and Arize read"),
+    ];
+}
+
+impl Semconv {
+    fn vocabulary(self) -> &'static dyn Vocabulary {
+        match self {
+            Semconv::GenAi => &genai::GenAi,
+            Semconv::OpenInference => &openinference::OpenInference,
+        }
+    }
+}
+
+/// How traces are written.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// In which conventions.
+    pub semconv: Semconv,
+    /// How much content.
+    pub amount: Amount,
+    /// What is said besides.
+    pub added: Added,
+}
+
+/// Attributes that come from settings.
+#[derive(Clone, Debug, Default)]
+pub struct Added {
+    /// Of the resource, besides Codex' own or in their place.
+    pub resource: Vec<(String, String)>,
+    /// Of every span that has none of the name.
+    pub spans: Vec<(String, String)>,
+}
+
+/// One of the two encodings of OTLP over HTTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// Protobuf.
+    #[default]
+    Proto,
+    /// JSON.
+    Json,
+}
+
+/// Appends a session as OTLP protobuf: one `ExportTraceServiceRequest`. Calls
+/// `pass` where it may be cut.
+///
+/// # Errors
+///
+/// If the file says nowhere when it was.
+pub fn encode_proto(
+    trace: &Trace<'_>,
+    rules: &ContentRules,
+    options: &Options,
+    out: &mut Vec<u8>,
+    pass: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+) -> Result<(), EncodeError> {
+    let scene = Scene::new(trace, rules, options.amount);
+    let writer = Writer::new(&scene, options.semconv.vocabulary(), &options.added, Encoding::Proto);
+    writer.for_each(|group| {
+        writer.pieces(group, |piece, _| {
+            out.extend_from_slice(&piece);
+            pass(out);
+        })
+    })
+}
+
+/// Appends a session as OTLP/JSON: one `ExportTraceServiceRequest` a line, one
+/// line a turn. Calls `pass` where it may be cut.
+///
+/// # Errors
+///
+/// If the file says nowhere when it was.
+pub fn encode_json(
+    trace: &Trace<'_>,
+    rules: &ContentRules,
+    options: &Options,
+    out: &mut Vec<u8>,
+    pass: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+) -> Result<(), EncodeError> {
+    let scene = Scene::new(trace, rules, options.amount);
+    let writer = Writer::new(&scene, options.semconv.vocabulary(), &options.added, Encoding::Json);
+    writer.for_each(|group| {
+        let mut between: &[u8] = JSON_FRAMING.0;
+        writer.pieces(group, |piece, _| {
+            out.extend_from_slice(between);
+            out.extend_from_slice(&piece);
+            between = JSON_FRAMING.1;
+            pass(out);
+        })?;
+        out.extend_from_slice(JSON_FRAMING.2);
+        out.push(b'\n');
+        Ok(())
+    })
+}
+
+const JSON_FRAMING: (&[u8], &[u8], &[u8]) = (b"{\"resourceSpans\":[", b",", b"]}");
+
+/// Writes groups of spans, piece by piece.
+pub(crate) struct Writer<'w, 's, 'a> {
+    scene: &'s Scene<'s, 'a>,
+    vocabulary: &'w dyn Vocabulary,
+    encoding: Encoding,
+    resource: Resource,
+    added: &'w [(String, String)],
+}
+
+impl<'w, 's, 'a> Writer<'w, 's, 'a> {
+    /// Makes a writer for a session.
+    pub(crate) fn new(
+        scene: &'s Scene<'s, 'a>,
+        vocabulary: &'w dyn Vocabulary,
+        added: &'w Added,
+        encoding: Encoding,
+    ) -> Writer<'w, 's, 'a> {
+        let resource = settings::resource(scene, &added.resource);
+        Writer { scene, vocabulary, encoding, resource, added: &added.spans }
+    }
+
+    /// Hands out the spans of a group in pieces, each of them a part of a
+    /// request, with the number of its spans.
+    pub(crate) fn pieces(
+        &self,
+        group: &Group,
+        mut piece: impl FnMut(Vec<u8>, u32),
+    ) -> Result<(), EncodeError> {
+        let identity = self.scene.identity(group, self.vocabulary.reuses_recorded_ids());
+        let mut spans = Vec::new();
+        let mut len = 0;
+        for &ix in &group.members {
+            let span = self.scene.encode(group, &identity, ix, self.vocabulary);
+            let mut span = span.ok_or_else(|| timeless(self.scene.trace.span(ix)))?;
+            self.add_to(&mut span);
+            len += span.encoded_len();
+            spans.push(span);
+            if spans.len() >= PIECE_SPANS as usize || len >= PIECE_BYTES {
+                let n = u32::try_from(spans.len()).unwrap_or(PIECE_SPANS);
+                piece(self.write(std::mem::take(&mut spans)), n);
+                len = 0;
+            }
+        }
+        if !spans.is_empty() {
+            let n = u32::try_from(spans.len()).unwrap_or(PIECE_SPANS);
+            piece(self.write(spans), n);
+        }
+        Ok(())
+    }
+
+    fn add_to(&self, span: &mut proto::Span) {
+        for (key, value) in self.added {
+            if !span.attributes.iter().any(|it| it.key == *key) {
+                let value = Some(proto::Value::String(value.clone()).into());
+                span.attributes.push(proto::KeyValue { key: key.clone(), value });
+            }
+        }
+    }
+
+    fn write(&self, spans: Vec<proto::Span>) -> Vec<u8> {
+        let scope = InstrumentationScope {
+            name: "codex-trace".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let resource_spans = ResourceSpans {
+            resource: Some(self.resource.clone()),
+            scope_spans: vec![ScopeSpans { scope: Some(scope), spans }],
+        };
+        match self.encoding {
+            Encoding::Proto => {
+                ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec()
+            }
+            Encoding::Json => {
+                let mut out = Vec::new();
+                json::resource_spans(&mut out, &resource_spans);
+                out
+            }
+        }
+    }
+
+    /// Calls `f` with every group; the first failure comes last.
+    pub(crate) fn for_each(
+        &self,
+        mut f: impl FnMut(&Group) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        let mut failed = None;
+        for group in self.scene.groups() {
+            if let Err(err) = f(&group) {
+                failed.get_or_insert(err);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Hands out the unit of a group.
+    pub(crate) fn unit(
+        &self,
+        group: &Group,
+        route: usize,
+        units: &mut dyn FnMut(Unit),
+    ) -> Result<(), EncodeError> {
+        let mut builder = UnitBuilder::new(key(self.scene, group), route, units);
+        builder.starts_at(self.scene.trace.span(group.root).start);
+        mark_open(self.scene, group, &mut builder);
+        self.pieces(group, |piece, spans| {
+            builder.body().extend_from_slice(&piece);
+            builder.end_piece(spans);
+        })?;
+        builder.finish();
+        Ok(())
+    }
+}
+
+fn timeless(span: &TreeSpan<'_>) -> EncodeError {
+    let what = "its file says nowhere when it was, and OTLP cannot do without";
+    EncodeError { span: span.key.clone(), what: what.to_owned() }
+}
+
+/// Returns what the ledger calls a group.
+pub(crate) fn key(scene: &Scene<'_, '_>, group: &Group) -> UnitKey {
+    let root = scene.trace.span(group.root);
+    UnitKey { thread_id: scene.trace.thread_of(root).id.clone(), turn: Some(root.key.clone()) }
+}
+
+/// Says of a unit which turns of its group may still go on.
+pub(crate) fn mark_open(scene: &Scene<'_, '_>, group: &Group, unit: &mut UnitBuilder<'_>) {
+    let trace = scene.trace;
+    for span in group.members.iter().map(|ix| trace.span(*ix)).filter(|span| trace.is_open(span)) {
+        unit.open_in(&trace.thread_of(span).id);
+    }
+}
+
+/// A receiver of OTLP.
+#[derive(Debug)]
+struct Otlp {
+    contract: Contract,
+    semconv: Semconv,
+    added: Added,
+    rendering: Rendering,
+    encoding: Encoding,
+    client: ClientOptions,
+    /// What all places of the server have in common.
+    server: String,
+    tenant: Option<String>,
+    remarks: Vec<Remark>,
+}
+
+impl Exporter for Otlp {
+    fn encode(
+        &self,
+        trace: &Trace<'_>,
+        rules: &ContentRules,
+        units: &mut dyn FnMut(Unit),
+    ) -> Result<(), EncodeError> {
+        let scene = self.rendering.scene(trace, rules, &self.contract);
+        let writer = Writer::new(&scene, self.semconv.vocabulary(), &self.added, self.encoding);
+        writer.for_each(|group| writer.unit(group, 0, units))
+    }
+
+    fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
+    fn client(&self) -> ClientOptions {
+        self.client.clone()
+    }
+
+    /// Projects of Phoenix share ids; tenants of Grafana's servers do not.
+    fn id_space(&self) -> Option<IdSpace> {
+        self.rendering.id_space(self.server.clone()).filter(|_| self.tenant.is_none())
+    }
+
+    /// A request without spans.
+    fn probes(&self) -> Vec<Request> {
+        vec![without_spans(&self.contract.routes[0])]
+    }
+
+    fn verdict(&self, _route: usize, response: &Response) -> Verdict {
+        verdict(response)
+    }
+}
+
+/// Makes a request that stores nothing.
+pub(crate) fn without_spans(route: &Route) -> Request {
+    let mut headers = route.headers.clone();
+    headers.push(Header::new("Content-Type", route.content_type.clone()));
+    let body = [route.framing.open.as_ref(), &route.framing.close].concat();
+    Request { method: route.method, url: route.url.clone(), headers, body }
+}
+
+/// Returns the route for traces.
+fn route(target: settings::Target) -> Route {
+    let (content_type, framing) = match target.encoding {
+        Encoding::Proto => ("application/x-protobuf", Framing::CONCATENATED),
+        Encoding::Json => {
+            ("application/json", Framing::new(JSON_FRAMING.0, JSON_FRAMING.1, JSON_FRAMING.2))
+        }
+    };
+    Route {
+        name: "traces",
+        method: Method::Post,
+        url: target.url.expose().to_owned(),
+        headers: target.headers,
+        content_type: content_type.into(),
+        framing,
+        compressions: target.compressions,
+        limits: LIMITS,
+        in_order: false,
+        tells_sizes: false,
+    }
+}
+
+impl Otlp {
+    fn new(target: settings::Target, semconv: Semconv, added: Added, rendering: Rendering) -> Otlp {
+        let project = added.resource.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT);
+        let project = project.map_or_else(String::new, |(_, name)| format!("#{name}"));
+        let tenant = target.tenant.clone();
+        let encoding = target.encoding;
+        let client = target.client.clone();
+        let server = format!("otlp {}", target.url.place());
+        let contract = Contract {
+            destination: match &tenant {
+                Some(tenant) => format!("{server}{project} {tenant}"),
+                None => format!("{server}{project}"),
+            },
+            routes: vec![route(target)],
+            rewrite: Rewrite::Doubles,
+            max_age: None,
+        };
+        let remarks = Vec::new();
+        Otlp { contract, semconv, added, rendering, encoding, client, server, tenant, remarks }
+    }
+}

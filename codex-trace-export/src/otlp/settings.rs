@@ -1,0 +1,333 @@
+//! Where the settings of an OTLP receiver come from, in this order: flags,
+//! `codex-trace.toml`, the variables that every OTLP exporter has, the `[otel]`
+//! table of Codex' own `config.toml`, the default address of a collector.
+//!
+//! A destination of `codex-trace.toml` with an endpoint of its own is another
+//! place than the one that the variables are about: of these it takes only what
+//! describes us.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use codex_rollout::JsonText;
+
+use super::live::{Live, OtelTable, codex_otel};
+use super::proto::Resource;
+use super::spans::Scene;
+use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv};
+use crate::choice::Choice;
+use crate::client::{SaidClient, Unit};
+use crate::describe::Description;
+use crate::origin::NamedPlaces;
+use crate::request::{ClientOptions, Compression, Header};
+use crate::secret::Secret;
+use crate::{Address, ConfigError, Exporter, Origin, Said, Settings, key};
+
+/// By which Phoenix tells projects apart.
+pub(super) const PHOENIX_PROJECT: &str = "openinference.project.name";
+
+/// By which Grafana's servers tell tenants apart.
+const TENANT: &str = "X-Scope-OrgID";
+
+/// Where requests go, and how.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) url: Address,
+    pub(super) headers: Vec<Header>,
+    pub(super) encoding: Encoding,
+    pub(super) compressions: &'static [Compression],
+    pub(super) tenant: Option<String>,
+    pub(super) client: ClientOptions,
+    /// Whether it is the receiver of Codex' own telemetry.
+    is_live: bool,
+}
+
+/// Makes an exporter of settings.
+pub(super) fn connect(settings: &Settings) -> Result<Vec<Box<dyn Exporter>>, ConfigError> {
+    let mut found = Description::default();
+    let said = read(settings, &mut found)?;
+    let mut otlp = Otlp::new(said.target, said.semconv, said.added, said.rendering);
+    otlp.remarks = found.remarks;
+    Ok(vec![Box::new(otlp)])
+}
+
+/// Says what was found, for `doctor`.
+pub(super) fn describe(settings: &Settings) -> Description {
+    let mut found = Description::default();
+    // What fails, fails in `connect` too, and is told there.
+    read(settings, &mut found).ok();
+    found
+}
+
+/// All that was said.
+struct Reading {
+    target: Target,
+    semconv: Semconv,
+    added: Added,
+    rendering: Rendering,
+}
+
+fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigError> {
+    let codex = codex_otel(settings)?;
+    found.remarks.extend(codex.unfollowed.clone());
+    let target = target(settings, &codex, found)?;
+    let semconv = semconv(settings, found)?;
+    let added = added(settings, &codex, found)?;
+    let mut rendering = Rendering::read(settings, found)?;
+    // Who sends to the receiver of the live telemetry has said there whether
+    // prompts may go to it.
+    if target.is_live {
+        let said = Said::new(codex.log_user_prompt, codex.origin("log_user_prompt"));
+        found.take("log_user_prompt", Some(said), bool::to_string);
+    }
+    rendering.amount.prompts = !target.is_live || codex.log_user_prompt;
+    Ok(Reading { target, semconv, added, rendering })
+}
+
+/// A variable of OTLP exporters, that of traces first.
+fn otlp_var(settings: &Settings, name: &str) -> Option<Said<String>> {
+    let of_traces = format!("OTEL_EXPORTER_OTLP_TRACES_{name}");
+    settings.place_var(&[&of_traces, &format!("OTEL_EXPORTER_OTLP_{name}")])
+}
+
+fn target(
+    settings: &Settings,
+    codex: &OtelTable,
+    found: &mut Description,
+) -> Result<Target, ConfigError> {
+    let var = |name: &str| otlp_var(settings, name);
+    let whole = settings.place_var(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]);
+    let base = settings.place_var(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+    let based = |said: Said<String>| said.map(|url| traces_url(&url));
+    let mut named = NamedPlaces::default();
+    named.push(settings.said_endpoint().map(based));
+    named.push(whole.or_else(|| base.map(based)));
+    let live = match named.strongest() {
+        Some(_) => None,
+        None => codex.receiver()?,
+    };
+    named.push(live.as_ref().map(|it| it.said(|it| it.endpoint.clone())));
+    let default = || Said::by_default(Address::unchecked(&traces_url("http://localhost:4318")));
+    let to = named.strongest().unwrap_or_else(default);
+    found.take("endpoint", Some(to.clone()), Address::to_string);
+
+    let of_live =
+        live.as_ref().and_then(|it| it.receiver.protocol.clone().map(|text| it.said(|_| text)));
+    let protocol = settings.said_option("protocol").or_else(|| var("PROTOCOL")).or(of_live);
+    let protocol = found.text("protocol", protocol);
+    let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
+    let compression = settings.said_option("compression").or_else(|| var("COMPRESSION"));
+    let compression = found.text("compression", compression);
+    let (headers, of_headers) = headers(settings, live.as_ref(), found)?;
+    let (client, of_client) = client(settings, live.as_ref(), found)?;
+    // Last, so that all else is found.
+    let url = Address::parse(to.value.expose())?;
+    for from in of_headers.iter().chain(&of_client) {
+        named.admit(from, &to)?;
+    }
+    Ok(Target {
+        url,
+        headers,
+        encoding,
+        compressions: compressions(compression.as_deref())?,
+        tenant: settings.access.workspace.clone(),
+        client,
+        is_live: live.is_some(),
+    })
+}
+
+/// Finds the headers, and where each that may let us in was said.
+fn headers(
+    settings: &Settings,
+    live: Option<&Live>,
+    found: &mut Description,
+) -> Result<(Vec<Header>, Vec<Origin>), ConfigError> {
+    let mut headers = Vec::new();
+    let mut origins = Vec::new();
+    if let Some(said) = otlp_var(settings, "HEADERS") {
+        headers = headers_of(&said.from.to_string(), &said.value)?;
+        for header in &headers {
+            let secret = Secret::new(header.wire_value());
+            let secret = Said::new(secret, said.from.clone());
+            found.secret(&format!("header {}", header.name), Some(secret));
+        }
+        origins.push(said.from);
+    }
+    for (name, value) in live.iter().flat_map(|live| &live.receiver.headers) {
+        let secret = Secret::new(value.trim());
+        let said = live.map(|it| it.said(|_| secret.clone()));
+        origins.extend(said.iter().map(|said| said.from.clone()));
+        found.secret(&format!("header {name}"), said);
+        headers.push(Header::secret(name.clone(), secret));
+    }
+    if let Some(live) = live.filter(|it| !it.receiver.headers.is_empty()) {
+        found.holds_keys(settings, &live.path);
+    }
+    if let Some(key) = settings.said_key().map(key::clean).transpose()? {
+        headers.retain(|header| !header.name.eq_ignore_ascii_case("authorization"));
+        let bearer = key.value.map(|key| format!("Bearer {key}"));
+        headers.push(Header::secret("Authorization", bearer));
+        origins.push(key.from.clone());
+        found.secret("key", Some(key));
+    }
+    if let Some(tenant) = found.text("workspace", settings.said_workspace()) {
+        headers.push(Header::new(TENANT, tenant));
+    }
+    Ok((headers, origins))
+}
+
+fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigError> {
+    match word {
+        None | Some("gzip" | "auto") => Ok(&[Compression::Gzip]),
+        Some("zstd") => Ok(&[Compression::Zstd]),
+        Some("none") => Ok(&[]),
+        Some(other) => Err(ConfigError::new(format!("`{other}` is no compression of OTLP"))
+            .hint("say `gzip`, `zstd` or `none`")),
+    }
+}
+
+/// Reads certificates, and how long a request may take; and where a certificate
+/// of ours was said.
+fn client(
+    settings: &Settings,
+    live: Option<&Live>,
+    found: &mut Description,
+) -> Result<(ClientOptions, Option<Origin>), ConfigError> {
+    let file = |name: &str| {
+        let of_live = || {
+            let live = live?;
+            let path = live.tls_file(name)?;
+            Some(live.said(|_| path))
+        };
+        otlp_var(settings, name).map(|said| said.map(PathBuf::from)).or_else(of_live)
+    };
+    let said = SaidClient {
+        ca: file("CERTIFICATE"),
+        client_cert: file("CLIENT_CERTIFICATE"),
+        client_key: file("CLIENT_KEY"),
+        timeout: otlp_var(settings, "TIMEOUT"),
+        unit: Unit::Milliseconds,
+    };
+    let from = said.key_origin();
+    Ok((said.read(settings, found)?, from))
+}
+
+fn semconv(settings: &Settings, found: &mut Description) -> Result<Semconv, ConfigError> {
+    let Some(word) = found.text("semconv", settings.said_option("semconv")) else {
+        return Ok(Semconv::default());
+    };
+    Semconv::from_word(&word).ok_or_else(|| {
+        ConfigError::new(format!("`{word}` is no set of conventions"))
+            .hint("say `genai` or `openinference`")
+    })
+}
+
+fn added(
+    settings: &Settings,
+    codex: &OtelTable,
+    found: &mut Description,
+) -> Result<Added, ConfigError> {
+    let mut resource = Vec::new();
+    let environment = codex.environment.clone();
+    let environment = environment.map(|it| Said::new(it, codex.origin("environment")));
+    if let Some(environment) = found.text("environment", environment) {
+        resource.push(("env".to_owned(), environment));
+    }
+    let var = |name: &str| settings.said_var(name);
+    if let Some(pairs) = found.text("resource", var("OTEL_RESOURCE_ATTRIBUTES")) {
+        resource.extend(pairs_of("OTEL_RESOURCE_ATTRIBUTES", &pairs)?);
+    }
+    if let Some(name) = found.text("service name", var("OTEL_SERVICE_NAME")) {
+        resource.push(("service.name".to_owned(), name));
+    }
+    if let Some(project) = found.text("project", settings.said_project()) {
+        resource.push((PHOENIX_PROJECT.to_owned(), project));
+    }
+    let spans = Said::new(codex.span_attributes.clone(), codex.origin("span_attributes"));
+    let names =
+        |all: &BTreeMap<_, _>| all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let spans = found.take("span attributes", Some(spans).filter(|it| !it.value.is_empty()), names);
+    Ok(Added { resource, spans: spans.into_iter().flatten().collect() })
+}
+
+/// Returns the attributes of the resource: Codex' own, with what was asked for
+/// in their place.
+pub(super) fn resource(scene: &Scene<'_, '_>, asked: &[(String, String)]) -> Resource {
+    let meta = &scene.trace.root().meta;
+    let label = |text: Option<JsonText<'_>>| {
+        let text = scene.rules.decoded(crate::content::Part::Label, text?)?;
+        Some(text.into_owned())
+    };
+    let originator = label(meta.originator).unwrap_or_else(|| "codex".to_owned());
+    let mut all = BTreeMap::new();
+    all.insert("service.name".to_owned(), service_name(&originator).to_owned());
+    if let Some(version) = label(meta.cli_version) {
+        all.insert("service.version".to_owned(), version);
+    }
+    all.extend(asked.iter().cloned());
+    let mut attributes = Attributes::default();
+    for (key, value) in &all {
+        attributes.word(key, value);
+    }
+    Resource { attributes: attributes.0 }
+}
+
+/// Codex' telemetry names its service before the terminal client gives itself
+/// another name, so it differs from what the rollout says.
+fn service_name(originator: &str) -> &str {
+    match originator {
+        "codex-tui" => "codex_cli_rs",
+        other => other,
+    }
+}
+
+/// Appends the path for traces, unless it is there.
+fn traces_url(base: &str) -> String {
+    let base = Address::unchecked(base.trim_end_matches('/'));
+    let whole = if base.ends_with("/v1/traces") { base } else { base.join("/v1/traces") };
+    whole.expose().to_owned()
+}
+
+fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
+    match protocol {
+        "http/protobuf" | "binary" => Ok(Encoding::Proto),
+        "http/json" | "json" => Ok(Encoding::Json),
+        "grpc" => Err(ConfigError::new("OTLP over gRPC is not spoken here")
+            .hint("give the receiver's HTTP address, mostly on port 4318, and `http/protobuf`")),
+        other => Err(ConfigError::new(format!("`{other}` is no protocol of OTLP"))
+            .hint("say `http/protobuf` or `http/json`")),
+    }
+}
+
+/// Reads headers in the form of OTLP's variables: `name=value,name=value`, values
+/// percent-encoded. All values are taken for secrets.
+pub(crate) fn headers_of(what: &str, text: &str) -> Result<Vec<Header>, ConfigError> {
+    let pairs = pairs_of(what, text)?.into_iter();
+    Ok(pairs.map(|(name, value)| Header::secret(name, Secret::new(value))).collect())
+}
+
+fn pairs_of(what: &str, text: &str) -> Result<Vec<(String, String)>, ConfigError> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| match pair.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => {
+                Ok((name.trim().to_owned(), percent_decoded(value.trim())))
+            }
+            _ => Err(ConfigError::new(format!("`{what}` is not of the form k=v,k=v"))
+                .hint("percent-encode what is no letter or digit in a value")),
+        })
+        .collect()
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let pair = digit(0).zip(digit(1)).filter(|_| *first == b'%');
+        let byte = pair.and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+        out.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,3 @@
+//! Formats, byte by byte.
+
+pub mod jsonl;

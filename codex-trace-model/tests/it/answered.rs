@@ -1,0 +1,174 @@
+//! Homes that real Codex programs wrote, against what the model server answered
+//! them: call by call, each in its thread and turn.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use codex_rollout::{JsonText, ResponseItem};
+use codex_trace_model::{Span, SpanKind, TokenUsage, Trace};
+use serde_json::Value;
+
+use crate::support::{directories, for_each_trace, testdata};
+
+/// A response: what the server says of it, or what was resolved.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Answer {
+    /// Input, cached, output, reasoning: no two answers of a home have the same.
+    usage: [u64; 4],
+    thread: String,
+    /// `None` before turns had ids.
+    turn: Option<String>,
+    model: Option<String>,
+    /// The ids of its calls.
+    tools: Vec<String>,
+}
+
+/// What a home's files cannot tell, or do not tell yet.
+struct Exception {
+    home: &'static str,
+    /// Whether a response is left out or changed on both sides.
+    of: fn(&mut Answer),
+    why: &'static str,
+}
+
+const EXCEPTIONS: &[Exception] = &[
+    Exception {
+        home: "modelswitch171",
+        of: |answer| answer.model = None,
+        why: "the model was changed within a turn, which the tree does not follow yet",
+    },
+    Exception { home: "mini34", of: |answer| answer.model = None, why: "0.34 records no model" },
+];
+
+/// Responses that broke off: they happened, and no usage of them is known.
+const BROKEN_OFF: &[(&str, usize)] = &[("fails171", 2)];
+
+fn answered(home: &Path) -> Vec<Answer> {
+    let truth = std::fs::read(home.join("truth.json")).unwrap();
+    let truth: Value = serde_json::from_slice(&truth).unwrap();
+    let calls = truth["calls"].as_array().map_or(&[][..], Vec::as_slice);
+    // A response that reached its limit of tokens is one; one that was cut or
+    // refused has no usage.
+    let counted = |call: &&Value| call["failed"].is_null() || call["failed"] == "incomplete";
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let answer = |call: &Value| {
+        let usage = &call["usage"];
+        let tools = call["tools"].as_array().unwrap().iter();
+        // The provider's own tools got no ids in some versions.
+        let paired = tools.filter(|tool| tool[2] != "web_search_call");
+        let mut tools: Vec<String> = paired.filter_map(|tool| text(&tool[0])).collect();
+        tools.sort();
+        Answer {
+            usage: [
+                usage["input_tokens"].as_u64().unwrap(),
+                usage["input_tokens_details"]["cached_tokens"].as_u64().unwrap_or(0),
+                usage["output_tokens"].as_u64().unwrap(),
+                usage["output_tokens_details"]["reasoning_tokens"].as_u64().unwrap_or(0),
+            ],
+            thread: text(&call["thread_id"]).unwrap(),
+            turn: text(&call["turn_id"]),
+            model: text(&call["model"]),
+            tools,
+        }
+    };
+    calls.iter().filter(counted).map(answer).collect()
+}
+
+fn resolved(trace: &Trace<'_>, span: &Span<'_>, usage: TokenUsage) -> Answer {
+    let SpanKind::ModelCall(call) = &span.kind else { unreachable!() };
+    let thread = trace.thread_of(span);
+    let mut above = span.parent;
+    let turn = loop {
+        let span = trace.span(above.unwrap());
+        match &span.kind {
+            SpanKind::Turn(turn) => break turn.turn_id,
+            _ => above = span.parent,
+        }
+    };
+    let items = call.output.iter().map(|ix| &thread.items[ix.0 as usize].body);
+    let mut tools: Vec<String> = items
+        .filter_map(|item| match item {
+            ResponseItem::ToolCall(it) => it.fields.call_id.or(it.fields.id),
+            ResponseItem::ImageGenerationCall(it) => it.id,
+            _ => None,
+        })
+        .map(|id| id.decode().into_owned())
+        .collect();
+    tools.sort();
+    let owned = |text: JsonText<'_>| text.decode().into_owned();
+    Answer {
+        usage: [
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.output_tokens,
+            usage.reasoning_output_tokens,
+        ],
+        thread: thread.id.clone(),
+        turn: turn.map(owned),
+        model: call.model.map(owned),
+        tools,
+    }
+}
+
+/// Compares a home; returns what differs.
+fn differences(home: &Path) -> Vec<String> {
+    let name = home.file_name().unwrap().to_str().unwrap();
+    let (mut found, mut broken_off) = (Vec::new(), 0);
+    for_each_trace(home, |trace| {
+        for span in trace.model_calls() {
+            match span.usage {
+                Some(usage) => found.push(resolved(trace, span, usage)),
+                None => broken_off += 1,
+            }
+        }
+    });
+    let mut expected = answered(home);
+    let by_usage: BTreeMap<[u64; 4], Option<String>> =
+        expected.iter().map(|answer| (answer.usage, answer.turn.clone())).collect();
+    for answer in &mut found {
+        // The server does not know turns without ids.
+        answer.turn.take_if(|_| by_usage.get(&answer.usage).is_none_or(Option::is_none));
+    }
+    for exception in EXCEPTIONS.iter().filter(|it| it.home == name) {
+        eprintln!("{name}: {}", exception.why);
+        expected.iter_mut().chain(&mut found).for_each(exception.of);
+    }
+    expected.sort();
+    found.sort();
+    let mut odd = Vec::new();
+    odd.extend(expected.iter().filter(|it| !found.contains(it)).map(|it| format!("- {it:?}")));
+    odd.extend(found.iter().filter(|it| !expected.contains(it)).map(|it| format!("+ {it:?}")));
+    if expected.len() != found.len() {
+        odd.push(format!("{} calls, not {}", found.len(), expected.len()));
+    }
+    let known = BROKEN_OFF.iter().find(|it| it.0 == name).map_or(0, |it| it.1);
+    if broken_off != known {
+        odd.push(format!("{broken_off} calls without usage, not {known}"));
+    }
+    odd
+}
+
+/// The homes that have the answers one by one.
+fn homes() -> Vec<PathBuf> {
+    let mut homes = directories(&testdata("homes"));
+    let corpus = testdata("../../shared/corpus/real-codex-2");
+    if corpus.is_dir() {
+        homes.extend(directories(&corpus));
+    } else {
+        eprintln!("skipped: {} is not there", corpus.display());
+    }
+    homes.retain(|home| home.join("truth.json").is_file() && !answered(home).is_empty());
+    homes
+}
+
+#[test]
+fn every_answer_is_a_call_of_its_thread_and_turn() {
+    let mut wrong = Vec::new();
+    for home in homes() {
+        let odd = differences(&home);
+        if !odd.is_empty() {
+            wrong.push(format!("{}:\n  {}", home.display(), odd.join("\n  ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,78 @@
+//! What live plugins keep beside rollouts: read before a session is encoded,
+//! told of what is there afterwards.
+
+pub mod langsmith;
+
+use std::cell::Cell;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use codex_trace_export::{Beside, Receipt};
+use codex_trace_model::SpanIx;
+
+/// Reads and writes what a live plugin keeps beside rollouts. Only the delivery
+/// engine calls it: an exporter looks at no files.
+pub trait Companion: Send + Sync {
+    /// Reads what the plugin and its user have noted of turns.
+    ///
+    /// # Errors
+    ///
+    /// If there is something that cannot be read: why, for people. The session is
+    /// left alone, as the user may want some of it kept back.
+    fn look(&self, turns: &[TurnFile<'_>]) -> Result<Beside, String>;
+
+    /// Notes for the plugin that turns of one rollout are there. Called once the
+    /// ledger has them; a failure is told, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written, or not in time.
+    fn tell(&self, rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>) -> io::Result<()>;
+}
+
+/// A turn, and the rollout that it is in.
+#[derive(Clone, Debug)]
+pub struct TurnFile<'s> {
+    /// The turn's span.
+    pub span: SpanIx,
+    /// Its thread.
+    pub thread_id: &'s str,
+    /// Its id, as Codex recorded it.
+    pub turn_id: String,
+    /// The rollout, if it is a file.
+    pub file: Option<&'s Path>,
+}
+
+/// How long to wait for somebody else: some time, and not once the user wants
+/// the run to end.
+#[derive(Debug)]
+pub struct Deadline<'d> {
+    patience: Duration,
+    rested: Cell<Duration>,
+    interrupted: &'d AtomicBool,
+}
+
+impl<'d> Deadline<'d> {
+    /// Begins to wait for at most `patience`.
+    pub fn new(patience: Duration, interrupted: &'d AtomicBool) -> Deadline<'d> {
+        Deadline { patience, rested: Cell::default(), interrupted }
+    }
+
+    /// Waits for a while; returns `false` if there is no more time for that.
+    pub fn rest(&self, pause: Duration) -> bool {
+        let rested = self.rested.get();
+        if rested >= self.patience || self.interrupted.load(Ordering::Relaxed) {
+            return false;
+        }
+        std::thread::sleep(pause);
+        self.rested.set(rested + pause);
+        true
+    }
+
+    /// Returns how long was waited.
+    pub fn rested(&self) -> Duration {
+        self.rested.get()
+    }
+}

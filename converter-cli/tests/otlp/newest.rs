@@ -1,0 +1,116 @@
+//! What the newest versions of Codex record, by the names of the conventions.
+
+use codex_trace_export::content::{Capture, ContentRules};
+use codex_trace_export::otlp::{Amount, Options, Semconv, encode_json};
+use serde_json::{Value, json};
+
+use crate::support::with_bytes;
+
+/// A turn of two requests: another model, effort and tier after the first.
+const ROLLOUT: &str = concat!(
+    r#"{"timestamp":"2026-11-20T10:00:00.000Z","type":"session_meta","payload":{"id":"th1","timestamp":"2026-11-20T10:00:00.000Z","cwd":"/w","cli_version":"0.171.0","model_provider":"custom"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:00.500Z","type":"event_msg","payload":{"type":"thread_settings_applied","thread_id":"th1","thread_settings":{"model":"gpt-6.2-sol","model_provider_id":"openai","service_tier":"priority"}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:01.000Z","type":"event_msg","payload":{"type":"task_started","turn_id":"tu1","collaboration_mode_kind":"plan"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:01.100Z","type":"turn_context","payload":{"turn_id":"tu1","cwd":"/w","model":"gpt-6.2-sol","personality":"friendly"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:02.000Z","type":"response_item","payload":{"type":"function_call","name":"exec_command","arguments":"{}","call_id":"c1"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:02.100Z","type":"token_usage_record","payload":{"thread_id":"th1","turn_id":"tu1","response_id":"r1","usage":{"input_tokens":10,"cache_write_input_tokens":4,"output_tokens":1}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.000Z","type":"response_item","payload":{"type":"function_call_output","call_id":"c1","output":"x"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.100Z","type":"world_state","payload":{"full":false,"state":{"model":{"model":"gpt-6.1-sol"}}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.200Z","type":"response_item","payload":{"type":"configuration_update","reasoning":{"effort":"high"}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.300Z","type":"realtime_item","payload":{"realtime_session_id":"s","type":"frame","channels":{"voice_transcript":{"role":"user","text":"SAID"}}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.400Z","type":"retained_context","payload":{"type":"verified_answer","call_id":"c1","questions":[{"question":"ASKED","answer":"blue"}]}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.500Z","type":"event_msg","payload":{"type":"item_completed","thread_id":"th1","turn_id":"tu1","item":{"type":"AgentMessage","id":"c2","content":[{"type":"Text","text":"TOLD"}],"delivery":"async"}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:04.000Z","type":"response_item","payload":{"type":"message","role":"assistant","content":[{"type":"output_text","text":"done"}]}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:04.100Z","type":"token_usage_record","payload":{"thread_id":"th1","turn_id":"tu1","response_id":"r2","usage":{"input_tokens":20,"output_tokens":2}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:05.000Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"tu1","last_agent_message":"done"}}"#,
+    "\n",
+);
+
+fn encoded(capture: Capture, semconv: Semconv) -> (Vec<Value>, String) {
+    with_bytes(ROLLOUT, |trace| {
+        let rules = ContentRules::new(capture, None, Default::default());
+        let options = Options { semconv, amount: Amount::default(), ..Options::default() };
+        let mut out = Vec::new();
+        encode_json(trace, &rules, &options, &mut out, &mut |_| true).unwrap();
+        let request: Value = serde_json::from_slice(&out).unwrap();
+        let pieces = request["resourceSpans"].as_array().unwrap().clone();
+        let spans = pieces
+            .iter()
+            .flat_map(|it| it["scopeSpans"][0]["spans"].as_array().unwrap().clone())
+            .collect();
+        (spans, String::from_utf8(out).unwrap())
+    })
+}
+
+/// The value of an attribute, without its type; null if there is none.
+fn attribute(of: &Value, key: &str) -> Value {
+    let attributes = of["attributes"].as_array().unwrap();
+    let found = attributes.iter().find(|it| it["key"] == key);
+    found
+        .map_or(Value::Null, |it| it["value"].as_object().unwrap().values().next().unwrap().clone())
+}
+
+fn span<'v>(spans: &'v [Value], key: &str) -> &'v Value {
+    spans.iter().find(|it| attribute(it, "codex.span.key") == json!(key)).unwrap()
+}
+
+#[test]
+fn a_request_has_the_settings_that_it_was_made_with() {
+    let (spans, _) = encoded(Capture::Full, Semconv::GenAi);
+    for (key, model, effort) in
+        [("llm:tu1:0", "gpt-6.2-sol", Value::Null), ("llm:tu1:1", "gpt-6.1-sol", json!("high"))]
+    {
+        let call = span(&spans, key);
+        assert_eq!(attribute(call, "gen_ai.request.model"), model);
+        assert_eq!(attribute(call, "gen_ai.provider.name"), "openai");
+        assert_eq!(attribute(call, "gen_ai.request.reasoning.level"), effort);
+        assert_eq!(attribute(call, "openai.request.service_tier"), "priority");
+        assert_eq!(attribute(call, "gen_ai.request.stream"), true);
+    }
+    // Under the name of today, and under the one that most readers know.
+    let first = span(&spans, "llm:tu1:0");
+    assert_eq!(attribute(first, "gen_ai.usage.cache_write.input_tokens"), "4");
+    assert_eq!(attribute(first, "gen_ai.usage.cache_creation.input_tokens"), "4");
+    let turn = span(&spans, "turn:tu1");
+    assert_eq!(attribute(turn, "codex.turn.collaboration_mode"), "plan");
+    assert_eq!(attribute(turn, "codex.turn.personality"), "friendly");
+    assert_eq!(attribute(turn, "codex.cli_version"), "0.171.0");
+    assert_eq!(attribute(turn, "gen_ai.agent.version"), Value::Null);
+
+    let (spans, _) = encoded(Capture::Full, Semconv::OpenInference);
+    let asked = attribute(span(&spans, "llm:tu1:1"), "llm.invocation_parameters");
+    let asked: Value = serde_json::from_str(asked.as_str().unwrap()).unwrap();
+    assert_eq!(asked, json!({"reasoning": {"effort": "high"}, "service_tier": "priority"}));
+}
+
+#[test]
+fn what_was_said_is_told_where_content_may_leave() {
+    let (spans, _) = encoded(Capture::Full, Semconv::GenAi);
+    let events = span(&spans, "turn:tu1")["events"].as_array().unwrap();
+    let names: Vec<&str> = events.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["codex.voice", "codex.retained_context", "codex.message_notes"]);
+    assert_eq!(attribute(&events[0], "codex.voice.role"), "user");
+    assert_eq!(attribute(&events[0], "codex.text"), "SAID");
+    assert!(attribute(&events[1], "codex.questions").as_str().unwrap().contains("ASKED"));
+    assert_eq!(attribute(&events[2], "codex.text"), "TOLD");
+    assert_eq!(attribute(&events[2], "codex.delivery"), "async");
+
+    let (_, text) = encoded(Capture::MetadataOnly, Semconv::GenAi);
+    for content in ["SAID", "ASKED", "blue", "TOLD", "done"] {
+        assert!(!text.contains(content), "{content}");
+    }
+}

@@ -30,6 +30,9 @@ pub struct Unit {
     pub under: Option<UnitKey>,
     /// What to note beside its file once it is there.
     pub receipt: Option<Receipt>,
+    /// Why it must not be sent: another place of the server has it, and a trace
+    /// is in one of them alone. Such a unit has no pieces.
+    pub elsewhere: Option<String>,
     /// Whether this is only a part of it: the next unit handed out has the same
     /// key and route, and goes on where this one ends.
     pub more: bool,
@@ -192,6 +195,7 @@ impl<'u> UnitBuilder<'u> {
                 waits: Waits::No,
                 under: None,
                 receipt: None,
+                elsewhere: None,
                 more: false,
             },
         }
@@ -222,6 +226,7 @@ impl<'u> UnitBuilder<'u> {
             waits: *waits,
             under: under.clone(),
             receipt: receipt.clone(),
+            elsewhere: None,
             more: false,
         }
     }
@@ -258,6 +263,12 @@ impl<'u> UnitBuilder<'u> {
     /// Says which unit its spans hang under.
     pub fn under(&mut self, key: UnitKey) -> &mut Self {
         self.unit.under = Some(key);
+        self
+    }
+
+    /// Says that another place of the server has it.
+    pub fn elsewhere(&mut self, why: String) -> &mut Self {
+        self.unit.elsewhere = Some(why);
         self
     }
 

@@ -74,7 +74,8 @@ pub(crate) fn model_input<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>) -
         turn: subject.turn(),
         seen_before: subject.scene.seen_before(subject.ix),
     };
-    window::input(&subject.reader(), subject.thread, call, scope)
+    let mut recent = subject.scene.recent.borrow_mut();
+    window::input(&subject.reader(), &mut recent, subject.thread, call, scope)
 }
 
 /// Returns what a model call answered.

@@ -14,6 +14,7 @@ use codex_trace_model::{
 };
 
 use crate::Keep;
+use crate::UnitBuilder;
 use crate::content::Part;
 use crate::json::{self, Object};
 use crate::langsmith::ids;
@@ -25,7 +26,6 @@ use crate::langsmith::runs::input::{Given, Inputs};
 use crate::langsmith::wire::{Format, Run};
 use crate::langsmith::written::Written;
 use crate::otlp::LlmInput;
-use crate::{UnitBuilder, UnitKey};
 
 /// What the plugin puts in the place of content that is private.
 const MUTED: &str = "[LangSmith system notice: content omitted because tracing is muted.]";
@@ -61,7 +61,7 @@ struct TurnEncoder<'t, 'e, 'a> {
 
 impl<'a> Encoder<'_, 'a> {
     /// Encodes a turn with everything below it but subagents' turns.
-    pub(super) fn turn(&self, plan: &TurnPlan<'a>, mode: Keep, route: usize) -> UnitBuilder {
+    pub(super) fn turn(&self, plan: &TurnPlan<'a>, mode: Keep, mut unit: UnitBuilder<'_>) {
         let private = mode == Keep::Metadata;
         let muted = private || !self.rules.keeps(Part::Message);
         let span = self.trace.span(plan.span);
@@ -89,19 +89,17 @@ impl<'a> Encoder<'_, 'a> {
             inputs: Inputs::new(self.input_bytes),
             next: plan.next,
         };
-        let key = UnitKey { thread_id: thread.id.clone(), turn: Some(span.key.clone()) };
-        let mut unit = UnitBuilder::new(key, route);
-        turn.write(span, &mut unit);
         if self.trace.is_open(span) {
             unit.open_in(&thread.id);
         }
         unit.starts_at(Timestamp::from_millisecond(plan.root.start.millis).ok());
-        unit
+        turn.write(span, &mut unit);
+        unit.finish();
     }
 }
 
 impl<'a> TurnEncoder<'_, '_, 'a> {
-    fn write(mut self, span: &Span<'a>, unit: &mut UnitBuilder) {
+    fn write(mut self, span: &Span<'a>, unit: &mut UnitBuilder<'_>) {
         let below = self.below();
         let calls = self.usage_by_group(&below);
         let mut runs_of: HashMap<SpanIx, Place> = HashMap::new();
@@ -180,7 +178,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         found
     }
 
-    fn root(&self, span: &Span<'a>, end: i64, unit: &mut UnitBuilder) {
+    fn root(&self, span: &Span<'a>, end: i64, unit: &mut UnitBuilder<'_>) {
         let failed = |message: Cow<'a, str>| {
             // What a provider says may quote what it was asked.
             if self.private { "failed".into() } else { self.error(&message, Part::Label) }
@@ -275,7 +273,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         nth: usize,
         group: &Group<'a>,
         calls: Option<&Vec<SpanIx>>,
-        unit: &mut UnitBuilder,
+        unit: &mut UnitBuilder<'_>,
     ) {
         let trace = self.all.trace;
         let calls = calls.map_or(&[][..], Vec::as_slice);
@@ -379,7 +377,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
 
     /// Serialises a run. One that the service would find too large still goes
     /// without what it was given and gave back.
-    fn piece(&self, run: &Run<'_>, unit: &mut UnitBuilder) {
+    fn piece(&self, run: &Run<'_>, unit: &mut UnitBuilder<'_>) {
         let out = unit.body();
         let start = out.len();
         self.all.format.write(run, out);

@@ -390,7 +390,8 @@ fn a_text_is_never_cut_within_a_character() {
         let made = rollout(|field| if field == "prompt" { long.clone() } else { field.to_owned() });
         with_bytes(&made.replace('🚀', r"\ud83d\ude80"), |trace| {
             let mut out = Vec::new();
-            encode_json(trace, &rules(Capture::Full, false), &options, &mut out).unwrap();
+            encode_json(trace, &rules(Capture::Full, false), &options, &mut out, &mut |_| true)
+                .unwrap();
             let mut found = Vec::new();
             for line in String::from_utf8(out).unwrap().lines() {
                 messages(&serde_json::from_str(line).unwrap(), &mut found);

@@ -172,10 +172,20 @@ impl Engine<'_> {
         stamps: Vec<FileStamp>,
         rests: Rests,
     ) -> Result<(), Failure> {
+        let of_project = self.of_project(trace);
+        if let Some(file) = of_project.left_out {
+            self.leave_out(trace, file);
+            return Ok(());
+        }
+        if let Some(why) = of_project.refused {
+            self.account().faults.push(format!("session {}: {why}", trace.session_id()));
+            return Ok(());
+        }
+        of_project.remark.into_iter().for_each(|remark| self.tell_once(remark));
         self.reopen(trace, &stamps)?;
         let session = Arc::new(Session::new(trace.session_id(), stamps.clone()));
         let mut result = Ok(());
-        let beside = match self.look_beside(trace) {
+        let mut beside = match self.look_beside(trace) {
             Ok(beside) => beside,
             Err(reason) => {
                 let what = format!("session {}: {reason}", trace.session_id());
@@ -183,10 +193,14 @@ impl Engine<'_> {
                 return Ok(());
             }
         };
+        if of_project.muted {
+            Self::mute(trace, &mut beside);
+        }
+        let rules = self.run.rules.and(&of_project.rules);
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
         let mut taking = Taking { rests, files: stamps, ..Taking::default() };
-        let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
+        let encoded = self.exporter.encode_noted(trace, &rules, &notes, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
             }

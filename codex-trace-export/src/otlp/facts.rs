@@ -137,6 +137,29 @@ pub(crate) fn tool_arguments<'a>(
     given.or_else(search).or_else(command).or_else(changes)
 }
 
+/// Returns what the model was told of the tool that it called: what it is for,
+/// and the schema of its arguments.
+pub(crate) fn tool_definition<'a>(
+    subject: &Subject<'_, 'a>,
+    call: &ToolCall<'a>,
+) -> (Option<Raw<'a>>, Option<Raw<'a>>) {
+    let turn = subject.turn().map(|ix| subject.scene.trace.span(ix));
+    let Some(Kind::Turn(turn)) = turn.map(|span| &span.kind) else { return (None, None) };
+    let Some(it) = subject.thread.definition_of(turn, call) else { return (None, None) };
+    let reader = subject.reader();
+    let description = it.description.and_then(|text| reader.text(Part::Message, text));
+    let parameters = it.parameters.and_then(|raw| reader.value(Part::Message, raw));
+    (description, parameters)
+}
+
+/// Returns the list of tools that the model was given in a turn, on the turn
+/// that it was written in: it is long, and holds for those after it.
+pub(crate) fn new_tools<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<RawJson<'a>> {
+    let item = subject.thread.items.get(turn.tools?.0 as usize)?;
+    let here = item.turn.map_or(turn.number == 1, |turn| Some(turn) == subject.turn());
+    subject.thread.tools_of(turn).filter(|_| here)
+}
+
 /// Returns what a tool gave back, as a raw JSON text.
 pub(crate) fn tool_result<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>) -> Option<Raw<'a>> {
     let reader = subject.reader();

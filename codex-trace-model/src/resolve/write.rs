@@ -15,7 +15,8 @@ use crate::resolve::keys::Keys;
 use crate::resolve::model_call::{self, CallDraft};
 use crate::resolve::tool_call::{ToolDraft, ToolTable};
 use crate::resolve::turn::TurnDraft;
-use crate::span::{Compaction, ModelCall, Provenance, Span, SpanKind, Status, ToolFamily, Turn};
+use crate::span::{Compaction, ModelCall, Provenance, Span, SpanKind, Status, Turn};
+use crate::tool::ToolFamily;
 use crate::trace::{RolloutIx, SpanIx, ThreadIx};
 
 /// Writes the spans of one thread.

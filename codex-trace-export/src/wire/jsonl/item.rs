@@ -118,7 +118,10 @@ fn body(item: &ResponseItem<'_>, f: &mut Fields<'_, '_>) {
             f.word("recipient", message.recipient);
             f.json("content", message.content);
         }
-        ResponseItem::AdditionalTools(other) => f.word("id", other.id),
+        ResponseItem::AdditionalTools(list) => {
+            f.word("id", list.id);
+            f.json("tools", list.tools);
+        }
         ResponseItem::ConfigurationUpdate(update) => {
             f.word("id", update.id);
             f.word("effort", update.reasoning.and_then(|it| it.effort));

@@ -1,5 +1,6 @@
 //! The `span` lines of `codex-trace/v1`.
 
+use codex_rollout::item::event_msg::SecurityRiskScore;
 use codex_trace_model::{
     Compaction, Event, EventKind, ModelCall, Span, SpanKind, ToolCall, Trace, Turn,
 };
@@ -76,6 +77,7 @@ fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
     if let Some(policy) = turn.approval_policy {
         splice::value(policy, content, o.value("approval_policy"));
     }
+    o.maybe("approvals_reviewer", turn.approvals_reviewer);
     o.maybe("sandbox", turn.sandbox);
     o.maybe("cyber_access_program", turn.cyber_access_program);
     if let Some(plugins) = turn.disabled_plugins {
@@ -84,6 +86,8 @@ fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
     o.maybe("root_turn_id", turn.root_turn_id);
     o.maybe("parent_turn_id", turn.parent_turn_id);
     o.maybe("trigger", turn.trigger);
+    o.maybe("initiating_agent_path", turn.initiating_agent_path);
+    o.maybe("tools", turn.tools.map(|ix| ix.0));
     o.maybe("trace_id", turn.trace_id);
     o.list("input", turn.input.iter().map(|ix| ix.0));
     o.maybe("prompt", turn.prompt);
@@ -133,6 +137,13 @@ fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
         o.object("mcp", |o| {
             o.put("server", server);
             o.put("tool", tool);
+            if let Some(origin) = &call.mcp_origin {
+                o.maybe("app_name", origin.app_name);
+                o.maybe("action_name", origin.action_name);
+                o.maybe("connector_id", origin.connector_id);
+                o.maybe("read_only_hint", origin.read_only_hint);
+                o.maybe("environment_id", origin.environment_id);
+            }
         });
     }
     for (key, value) in [
@@ -140,6 +151,7 @@ fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
         ("output_text", call.output_text),
         ("changes", call.changes),
         ("search", call.search),
+        ("parsed_cmd", call.parsed_cmd),
     ] {
         if let Some(value) = value {
             splice::value(value, content, o.value(key));
@@ -147,6 +159,34 @@ fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
     }
     o.list("spawned", &call.spawned);
     o.maybe("source", call.source);
+    o.maybe("process_id", call.process_id);
+    o.maybe("plugin_id", call.plugin_id);
+    o.maybe("script_path", call.script_path);
+    if let Some(agents) = &call.agents {
+        o.object("agents", |o| {
+            o.maybe("model", agents.model);
+            o.maybe("reasoning_effort", agents.reasoning_effort);
+            o.maybe("path", agents.path);
+            if let Some(states) = agents.states {
+                splice::value(states, content, o.value("states"));
+            }
+        });
+    }
+    if let Some(escalation) = &call.escalation {
+        o.flag("escalated", true);
+        o.maybe("justification", escalation.justification.as_ref());
+    }
+    if let Some(risk) = &call.risk {
+        o.object("security_risk_score", |o| risk_score(risk, content, o));
+    }
+}
+
+fn risk_score(risk: &SecurityRiskScore<'_>, content: Content, o: &mut Object<'_>) {
+    for (key, value) in [("scores", risk.scores), ("action", risk.action)] {
+        if let Some(value) = value {
+            splice::value(value, content, o.value(key));
+        }
+    }
 }
 
 fn compaction(compaction: &Compaction<'_>, content: Content, o: &mut Object<'_>) {
@@ -183,10 +223,16 @@ fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
             o.maybe("risk_level", it.risk_level);
             o.maybe("rationale", it.rationale);
         }
+        EventKind::SecurityRiskScore(it) => {
+            o.maybe("call_id", it.call_id);
+            risk_score(it, content, o);
+        }
         EventKind::SubAgentActivity(it) => {
             o.maybe("activity", it.kind);
             o.maybe("agent_thread_id", it.agent_thread_id);
             o.maybe("agent_path", it.agent_path);
+            o.maybe("agent_model", it.model);
+            o.maybe("agent_reasoning_effort", it.reasoning_effort);
         }
         EventKind::AgentMessage(it) => {
             o.maybe("author", it.author);

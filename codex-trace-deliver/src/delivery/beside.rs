@@ -62,9 +62,9 @@ impl Engine<'_> {
     }
 
     /// Tells people of something once.
-    pub(super) fn tell_once(&self, what: String) {
+    pub(super) fn tell_once(&self, what: &str) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.insert(what.clone()) {
+        if said.insert(what.to_owned()) {
             (self.run.notice)(format!("{}: {what}", self.name));
         }
     }

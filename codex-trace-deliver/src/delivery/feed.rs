@@ -181,7 +181,7 @@ impl Engine<'_> {
             self.account().faults.push(format!("session {}: {why}", trace.session_id()));
             return Ok(());
         }
-        of_project.remark.into_iter().for_each(|remark| self.tell_once(remark));
+        of_project.remark.iter().for_each(|remark| self.tell_once(remark));
         self.reopen(trace, &stamps)?;
         let session = Arc::new(Session::new(trace.session_id(), stamps.clone()));
         let mut result = Ok(());

@@ -17,12 +17,14 @@
 //!
 //! What is done with a trace: `codex-trace-export` encodes it.
 
+pub mod directory;
 pub mod failure;
 pub mod history;
 pub mod ids;
 pub mod inputs;
 pub mod ordered;
 pub mod panics;
+pub mod passed;
 pub mod pipeline;
 pub mod select;
 pub mod skim;
@@ -30,6 +32,7 @@ pub mod watch;
 pub mod whole;
 pub mod words;
 
+pub use directory::Directory;
 pub use failure::Failure;
 pub use history::History;
 pub use select::Selection;

@@ -43,6 +43,9 @@ pub struct TurnFile<'s> {
     pub turn_id: String,
     /// The rollout, if it is a file.
     pub file: Option<&'s Path>,
+    /// Other files of the thread: a plugin may have known the turn by one of
+    /// them, before it was archived, copied, or went on elsewhere.
+    pub others: Vec<&'s Path>,
 }
 
 /// How long to wait for somebody else: some time, and not once the user wants

@@ -32,6 +32,7 @@
 //!
 //! What is done with a trace: `codex-trace-export` encodes it.
 
+pub mod directory;
 pub mod failure;
 pub mod history;
 pub mod ids;
@@ -39,6 +40,7 @@ pub mod inputs;
 pub mod ordered;
 pub mod owned;
 pub mod panics;
+pub mod passed;
 pub mod pipeline;
 pub mod select;
 pub mod skim;
@@ -46,6 +48,7 @@ pub mod watch;
 pub mod whole;
 pub mod words;
 
+pub use directory::Directory;
 pub use failure::Failure;
 pub use history::History;
 pub use owned::OwnedTrace;

@@ -3,32 +3,44 @@
 
 #![allow(unsafe_code, reason = "what self_cell's macro is made of; none of it is ours")]
 
-use codex_rollout::Source;
-use codex_trace_model::{Code, Diagnostic, Member, RolloutFile, RolloutInput, Trace, resolve};
+use codex_rollout::{RolloutHead, Source};
+use codex_trace_model::{Code, Diagnostic, Member, RolloutInput, Trace, resolve};
 use self_cell::self_cell;
 
 /// One file of a session, opened.
 #[derive(Debug)]
 pub struct OwnedFile {
-    /// What grouping says of it.
-    pub member: Member,
-    /// The thread, unless no `session_meta` of the file has its id.
-    pub thread_id: String,
-    /// Its bytes.
-    pub source: Source,
-    /// The file whose history this one continues or holds a copy of.
-    pub ancestor: Option<Source>,
+    head: RolloutHead,
+    /// What grouping says of it; its head is the one above, at 0.
+    member: Member,
+    source: Source,
+    ancestor: Option<Source>,
 }
 
 impl OwnedFile {
+    /// Takes a file of a session with its bytes, and those of the file whose
+    /// history it continues or holds a copy of, if that is here.
+    pub fn new(
+        head: RolloutHead,
+        member: Member,
+        source: Source,
+        ancestor: Option<Source>,
+    ) -> OwnedFile {
+        OwnedFile { head, member: Member { head: 0, ..member }, source, ancestor }
+    }
+
+    /// Returns what the file says of itself.
+    pub fn head(&self) -> &RolloutHead {
+        &self.head
+    }
+
+    /// Returns its bytes.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
     fn input(&self) -> RolloutInput<'_> {
-        let file = RolloutFile {
-            path: &self.member.path,
-            thread_id: &self.thread_id,
-            copies: &self.member.copies,
-            forks: &self.member.forks,
-            branch: self.member.branch.as_ref(),
-        };
+        let file = self.member.file(std::slice::from_ref(&self.head));
         RolloutInput { file, source: &self.source, ancestor: self.ancestor.as_ref() }
     }
 }

@@ -177,8 +177,7 @@ pub fn open(
                 // Without its ancestor a file is read all the same: the model says what is missing.
                 let ancestor = member.ancestor.map(|ancestor| &history.heads[ancestor].rollout);
                 let ancestor = ancestor.and_then(|rollout| open(rollout).ok());
-                let thread_id = head.thread_id.clone();
-                files.push(OwnedFile { member: member.clone(), thread_id, source, ancestor });
+                files.push(OwnedFile::new(head.clone(), member.clone(), source, ancestor));
             }
             Err(err) => odd.push(unreadable(member.path.clone(), &err)),
         }

@@ -23,7 +23,7 @@ mod written;
 
 use std::time::Duration;
 
-use codex_trace_model::{SpanIx, Trace};
+use codex_trace_model::{Span, SpanIx, Trace};
 
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -236,22 +236,20 @@ impl Exporter for LangSmith {
         let modes = beside.modes(&plan, self.mode);
         for (turn, mode) in plan.turns.iter().zip(modes) {
             let span = trace.span(turn.span);
+            let key_of = |span: &Span<'_>| UnitKey {
+                thread_id: trace.thread_of(span).id.clone(),
+                turn: Some(span.key.clone()),
+            };
             if mode == Keep::Off || self.of_plugin && beside.is_there(turn.span) {
                 // Nothing to send, and a turn to account for.
-                let thread_id = trace.thread_of(span).id.clone();
-                let key = UnitKey { thread_id, turn: Some(span.key.clone()) };
-                units(UnitBuilder::new(key, 0).finish());
+                UnitBuilder::new(key_of(span), 0, units).finish();
                 continue;
             }
             let old = notes.is_older(turn.root.start.millis, WINDOW);
-            let mut unit = encoder.turn(turn, mode, usize::from(old)).finish();
-            unit.under = turn.parent.map(|parent| {
-                let above = trace.span(plan.turns[parent].span);
-                UnitKey {
-                    thread_id: trace.thread_of(above).id.clone(),
-                    turn: Some(above.key.clone()),
-                }
-            });
+            let mut unit = UnitBuilder::new(key_of(span), usize::from(old), units);
+            if let Some(parent) = turn.parent {
+                unit.under(key_of(trace.span(plan.turns[parent].span)));
+            }
             if !self.no_sidecar
                 && self.of_plugin
                 && !beside.is_ours(turn.span)
@@ -259,11 +257,11 @@ impl Exporter for LangSmith {
             {
                 let thread = trace.thread_of(span);
                 let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
-                let file = rollout.and_then(|rollout| rollout.file.clone());
-                unit.receipt =
-                    file.map(|file| Receipt { file, turn: id, note: beside::checkpoint(turn) });
+                if let Some(file) = rollout.and_then(|rollout| rollout.file.clone()) {
+                    unit.receipt(Receipt { file, turn: id, note: beside::checkpoint(turn) });
+                }
             }
-            units(unit);
+            encoder.turn(turn, mode, unit);
         }
         Ok(())
     }

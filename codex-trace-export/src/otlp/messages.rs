@@ -69,6 +69,13 @@ pub(crate) struct Call<'a> {
     pub arguments: Option<Raw<'a>>,
 }
 
+impl Message<'_> {
+    /// Returns about how many bytes it takes.
+    pub(crate) fn len(&self) -> usize {
+        self.parts.iter().map(Part::len).sum()
+    }
+}
+
 impl Part<'_> {
     /// Returns about how many bytes it takes.
     pub(crate) fn len(&self) -> usize {

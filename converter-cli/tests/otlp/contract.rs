@@ -263,7 +263,9 @@ fn mlflow_verdicts() {
     let verdict = |route, status| exporter.verdict(route, &Response::new(status, "no"));
     let reason = |status| format!("status {status}: no");
     assert_eq!(exporter.verdict(0, &Response::new(200, "")), Verdict::Done);
-    assert_eq!(verdict(1, 200), Verdict::Done);
+    assert_eq!(exporter.verdict(1, &Response::new(200, r#"{"trace":{}}"#)), Verdict::Done);
+    let stranger = "not the answer of MLflow: status 200: no".to_owned();
+    assert_eq!(verdict(1, 200), Verdict::GiveUp { reason: stranger });
     assert_eq!(verdict(0, 422), Verdict::GiveUp { reason: reason(422) });
     assert_eq!(verdict(0, 400), Verdict::Reject { reason: reason(400) });
     assert_eq!(verdict(1, 400), Verdict::Reject { reason: reason(400) });

@@ -18,7 +18,7 @@ use crate::ledger::{Entry, FileStamp, Known, Outcome};
 use crate::panics;
 use crate::pipeline::{self, Look};
 use codex_trace_export::{
-    Fingerprint, Hasher, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits,
+    Cx, Fingerprint, Hasher, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits,
 };
 
 /// How much of a file's beginning tells it from another, in bytes.
@@ -218,15 +218,15 @@ impl Engine<'_> {
         };
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
+        let cx = Cx { trace, rules: self.run.rules, notes: &notes };
         let mut taking = Taking { rests, files: stamps, ..Taking::default() };
-        let rules = self.run.rules;
-        let mut encoded = self.exporter.encode_noted(trace, rules, &notes, &mut |unit| {
+        let mut encoded = self.exporter.encode(&cx, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
             }
         });
         if result.is_ok() && !taking.deferred.is_empty() {
-            let again = self.exporter.encode_noted(trace, rules, &notes, &mut |unit| {
+            let again = self.exporter.encode(&cx, &mut |unit| {
                 self.stream(unit, &session, &mut taking);
             });
             encoded = encoded.and(again);

@@ -248,7 +248,8 @@ fn place(exporter: &dyn Exporter, standings: &[Standing]) -> Value {
     let name = &exporter.contract().destination;
     let standing = standings.iter().find(|it| it.destination == *name);
     let count = |f: fn(&Standing) -> u64| standing.map_or(0, f);
-    json!({"destination": without_password(name), "sent": count(|it| it.sent),
+    let signals: Vec<&str> = exporter.signals().iter().map(|signal| signal.word()).collect();
+    json!({"destination": without_password(name), "signals": signals, "sent": count(|it| it.sent),
         "pending": count(|it| it.pending), "failed": count(|it| it.failed)})
 }
 

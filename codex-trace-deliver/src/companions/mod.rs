@@ -50,6 +50,9 @@ pub struct TurnFile<'s> {
     pub turn_id: String,
     /// The rollout, if it is a file.
     pub file: Option<&'s Path>,
+    /// Other files of the thread: a plugin may have known the turn by one of
+    /// them, before it was archived, copied, or went on elsewhere.
+    pub others: Vec<&'s Path>,
 }
 
 /// What a project says of its own sessions. It has no say in where they go.

@@ -15,12 +15,16 @@ fn turns<'s>(trace: &'s Trace<'_>) -> Vec<TurnFile<'s>> {
         let SpanKind::Turn(turn) = &span.kind else { return None };
         let thread = trace.thread_of(span);
         let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
+        // Not its label: what is private would not be found by it.
+        let file = rollout.and_then(|rollout| rollout.file.as_deref());
+        let others =
+            thread.rollouts.iter().flat_map(|it| it.file.iter().chain(&it.copies).chain(&it.links));
         Some(TurnFile {
             span: ix,
             thread_id: &thread.id,
             turn_id: turn.turn_id?.decode().into_owned(),
-            // Not its label: what is private would not be found by it.
-            file: rollout.and_then(|rollout| rollout.file.as_deref()),
+            file,
+            others: others.map(PathBuf::as_path).filter(|it| Some(*it) != file).collect(),
         })
     });
     turns.collect()

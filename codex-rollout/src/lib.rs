@@ -28,12 +28,13 @@
 //! * **Nothing is lost.** A line of a type unknown to this version is yielded
 //!   too, bytes intact.
 //! * **Everything has a place.** Lines and errors carry a [`Position`].
-//! * **Memory is bounded.** Large files are mapped; large compressed ones are
-//!   decompressed to a nameless file and mapped; [`LineStream`] holds one line.
+//! * **Memory is bounded.** Large files are mapped, if asked for by
+//!   [`map_large_files`]; large compressed ones are decompressed to a nameless
+//!   file and mapped; [`LineStream`] holds one line.
 //! * **Strings stay as they are.** A [`JsonText`] is the raw text of the line
 //!   until somebody decodes it.
 //! * **No surprises.** No network, clock, environment or thread; no state but
-//!   the list of mapped files that the fault guard needs.
+//!   the fault guard of mapped files, and that only where it was asked for.
 //!
 //! # Which reader to take
 //!
@@ -79,6 +80,7 @@ pub use item::session_meta::SessionMeta;
 pub use item::turn_item::TurnItem;
 pub use item::usage::TokenUsage;
 pub use line::{RolloutItem, RolloutLine};
+pub use mapped::map_large_files;
 pub use piped::Piped;
 pub use position::Position;
 pub use reader::RolloutReader;

@@ -30,8 +30,9 @@ pub(crate) const DEFAULT_MAX_DECOMPRESSED: u64 = 16 << 30;
 
 /// The bytes of one rollout, opened; decompressed if need be.
 ///
-/// A large file is mapped. Should another process shorten it meanwhile, the
-/// lost bytes read as zeros and [`was_shortened`](Self::was_shortened) tells.
+/// A large file is mapped, if the program asked for it by
+/// [`map_large_files`](crate::map_large_files), and read into memory otherwise.
+/// Should another process shorten a mapped one meanwhile, the lost bytes read as zeros and [`was_shortened`](Self::was_shortened) tells.
 #[derive(Debug)]
 pub struct Source {
     bytes: Bytes,
@@ -305,7 +306,7 @@ fn decompressed(decoder: impl Read, limit: u64) -> Result<(Bytes, Option<Failure
     drop(bytes);
     io::copy(&mut decoder, &mut file).map_err(cannot)?;
     file.rewind()?;
-    Ok((Bytes::Mapped(MappedFile::new(&file)?), decoder.failure))
+    Ok((Bytes::Mapped(MappedFile::of_our_own(&file)?), decoder.failure))
 }
 
 /// Reads as much as can be decompressed and may be, and keeps why there is no

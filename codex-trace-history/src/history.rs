@@ -10,13 +10,15 @@ use codex_rollout::{
     Content, Copies, Found, PassedOver, RolloutHead, RolloutPath, SessionIndex, compare_set,
     home_of, search, session_dirs,
 };
-use codex_trace_model::{SessionGroup, group};
+use codex_trace_model::{Diagnostic, SessionGroup, group};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use crate::failure::Failure;
 use crate::inputs::Inputs;
+use crate::owned::OwnedTrace;
 use crate::passed::Passed;
+use crate::pipeline::{self, Look};
 use crate::select::Selection;
 use crate::watch::Watch;
 use crate::{ids, words};
@@ -35,6 +37,38 @@ pub struct History {
     pub inputs: Inputs,
     /// What was not looked into.
     pub passed: Passed,
+}
+
+impl History {
+    /// Finds all sessions of a Codex home, a directory or a file, on one thread.
+    ///
+    /// What could not be read is counted in [`n_failures`](Self::n_failures);
+    /// [`find`] tells a [`Watch`] of each.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`].
+    pub fn open(path: &Path) -> anyhow::Result<History> {
+        find(&Selection::of(path), &Unwatched, &pipeline::pool(1)?)
+    }
+
+    /// Opens and resolves one session after the other; an error says why none
+    /// of its files can be read.
+    pub fn traces(&self) -> impl Iterator<Item = Result<OwnedTrace, Vec<Diagnostic>>> {
+        self.sessions.iter().map(|session| pipeline::open(self, session, Look::Content))
+    }
+}
+
+/// Nobody watches.
+#[derive(Debug)]
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn codex_home(&self) -> (Option<&Path>, &'static str) {
+        (None, "")
+    }
+
+    fn error(&self, _: String) {}
 }
 
 /// Finds what `selection` names.

@@ -4,7 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use codex_rollout::{ErrorKind, LineStream, Piped, RolloutPath, SkimReader, Source, Strings};
+use codex_rollout::{
+    ErrorKind, LineStream, Piped, RolloutPath, SkimReader, Source, Strings, map_large_files,
+};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
@@ -196,6 +198,7 @@ fn document_is_read_as_one() {
 #[cfg(unix)]
 #[test]
 fn mapped_file_that_is_shortened_reads_as_nul_bytes() {
+    map_large_files();
     let (text, _) = rollout(MAPPED_FROM + 1);
     let (_dir, path) = file(NAME, &text);
     let source = Source::open_file(&path).unwrap();
@@ -225,6 +228,7 @@ fn mapped_file_that_is_shortened_reads_as_nul_bytes() {
 #[cfg(unix)]
 #[test]
 fn shortened_file_concerns_no_other_source() {
+    map_large_files();
     let (text, n_lines) = rollout(MAPPED_FROM + 1);
     let (_dir, path) = file(NAME, &text);
     let (_other_dir, other) = file(NAME, &text);
@@ -320,6 +324,7 @@ fn resident(path: &Path) -> usize {
 
 #[test]
 fn what_a_lean_source_passed_is_still_there() {
+    map_large_files();
     const STEP: usize = 1 << 20;
     let (text, _) = rollout(4 * STEP);
     let (_dir, path) = file(NAME, &text);
@@ -345,6 +350,7 @@ fn what_a_lean_source_passed_is_still_there() {
 #[cfg(unix)]
 #[test]
 fn a_lean_source_that_is_shortened_says_so() {
+    map_large_files();
     let (text, _) = rollout(4 << 20);
     let (_dir, path) = file(NAME, &text);
     let source = Source::open_lean(&RolloutPath::from_file(&path)).unwrap();

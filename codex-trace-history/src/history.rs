@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use codex_rollout::{
     Copies, Layout, LineStream, RolloutHead, RolloutLine, RolloutPath, Source, compare_set,
-    discover, session_dirs,
+    discover, find_reviewed, session_dirs,
 };
 use codex_trace_model::{SessionGroup, group};
 use rayon::ThreadPool;
@@ -223,6 +223,7 @@ fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyho
     if all && history.heads.is_empty() {
         return Err(nothing_found(places, history.n_failures).into());
     }
+    find_reviewed(&mut history.heads);
     history.group(pool);
     Ok(history)
 }

@@ -74,7 +74,8 @@ pub(crate) fn model_input<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>) -
         turn: subject.turn(),
         seen_before: subject.scene.seen_before(subject.ix),
     };
-    window::input(&subject.reader(), subject.thread, call, scope)
+    let mut recent = subject.scene.recent.borrow_mut();
+    window::input(&subject.reader(), &mut recent, subject.thread, call, scope)
 }
 
 /// Returns what a model call answered.
@@ -237,9 +238,9 @@ pub(crate) fn instructions<'a>(subject: &Subject<'_, 'a>) -> Option<Raw<'a>> {
     subject.reader().text(Part::Message, text)
 }
 
-/// Returns the file that a span was read from, without its directories.
+/// Returns the name that Codex gave to the file that a span was read from: the
+/// same however the file was moved, compressed or copied since.
 pub(crate) fn file_name<'t>(subject: &Subject<'t, '_>) -> Option<Cow<'t, str>> {
     let rollout = subject.thread.rollouts.get(subject.span.provenance.rollout.0 as usize)?;
-    let name = rollout.path.rsplit(['/', '\\']).next()?;
-    Some(Cow::Borrowed(name))
+    codex_rollout::codex_name(&rollout.path).map(Cow::Borrowed)
 }

@@ -128,6 +128,8 @@ pub(crate) struct ThreadBuilder<'a> {
     settings: Current<'a>,
     events: Vec<Event<'a>>,
     name: Option<JsonText<'a>>,
+    /// The name that the home's index has for it.
+    indexed_name: Option<JsonText<'a>>,
     rate_limits: Option<codex_rollout::RawJson<'a>>,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,

@@ -50,6 +50,8 @@ impl<'a> Current<'a> {
         self.ask(settings.model, settings.reasoning_effort);
         self.next.service_tier = settings.service_tier;
         self.next.provider = settings.model_provider_id;
+        self.next.personality = settings.personality;
+        self.next.reasoning_summary = settings.reasoning_summary;
     }
 
     /// Begins a turn: what was set while the last one ran holds now.

@@ -45,7 +45,7 @@ fn encoded(rollout: &str, capture: Capture, semconv: Semconv) -> (Vec<Value>, St
         let rules = ContentRules::new(capture, None, Default::default());
         let options = Options { semconv, amount: Amount::default(), ..Options::default() };
         let mut out = Vec::new();
-        encode_json(trace, &rules, &options, &mut out).unwrap();
+        encode_json(trace, &rules, &options, &mut out, &mut |_| true).unwrap();
         let request: Value = serde_json::from_slice(&out).unwrap();
         let pieces = request["resourceSpans"].as_array().unwrap().clone();
         let spans = pieces

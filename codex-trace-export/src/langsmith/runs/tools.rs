@@ -21,7 +21,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         group: &Group<'a>,
         tool: &Answered<'a>,
         span: Option<SpanIx>,
-        unit: &mut UnitBuilder,
+        unit: &mut UnitBuilder<'_>,
     ) -> Place {
         let call_id = tool.call_id.decode();
         let run = format!("tool:{call_id}");
@@ -65,7 +65,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         place: &Place,
         end: i64,
         span: Option<&Span<'a>>,
-        unit: &mut UnitBuilder,
+        unit: &mut UnitBuilder<'_>,
     ) {
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         let worked = span.is_none_or(|span| matches!(span.status, Status::Ok));
@@ -104,7 +104,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         end: i64,
         mut inputs: Vec<u8>,
         answer: Option<&[u8]>,
-        unit: &mut UnitBuilder,
+        unit: &mut UnitBuilder<'_>,
     ) {
         let mut outputs = Vec::new();
         let call = span.and_then(|span| match &span.kind {

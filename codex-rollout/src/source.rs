@@ -20,6 +20,9 @@ const READ_UP_TO: u64 = 16 << 20;
 /// looked at.
 const LEAN_READ_UP_TO: u64 = 1 << 20;
 
+/// The same for what is decompressed.
+const LEAN_UNPACK_UP_TO: u64 = 4 << 20;
+
 /// How much of a lean mapping stays in memory behind the reader, in bytes.
 const LEAN_STEP: usize = 1 << 20;
 
@@ -93,29 +96,31 @@ impl Source {
     ///
     /// As [`open`](Self::open).
     pub fn open_limited(rollout: &RolloutPath, max_decompressed: u64) -> Result<Source> {
-        let (file, encoding) = open_either(rollout)?;
-        let (bytes, failure) = match encoding {
-            Encoding::Plain => (plain(file, READ_UP_TO)?, None),
-            Encoding::Zstd => decompressed(zstd::Decoder::new(file)?, max_decompressed)?,
-            Encoding::Gzip => decompressed(MultiGzDecoder::new(file), max_decompressed)?,
-        };
-        Ok(Source::of(bytes, rollout, false, failure))
+        Source::open_kept(rollout, max_decompressed, false)
     }
 
     /// As [`open`](Self::open), for who looks at the content once, from front
     /// to back, and says how far that is with [`passed`](Self::passed): what
-    /// was passed takes no memory, unless the file is small or compressed.
+    /// was passed takes no memory, unless the file is small.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open).
     pub fn open_lean(rollout: &RolloutPath) -> Result<Source> {
+        Source::open_kept(rollout, DEFAULT_MAX_DECOMPRESSED, true)
+    }
+
+    fn open_kept(rollout: &RolloutPath, max_decompressed: u64, lean: bool) -> Result<Source> {
         let (file, encoding) = open_either(rollout)?;
-        if encoding != Encoding::Plain {
-            return Source::open(rollout);
-        }
-        let bytes = plain(file, LEAN_READ_UP_TO)?;
-        Ok(Source::of(bytes, rollout, true, None))
+        // To decompress into a file costs more than to read one.
+        let (read, unpack) =
+            if lean { (LEAN_READ_UP_TO, LEAN_UNPACK_UP_TO) } else { (READ_UP_TO, READ_UP_TO) };
+        let (bytes, failure) = match encoding {
+            Encoding::Plain => (plain(file, read)?, None),
+            Encoding::Zstd => decompressed(zstd::Decoder::new(file)?, max_decompressed, unpack)?,
+            Encoding::Gzip => decompressed(MultiGzDecoder::new(file), max_decompressed, unpack)?,
+        };
+        Ok(Source::of(bytes, rollout, lean, failure))
     }
 
     fn of(bytes: Bytes, rollout: &RolloutPath, lean: bool, failure: Option<Failure>) -> Source {
@@ -223,11 +228,15 @@ fn plain(mut file: File, read_up_to: u64) -> Result<Bytes> {
 
 /// Decompresses into memory, or beyond a size into a nameless temporary file
 /// that only this process can see.
-fn decompressed(decoder: impl Read, limit: u64) -> Result<(Bytes, Option<Failure>)> {
+fn decompressed(
+    decoder: impl Read,
+    limit: u64,
+    read_up_to: u64,
+) -> Result<(Bytes, Option<Failure>)> {
     let mut decoder = Decoder { inner: decoder, failure: None, limit, n_read: 0 };
     let mut bytes = Vec::new();
-    decoder.by_ref().take(READ_UP_TO + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 <= READ_UP_TO {
+    decoder.by_ref().take(read_up_to + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 <= read_up_to {
         return match decoder.failure {
             Some(failure) if bytes.is_empty() => Err(failure.error()),
             failure => Ok((Bytes::Owned(bytes), failure)),

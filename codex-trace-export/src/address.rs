@@ -4,8 +4,6 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::ConfigError;
-
 /// What stands for what is not shown.
 const MASK: &str = "[set]";
 
@@ -16,17 +14,34 @@ const MASK: &str = "[set]";
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address(String);
 
+/// Why a text is no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAddress {
+    /// What is wrong, without what may be a password.
+    pub message: String,
+    /// What to do about it.
+    pub hint: &'static str,
+}
+
+impl fmt::Display for NoAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for NoAddress {}
+
 impl Address {
     /// Checks that a text is an address of the web.
     ///
     /// # Errors
     ///
-    /// If it is none: what is wrong, without what may be a password.
-    pub fn parse(text: &str) -> Result<Address, ConfigError> {
+    /// If it is none.
+    pub fn parse(text: &str) -> Result<Address, NoAddress> {
         let text = text.trim();
-        let wrong = |what: &str| {
-            ConfigError::new(format!("`{}` {what}", shown(text)))
-                .hint("give an address like https://HOST:4318")
+        let wrong = |what: &str| NoAddress {
+            message: format!("`{}` {what}", shown(text)),
+            hint: "give an address like https://HOST:4318",
         };
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(wrong("is no address: it begins with neither http:// nor https://"));
@@ -40,8 +55,10 @@ impl Address {
         let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if behind.contains('@') {
             // More likely the end of a password than a part of the path.
-            return Err(wrong("is no address: it has an `@` behind its host")
-                .hint("write `/`, `?`, `#` and `@` of a password as `%2F`, `%3F`, `%23`, `%40`"));
+            return Err(NoAddress {
+                hint: "write `/`, `?`, `#` and `@` of a password as `%2F`, `%3F`, `%23`, `%40`",
+                ..wrong("is no address: it has an `@` behind its host")
+            });
         }
         let host = authority.rsplit('@').next().unwrap_or_default();
         let (name, port) = match host.rsplit_once(':').filter(|_| !host.ends_with(']')) {
@@ -83,7 +100,7 @@ impl Address {
     }
 
     /// Whether the address without its query ends so, but for a slash.
-    pub(crate) fn ends_with(&self, path: &str) -> bool {
+    pub fn ends_with(&self, path: &str) -> bool {
         let end = self.0.find(['?', '#']).unwrap_or(self.0.len());
         self.0[..end].trim_end_matches('/').ends_with(path)
     }
@@ -165,30 +182,62 @@ fn is_scheme(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte))
 }
 
-/// Rewrites the values of a query, and what in it is no pair.
+/// Rewrites the values of a query, and what in it is no pair, up to a fragment.
 fn with_query(text: &str, value: impl Fn(&str) -> String) -> String {
     let Some((before, query)) = text.split_once('?') else { return text.to_owned() };
+    let (query, behind) = query.split_at(query.find('#').unwrap_or(query.len()));
     let pair = |pair: &str| match pair.split_once('=') {
         Some((name, text)) if !text.is_empty() => format!("{name}={}", value(text)),
         None if !pair.is_empty() => value(pair),
         _ => pair.to_owned(),
     };
     let query: Vec<String> = query.split('&').map(pair).collect();
-    format!("{before}?{}", query.join("&"))
+    format!("{before}?{}{behind}", query.join("&"))
 }
 
-fn place_name(text: &str) -> String {
+/// Returns the name of an address in the ledger, or of a text in it. What is one
+/// already stays as it is.
+pub fn place_name(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (rest, behind) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let rest = match rest[..end].rfind('@') {
         Some(at) => &rest[at + 1..],
         None => rest,
     };
     let digest = |value: &str| {
+        if is_digest(value) {
+            return value.to_owned();
+        }
         let digest = Sha256::digest(value.as_bytes());
-        format!("{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
+        format!("~{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
     };
-    format!("{scheme}://{}", with_query(rest, digest))
+    format!("{scheme}://{}{behind}", with_query(rest, digest))
+}
+
+fn is_digest(value: &str) -> bool {
+    let digits = value.strip_prefix('~').filter(|digits| digits.len() == 8);
+    digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Takes what could be secret out of the addresses in a text for people: what
+/// is before the last `@` of a word, and what a query says.
+pub fn without_secrets(text: &str) -> String {
+    let word = |word: &str| {
+        let Some(at) = word.find("://") else { return word.to_owned() };
+        let scheme = word[..at].trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+        let (before, rest) = word.split_at(at - scheme.len());
+        let end = rest.trim_end_matches(|c: char| "`'\")>],.;:".contains(c)).len();
+        let (address, behind) = rest.split_at(end);
+        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+        let (login, rest) = match rest.rsplit_once('@') {
+            Some((_, rest)) => ("[set]@", rest),
+            None => ("", rest),
+        };
+        let mask = |value: &str| if is_digest(value) { value.to_owned() } else { MASK.to_owned() };
+        format!("{before}{scheme}://{login}{}{behind}", with_query(rest, mask))
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -250,8 +299,28 @@ mod tests {
         assert_eq!(place("http://u:p@h/x"), "http://h/x");
         assert_eq!(place("http://h/x"), "http://h/x", "as before queries were looked at");
         // The first four bytes of the SHA-256 of `abc`, of FIPS 180-2.
-        assert_eq!(place("http://h/x?k=abc&flag="), "http://h/x?k=ba7816bf&flag=");
+        assert_eq!(place("http://h/x?k=abc&flag="), "http://h/x?k=~ba7816bf&flag=");
         assert_ne!(place("http://h/?t=a"), place("http://h/?t=b"));
+        // The names in a ledger of before.
+        let name = "otlp http://h/v1/traces?k=abc#project tenant";
+        let safe = "otlp http://h/v1/traces?k=~ba7816bf#project tenant";
+        assert_eq!((&*place_name(name), &*place_name(safe)), (safe, safe));
+        assert_eq!(place_name("langsmith https://h p?x=y"), "langsmith https://h p?x=y");
+    }
+
+    #[test]
+    fn texts_for_people_have_no_secrets() {
+        #[rustfmt::skip]
+        let cases = [
+            ("no answer from http://u:p/w@h:1/x?k=v: it hangs", "no answer from http://[set]@h:1/x?k=[set]: it hangs"),
+            ("`https://u:pw@h` is bad", "`https://[set]@h` is bad"),
+            ("(see http://h/?key=K&x).", "(see http://h/?key=[set]&[set])."),
+            ("otlp http://h?k=~ba7816bf#p", "otlp http://h?k=~ba7816bf#p"),
+            ("nothing of that kind, a@b", "nothing of that kind, a@b"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(without_secrets(text), expected);
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use codex_trace_model::Trace;
 
+use crate::address::Address;
+use crate::address::NoAddress;
 use crate::content::ContentRules;
 use crate::describe::Description;
 use crate::notes::{Notes, Reread};
@@ -106,6 +108,13 @@ pub trait Exporter: Send + Sync {
         None
     }
 
+    /// Whether a session may be there no longer, whatever the ledger says: it is
+    /// looked at again.
+    fn doubts(&self, session_id: &str) -> bool {
+        let _ = session_id;
+        false
+    }
+
     /// Returns what the backend's own settings say of the way there; flags and
     /// `codex-trace.toml` come before.
     fn client(&self) -> ClientOptions {
@@ -186,6 +195,10 @@ pub struct IdSpace {
     pub server: String,
     /// The key, where a server keeps those apart who have different ones.
     pub key: Option<Secret>,
+    /// Whether the server says so if an id is somewhere else. One that does not
+    /// keeps the first version and calls the second one stored, so that only the
+    /// ledger knows.
+    pub is_told: bool,
 }
 
 /// Where a kind of request goes, and how it is made up.
@@ -196,7 +209,7 @@ pub struct Route {
     /// The method.
     pub method: Method,
     /// The whole address.
-    pub url: String,
+    pub url: Address,
     /// All headers but `Content-Type`, `Content-Encoding` and `Content-Length`.
     pub headers: Vec<Header>,
     /// The type of the body.
@@ -378,6 +391,12 @@ impl ConfigError {
     pub fn hint(mut self, hint: impl Into<String>) -> ConfigError {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl From<NoAddress> for ConfigError {
+    fn from(no: NoAddress) -> ConfigError {
+        ConfigError::new(no.message).hint(no.hint)
     }
 }
 

@@ -6,8 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::address::Address;
-use super::{ConfigError, Said};
+use super::{Address, ConfigError, Said};
 
 /// Where a setting was said.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::iter;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::secret::{MASK, Secret, without_password};
 
 /// How much of an answer's text is shown to people, in bytes.
@@ -17,7 +18,7 @@ pub struct Request {
     /// The method.
     pub method: Method,
     /// The whole address.
-    pub url: String,
+    pub url: Address,
     /// The headers, secrets included.
     pub headers: Vec<Header>,
     /// The body, compressed if a header says so.

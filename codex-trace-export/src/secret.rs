@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+
+use crate::address::without_secrets;
+
 /// What people see of a value that is secret.
 pub const MASK: &str = "[redacted]";
 
 /// A key or password: cannot be printed by accident.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
@@ -43,18 +48,10 @@ pub fn mask(secret: &str) -> String {
     format!("{}…{}", text(&chars[..5]), text(&chars[chars.len() - 4..]))
 }
 
-/// Takes name and password out of the addresses in a text, and strings that a
+/// Takes what could be secret out of the addresses in a text, and strings that a
 /// parser quotes: they may be keys.
 pub fn without_password(text: &str) -> String {
-    let words = text.split(' ').map(|word| {
-        let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        match rest[..end].rfind('@') {
-            Some(at) => format!("{scheme}://[set]{}", &rest[at..]),
-            None => word.to_owned(),
-        }
-    });
-    let text = words.collect::<Vec<_>>().join(" ");
+    let text = without_secrets(text);
     match (text.find("string \""), text.rfind('"')) {
         (Some(begin), Some(end)) if end > begin + 8 => {
             format!("{}string{}", &text[..begin], &text[end + 1..])

@@ -30,6 +30,9 @@ pub struct Unit {
     pub under: Option<UnitKey>,
     /// What to note beside its file once it is there.
     pub receipt: Option<Receipt>,
+    /// Why it must not be sent: another place of the server has it, and a trace
+    /// is in one of them alone. Such a unit has no pieces.
+    pub elsewhere: Option<String>,
 }
 
 /// A part of a unit that can stand alone in a request: one or more spans.
@@ -173,6 +176,7 @@ impl UnitBuilder {
                 waits: Waits::No,
                 under: None,
                 receipt: None,
+                elsewhere: None,
             },
         }
     }
@@ -217,6 +221,12 @@ impl UnitBuilder {
     /// Says which unit its spans hang under.
     pub fn under(&mut self, key: UnitKey) -> &mut UnitBuilder {
         self.unit.under = Some(key);
+        self
+    }
+
+    /// Says that another place of the server has it.
+    pub fn elsewhere(&mut self, why: String) -> &mut UnitBuilder {
+        self.unit.elsewhere = Some(why);
         self
     }
 

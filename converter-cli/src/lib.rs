@@ -16,41 +16,30 @@ pub mod account;
 pub mod args;
 pub mod axis;
 pub mod backends;
-pub mod clock;
 pub mod commands;
-pub mod companions;
 pub mod config;
-pub mod delivery;
 pub mod destinations;
 pub mod exit;
-pub mod failure;
-pub mod history;
-pub mod ids;
-pub mod inputs;
 pub mod interrupt;
 pub mod label;
-pub mod ledger;
-pub mod lock;
 pub mod measure;
-pub mod ordered;
 pub mod output;
-pub mod panics;
-pub mod paths;
-pub mod pipeline;
 pub mod prices;
-pub mod private;
 pub mod prompt;
-pub mod retry;
 pub mod session;
-pub mod skim;
 pub mod table;
 pub mod text;
-pub mod transport;
 pub mod tree;
 pub mod ui;
 pub mod usage;
 pub mod when;
-pub mod whole;
+
+pub use codex_trace_deliver::{
+    clock, companions, delivery, ledger, lock, paths, private, retry, transport,
+};
+pub use codex_trace_history::{
+    failure, history, ids, inputs, ordered, panics, pipeline, skim, whole,
+};
 
 use std::ffi::OsString;
 use std::io;

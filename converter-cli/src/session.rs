@@ -1,13 +1,10 @@
 //! What `list` says of a session, and the filters that need all of it.
 
-use codex_rollout::{JsonText, RolloutHead};
-use codex_trace_model::{
-    Diagnostic, SignedDuration, SpanKind, Standing, Timestamp, TokenUsage, Trace,
-};
+use codex_trace_model::{Diagnostic, Standing, Timestamp, TokenUsage, Trace};
 
-use crate::config::Selection;
 use codex_trace_export::json;
 use codex_trace_export::wire::jsonl;
+use codex_trace_history::select;
 
 /// A session in a few words.
 #[derive(Clone, Debug)]
@@ -61,13 +58,13 @@ impl Summary {
             session_id: root.id.clone(),
             thread_ids: trace.threads.iter().map(|thread| thread.id.clone()).collect(),
             started_at: trace.started_at(),
-            started_at_local: local(trace),
+            started_at_local: select::local_start(trace),
             ended_at: trace.ended_at(),
             cwd: root.meta.cwd.map(|cwd| cwd.decode().into_owned()),
             source: root.meta.source.map(|source| codex_rollout::source_word(&source)),
             name: root.name.map(|name| name.decode().into_owned()),
             prompt: crate::prompt::first(trace),
-            models: models(trace),
+            models: select::models(trace),
             turns: n_of("turn"),
             model_calls: n_of("model_call"),
             tool_calls: n_of("tool_call"),
@@ -121,68 +118,4 @@ impl Summary {
 
 fn put(text: &String, out: &mut Vec<u8>) {
     json::Json::write(text, out);
-}
-
-fn local(trace: &Trace<'_>) -> Option<Timestamp> {
-    trace.root().created_local?.decode().parse().ok()
-}
-
-fn models(trace: &Trace<'_>) -> Vec<String> {
-    let mut models: Vec<String> = Vec::new();
-    for span in &trace.spans {
-        let model = match &span.kind {
-            SpanKind::Turn(turn) => turn.model,
-            SpanKind::ModelCall(call) => call.model,
-            _ => None,
-        };
-        if let Some(model) = model.map(JsonText::decode)
-            && !models.iter().any(|known| *known == model)
-        {
-            models.push(model.into_owned());
-        }
-    }
-    models
-}
-
-/// The most by which the time in a head can be off: versions of 2025 wrote
-/// local time for UTC.
-const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(24);
-
-impl Selection {
-    /// Returns whether a session may be wanted, as far as the head of its root
-    /// thread tells.
-    pub fn may_take(&self, root: &RolloutHead) -> bool {
-        if let Some(cwd) = &self.cwd
-            && !root.cwd.as_ref().is_some_and(|at| std::path::Path::new(at).starts_with(cwd))
-        {
-            return false;
-        }
-        if let Some(source) = &self.source
-            && !root.source.as_ref().is_some_and(|at| at.eq_ignore_ascii_case(source))
-        {
-            return false;
-        }
-        let created = root.created.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
-        match (self.until, created) {
-            (Some(until), Some(created)) => created.duration_since(until) < CLOCK_SLACK,
-            _ => true,
-        }
-    }
-
-    /// Returns whether a session stands as it is wanted to.
-    pub fn may_stand(&self, trace: &Trace<'_>) -> bool {
-        self.status.is_empty() || self.status.contains(&trace.standing())
-    }
-
-    /// Returns whether a session is wanted.
-    pub fn takes(&self, trace: &Trace<'_>) -> bool {
-        let first = trace.started_at().or_else(|| local(trace));
-        let last = trace.ended_at().or(first);
-        let since = self.since.is_none_or(|since| last.is_some_and(|at| at >= since));
-        let until = self.until.is_none_or(|until| first.is_some_and(|at| at < until));
-        let model = self.model.as_ref().is_none_or(|wanted| {
-            models(trace).iter().any(|model| model.to_lowercase().contains(wanted))
-        });
-        since && until && model && self.may_stand(trace)
-    }
 }

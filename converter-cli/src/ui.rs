@@ -2,9 +2,12 @@
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use codex_trace_history::Watch;
 
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -43,6 +46,34 @@ impl Tone {
             Tone::Plain => return text.into_owned(),
         };
         if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into_owned() }
+    }
+}
+
+impl Watch for Ui {
+    fn codex_home(&self) -> (Option<&Path>, &'static str) {
+        (self.settings.codex_home.as_deref(), self.settings.codex_home_from)
+    }
+
+    fn detail(&self, text: String) {
+        if self.settings.verbose {
+            self.say(text);
+        }
+    }
+
+    fn error(&self, text: String) {
+        Ui::error(self, text);
+    }
+
+    fn start(&self, what: &'static str, steps: usize) {
+        Ui::start(self, what, steps);
+    }
+
+    fn step(&self) {
+        Ui::step(self);
+    }
+
+    fn stop(&self) {
+        Ui::stop(self);
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn ask_project(to: &Place) -> Request {
             write!(path, "%{byte:02X}").expect("a string takes everything");
         }
     }
-    let url = to.endpoint.join(&path).expose().to_owned();
+    let url = to.endpoint.join(&path);
     Request { method: Method::Get, url, headers: headers(to), body: Vec::new() }
 }
 
@@ -92,7 +92,7 @@ pub(super) fn ask_runs(to: &Place, pieces: &[&[u8]]) -> Option<Request> {
     });
     let mut headers = headers(to);
     headers.push(Header::new("Content-Type", "application/json"));
-    let url = to.endpoint.join("/runs/query").expose().to_owned();
+    let url = to.endpoint.join("/runs/query");
     Some(Request { method: Method::Post, url, headers, body })
 }
 
@@ -193,6 +193,9 @@ mod tests {
             project: "a b/ä".to_owned(),
             workspace: None,
         };
-        assert_eq!(ask_project(&place).url, "http://h/api/sessions?limit=1&name=a%20b%2F%C3%A4");
+        assert_eq!(
+            ask_project(&place).url.expose(),
+            "http://h/api/sessions?limit=1&name=a%20b%2F%C3%A4"
+        );
     }
 }

@@ -87,7 +87,7 @@ pub(super) struct Layer {
     enabled: Option<bool>,
     #[serde(alias = "defaultMuted")]
     default_muted: Option<bool>,
-    api_key: Option<String>,
+    api_key: Option<Secret>,
     api_url: Option<String>,
     project: Option<String>,
     metadata: Option<Map<String, Value>>,
@@ -105,7 +105,7 @@ struct Replica {
     #[serde(alias = "apiUrl")]
     api_url: Option<String>,
     #[serde(alias = "apiKey")]
-    api_key: Option<String>,
+    api_key: Option<Secret>,
     #[serde(alias = "projectName")]
     project: Option<String>,
     updates: Option<Value>,
@@ -157,7 +157,7 @@ impl Config {
         }
         config.forget_replicas(settings, &mut all);
         let flags = Layer {
-            api_key: settings.access.key.as_ref().map(|key| key.expose().to_owned()),
+            api_key: settings.access.key.clone(),
             api_url: settings.endpoint.clone(),
             project: settings.project.clone(),
             ..Layer::default()
@@ -319,7 +319,8 @@ impl Config {
 
     /// Lays a stronger layer over a weaker one, field by field.
     fn lay(&mut self, all: &mut Layer, mut over: Layer, from: impl Fn(&str) -> Origin) {
-        for text in [&mut over.api_key, &mut over.api_url, &mut over.project] {
+        over.api_key = over.api_key.filter(|key| !key.expose().trim().is_empty());
+        for text in [&mut over.api_url, &mut over.project] {
             *text = text.take().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
         }
         let address = over.api_url.clone().map(|url| Said::new(url, from("api_url")));
@@ -338,7 +339,7 @@ impl Config {
         take! {
             enabled: bool::to_string,
             default_muted: bool::to_string,
-            api_key: |key: &String| mask(key),
+            api_key: |key: &Secret| mask(key.expose()),
             api_url: |url: &String| Address::unchecked(url).to_string(),
             project: String::clone,
             metadata: |map: &Map<String, Value>| format!("{} keys", map.len()),
@@ -368,7 +369,7 @@ impl Config {
                 Some(url) => Said::new(endpoint(url)?, from.clone()),
                 None => primary.address.clone(),
             };
-            let own = replica.api_key.map(|text| Said::new(Secret::new(text), from.clone()));
+            let own = replica.api_key.map(|key| Said::new(key, from.clone()));
             let own = own.map(key::clean).transpose()?;
             let elsewhere = own.is_some();
             let key_from = own.as_ref().map(|said| said.from.clone());
@@ -394,8 +395,7 @@ impl Config {
     fn primary(&self, settings: &Settings, all: &Layer) -> Result<Target, ConfigError> {
         let url = all.api_url.as_deref().unwrap_or(HOSTED);
         let address = Said::new(endpoint(url)?, self.said_at("api_url"));
-        let key = all.api_key.as_ref();
-        let key = key.map(|text| Said::new(Secret::new(text), self.said_at("api_key")));
+        let key = all.api_key.clone().map(|key| Said::new(key, self.said_at("api_key")));
         let key = key.map(key::clean).transpose()?;
         let key_from = key.as_ref().map(|said| said.from.clone());
         let place = Place {
@@ -472,7 +472,7 @@ fn workspace(settings: &Settings) -> Option<Said<String>> {
 
 fn endpoint(url: &str) -> Result<Address, ConfigError> {
     let like = || format!("give one like {HOSTED} or https://HOST/api");
-    let address = Address::parse(url).map_err(|err| ConfigError { hint: Some(like()), ..err })?;
+    let address = Address::parse(url).map_err(|no| ConfigError::new(no.message).hint(like()))?;
     Ok(Address::unchecked(address.expose().trim_end_matches('/')))
 }
 

@@ -292,7 +292,7 @@ impl Exporter for LangSmith {
     fn id_space(&self) -> Option<IdSpace> {
         let server = format!("langsmith {} ", self.place.endpoint.place());
         let key = self.place.key.clone();
-        (!self.copy).then_some(IdSpace { server, key })
+        (!self.copy).then_some(IdSpace { server, key, is_told: true })
     }
 
     /// What it is, and whether it takes the key: a form of no parts.

@@ -223,7 +223,7 @@ pub(super) fn routes(to: &Destination, format: &Format, info: &Info) -> Vec<Rout
     let route = Route {
         name: "runs",
         method: Method::Post,
-        url: to.endpoint.join(path).expose().to_owned(),
+        url: to.endpoint.join(path),
         headers: headers(to),
         content_type,
         framing: format.framing(),
@@ -239,7 +239,7 @@ pub(super) fn routes(to: &Destination, format: &Format, info: &Info) -> Vec<Rout
 pub(super) fn ask_info(to: &Destination) -> Request {
     Request {
         method: Method::Get,
-        url: to.endpoint.join("/info").expose().to_owned(),
+        url: to.endpoint.join("/info"),
         headers: headers(to),
         body: Vec::new(),
     }
@@ -252,7 +252,7 @@ pub(super) fn ask_multipart(to: &Destination) -> Request {
     headers.push(Header::new("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}")));
     Request {
         method: Method::Post,
-        url: to.endpoint.join("/runs/multipart").expose().to_owned(),
+        url: to.endpoint.join("/runs/multipart"),
         headers,
         body: format!("--{BOUNDARY}--\r\n").into_bytes(),
     }

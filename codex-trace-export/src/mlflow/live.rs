@@ -17,6 +17,7 @@ pub(super) struct LiveTraces {
     /// The ids, by session and start in milliseconds.
     by_turn: HashMap<(String, i64), Vec<String>>,
     asked: bool,
+    complete: bool,
 }
 
 impl LiveTraces {
@@ -37,6 +38,9 @@ impl LiveTraces {
         server: &Server,
         answer: Option<&Response>,
     ) -> Result<Option<Request>, ConfigError> {
+        if self.complete {
+            return Ok(None);
+        }
         let mut token = None;
         if self.asked {
             let answer = answer.filter(|it| it.status == 200).ok_or_else(|| {
@@ -47,6 +51,7 @@ impl LiveTraces {
             page.traces.into_iter().for_each(|trace| self.take(trace));
             token = page.next_page_token.filter(|token| !token.is_empty());
             if token.is_none() {
+                self.complete = true;
                 return Ok(None);
             }
         }

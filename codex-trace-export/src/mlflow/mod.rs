@@ -8,6 +8,7 @@
 //! times and usage by spans, so a turn that has grown needs both again.
 
 mod databricks;
+mod elsewhere;
 mod info;
 mod live;
 mod plugin;
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::content::ContentRules;
 use crate::request::{ClientOptions, Compression, Header, Method, Request, Response};
+use elsewhere::Elsewhere;
 use live::LiveTraces;
 use settings::Server;
 use vocabulary::MlflowNames;
@@ -67,6 +69,7 @@ struct Mlflow {
     contract: Contract,
     rendering: Rendering,
     live: LiveTraces,
+    elsewhere: Elsewhere,
     remarks: Vec<Remark>,
 }
 
@@ -89,6 +92,7 @@ impl Mlflow {
             server,
             rendering,
             live: LiveTraces::default(),
+            elsewhere: Elsewhere::default(),
             remarks,
         };
         exporter.contract.routes = exporter.routes();
@@ -164,6 +168,14 @@ impl Exporter for Mlflow {
                 units(UnitBuilder::new(otlp::key(&scene, group), SPANS).finish());
                 return Ok(());
             }
+            if let Some(experiment) = self.elsewhere.experiment_of(&trace_id) {
+                let mut builder = UnitBuilder::new(otlp::key(&scene, group), SPANS);
+                builder.elsewhere(format!(
+                    "the experiment {experiment} of this server has it, and would lose it"
+                ));
+                units(builder.finish());
+                return Ok(());
+            }
             units(writer.unit(group, SPANS)?);
             if self.contract.routes.len() > INFO {
                 self.info_unit(&scene, group, &trace_id).into_iter().for_each(&mut *units);
@@ -182,7 +194,12 @@ impl Exporter for Mlflow {
 
     /// A trace is in one experiment of a server alone.
     fn id_space(&self) -> Option<IdSpace> {
-        self.rendering.id_space(format!("{}#", self.server.name()))
+        self.rendering.id_space(format!("{}#", self.server.name()), true)
+    }
+
+    /// Of what was taken out of the experiment the ledger knows nothing.
+    fn doubts(&self, session_id: &str) -> bool {
+        self.elsewhere.has_session(session_id)
     }
 
     fn remarks(&self) -> &[Remark] {
@@ -226,14 +243,22 @@ impl Exporter for Mlflow {
         if answer.is_none() {
             self.server.forget();
             self.live = LiveTraces::default();
+            self.elsewhere = Elsewhere::default();
         }
         if let Some(ask) = self.server.find_experiment(answer)? {
             return Ok(Preflight::Ask(ask));
         }
         self.contract.routes = self.routes();
-        match self.live.next_page(&self.server, answer)? {
-            Some(ask) => Ok(Preflight::Ask(ask)),
-            None => Ok(Preflight::Ready),
+        if let Some(ask) = self.live.next_page(&self.server, answer)? {
+            return Ok(Preflight::Ask(ask));
         }
+        // With ids of its own, nothing is in two places.
+        if self.id_space().is_none() {
+            return Ok(Preflight::Ready);
+        }
+        Ok(match self.elsewhere.next_question(&self.server, answer)? {
+            Some(ask) => Preflight::Ask(ask),
+            None => Preflight::Ready,
+        })
     }
 }

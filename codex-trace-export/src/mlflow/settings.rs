@@ -236,11 +236,11 @@ fn client(
 
 impl Server {
     /// Returns the address of a route.
-    pub(super) fn url(&self, path: &str) -> String {
-        self.base.join(path).expose().to_owned()
+    pub(super) fn url(&self, path: &str) -> Address {
+        self.base.join(path)
     }
 
-    pub(super) fn spans_url(&self) -> String {
+    pub(super) fn spans_url(&self) -> Address {
         match self.spans_table {
             Some(_) => self.url("/api/2.0/otel/v1/traces"),
             None => self.url("/v1/traces"),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::secret::Secret;
 use crate::{ConfigError, Origin, Remark, Said, Settings};
 
 const NAME: &str = "config.toml";
@@ -46,7 +47,7 @@ pub(super) struct Receiver {
     pub(super) endpoint: String,
     pub(super) protocol: Option<String>,
     #[serde(default)]
-    pub(super) headers: BTreeMap<String, String>,
+    pub(super) headers: BTreeMap<String, Secret>,
     #[serde(default)]
     tls: TlsFiles,
 }

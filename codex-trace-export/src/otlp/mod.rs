@@ -361,7 +361,7 @@ impl Exporter for Otlp {
 
     /// Projects of Phoenix share ids; tenants of Grafana's servers do not.
     fn id_space(&self) -> Option<IdSpace> {
-        self.rendering.id_space(self.server.clone()).filter(|_| self.tenant.is_none())
+        self.rendering.id_space(self.server.clone(), false).filter(|_| self.tenant.is_none())
     }
 
     /// A request without spans.
@@ -393,7 +393,7 @@ fn route(target: settings::Target) -> Route {
     Route {
         name: "traces",
         method: Method::Post,
-        url: target.url.expose().to_owned(),
+        url: target.url,
         headers: target.headers,
         content_type: content_type.into(),
         framing,

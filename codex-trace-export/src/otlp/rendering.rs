@@ -60,7 +60,7 @@ impl Rendering {
 
     /// Returns where its ids can be there only once, given how the name of every
     /// destination there begins.
-    pub(crate) fn id_space(&self, server: String) -> Option<IdSpace> {
-        (!self.own_ids).then_some(IdSpace { server, key: None })
+    pub(crate) fn id_space(&self, server: String, is_told: bool) -> Option<IdSpace> {
+        (!self.own_ids).then_some(IdSpace { server, key: None, is_told })
     }
 }

@@ -7,7 +7,7 @@ use codex_trace_model::{Code, Trace};
 
 use crate::account::Account;
 use crate::args::{ConvertArgs, Format};
-use crate::config::Selection;
+use crate::config::selection;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::output::{Directory, Target, Writer};
@@ -33,7 +33,7 @@ struct Converted {
 ///
 /// If nothing can be read, or the output cannot be written.
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let selection = Selection::resolve(&args.select, ui.settings().now)?;
+    let selection = selection(&args.select, ui.settings().now)?;
     let encoder = Encoder::new(args)?;
     let target = Target::of(args.output.as_deref(), args.gzip, args.to)?;
     let pool = pipeline::pool(ui.settings().jobs)?;

@@ -7,7 +7,7 @@ use codex_trace_model::{Code, Diagnostic, Trace};
 
 use crate::account::Account;
 use crate::args::ListArgs;
-use crate::config::Selection;
+use crate::config::selection;
 use crate::exit::ExitStatus;
 use crate::pipeline::{self, Event, Look, Sink};
 use crate::session::Summary;
@@ -25,7 +25,7 @@ const SHOWN: usize = 3;
 ///
 /// If nothing can be read, or stdout cannot be written to.
 pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let selection = Selection::resolve(&args.select, ui.settings().now)?;
+    let selection = selection(&args.select, ui.settings().now)?;
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
     let interrupted = interrupt::flag();

@@ -5,7 +5,7 @@ use std::io::Write;
 use jiff::tz::TimeZone;
 
 use crate::args::{By, UsageArgs, Zone};
-use crate::config::{Selection, local_time_zone};
+use crate::config::{local_time_zone, selection};
 use crate::exit::ExitStatus;
 use crate::prices::PriceTable;
 use crate::table::{self, Cell, Column};
@@ -21,7 +21,7 @@ use codex_trace_export::json;
 /// If nothing can be read, the price table is none, or stdout cannot be
 /// written to.
 pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let selection = Selection::resolve(&args.select, ui.settings().now)?;
+    let selection = selection(&args.select, ui.settings().now)?;
     let with_cost = args.cost || args.prices.is_some();
     let prices = with_cost.then(|| PriceTable::load(args.prices.as_deref())).transpose()?;
     let zone = match args.timezone {

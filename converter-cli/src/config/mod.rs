@@ -19,8 +19,8 @@ use crate::paths;
 use crate::when::{self, Edge};
 use codex_trace_export::content::Content;
 use codex_trace_export::environment::Environment as Variables;
-use codex_trace_model::Standing;
 
+pub use codex_trace_history::select::Selection;
 pub use file::{ConfigFile, Table};
 pub use redaction::{redactor, redacts};
 pub use secret::{HeaderValue, SecretRef};
@@ -190,70 +190,41 @@ impl Settings {
     }
 }
 
-/// Which sessions to take, resolved.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// What was named; the Codex home, if nothing.
-    pub paths: Vec<PathBuf>,
-    /// Where more of them are listed.
-    pub files_from: Option<PathBuf>,
-    /// Sessions that ended before this do not count.
-    pub since: Option<Timestamp>,
-    /// Sessions that began at this or later do not count.
-    pub until: Option<Timestamp>,
-    /// The directory to have worked in, or below.
-    pub cwd: Option<PathBuf>,
-    /// A part of a model's name, in lower case.
-    pub model: Option<String>,
-    /// What started the session.
-    pub source: Option<String>,
-    /// How the session may stand; any way, if empty.
-    pub status: Vec<Standing>,
-}
-
-impl Selection {
-    /// Resolves the arguments.
-    ///
-    /// # Errors
-    ///
-    /// If a time cannot be read, or the range between the two is empty.
-    pub fn resolve(args: &SelectArgs, now: Timestamp) -> Result<Selection, Failure> {
-        let time = |flag: &str, text: &Option<String>, edge| {
-            let Some(text) = text else { return Ok(None) };
-            when::parse(text, edge, now).map(Some).ok_or_else(|| {
-                Failure::new(format!("`{flag}` cannot be `{text}`")).hint(
-                    "give a time (2026-11-21T05:39:08Z), a date (2026-11-21) or an age (24h, 7d)",
-                )
-            })
-        };
-        let since = time("--since", &args.since, Edge::Since)?;
-        let until = time("--until", &args.until, Edge::Until)?;
-        if let (Some(since), Some(until)) = (since, until)
-            && until <= since
-        {
-            let typed = |text: &Option<String>| text.clone().unwrap_or_default();
-            return Err(Failure::new(format!(
-                "nothing lies between `--since {}` and `--until {}`",
-                typed(&args.since),
-                typed(&args.until)
-            )));
-        }
-        Ok(Selection {
-            paths: args.paths.clone(),
-            files_from: args.files_from.clone(),
-            since,
-            until,
-            cwd: args.cwd.as_deref().map(absolute),
-            model: args.model.as_deref().map(str::to_lowercase),
-            source: args.source.clone(),
-            status: args.status.clone(),
+/// Resolves the arguments.
+///
+/// # Errors
+///
+/// If a time cannot be read, or the range between the two is empty.
+pub fn selection(args: &SelectArgs, now: Timestamp) -> Result<Selection, Failure> {
+    let time = |flag: &str, text: &Option<String>, edge| {
+        let Some(text) = text else { return Ok(None) };
+        when::parse(text, edge, now).map(Some).ok_or_else(|| {
+            Failure::new(format!("`{flag}` cannot be `{text}`"))
+                .hint("give a time (2026-11-21T05:39:08Z), a date (2026-11-21) or an age (24h, 7d)")
         })
+    };
+    let since = time("--since", &args.since, Edge::Since)?;
+    let until = time("--until", &args.until, Edge::Until)?;
+    if let (Some(since), Some(until)) = (since, until)
+        && until <= since
+    {
+        let typed = |text: &Option<String>| text.clone().unwrap_or_default();
+        return Err(Failure::new(format!(
+            "nothing lies between `--since {}` and `--until {}`",
+            typed(&args.since),
+            typed(&args.until)
+        )));
     }
-
-    /// Selects what is named, and nothing else.
-    pub fn of(path: &Path) -> Selection {
-        Selection { paths: vec![path.to_path_buf()], ..Selection::default() }
-    }
+    Ok(Selection {
+        paths: args.paths.clone(),
+        files_from: args.files_from.clone(),
+        since,
+        until,
+        cwd: args.cwd.as_deref().map(absolute),
+        model: args.model.as_deref().map(str::to_lowercase),
+        source: args.source.clone(),
+        status: args.status.clone(),
+    })
 }
 
 /// Makes a path absolute; one that cannot be stays as it is, and matches nothing.
@@ -357,7 +328,7 @@ mod tests {
             until: Some("2026-01-01".into()),
             ..SelectArgs::default()
         };
-        let err = Selection::resolve(&args, Timestamp::UNIX_EPOCH).unwrap_err();
+        let err = selection(&args, Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!(
             err.to_string(),
             "nothing lies between `--since 2026-01-03` and `--until 2026-01-01`"

@@ -46,7 +46,7 @@ pub fn tell_of_others(destinations: &[Destination], standings: &[Standing], ui: 
         }
         if let Some(other) = sent().find(|it| it.destination.starts_with(&space.server)) {
             ui.warn(format!(
-                "{}: sessions that were uploaded to `{}` are on the same server, where a trace can be in one place alone: they may not come here",
+                "{}: sessions that were uploaded to `{}` are on the same server, where a trace can be in one place alone: they stay there, and do not come here",
                 destination.name, other.destination
             ));
             ui.hint(WAY_OUT);

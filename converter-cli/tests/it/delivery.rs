@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use codex_trace_export::{Contract, Rewrite};
-use converter_cli::delivery::{Fate, status};
-use converter_cli::exit::ExitStatus;
+use converter_cli::delivery::Fate;
+use converter_cli::exit::{ExitStatus, of_upload};
 use converter_cli::ledger::{Ledger, Outcome, Reason};
 use converter_cli::transport::Http;
 use tempfile::TempDir;
@@ -170,7 +170,7 @@ fn a_turn_that_waits_is_held_until_it_ends() {
         for _ in 0..2 {
             let account = stage.case.upload(as_if(rewrite, &server)).unwrap();
             assert_eq!((account.open, account.held), (0, 2), "{account:?}");
-            assert_eq!(status(&[account], false, false), ExitStatus::Partial);
+            assert_eq!(of_upload(&[account], false, false), ExitStatus::Partial);
             let ledger = Ledger::open(&stage.case.state).unwrap();
             let standing = ledger.standings().unwrap().remove(0);
             assert_eq!((standing.sent, standing.pending, standing.stale), (2, 2, 0));
@@ -212,7 +212,7 @@ fn what_cannot_be_replaced_is_not_sent_again() {
         for _ in 0..2 {
             let account = stage.case.upload(as_if(rewrite, &server)).unwrap();
             assert_eq!((account.kept, account.sent), (1, 0));
-            assert_eq!(status(&[account], false, false), ExitStatus::Partial);
+            assert_eq!(of_upload(&[account], false, false), ExitStatus::Partial);
             let ledger = Ledger::open(&stage.case.state).unwrap();
             let standing = ledger.standings().unwrap().remove(0);
             assert_eq!((standing.sent, standing.stale, standing.pending), (2, 1, 0));

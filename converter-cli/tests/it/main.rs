@@ -18,6 +18,7 @@ mod errors;
 mod generated;
 mod langsmith;
 mod list;
+mod mlflow;
 mod origin;
 mod outputs;
 mod readme;

@@ -33,7 +33,7 @@ impl Toy {
         let route = |name| Route {
             name,
             method: Method::Post,
-            url: url.to_owned(),
+            url: codex_trace_export::Address::unchecked(url),
             headers: Vec::new(),
             content_type: "text/plain".into(),
             framing: Framing::CONCATENATED,

@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::Command;
 
-use codex_trace_export::Settings;
+use codex_trace_export::{Address, Settings};
 use converter_cli::transport::{Header, Method, Request};
 use serde_json::Value;
 
@@ -47,7 +47,7 @@ impl Collector {
     fn give(&self, content_type: &'static str, body: &[u8]) {
         let request = Request {
             method: Method::Post,
-            url: format!("{}/v1/traces", self.base),
+            url: Address::unchecked(&format!("{}/v1/traces", self.base)),
             headers: vec![Header::new("Content-Type", content_type)],
             body: body.to_vec(),
         };

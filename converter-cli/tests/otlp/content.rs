@@ -72,6 +72,8 @@ const FIELDS: &[(&str, Sort)] = &[
     ("prompt", Sort::Message), ("answer", Sort::Message), ("last-answer", Sort::Message),
     ("summary", Sort::Message), ("reasoning", Sort::Message), ("instructions", Sort::Message),
     ("compaction", Sort::Message), ("developer", Sort::Message), ("thread-name", Sort::Message),
+    ("voice", Sort::Message), ("retained", Sort::Message), ("told", Sort::Message),
+    ("hook", Sort::Message),
     ("arguments", Sort::Tool), ("output", Sort::Tool), ("command", Sort::Tool),
     ("stdout", Sort::Tool), ("stderr", Sort::Tool), ("patch", Sort::Tool),
     ("patch-output", Sort::Tool), ("patch-content", Sort::Tool), ("mcp-argument", Sort::Tool),
@@ -89,6 +91,10 @@ fn rollout(text: impl Fn(&str) -> String) -> String {
         "reasoning_output_tokens": 3, "total_tokens": 107});
     let item = |payload: Value| ("response_item", payload);
     let event = |payload: Value| ("event_msg", payload);
+    let done = |item: Value| {
+        event(json!({"type": "item_completed", "turn_id": "t-1",
+            "thread_id": "019a0000-0000-7000-8000-000000000001", "item": item}))
+    };
     let message = |role: &str, kind: &str, field: &str| {
         item(
             json!({"type": "message", "role": role, "content": [{"type": kind, "text": t(field)}]}),
@@ -162,6 +168,17 @@ fn rollout(text: impl Fn(&str) -> String) -> String {
         item(json!({"type": "web_search_call", "status": "completed",
             "action": {"type": "search", "query": t("query")}})),
         count(),
+        (
+            "realtime_item",
+            json!({"type": "frame", "channels": {"voice_transcript": {"role": "user", "text": t("voice")}}}),
+        ),
+        (
+            "retained_context",
+            json!({"type": "verified_answer", "questions": [{"question": t("retained")}]}),
+        ),
+        done(json!({"type": "AgentMessage", "id": "c-5", "delivery": "async",
+            "content": [{"type": "Text", "text": t("told")}], "questions": [{"title": t("told")}]})),
+        done(json!({"type": "HookPrompt", "id": "m", "fragments": [{"text": t("hook")}]})),
         message("assistant", "output_text", "answer"),
         event(json!({"type": "agent_message", "message": t("answer")})),
         count(),

@@ -29,7 +29,7 @@ fn route(settings: &Settings) -> (String, Vec<String>, String) {
     let exporter = exporter("otlp", settings);
     let route = &exporter.contract().routes[0];
     let headers = route.headers.iter().map(|it| format!("{}: {}", it.name, it.wire_value()));
-    (route.url.clone(), headers.collect(), route.content_type.clone().into_owned())
+    (route.url.expose().to_owned(), headers.collect(), route.content_type.clone().into_owned())
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn mlflow_reads_what_its_plugin_reads() {
         let exporter = exporter("mlflow", settings);
         let route = &exporter.contract().routes[0];
         let found = route.headers.iter().find(|it| it.name == name);
-        (route.url.clone(), found.map(|it| it.wire_value().to_owned()))
+        (route.url.expose().to_owned(), found.map(|it| it.wire_value().to_owned()))
     };
     let url = "http://m:5000/v1/traces".to_owned();
     assert_eq!(header(&from_file, "x-mlflow-experiment-id"), (url.clone(), Some("12".to_owned())));
@@ -161,7 +161,7 @@ fn databricks(settings: &Settings) -> (String, String, String) {
         found.wire_value().to_owned()
     };
     assert!(exporter.remarks()[0].message.contains("never tested"), "it is said");
-    (spans.url.clone(), header("X-Databricks-UC-Table-Name"), header("Authorization"))
+    (spans.url.expose().to_owned(), header("X-Databricks-UC-Table-Name"), header("Authorization"))
 }
 
 #[test]
@@ -213,11 +213,11 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
         Preflight::Ready => None,
     };
     let by_name = ask(None).unwrap();
-    assert!(by_name.url.ends_with("get-by-name?experiment_name=a%20b"), "{}", by_name.url);
+    assert!(by_name.url.expose().ends_with("get-by-name?experiment_name=a%20b"), "{}", by_name.url);
     let make = ask(Some(Response::new(404, "{}"))).unwrap();
     assert_eq!(make.body, br#"{"name":"a b"}"#);
     let search = ask(Some(Response::new(200, r#"{"experiment_id":"3"}"#))).unwrap();
-    assert!(search.url.ends_with("/api/3.0/mlflow/traces/search"));
+    assert!(search.url.expose().ends_with("/api/3.0/mlflow/traces/search"));
     // What the live plugin sends has no tags, not even a name.
     let asked = String::from_utf8(search.body).unwrap();
     assert!(asked.contains("metadata.`mlflow.trace.session`") && !asked.contains("tags."));
@@ -225,6 +225,14 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
         "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
     let next = ask(Some(Response::new(200, live))).unwrap();
     assert!(String::from_utf8(next.body).unwrap().contains(r#""page_token":"more""#));
+    // Then whether another experiment has what would be sent.
+    let experiments = ask(Some(Response::new(200, "{}"))).unwrap();
+    assert!(experiments.url.expose().ends_with("/api/2.0/mlflow/experiments/search"));
+    let all =
+        r#"{"experiments":[{"experiment_id":"3","name":"a b"},{"experiment_id":"4","name":"c"}]}"#;
+    let search = ask(Some(Response::new(200, all))).unwrap();
+    let asked = String::from_utf8(search.body).unwrap();
+    assert!(asked.contains(r#""experiment_id":"4""#) && !asked.contains(r#""experiment_id":"3""#));
     assert!(ask(Some(Response::new(200, "{}"))).is_none());
     assert_eq!(exporter.contract().routes[0].headers[0].wire_value(), "3");
 

@@ -73,7 +73,7 @@ impl Stage {
         let agent = agent();
         let (base, name) = (&self.base, &self.experiment);
         let url = format!("{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}");
-        let found = get(&agent, url);
+        let found = get(&agent, &url);
         let experiment = found["experiment"]["experiment_id"].as_str().unwrap();
         let mut traces = without_revision(mlflow_traces(&agent, base, experiment));
         for trace in &mut traces {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use codex_trace_export::{Exporter, Preflight, Settings, Verdict};
+use codex_trace_export::{Address, Exporter, Preflight, Settings, Verdict};
 use codex_trace_model::{Span, SpanKind as Kind, Status, Trace};
 use converter_cli::transport::{Header, Method, Request, Response};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ pub(crate) fn agent() -> ureq::Agent {
 
 pub(crate) fn send(agent: &ureq::Agent, request: &Request) -> Response {
     let mut builder =
-        ureq::http::Request::builder().method(request.method.word()).uri(&request.url);
+        ureq::http::Request::builder().method(request.method.word()).uri(request.url.expose());
     for header in &request.headers {
         builder = builder.header(header.name.as_ref(), header.wire_value());
     }
@@ -50,17 +50,23 @@ pub(crate) fn send(agent: &ureq::Agent, request: &Request) -> Response {
     Response::new(answer.status().as_u16(), answer.body_mut().read_to_vec().unwrap())
 }
 
-pub(crate) fn get(agent: &ureq::Agent, url: String) -> Value {
-    let request = Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() };
+pub(crate) fn get(agent: &ureq::Agent, url: &str) -> Value {
+    let request = Request {
+        method: Method::Get,
+        url: Address::unchecked(url),
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
     let answer = send(agent, &request);
     assert_eq!(answer.status, 200, "{} {}", request.url, answer.reason());
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-fn ask(agent: &ureq::Agent, url: String, body: &Value) -> Value {
+fn ask(agent: &ureq::Agent, url: &str, body: &Value) -> Value {
     let headers = vec![Header::new("Content-Type", "application/json")];
     let body = serde_json::to_vec(body).unwrap();
-    let answer = send(agent, &Request { method: Method::Post, url, headers, body });
+    let answer =
+        send(agent, &Request { method: Method::Post, url: Address::unchecked(url), headers, body });
     assert_eq!(answer.status, 200, "{}", answer.reason());
     serde_json::from_slice(&answer.body).unwrap()
 }
@@ -195,13 +201,18 @@ fn number(value: &Value) -> Option<i128> {
 /// where it is.
 pub(crate) fn forget_mlflow(agent: &ureq::Agent, base: &str, name: &str) {
     let url = format!("{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}");
-    let request = Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() };
+    let request = Request {
+        method: Method::Get,
+        url: Address::unchecked(&url),
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
     let found = send(agent, &request);
     if found.status == 200 {
         let found: Value = serde_json::from_slice(&found.body).unwrap();
         let id = &found["experiment"]["experiment_id"];
         let all = json!({ "experiment_id": id, "max_timestamp_millis": i64::MAX / 1_000_000 });
-        ask(agent, format!("{base}/api/3.0/mlflow/traces/delete-traces"), &all);
+        ask(agent, &format!("{base}/api/3.0/mlflow/traces/delete-traces"), &all);
     }
 }
 
@@ -217,10 +228,10 @@ pub(crate) fn mlflow_traces(agent: &ureq::Agent, base: &str, experiment: &str) -
             "max_results": 100,
             "page_token": token,
         });
-        let page = ask(agent, format!("{base}/api/3.0/mlflow/traces/search"), &search);
+        let page = ask(agent, &format!("{base}/api/3.0/mlflow/traces/search"), &search);
         for info in page["traces"].as_array().into_iter().flatten() {
             let id = info["trace_id"].as_str().unwrap();
-            let whole = get(agent, format!("{base}/api/3.0/mlflow/traces/get?trace_id={id}"));
+            let whole = get(agent, &format!("{base}/api/3.0/mlflow/traces/get?trace_id={id}"));
             all.push(whole["trace"].clone());
         }
         token = page["next_page_token"].clone();
@@ -264,7 +275,7 @@ fn mlflow_has_what_the_trees_have() {
     let mut exporter = exporter("mlflow", &settings);
     let requests = upload(&agent, exporter.as_mut());
     let url = format!("{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}");
-    let experiment = get(&agent, url)["experiment"]["experiment_id"].as_str().unwrap().to_owned();
+    let experiment = get(&agent, &url)["experiment"]["experiment_id"].as_str().unwrap().to_owned();
     let first = mlflow_traces(&agent, &base, &experiment);
     let spans: Vec<Value> =
         first.iter().flat_map(|it| it["spans"].as_array().unwrap().clone()).collect();
@@ -351,7 +362,7 @@ fn mlflow_does_not_get_again_what_the_plugin_has_sent() {
     assert_eq!(turns(exporter.as_ref()), ["turn:one", "turn:two"]);
 
     let url = format!("{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}");
-    let experiment = get(&agent, url)["experiment"]["experiment_id"].clone();
+    let experiment = get(&agent, &url)["experiment"]["experiment_id"].clone();
     let live = json!({ "trace": { "trace_info": {
         "trace_id": "tr-00000000000000000000000000c0dec5",
         "trace_location": {
@@ -369,7 +380,7 @@ fn mlflow_does_not_get_again_what_the_plugin_has_sent() {
         "tags": {},
         "assessments": [],
     } } });
-    ask(&agent, format!("{base}/api/3.0/mlflow/traces"), &live);
+    ask(&agent, &format!("{base}/api/3.0/mlflow/traces"), &live);
     prepare(&agent, exporter.as_mut());
     assert_eq!(turns(exporter.as_ref()), ["turn:two"]);
 }
@@ -393,8 +404,12 @@ fn phoenix_spans(agent: &ureq::Agent, base: &str, project: &str, expect: usize) 
         let mut cursor = String::new();
         loop {
             let url = format!("{base}/v1/projects/{project}/spans?limit=1000{cursor}");
-            let request =
-                Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() };
+            let request = Request {
+                method: Method::Get,
+                url: Address::unchecked(&url),
+                headers: Vec::new(),
+                body: Vec::new(),
+            };
             let answer = send(agent, &request);
             if answer.status == 404 {
                 break;

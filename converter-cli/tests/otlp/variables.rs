@@ -33,7 +33,7 @@ fn headers(exporter: &dyn Exporter) -> Vec<String> {
 #[test]
 fn variables_of_traces_come_before_those_of_all_signals() {
     type Shown = fn(&dyn Exporter) -> String;
-    let url: Shown = |it| it.contract().routes[0].url.clone();
+    let url: Shown = |it| it.contract().routes[0].url.expose().to_owned();
     let head: Shown = |it| headers(it).join("; ");
     let kind: Shown = |it| it.contract().routes[0].content_type.clone().into_owned();
     let zip: Shown = |it| format!("{:?}", it.contract().routes[0].compressions);
@@ -155,7 +155,7 @@ fn every_form_of_the_table_of_codex_is_understood() {
     for (config, url, kind) in cases {
         let made = exporter("otlp", &of_codex(home.path(), config));
         let route = &made.contract().routes[0];
-        assert_eq!((route.url.as_str(), &*route.content_type), (url, kind), "{config}");
+        assert_eq!((route.url.expose(), &*route.content_type), (url, kind), "{config}");
         assert_eq!(route.compressions, [Compression::Gzip]);
     }
     let made = exporter("otlp", &of_codex(home.path(), TABLE));
@@ -171,7 +171,7 @@ fn every_form_of_the_table_of_codex_is_understood() {
         ..of_codex(home.path(), TABLE)
     };
     let made = exporter("otlp", &named);
-    assert_eq!(made.contract().routes[0].url, "http://e/v1/traces");
+    assert_eq!(made.contract().routes[0].url.expose(), "http://e/v1/traces");
     assert!(headers(made.as_ref()).is_empty() && made.client().tls.is_empty());
 }
 

@@ -11,7 +11,7 @@ use anyhow::Context;
 use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
-use crate::config::{ConfigFile, Selection, UploadSettings, redactor};
+use crate::config::{ConfigFile, UploadSettings, redactor, selection};
 use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
 use crate::destinations::{self, Given, Manner, places};
 use crate::exit::ExitStatus;
@@ -20,7 +20,7 @@ use crate::history::{History, Named};
 use crate::ledger::Ledger;
 use crate::transport::{Discard, RequestDir, Transport};
 use crate::ui::Ui;
-use crate::{backends, interrupt, lock, pipeline};
+use crate::{backends, exit, interrupt, lock, pipeline};
 use codex_trace_export::Exporter;
 use codex_trace_export::content::Content;
 use codex_trace_export::content::ContentRules;
@@ -36,7 +36,7 @@ use report::Report;
 pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let settings = ui.settings();
     let upload = UploadSettings::resolve(args, settings)?;
-    let selection = Selection::resolve(&args.select, settings.now)?;
+    let selection = selection(&args.select, settings.now)?;
     let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
     let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
     let by_flags = own(args, &upload, &Manner::of_flags(given), ui)?;
@@ -77,7 +77,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     };
     let accounts = delivery::run(&run, destinations)?;
     ui.stop();
-    let status = delivery::status(&accounts, interrupted.load(Ordering::Relaxed), args.strict);
+    let status = exit::of_upload(&accounts, interrupted.load(Ordering::Relaxed), args.strict);
     let report = Report { upload: &upload, dead_letters: &dead_letters };
     for account in &accounts {
         report.tell(account, ui);

@@ -7,6 +7,9 @@ use crate::ui::Ui;
 use codex_trace_export::json;
 use codex_trace_export::secret::without_password;
 
+/// What to do about traces that another place of the server has.
+const ELSEWHERE: &str = "for a second copy, give the destination a table with `own_ids = true` in codex-trace.toml: ids for it alone; or upload to where they are";
+
 /// Says what a run came to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Report<'r> {
@@ -27,6 +30,11 @@ impl Report<'_> {
         }
         if let Some(reason) = &account.why_rejected {
             ui.error(format!("{to}: it does not take all: {}", without_password(reason)));
+        }
+        if let Some(why) = &account.why_elsewhere {
+            ui.error(format!(
+                "{to}: not all can be there, as a trace is in one place of a server alone: {why}"
+            ));
         }
         if let Some(what) = &account.not_noted {
             ui.warn(format!("{to}: the live plugin could not be told what is there: {what}"));
@@ -78,6 +86,9 @@ impl Report<'_> {
     fn hint(self, account: &Account) -> Option<String> {
         if account.down.is_some() && self.upload.dry_run {
             return Some("give `--dry-run=DIR` an empty directory with room for all".to_owned());
+        }
+        if account.why_elsewhere.is_some() {
+            return Some(ELSEWHERE.to_owned());
         }
         if account.advice.is_some() {
             return account.advice.clone();
@@ -155,7 +166,8 @@ impl Report<'_> {
         o.put("bad_lines", account.bad_lines);
         o.put("requests", account.requests);
         o.put("bytes", account.bytes);
-        let reasons = account.down.iter().chain(&account.why_rejected);
+        let reasons =
+            account.down.iter().chain(&account.why_rejected).chain(&account.why_elsewhere);
         let reasons = reasons.map(|reason| without_password(reason));
         let errors: Vec<String> = account.faults.iter().cloned().chain(reasons).collect();
         o.array("errors", &errors, json::Json::write);
@@ -190,6 +202,7 @@ fn remarks(account: &Account) -> Vec<String> {
             Fate::Held,
             "without an end yet, held until they end, the next turn begins or `--settle` has passed (`--settle 0s` sends now)",
         ),
+        (Fate::Elsewhere, "at another place of the server, left there"),
         (Fate::TooOld, "older than the destination accepts, not sent"),
         (Fate::Unsent, "not sent"),
     ];

@@ -179,7 +179,8 @@ pub(crate) struct Rerouted(pub(crate) Http, pub(crate) String);
 
 impl Transport for Rerouted {
     fn send(&self, request: &Request) -> Result<Response, NoAnswer> {
-        let url = request.url.replace("https://api.smith.langchain.com", &self.1);
+        let url = request.url.expose().replace("https://api.smith.langchain.com", &self.1);
+        let url = codex_trace_export::Address::unchecked(&url);
         self.0.send(&Request { url, ..request.clone() })
     }
 }

@@ -43,7 +43,7 @@ use crate::transport::{Compression, Transport};
 use codex_trace_export::content::{ContentRules, Part};
 use codex_trace_export::{Exporter, Route, UnitKey, shortened};
 
-pub use account::{Account, status};
+pub use account::Account;
 pub use dead_letter::DeadLetters;
 pub use fate::{Fate, Tally, TurnOf};
 use queue::{LOOK, Queue};
@@ -169,7 +169,8 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
     }
     let share = Share::of(budget, run.options);
     let pool = pipeline::pool(share.workers).map_err(|err| Failure::new(format!("{err:#}")))?;
-    let engine = Engine::new(run, &destination, share);
+    let others = others(run, &*destination.exporter)?;
+    let engine = Engine::new(run, &destination, share, others);
     std::thread::scope(|scope| {
         for _ in 0..run.options.senders {
             scope.spawn(|| engine.send_all());
@@ -183,6 +184,20 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
         engine.queue.close();
     });
     Ok(engine.finish())
+}
+
+/// Returns the places that share ids with a destination whose server does not
+/// say where an id is, as far as the ledger knows. Who forces knows better.
+fn others(run: &Run<'_>, exporter: &dyn Exporter) -> Result<Vec<String>, Failure> {
+    let space = exporter.id_space().filter(|space| !space.is_told && !run.options.force);
+    let (Some(space), Some(ledger)) = (space, run.ledger) else { return Ok(Vec::new()) };
+    let own = &exporter.contract().destination;
+    let shares = |place: &String| {
+        let rest = place.strip_prefix(&*space.server);
+        place != own && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+    };
+    let places = ledger.standings()?.into_iter().filter(|it| it.sent > 0).map(|it| it.destination);
+    Ok(places.filter(shares).collect())
 }
 
 /// Says that a destination does not answer as it should, and what is done.
@@ -236,6 +251,8 @@ struct Engine<'e> {
     n_good: AtomicUsize,
     /// Whether it was said that it does not answer as it should.
     told: AtomicBool,
+    /// Other places of the server that may have the same ids, and say nothing.
+    others: Vec<String>,
 }
 
 /// How fast it goes.
@@ -245,7 +262,12 @@ struct Flow {
 }
 
 impl<'e> Engine<'e> {
-    fn new(run: &'e Run<'e>, destination: &'e Destination, share: Share) -> Engine<'e> {
+    fn new(
+        run: &'e Run<'e>,
+        destination: &'e Destination,
+        share: Share,
+        others: Vec<String>,
+    ) -> Engine<'e> {
         Engine {
             run,
             name: &destination.name,
@@ -264,6 +286,7 @@ impl<'e> Engine<'e> {
             failed: AtomicBool::new(false),
             n_good: AtomicUsize::new(0),
             told: AtomicBool::new(false),
+            others,
         }
     }
 

@@ -2,7 +2,7 @@ use rusqlite::{TransactionBehavior, params};
 
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Ledger};
-use codex_trace_export::Shift;
+use codex_trace_export::{Shift, UnitKey};
 
 impl Ledger {
     /// Keeps by how much a session is moved, unless that is known.
@@ -64,6 +64,38 @@ impl Ledger {
                     tx.prepare_cached("INSERT OR REPLACE INTO file VALUES (?1, ?2, ?3)")?;
                 for stamp in files {
                     file.execute(params![destination, stamp.path, stamp.stamp])?;
+                }
+            }
+            tx.commit()
+        })
+    }
+
+    /// Takes back what was recorded of a turn that is there no longer, and of the
+    /// files that it is in.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn lose(
+        &self,
+        destination: &str,
+        key: &UnitKey,
+        files: &[FileStamp],
+        why: &str,
+    ) -> Result<(), Failure> {
+        self.patiently(|connection| {
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let turn = key.turn.as_deref().unwrap_or_default();
+            tx.prepare_cached(
+                "UPDATE unit SET outcome = 'pending', note = ?4
+                 WHERE destination = ?1 AND thread = ?2 AND turn = ?3",
+            )?
+            .execute(params![destination, key.thread_id, turn, why])?;
+            {
+                let mut file =
+                    tx.prepare_cached("DELETE FROM file WHERE destination = ?1 AND path = ?2")?;
+                for stamp in files {
+                    file.execute(params![destination, stamp.path])?;
                 }
             }
             tx.commit()

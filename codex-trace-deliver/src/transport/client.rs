@@ -120,6 +120,7 @@ impl Transport for Client {
 mod tests {
     use super::*;
     use crate::transport::{Discard, Method};
+    use codex_trace_export::Address;
 
     #[test]
     fn turns_are_a_pause_apart_however_many_ask() {
@@ -144,7 +145,7 @@ mod tests {
         let client = Client::new(Box::new(&SEEN), own, None);
         let headers = vec![Header::new("x-key", "theirs"), Header::new("Accept", "*/*")];
         let request =
-            Request { method: Method::Get, url: String::new(), headers, body: Vec::new() };
+            Request { method: Method::Get, url: Address::unchecked(""), headers, body: Vec::new() };
         client.send(&request).unwrap();
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(*SEEN.0.lock().unwrap(), [pair("Accept", "*/*"), pair("X-Key", "ours")]);

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::transport::{Cause, NoAnswer, Request, Response, Transport};
 use crate::whole::{self, WholeFile};
 use codex_trace_export::json;
-use codex_trace_export::secret::without_password;
 
 /// Writes requests into a directory instead of sending them: the body as it
 /// would go over the wire, and beside it method, address and headers, secrets
@@ -48,7 +47,7 @@ impl RequestDir {
         let mut about = Vec::new();
         json::object(&mut about, |o| {
             o.put("method", request.method.word());
-            o.put("url", without_password(&request.url).as_str());
+            o.put("url", request.url.to_string().as_str());
             o.object("headers", |o| {
                 for header in &request.headers {
                     o.put(&header.name, header.shown_value());
@@ -120,7 +119,7 @@ mod tests {
         let dir = RequestDir::create(&temp.path().join("out")).unwrap();
         let request = Request {
             method: Method::Post,
-            url: "https://u:s3cr3t@x/y".to_owned(),
+            url: codex_trace_export::Address::unchecked("https://u:s3cr3t@x/y"),
             headers: vec![
                 Header::new("Content-Type", "application/json; charset=utf-8"),
                 Header::new("Content-Encoding", "gzip"),

@@ -415,7 +415,7 @@ mod tests {
         Route {
             name: "r",
             method: crate::transport::Method::Post,
-            url: String::new(),
+            url: codex_trace_export::Address::unchecked(""),
             headers: Vec::new(),
             content_type: "".into(),
             framing: codex_trace_export::Framing::CONCATENATED,

@@ -22,6 +22,8 @@ pub enum Fate {
     Kept,
     /// It is older than the destination takes.
     TooOld,
+    /// Another place of the server has it, and a trace is in one of them alone.
+    Elsewhere,
     /// The run ended before.
     Unsent,
     /// The destination refused it.
@@ -30,7 +32,7 @@ pub enum Fate {
 
 impl Fate {
     /// All of them, in this order.
-    pub const ALL: [Fate; 9] = [
+    pub const ALL: [Fate; 10] = [
         Fate::OfPlugin,
         Fate::AlreadyThere,
         Fate::Sent,
@@ -38,6 +40,7 @@ impl Fate {
         Fate::Held,
         Fate::Kept,
         Fate::TooOld,
+        Fate::Elsewhere,
         Fate::Unsent,
         Fate::Rejected,
     ];
@@ -52,6 +55,7 @@ impl Fate {
             Fate::Open => "open",
             Fate::Held => "held",
             Fate::TooOld => "too_old",
+            Fate::Elsewhere => "elsewhere",
             Fate::Unsent => "unsent",
             Fate::Rejected => "rejected",
         }
@@ -151,7 +155,7 @@ mod tests {
         }
         let counts = Fate::ALL.map(|fate| (tally.turns(fate), tally.sessions(fate)));
         let none = (0, 0);
-        assert_eq!(counts, [none, none, (3, 2), none, none, none, none, none, (1, 1)]);
+        assert_eq!(counts, [none, none, (3, 2), none, none, none, none, none, none, (1, 1)]);
         let named: Vec<_> = tally
             .named()
             .map(|(turn, fate)| format!("{} {} {}", turn.session_id, turn.key, fate.word()))

@@ -14,11 +14,11 @@ use codex_trace_model::{SessionGroup, group};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use crate::config::Selection;
 use crate::failure::Failure;
 use crate::inputs::Inputs;
-use crate::ui::Ui;
-use crate::{ids, text};
+use crate::select::Selection;
+use crate::watch::Watch;
+use crate::{ids, words};
 
 /// How many lines of a named file are tried before it is taken for something
 /// else than a rollout.
@@ -43,7 +43,7 @@ pub struct History {
 /// # Errors
 ///
 /// If nothing is found, or something named is not there or not clear.
-pub fn find(selection: &Selection, ui: &Ui, pool: &ThreadPool) -> anyhow::Result<History> {
+pub fn find(selection: &Selection, ui: &dyn Watch, pool: &ThreadPool) -> anyhow::Result<History> {
     Named::sort(selection, ui)?.find(selection, ui, pool)
 }
 
@@ -67,7 +67,7 @@ impl Named {
     /// # Errors
     ///
     /// If something named is not there.
-    pub fn sort(selection: &Selection, ui: &Ui) -> anyhow::Result<Named> {
+    pub fn sort(selection: &Selection, ui: &dyn Watch) -> anyhow::Result<Named> {
         let mut paths = selection.paths.clone();
         if let Some(list) = &selection.files_from {
             paths.extend(listed(list)?);
@@ -100,7 +100,7 @@ impl Named {
     pub fn find(
         &self,
         selection: &Selection,
-        ui: &Ui,
+        ui: &dyn Watch,
         pool: &ThreadPool,
     ) -> anyhow::Result<History> {
         let mut history = History::default();
@@ -120,14 +120,14 @@ impl Named {
 
     /// Returns the directories that are searched, and those in which Codex keeps
     /// its history in any case.
-    pub fn searched(&self, ui: &Ui) -> Inputs {
+    pub fn searched(&self, ui: &dyn Watch) -> Inputs {
         let mut inputs = Inputs::default();
         for place in &self.places {
             if let Place::Tree(dir) = place {
                 inputs.add_tree(dir);
             }
         }
-        if let Some(home) = &ui.settings().codex_home {
+        if let Some(home) = ui.codex_home().0 {
             for dir in session_dirs(home) {
                 inputs.add_tree(&dir);
             }
@@ -156,18 +156,15 @@ fn listed(list: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Returns the Codex home.
-fn codex_home(ui: &Ui) -> Result<PathBuf, Failure> {
-    let settings = ui.settings();
-    let Some(home) = &settings.codex_home else {
+fn codex_home(ui: &dyn Watch) -> Result<PathBuf, Failure> {
+    let (home, from) = ui.codex_home();
+    let Some(home) = home else {
         return Err(Failure::new("there is no home directory to look for `.codex` in")
             .hint("set CODEX_HOME or name a directory"));
     };
-    let from = settings.codex_home_from;
     if home.is_dir() {
-        if settings.verbose {
-            ui.say(format!("reading `{}` ({from})", home.display()));
-        }
-        return Ok(home.clone());
+        ui.detail(format!("reading `{}` ({from})", home.display()));
+        return Ok(home.to_path_buf());
     }
     let hint = match from {
         "CODEX_HOME" => {
@@ -181,7 +178,7 @@ fn codex_home(ui: &Ui) -> Result<PathBuf, Failure> {
 
 /// Reads the heads of all rollouts at `places` and groups them. Finding nothing
 /// is a failure only if nothing else was named.
-fn read(places: &[Place], all: bool, ui: &Ui, pool: &ThreadPool) -> anyhow::Result<History> {
+fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyhow::Result<History> {
     let mut history = History::default();
     let mut rollouts: Vec<(RolloutPath, bool)> = Vec::new();
     for place in places {
@@ -315,13 +312,13 @@ fn ambiguous(prefix: &str, n: usize, hits: &[(usize, &RolloutHead)]) -> Failure 
     if hits.len() > SHOWN {
         lines.push(format!("and {} more", hits.len() - SHOWN));
     }
-    Failure::new(format!("`{prefix}` begins the ids of {}", text::count(n, "session")))
+    Failure::new(format!("`{prefix}` begins the ids of {}", words::count(n, "session")))
         .details(lines)
         .hint("type more of the id")
 }
 
 impl History {
-    fn failed(&mut self, ui: &Ui, err: &anyhow::Error) {
+    fn failed(&mut self, ui: &dyn Watch, err: &anyhow::Error) {
         self.n_failures += 1;
         ui.error(format!("{err:#}"));
     }
@@ -339,12 +336,12 @@ impl History {
     }
 
     /// Says how many files were not read because others have all of them.
-    fn tell_copies(&self, ui: &Ui) {
+    fn tell_copies(&self, ui: &dyn Watch) {
         let members = self.sessions.iter().flat_map(|session| &session.members);
         let n_copies = members.map(|member| member.copies.len()).sum();
-        if n_copies > 0 && ui.settings().verbose {
-            let files = text::count(n_copies, "file");
-            ui.say(format!("left out {files} of which others have the whole content"));
+        if n_copies > 0 {
+            let files = words::count(n_copies, "file");
+            ui.detail(format!("left out {files} of which others have the whole content"));
         }
     }
 

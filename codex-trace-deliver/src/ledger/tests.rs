@@ -53,6 +53,34 @@ fn who_is_just_making_it_is_waited_for() {
     });
 }
 
+/// Names of older versions held what an address says in its query.
+#[test]
+fn no_key_of_a_query_stays_in_the_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = "otlp http://h/v1/traces?api_key=QKEY-0123456789#p";
+    let file = FileStamp { path: "f".to_owned(), stamp: [1; 32] };
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let why = "no answer from http://h/v1/traces?api_key=QKEY-0123456789";
+    let entries =
+        [entry(Some("1"), Outcome::Sent, None), entry(Some("2"), Outcome::Pending, Some(why))];
+    ledger.record(old, &entries, std::slice::from_ref(&file), "now").unwrap();
+    ledger.record("otlp http://other", &entries[..1], &[], "now").unwrap();
+    drop(ledger);
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let standings = ledger.standings().unwrap();
+    let all = format!("{standings:?}");
+    assert!(!all.contains("QKEY") && all.contains("otlp http://other"), "{all}");
+    let renamed = &standings[0];
+    assert_eq!((renamed.sent, renamed.pending), (1, 1));
+    assert_eq!(renamed.destination, codex_trace_export::address::place_name(old));
+    assert!(ledger.unchanged(&renamed.destination, &[file]).unwrap(), "nothing is sent again");
+    drop(ledger);
+    for name in ["ledger.db", "ledger.db-wal"] {
+        let bytes = std::fs::read(dir.path().join(name)).unwrap_or_default();
+        assert!(memchr::memmem::find(&bytes, b"QKEY").is_none(), "{name}");
+    }
+}
+
 #[test]
 fn what_was_sent_is_known_and_stays_so() {
     let dir = tempfile::tempdir().unwrap();

@@ -31,6 +31,7 @@ const MAX_IN_MEMORY: u64 = 16 << 20;
 const OPEN: &str = "still open";
 const HELD: &str = "no end of it yet: held until it ends, the next turn begins, or its file has been left alone for a day (`--settle`)";
 const KEPT: &str = "changed after it was sent, and cannot be replaced there";
+const ABOVE: &str = "what it hangs under is at another place of the server";
 const TOO_OLD: &str = "older than the destination accepts";
 
 /// What to do with a unit.
@@ -46,6 +47,8 @@ enum Decision {
     /// It may still change, though nothing was written for a while.
     Hold,
     TooOld,
+    /// Another place of the server has it.
+    Elsewhere,
 }
 
 /// What is known while the units of a session are taken.
@@ -59,6 +62,10 @@ struct Taking {
     withheld: HashMap<UnitKey, Decision>,
     /// The units that others may wait for.
     units: Vec<(UnitKey, Fingerprint)>,
+    /// What the ledger knows of threads at other places, by place and thread.
+    known_of_others: HashMap<(String, String), Known>,
+    /// The session's files.
+    files: Vec<FileStamp>,
     /// What the live plugin is to be told of units that were there before: a run
     /// may have ended between the ledger and the note.
     told: Vec<Receipt>,
@@ -114,6 +121,7 @@ impl Engine<'_> {
         if let Some(ledger) = self.run.ledger
             && files.len() == heads.len()
             && !self.run.options.force
+            && !self.exporter.doubts(&group.root_thread_id)
             && ledger.unchanged(destination, &files)?
         {
             let mut account = self.account();
@@ -165,7 +173,7 @@ impl Engine<'_> {
         rests: Rests,
     ) -> Result<(), Failure> {
         self.reopen(trace, &stamps)?;
-        let session = Arc::new(Session::new(trace.session_id(), stamps));
+        let session = Arc::new(Session::new(trace.session_id(), stamps.clone()));
         let mut result = Ok(());
         let beside = match self.look_beside(trace) {
             Ok(beside) => beside,
@@ -177,7 +185,7 @@ impl Engine<'_> {
         };
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
-        let mut taking = Taking { rests, ..Taking::default() };
+        let mut taking = Taking { rests, files: stamps, ..Taking::default() };
         let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
@@ -241,6 +249,9 @@ impl Engine<'_> {
 
     /// Takes a unit as it comes out of the encoder.
     fn take(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking) -> Result<(), Failure> {
+        if let Some(why) = &unit.elsewhere {
+            return self.leave_elsewhere(&unit, session, taking, why);
+        }
         if unit.pieces.is_empty() {
             self.note(session, &unit.key, Fate::OfPlugin);
             return Ok(());
@@ -266,6 +277,11 @@ impl Engine<'_> {
         }
         if matches!(decision, Decision::Wait | Decision::Hold | Decision::TooOld) {
             taking.withheld.insert(unit.key.clone(), decision);
+        }
+        if decision == Decision::Send
+            && let Some(why) = self.known_elsewhere(&unit.key, &place.0, taking)?
+        {
+            return self.leave_elsewhere(&unit, session, taking, &why);
         }
         match decision {
             Decision::Send => self.enqueue(unit, fingerprint, session),
@@ -302,8 +318,58 @@ impl Engine<'_> {
                 self.note(session, &unit.key, Fate::TooOld);
                 self.withhold(&unit, fingerprint, None, session, TOO_OLD);
             }
+            Decision::Elsewhere => return self.leave_elsewhere(&unit, session, taking, ABOVE),
         }
         Ok(())
+    }
+
+    /// Notes that a unit is left where it is: another place of the server has it.
+    fn leave_elsewhere(
+        &self,
+        unit: &Unit,
+        session: &Session,
+        taking: &mut Taking,
+        why: &str,
+    ) -> Result<(), Failure> {
+        let mut account = self.account();
+        account.elsewhere += 1;
+        account.why_elsewhere.get_or_insert_with(|| why.to_owned());
+        drop(account);
+        self.note(session, &unit.key, Fate::Elsewhere);
+        taking.withheld.insert(unit.key.clone(), Decision::Elsewhere);
+        if let Some(ledger) = self.run.ledger.filter(|_| !self.run.options.dry_run) {
+            let destination = &self.exporter.contract().destination;
+            ledger.lose(destination, &unit.key, &taking.files, why)?;
+        }
+        self.withhold(unit, unit.fingerprint(), None, session, why);
+        Ok(())
+    }
+
+    /// Returns which other place of a server has a turn that keeps the first
+    /// version and says nothing, as far as the ledger knows.
+    fn known_elsewhere(
+        &self,
+        key: &UnitKey,
+        turn: &str,
+        taking: &mut Taking,
+    ) -> Result<Option<String>, Failure> {
+        let Some(ledger) = self.run.ledger else { return Ok(None) };
+        for other in &self.others {
+            let place = (other.clone(), key.thread_id.clone());
+            let known = match taking.known_of_others.entry(place) {
+                MapEntry::Occupied(entry) => entry.into_mut(),
+                MapEntry::Vacant(entry) => entry.insert(ledger.known(other, &key.thread_id)?),
+            };
+            let is_there = |((of, _), (_, outcome)): (&(String, _), &(_, Outcome))| {
+                of == turn && outcome.is_there()
+            };
+            if known.iter().any(is_there) {
+                return Ok(Some(format!(
+                    "it was uploaded to `{other}`, on the same server, which keeps what came first"
+                )));
+            }
+        }
+        Ok(None)
     }
 
     fn decide(

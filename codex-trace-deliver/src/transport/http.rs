@@ -7,8 +7,7 @@ use ureq::{Agent, Timeout, http};
 
 use crate::transport::client::read_tls;
 use crate::transport::{Cause, Method, NoAnswer, Request, Response, TlsFiles, Transport};
-use codex_trace_export::secret::without_password;
-use codex_trace_export::secrets_of;
+use codex_trace_export::{Address, secrets_of};
 
 /// How much of an answer is read, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -62,7 +61,7 @@ impl Http {
             Method::Put => http::Method::PUT,
             Method::Patch => http::Method::PATCH,
         };
-        let mut built = http::Request::builder().method(method).uri(&request.url);
+        let mut built = http::Request::builder().method(method).uri(request.url.expose());
         for header in &request.headers {
             built = built.header(header.name.as_ref(), header.wire_value());
         }
@@ -98,10 +97,11 @@ impl Transport for Http {
 }
 
 /// Says who does not answer, and why.
-fn no_answer(url: &str, err: &ureq::Error) -> String {
-    let url = without_password(url);
+fn no_answer(url: &Address, err: &ureq::Error) -> String {
     match err {
         ureq::Error::Io(err) => format!("no answer from {url}: {err}"),
+        // Its own words repeat the address.
+        ureq::Error::BadUri(_) => format!("no answer from {url}: the address is not understood"),
         err => format!("no answer from {url}: {err}"),
     }
 }

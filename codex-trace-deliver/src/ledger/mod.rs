@@ -4,6 +4,7 @@
 //! Two processes may use it at once. A row is a fact about the past; losing the
 //! last ones costs sending the same units, with the same ids, once more.
 
+mod places;
 mod read;
 mod write;
 
@@ -172,6 +173,7 @@ impl Ledger {
         let ledger = Ledger { connection: Mutex::new(connection), path };
         ledger.prepare()?;
         ledger.check_version()?;
+        ledger.forget_queries()?;
         Ok(ledger)
     }
 

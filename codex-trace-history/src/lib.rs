@@ -1,0 +1,36 @@
+//! Reads whole histories of rollouts: finds and groups them, opens and resolves
+//! one session after the other on several threads, and hands on what comes of
+//! it in order.
+//!
+//! [`history::find`] says which sessions there are, [`pipeline::run`] resolves
+//! them, [`pipeline::with_trace`] one of them, [`skim::with_calls`] only as far
+//! as its model calls. No terminal is needed: who wants to see how far it is
+//! gives a [`Watch`].
+//!
+//! # What it promises
+//!
+//! * **In order.** What comes out does not depend on the number of threads.
+//! * **One bad file does not stop the rest**, nor does a fault of our own.
+//! * **Rollouts are read, never written**; [`inputs`] keeps others from it.
+//!
+//! # What it leaves out
+//!
+//! What is done with a trace: `codex-trace-export` encodes it.
+
+pub mod failure;
+pub mod history;
+pub mod ids;
+pub mod inputs;
+pub mod ordered;
+pub mod panics;
+pub mod pipeline;
+pub mod select;
+pub mod skim;
+pub mod watch;
+pub mod whole;
+pub mod words;
+
+pub use failure::Failure;
+pub use history::History;
+pub use select::Selection;
+pub use watch::Watch;

@@ -1,0 +1,99 @@
+//! Which sessions of a history are wanted.
+
+use std::path::{Path, PathBuf};
+
+use codex_rollout::{JsonText, RolloutHead};
+use codex_trace_model::{SignedDuration, SpanKind, Standing, Timestamp, Trace};
+
+/// Which sessions to take, resolved.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// What was named; the Codex home, if nothing.
+    pub paths: Vec<PathBuf>,
+    /// Where more of them are listed.
+    pub files_from: Option<PathBuf>,
+    /// Sessions that ended before this do not count.
+    pub since: Option<Timestamp>,
+    /// Sessions that began at this or later do not count.
+    pub until: Option<Timestamp>,
+    /// The directory to have worked in, or below.
+    pub cwd: Option<PathBuf>,
+    /// A part of a model's name, in lower case.
+    pub model: Option<String>,
+    /// What started the session.
+    pub source: Option<String>,
+    /// How the session may stand; any way, if empty.
+    pub status: Vec<Standing>,
+}
+
+/// The most by which the time in a head can be off: versions of 2025 wrote
+/// local time for UTC.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(24);
+
+impl Selection {
+    /// Selects what is named, and nothing else.
+    pub fn of(path: &Path) -> Selection {
+        Selection { paths: vec![path.to_path_buf()], ..Selection::default() }
+    }
+
+    /// Returns whether a session may be wanted, as far as the head of its root
+    /// thread tells.
+    pub fn may_take(&self, root: &RolloutHead) -> bool {
+        if let Some(cwd) = &self.cwd
+            && !root.cwd.as_ref().is_some_and(|at| std::path::Path::new(at).starts_with(cwd))
+        {
+            return false;
+        }
+        if let Some(source) = &self.source
+            && !root.source.as_ref().is_some_and(|at| at.eq_ignore_ascii_case(source))
+        {
+            return false;
+        }
+        let created = root.created.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
+        match (self.until, created) {
+            (Some(until), Some(created)) => created.duration_since(until) < CLOCK_SLACK,
+            _ => true,
+        }
+    }
+
+    /// Returns whether a session stands as it is wanted to.
+    pub fn may_stand(&self, trace: &Trace<'_>) -> bool {
+        self.status.is_empty() || self.status.contains(&trace.standing())
+    }
+
+    /// Returns whether a session is wanted.
+    pub fn takes(&self, trace: &Trace<'_>) -> bool {
+        let first = trace.started_at().or_else(|| local_start(trace));
+        let last = trace.ended_at().or(first);
+        let since = self.since.is_none_or(|since| last.is_some_and(|at| at >= since));
+        let until = self.until.is_none_or(|until| first.is_some_and(|at| at < until));
+        let model = self.model.as_ref().is_none_or(|wanted| {
+            models(trace).iter().any(|model| model.to_lowercase().contains(wanted))
+        });
+        since && until && model && self.may_stand(trace)
+    }
+}
+
+/// Returns when the session was made by the local clock of its machine, taken
+/// for UTC: all that some versions of 2025 recorded.
+pub fn local_start(trace: &Trace<'_>) -> Option<Timestamp> {
+    trace.root().created_local?.decode().parse().ok()
+}
+
+/// Returns the models of a session, in order of their first use.
+pub fn models(trace: &Trace<'_>) -> Vec<String> {
+    let mut models: Vec<String> = Vec::new();
+    for span in &trace.spans {
+        let model = match &span.kind {
+            SpanKind::Turn(turn) => turn.model,
+            SpanKind::ModelCall(call) => call.model,
+            _ => None,
+        };
+        if let Some(model) = model.map(JsonText::decode)
+            && !models.iter().any(|known| *known == model)
+        {
+            models.push(model.into_owned());
+        }
+    }
+    models
+}

@@ -1,6 +1,6 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::item::compacted::{Compacted, InterAgentCommunication, InterAgentMetadata};
-use crate::item::event_msg::EventMsg;
+use crate::item::event_msg::{EventMsg, SecurityRiskScore};
 use crate::item::realtime::{RealtimeItem, RetainedContext};
 use crate::item::response_item::ResponseItem;
 use crate::item::session_meta::SessionMeta;
@@ -55,6 +55,8 @@ pub enum RolloutItem<'a> {
     Realtime(RealtimeItem<'a>),
     /// What is kept beside the history (since 0.154).
     RetainedContext(RetainedContext<'a>),
+    /// How risky something was found (since 0.148).
+    SecurityRiskScore(SecurityRiskScore<'a>),
     /// What the next message from another agent is for.
     InterAgentMetadata(InterAgentMetadata),
     /// A message between agents (0.140 to 0.142).
@@ -68,7 +70,7 @@ pub enum RolloutItem<'a> {
 
 /// The line types that are known and say nothing about turns, calls or usage.
 pub(crate) const BOOKKEEPING: &[&str] =
-    &["session_state", "security_risk_score", "dynamic_tools_updated", "rollout_reference"];
+    &["session_state", "dynamic_tools_updated", "rollout_reference"];
 
 /// What the envelope held beside the fields of the line.
 #[derive(Default)]
@@ -211,6 +213,9 @@ fn decode_item<'a>(
         b"realtime_item" => put(item, RolloutItem::Realtime, RealtimeItem::read(payload)?),
         b"retained_context" => {
             put(item, RolloutItem::RetainedContext, RetainedContext::read(payload)?);
+        }
+        b"security_risk_score" => {
+            put(item, RolloutItem::SecurityRiskScore, SecurityRiskScore::read(payload)?);
         }
         b"world_state" => put(item, RolloutItem::WorldState, WorldState::read(payload)?),
         b"inter_agent_communication_metadata" => {

@@ -3,7 +3,7 @@
 //!
 //! A trace goes in, [`Unit`]s of bytes come out: [`content`] says what of it may
 //! leave the machine, [`wire`] has the neutral format, [`otlp`], [`mlflow`] and
-//! [`langsmith`] those of backends. An [`Exporter`] also says where requests go,
+//! [`langsmith`] those of backends. [`Protocol`] says where requests go,
 //! how they are made up, and what the answers mean.
 //!
 //! # What it promises
@@ -45,8 +45,8 @@ pub mod wire;
 pub use address::Address;
 pub use choice::Choice;
 pub use destination::{
-    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, Framing, IdSpace, Limits,
-    Preflight, Remark, Rewrite, Route, Setting, Verdict,
+    Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Framing, IdSpace,
+    Limits, Preflight, Protocol, Remark, Rewrite, Route, Setting, Signal, Verdict,
 };
 pub use environment::{ConfigFiles, Environment, Files};
 pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
@@ -58,4 +58,4 @@ pub use request::{
 };
 pub use secret::Secret;
 pub use settings::{Access, Said, Settings};
-pub use unit::{Fingerprint, Piece, Unit, UnitBuilder, UnitKey, Waits};
+pub use unit::{Fingerprint, Hasher, Piece, Unit, UnitBuilder, UnitKey, Waits};

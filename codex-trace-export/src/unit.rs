@@ -33,6 +33,9 @@ pub struct Unit {
     /// Why it must not be sent: another place of the server has it, and a trace
     /// is in one of them alone. Such a unit has no pieces.
     pub elsewhere: Option<String>,
+    /// Whether this is only a part of it: the next unit handed out has the same
+    /// key and route, and goes on where this one ends.
+    pub more: bool,
 }
 
 /// A part of a unit that can stand alone in a request: one or more spans.
@@ -97,6 +100,22 @@ impl Fingerprint {
     }
 }
 
+/// Makes the digest of a unit that comes in parts.
+#[derive(Debug, Default)]
+pub struct Hasher(blake3::Hasher);
+
+impl Hasher {
+    /// Adds the next part.
+    pub fn add(&mut self, part: &Unit) {
+        self.0.update(&part.body);
+    }
+
+    /// Returns the digest of all parts: that of the unit in one.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(self.0.finalize().into())
+    }
+}
+
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -134,38 +153,38 @@ impl fmt::Debug for Unit {
     }
 }
 
-/// From here on a unit is written into memory of its own, in bytes. Buffers
-/// that grow step by step to this size and far beyond would leave behind heaps
-/// of several times that size.
-const LARGE: usize = 2 << 20;
+/// From here on a unit is handed out in parts, in bytes: a turn may run for
+/// days, and repeats its history for every call.
+const PART: usize = 2 << 20;
 
-/// How much address space a large unit gets, in bytes. What is not written to
-/// takes no memory.
-const HUGE: usize = 64 << 20;
-
-/// Puts a unit together, span by span.
+/// Puts a unit together, span by span, and hands it out: in one, or in parts if
+/// it is large. So all that is said of it as a whole is said before its first
+/// span.
 ///
 /// ```
 /// # use codex_trace_export::{UnitBuilder, UnitKey};
 /// let key = UnitKey { thread_id: "t".to_owned(), turn: Some("turn:1".to_owned()) };
-/// let mut builder = UnitBuilder::new(key, 0);
+/// let mut units = Vec::new();
+/// let mut take = |unit| units.push(unit);
+/// let mut builder = UnitBuilder::new(key, 0, &mut take);
 /// for span in ["one", "two"] {
 ///     builder.body().extend_from_slice(span.as_bytes());
 ///     builder.end_piece(1);
 /// }
-/// let unit = builder.finish();
-/// assert_eq!(unit.piece(1), b"two");
-/// assert_eq!(unit.spans(), 2);
+/// builder.finish();
+/// assert_eq!(units[0].piece(1), b"two");
+/// assert_eq!(units[0].spans(), 2);
 /// ```
-#[derive(Debug)]
-pub struct UnitBuilder {
+pub struct UnitBuilder<'u> {
     unit: Unit,
+    units: &'u mut dyn FnMut(Unit),
 }
 
-impl UnitBuilder {
-    /// Begins a unit for a route.
-    pub fn new(key: UnitKey, route: usize) -> UnitBuilder {
+impl<'u> UnitBuilder<'u> {
+    /// Begins a unit for a route, to be handed to `units`.
+    pub fn new(key: UnitKey, route: usize, units: &'u mut dyn FnMut(Unit)) -> UnitBuilder<'u> {
         UnitBuilder {
+            units,
             unit: Unit {
                 key,
                 route,
@@ -177,29 +196,52 @@ impl UnitBuilder {
                 under: None,
                 receipt: None,
                 elsewhere: None,
+                more: false,
             },
         }
     }
 
     /// Returns the bytes, to append to.
     pub fn body(&mut self) -> &mut Vec<u8> {
+        // Now, and not when the piece ended, as it might have been the last.
+        if self.unit.pieces.last().is_some_and(|last| last.end >= PART) {
+            let body = std::mem::replace(&mut self.unit.body, Vec::with_capacity(PART + PART / 4));
+            let pieces = std::mem::take(&mut self.unit.pieces);
+            let part = Unit { body, pieces, more: true, ..self.header() };
+            (self.units)(part);
+        }
         &mut self.unit.body
+    }
+
+    /// Returns what is said of the unit as a whole.
+    fn header(&self) -> Unit {
+        let Unit { key, route, open_in, starts_at, waits, under, receipt, .. } = &self.unit;
+        Unit {
+            key: key.clone(),
+            route: *route,
+            body: Vec::new(),
+            pieces: Vec::new(),
+            open_in: open_in.clone(),
+            starts_at: *starts_at,
+            waits: *waits,
+            under: under.clone(),
+            receipt: receipt.clone(),
+            elsewhere: None,
+            more: false,
+        }
     }
 
     /// Ends a piece of so many spans. Pieces of no bytes do not count.
     pub fn end_piece(&mut self, spans: u32) {
         let start = self.unit.pieces.last().map_or(0, |piece| piece.end);
-        let body = &mut self.unit.body;
-        if body.len() > start {
-            self.unit.pieces.push(Piece { end: body.len(), spans });
-        }
-        if body.len() > LARGE && body.capacity() < HUGE {
-            body.reserve_exact(HUGE - body.len());
+        let end = self.unit.body.len();
+        if end > start {
+            self.unit.pieces.push(Piece { end, spans });
         }
     }
 
     /// Says that the unit may still change, with a turn of this thread.
-    pub fn open_in(&mut self, thread_id: &str) -> &mut UnitBuilder {
+    pub fn open_in(&mut self, thread_id: &str) -> &mut Self {
         if !self.unit.open_in.iter().any(|id| id == thread_id) {
             self.unit.open_in.push(thread_id.to_owned());
         }
@@ -207,37 +249,49 @@ impl UnitBuilder {
     }
 
     /// Says when its first span began.
-    pub fn starts_at(&mut self, at: Option<Timestamp>) -> &mut UnitBuilder {
+    pub fn starts_at(&mut self, at: Option<Timestamp>) -> &mut Self {
         self.unit.starts_at = at;
         self
     }
 
     /// Says what must have been acknowledged before.
-    pub fn waits(&mut self, waits: Waits) -> &mut UnitBuilder {
+    pub fn waits(&mut self, waits: Waits) -> &mut Self {
         self.unit.waits = waits;
         self
     }
 
     /// Says which unit its spans hang under.
-    pub fn under(&mut self, key: UnitKey) -> &mut UnitBuilder {
+    pub fn under(&mut self, key: UnitKey) -> &mut Self {
         self.unit.under = Some(key);
         self
     }
 
     /// Says that another place of the server has it.
-    pub fn elsewhere(&mut self, why: String) -> &mut UnitBuilder {
+    pub fn elsewhere(&mut self, why: String) -> &mut Self {
         self.unit.elsewhere = Some(why);
         self
     }
 
-    /// Returns the unit.
+    /// Says what to note once it is there.
+    pub fn receipt(&mut self, receipt: Receipt) -> &mut Self {
+        self.unit.receipt = Some(receipt);
+        self
+    }
+
+    /// Hands out the unit, or what is left of it.
     ///
     /// # Panics
     ///
     /// If bytes were written after the last piece ended.
-    pub fn finish(self) -> Unit {
+    pub fn finish(self) {
         let end = self.unit.pieces.last().map_or(0, |piece| piece.end);
         assert_eq!(end, self.unit.body.len(), "the last piece ends where the body does");
-        self.unit
+        (self.units)(self.unit);
+    }
+}
+
+impl fmt::Debug for UnitBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnitBuilder").field("unit", &self.unit).finish_non_exhaustive()
     }
 }

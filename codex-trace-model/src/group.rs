@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use codex_rollout::{Copies, Copy, RolloutHead, Share};
+use codex_rollout::{Copies, Copy, JsonText, RolloutHead, Share};
 use hashbrown::{HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -52,6 +52,7 @@ impl Member {
         RolloutFile {
             path: &self.path,
             thread_id: &heads[self.head].thread_id,
+            name: heads[self.head].name.as_ref().map(|name| JsonText::new(name.as_bytes())),
             copies: &self.copies,
             forks: &self.forks,
             branch: self.branch.as_ref(),

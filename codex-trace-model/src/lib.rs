@@ -64,6 +64,7 @@ mod resolve;
 mod session;
 mod span;
 mod standing;
+mod tool;
 mod trace;
 
 pub use codex_rollout::TokenUsage;
@@ -75,9 +76,10 @@ pub use request::request;
 pub use session::{RolloutFile, RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
     CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, MessageNotes, ModelCall,
-    Provenance, Relation, Review, Span, SpanKind, Status, ToolCall, ToolFamily, Turn, Window,
+    Provenance, Relation, Review, Span, SpanKind, Status, Turn, Window,
 };
 pub use standing::Standing;
+pub use tool::{Agents, Escalation, McpOrigin, ToolCall, ToolDefinition, ToolFamily};
 pub use trace::{
     Account, History, Invalid, Item, ItemIx, Rollout, RolloutIx, SpanIx, Thread, ThreadIx, Trace,
 };

@@ -18,6 +18,8 @@ pub struct RolloutFile<'a> {
     pub path: &'a str,
     /// The thread, unless no `session_meta` of the file has its id.
     pub thread_id: &'a str,
+    /// The thread's name as the home's index has it.
+    pub name: Option<JsonText<'a>>,
     /// What other files that have nothing else are called.
     pub copies: &'a [String],
     /// The lines after which other files leave this one, in rising order.

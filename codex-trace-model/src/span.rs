@@ -1,8 +1,9 @@
 use std::borrow::Cow;
 
 use codex_rollout::{JsonText, RawJson, TokenUsage};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use crate::tool::ToolCall;
 use crate::trace::{ItemIx, RolloutIx, SpanIx, ThreadIx};
 
 /// A node of the trace.
@@ -152,6 +153,8 @@ pub struct Turn<'a> {
     pub cwd: Option<JsonText<'a>>,
     /// When commands needed approval.
     pub approval_policy: Option<RawJson<'a>>,
+    /// Who approved: `user`, `auto_review`, … (since 0.144).
+    pub approvals_reviewer: Option<JsonText<'a>>,
     /// What commands could touch.
     pub sandbox: Option<JsonText<'a>>,
     /// The program under which the model may help with security work.
@@ -166,6 +169,11 @@ pub struct Turn<'a> {
     pub context: Option<RawJson<'a>>,
     /// What caused the turn: `exec`, `daemon_recovery`, …
     pub trigger: Option<JsonText<'a>>,
+    /// The agent that asked for the turn, by its path (since 0.163).
+    pub initiating_agent_path: Option<JsonText<'a>>,
+    /// The list of tools that the model had last: an index into the thread's
+    /// items (written since 0.163).
+    pub tools: Option<ItemIx>,
     /// The W3C trace id that Codex' own telemetry used.
     pub trace_id: Option<JsonText<'a>>,
     /// What the user typed, or another agent asked: indices into the thread's
@@ -281,103 +289,6 @@ pub struct Window {
     pub end: ItemIx,
 }
 
-/// What is known of a tool call.
-#[derive(Clone, Debug, Default)]
-pub struct ToolCall<'a> {
-    /// What joins call and output; absent where the provider gives none.
-    pub call_id: Option<JsonText<'a>>,
-    /// The tool as the model named it.
-    pub tool: Option<JsonText<'a>>,
-    /// The tool's namespace, if it has one other than `functions`.
-    pub namespace: Option<JsonText<'a>>,
-    /// What family of tools it belongs to.
-    pub family: ToolFamily,
-    /// The call: an index into the thread's items. Absent for what ran inside
-    /// another tool.
-    pub call_item: Option<ItemIx>,
-    /// The output: an index into the thread's items.
-    pub output_item: Option<ItemIx>,
-    /// The arguments where there is no call item.
-    pub arguments: Option<RawJson<'a>>,
-    /// What it printed or answered where there is no output item.
-    pub output_text: Option<RawJson<'a>>,
-    /// The command: a string, or an array of words.
-    pub command: Option<Cow<'a, str>>,
-    /// Where the command ran.
-    pub cwd: Option<Cow<'a, str>>,
-    /// The exit code.
-    pub exit_code: Option<i64>,
-    /// Whether the tool says that it worked.
-    pub success: Option<bool>,
-    /// How long it took, as recorded; neither approval nor waiting is in it.
-    pub duration: Option<SignedDuration>,
-    /// The session of a command that still ran when the call returned.
-    pub running_session: Option<Cow<'a, str>>,
-    /// The MCP server and its tool.
-    pub mcp: Option<(JsonText<'a>, JsonText<'a>)>,
-    /// The files that a patch changed: a map of path to change.
-    pub changes: Option<RawJson<'a>>,
-    /// What a web search did.
-    pub search: Option<RawJson<'a>>,
-    /// The threads that it spawned.
-    pub spawned: Vec<Cow<'a, str>>,
-    /// Who ran it, if not the model: `user_shell`.
-    pub source: Option<JsonText<'a>>,
-}
-
-/// What family of tools a call belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ToolFamily {
-    /// A function of the harness or of the embedding program.
-    #[default]
-    Function,
-    /// A shell command.
-    Command,
-    /// Input to a command that still runs.
-    CommandInput,
-    /// A patch.
-    Patch,
-    /// A tool of an MCP server.
-    Mcp,
-    /// A search on the web.
-    WebSearch,
-    /// An image made.
-    ImageGeneration,
-    /// An image looked at.
-    ImageView,
-    /// A plan made or changed.
-    Plan,
-    /// A tool that concerns other agents.
-    Agents,
-    /// A script of code mode, which runs other tools.
-    CodeMode,
-    /// A search for tools.
-    ToolSearch,
-    /// A tool that this version does not know, told by the item's type.
-    Unknown,
-}
-
-impl ToolFamily {
-    /// Returns the word for it, as in the neutral output.
-    pub fn word(self) -> &'static str {
-        match self {
-            ToolFamily::Function => "function",
-            ToolFamily::Command => "command",
-            ToolFamily::CommandInput => "command_input",
-            ToolFamily::Patch => "patch",
-            ToolFamily::Mcp => "mcp",
-            ToolFamily::WebSearch => "web_search",
-            ToolFamily::ImageGeneration => "image_generation",
-            ToolFamily::ImageView => "image_view",
-            ToolFamily::Plan => "plan",
-            ToolFamily::Agents => "agents",
-            ToolFamily::CodeMode => "code_mode",
-            ToolFamily::ToolSearch => "tool_search",
-            ToolFamily::Unknown => "unknown",
-        }
-    }
-}
-
 /// What is known of a compaction.
 #[derive(Clone, Debug, Default)]
 pub struct Compaction<'a> {
@@ -481,6 +392,8 @@ pub enum EventKind<'a> {
     RateLimits(RawJson<'a>),
     /// A guardian judged an action.
     GuardianAssessment(codex_rollout::item::event_msg::GuardianAssessment<'a>),
+    /// How risky something was found that is no call of the turn.
+    SecurityRiskScore(codex_rollout::item::event_msg::SecurityRiskScore<'a>),
     /// Another agent started, was spoken to, was interrupted or completed.
     SubAgentActivity(codex_rollout::item::turn_item::SubAgentActivity<'a>),
     /// The thread got a name.
@@ -535,6 +448,7 @@ impl EventKind<'_> {
             EventKind::Error { .. } => "error",
             EventKind::RateLimits(_) => "rate_limits",
             EventKind::GuardianAssessment(_) => "guardian_assessment",
+            EventKind::SecurityRiskScore(_) => "security_risk_score",
             EventKind::SubAgentActivity(_) => "sub_agent_activity",
             EventKind::ThreadNamed(_) => "thread_named",
             EventKind::Goal(_) => "goal",

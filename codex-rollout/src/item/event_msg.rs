@@ -143,6 +143,8 @@ wire! {
         pub root_turn_id: JsonText<'a> = b"root_turn_id",
         /// `exec`, `daemon_recovery`, …
         pub turn_trigger: JsonText<'a> = b"turn_trigger",
+        /// The agent that asked for the turn, by its path.
+        pub initiating_agent_path: JsonText<'a> = b"initiating_agent_path",
     }
 }
 
@@ -219,6 +221,19 @@ wire! {
         pub risk_level: JsonText<'a> = b"risk_level",
         /// Why.
         pub rationale: JsonText<'a> = b"rationale",
+    }
+}
+
+wire! {
+    /// How risky something was found: a line of type `security_risk_score`
+    /// (since 0.148).
+    pub struct SecurityRiskScore<'a> {
+        /// A map of what was looked for to a number.
+        pub scores: RawJson<'a> = b"scores",
+        /// What was done about it.
+        pub action: RawJson<'a> = b"action",
+        /// The call concerned, if it was one.
+        pub call_id: JsonText<'a> = b"call_id",
     }
 }
 

@@ -25,7 +25,7 @@ pub enum ResponseItem<'a> {
     /// A message from another agent.
     AgentMessage(AgentMessageItem<'a>),
     /// A list of tools given to the model as an item.
-    AdditionalTools(OtherItem<'a>),
+    AdditionalTools(AdditionalToolsItem<'a>),
     /// A change of settings inside the history.
     ConfigurationUpdate(ConfigurationUpdateItem<'a>),
     /// Bookkeeping of the undo function; the model never saw it.
@@ -149,7 +149,7 @@ wire! {
         /// The tools found by a tool search.
         pub tools: RawJson<'a> = b"tools",
         /// The turn it belongs to (since 0.141).
-        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
+        pub turn: OutputMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
     }
 }
 
@@ -228,6 +228,18 @@ wire! {
     pub struct ReasoningSettings<'a> {
         /// The reasoning effort: `low`, `high`, …
         pub effort: JsonText<'a> = b"effort",
+    }
+}
+
+wire! {
+    /// A list of tools (written since 0.163).
+    pub struct AdditionalToolsItem<'a> {
+        /// Codex's id.
+        pub id: JsonText<'a> = b"id",
+        /// The tools with their descriptions and parameters, as recorded.
+        pub tools: RawJson<'a> = b"tools",
+        /// The turn it belongs to (since 0.141).
+        pub turn: ItemMetadata<'a> = b"internal_chat_message_metadata_passthrough" | b"metadata",
     }
 }
 
@@ -315,6 +327,16 @@ fn elements<'a, T: Field<'a>>(array: Option<RawJson<'a>>) -> Vec<T> {
     found
 }
 
+wire! {
+    /// What Codex notes beside an output.
+    pub struct OutputMetadata<'a> {
+        /// The turn it belongs to.
+        pub turn_id: JsonText<'a> = b"turn_id",
+        /// The calls that a script of code mode made.
+        pub executed_tool_calls: RawJson<'a> = b"executed_tool_calls",
+    }
+}
+
 impl<'a> ResponseItem<'a> {
     /// Reads an item from its JSON object.
     ///
@@ -344,9 +366,7 @@ impl<'a> ResponseItem<'a> {
             | b"context_compaction"
             | b"compaction_trigger" => tag.read(cursor)?.map(ResponseItem::Compaction),
             b"agent_message" => tag.read(cursor)?.map(ResponseItem::AgentMessage),
-            b"additional_tools" => {
-                OtherItem::tagged(&tag, cursor)?.map(ResponseItem::AdditionalTools)
-            }
+            b"additional_tools" => tag.read(cursor)?.map(ResponseItem::AdditionalTools),
             b"configuration_update" => tag.read(cursor)?.map(ResponseItem::ConfigurationUpdate),
             b"ghost_snapshot" => {
                 tag.skip(cursor)?;
@@ -367,13 +387,14 @@ impl<'a> ResponseItem<'a> {
             ResponseItem::Message(item) => return item.turn.and_then(|turn| turn.turn_id),
             ResponseItem::Reasoning(item) => item.turn,
             ResponseItem::ToolCall(item) => item.fields.turn,
-            ResponseItem::ToolOutput(item) => item.turn,
+            ResponseItem::ToolOutput(item) => return item.turn.and_then(|turn| turn.turn_id),
             ResponseItem::WebSearchCall(item) => item.turn,
             ResponseItem::ImageGenerationCall(item) => item.turn,
             ResponseItem::Compaction(item) => item.turn,
             ResponseItem::AgentMessage(item) => item.turn,
             ResponseItem::ConfigurationUpdate(item) => item.turn,
-            ResponseItem::AdditionalTools(item) | ResponseItem::Unknown(item) => item.turn,
+            ResponseItem::AdditionalTools(item) => item.turn,
+            ResponseItem::Unknown(item) => item.turn,
             ResponseItem::GhostSnapshot => None,
         };
         metadata.and_then(|metadata| metadata.turn_id)

@@ -119,6 +119,13 @@ wire! {
         pub duration: RecordedDuration = b"duration",
         /// When it ended, in Unix milliseconds (events since 0.129).
         pub completed_at_ms: i64 = b"completed_at_ms",
+        /// What the command does, as Codex reads it: a list of `read`,
+        /// `list_files`, `search`, `unknown`.
+        pub parsed_cmd: RawJson<'a> = b"parsed_cmd",
+        /// The plugin that it belongs to.
+        pub plugin_id: JsonText<'a> = b"plugin_id",
+        /// The plugin's script.
+        pub script_path: JsonText<'a> = b"script_path",
     }
 }
 
@@ -165,6 +172,18 @@ wire! {
         pub error: McpError<'a> = b"error",
         /// How long it took.
         pub duration: RecordedDuration = b"duration",
+        /// The app that offers the tool.
+        pub app_name: JsonText<'a> = b"app_name" | b"appName",
+        /// What the app calls it.
+        pub action_name: JsonText<'a> = b"action_name" | b"actionName",
+        /// The connector to the app.
+        pub connector_id: JsonText<'a> = b"connector_id" | b"connectorId",
+        /// The plugin that brought the server.
+        pub plugin_id: JsonText<'a> = b"plugin_id" | b"pluginId",
+        /// Whether the server says that the tool changes nothing.
+        pub read_only_hint: bool = b"read_only_hint" | b"readOnlyHint",
+        /// The environment that the server runs in (since 0.171).
+        pub environment_id: JsonText<'a> = b"environment_id" | b"environmentId",
     }
 }
 
@@ -249,6 +268,13 @@ wire! {
         pub new_thread_id: JsonText<'a> = b"new_thread_id",
         /// The threads concerned (items only).
         pub receiver_thread_ids: RawJson<'a> = b"receiver_thread_ids",
+        /// The model of the agent.
+        pub model: JsonText<'a> = b"model",
+        /// The reasoning effort of the agent.
+        pub reasoning_effort: JsonText<'a> = b"reasoning_effort",
+        /// How each agent stands: a map of thread to a word or an object
+        /// (items only).
+        pub agents_states: RawJson<'a> = b"agents_states",
         /// Items: `completed`, `failed`. Events: how the agent stands, a word
         /// or an object.
         pub status: RawJson<'a> = b"status",
@@ -270,6 +296,10 @@ wire! {
         pub agent_thread_id: JsonText<'a> = b"agent_thread_id",
         /// The other agent's path.
         pub agent_path: JsonText<'a> = b"agent_path",
+        /// The other agent's model.
+        pub model: JsonText<'a> = b"model",
+        /// The other agent's reasoning effort.
+        pub reasoning_effort: JsonText<'a> = b"reasoning_effort",
         /// When, in Unix milliseconds (events only).
         pub occurred_at_ms: i64 = b"occurred_at_ms",
     }

@@ -78,7 +78,7 @@ const EVENTS: &[&str] = &[
 ];
 
 /// The records that tell nothing of turns or usage.
-const RECORDS: &[&str] = &["realtime_item", "retained_context"];
+const RECORDS: &[&str] = &["realtime_item", "retained_context", "security_risk_score"];
 
 const ROLES: &[&str] = &["assistant", "user", "developer", "system"];
 

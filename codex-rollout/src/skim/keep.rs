@@ -73,6 +73,9 @@ fn item<'a>(line: &RolloutLine<'_>, strings: &'a Strings) -> RolloutItem<'a> {
         RolloutItem::RetainedContext(_) => {
             RolloutItem::Bookkeeping(JsonText::new(b"retained_context"))
         }
+        RolloutItem::SecurityRiskScore(_) => {
+            RolloutItem::Bookkeeping(JsonText::new(b"security_risk_score"))
+        }
         RolloutItem::InterAgentMetadata(metadata) => RolloutItem::InterAgentMetadata(*metadata),
         RolloutItem::InterAgentCommunication(message) => {
             RolloutItem::InterAgentCommunication(InterAgentCommunication {
@@ -236,6 +239,7 @@ impl<'a> Keep<'a> {
                     parent_turn_id: self.text(cause.parent_turn_id),
                     root_turn_id: self.text(cause.root_turn_id),
                     turn_trigger: self.text(cause.turn_trigger),
+                    initiating_agent_path: None,
                 }),
             }),
             EventMsg::TaskComplete(complete) => EventMsg::TaskComplete(TaskComplete {

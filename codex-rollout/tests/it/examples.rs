@@ -208,8 +208,8 @@ fn numeric_timestamp_is_kept_as_it_is() {
 fn unknown_types_are_kept_by_name() {
     let novel = record(r#"{"type":"novel","payload":{"a":1}}"#);
     assert_eq!(novel, RolloutItem::Unknown(JsonText::new(b"novel")));
-    let known = record(r#"{"type":"security_risk_score","payload":{"a":1}}"#);
-    assert_eq!(known, RolloutItem::Bookkeeping(JsonText::new(b"security_risk_score")));
+    let known = record(r#"{"type":"session_state","payload":{"a":1}}"#);
+    assert_eq!(known, RolloutItem::Bookkeeping(JsonText::new(b"session_state")));
 
     let event = record(r#"{"type":"event_msg","payload":{"type":"novel","turn_id":"t"}}"#);
     let RolloutItem::EventMsg(EventMsg::Unknown(event)) = event else { panic!("{event:?}") };

@@ -75,6 +75,10 @@ pub(crate) fn ours(line: &RolloutLine<'_>) -> Facts {
             facts.insert("questions", raw(kept.questions));
             facts.insert("said", text(kept.text));
         }
+        RolloutItem::SecurityRiskScore(risk) => {
+            facts.insert("scores", raw(risk.scores));
+            facts.insert("call_id", text(risk.call_id));
+        }
         RolloutItem::Bookkeeping(kind) | RolloutItem::Unknown(kind) => {
             facts.insert("kind", text(Some(*kind)));
         }
@@ -224,6 +228,10 @@ pub(crate) fn theirs(line: &Value) -> Option<Facts> {
         "retained_context" if payload.is_object() => {
             facts.insert("questions", payload["questions"].clone());
             facts.insert("said", string(payload, "text"));
+        }
+        "security_risk_score" if payload.is_object() => {
+            facts.insert("scores", payload["scores"].clone());
+            facts.insert("call_id", string(payload, "call_id"));
         }
         "world_state" if payload.is_object() => {
             facts.insert("full", json!(payload["full"].as_bool()));

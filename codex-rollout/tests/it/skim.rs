@@ -194,6 +194,9 @@ fn reduced<'a>(line: &RolloutLine<'a>) -> RolloutItem<'a> {
             RolloutItem::InterAgentCommunication(message)
         }
         RolloutItem::Realtime(_) => RolloutItem::Bookkeeping(JsonText::new(b"realtime_item")),
+        RolloutItem::SecurityRiskScore(_) => {
+            RolloutItem::Bookkeeping(JsonText::new(b"security_risk_score"))
+        }
         RolloutItem::RetainedContext(_) => {
             RolloutItem::Bookkeeping(JsonText::new(b"retained_context"))
         }

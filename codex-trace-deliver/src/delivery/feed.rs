@@ -1,5 +1,5 @@
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +9,17 @@ use codex_rollout::{Encoding, RolloutHead};
 use codex_trace_model::{Code, Diagnostic, SessionGroup, Timestamp, Trace};
 use sha2::{Digest, Sha256};
 
+use crate::delivery::flight::{Added, Whole};
 use crate::delivery::rest::{Rest, Rests};
-use crate::delivery::session::{InFlight, Ready, Session};
+use crate::delivery::session::Session;
 use crate::delivery::{Engine, Fate};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
 use crate::panics;
 use crate::pipeline::{self, Look};
-use codex_trace_export::{Fingerprint, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits};
+use codex_trace_export::{
+    Cx, Fingerprint, Hasher, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits,
+};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
@@ -52,6 +55,10 @@ enum Decision {
 }
 
 /// What is known while the units of a session are taken.
+///
+/// A unit that comes in parts is too large to be kept until it is known whether
+/// to send it: then the session is encoded a second time for such units, and for
+/// those that wait for them.
 #[derive(Debug, Default)]
 struct Taking {
     /// What the ledger knows of each thread.
@@ -60,8 +67,16 @@ struct Taking {
     rests: Rests,
     /// What is not sent in this run, and why.
     withheld: HashMap<UnitKey, Decision>,
-    /// The units that others may wait for.
-    units: Vec<(UnitKey, Fingerprint)>,
+    /// The units that others may wait for: their digests, all, and by key.
+    all: Vec<Fingerprint>,
+    by_key: HashMap<UnitKey, Vec<Fingerprint>>,
+    /// The digest of the parts so far.
+    parts: Option<Hasher>,
+    /// What is left for the second time.
+    deferred: HashMap<(UnitKey, usize), Fingerprint>,
+    deferred_keys: HashSet<UnitKey>,
+    /// The unit of which parts are being sent.
+    streamed: Option<Arc<Whole>>,
     /// What the ledger knows of threads at other places, by place and thread.
     known_of_others: HashMap<(String, String), Known>,
     /// The session's files.
@@ -72,20 +87,38 @@ struct Taking {
 }
 
 impl Taking {
-    /// Returns the fingerprint of the next unit.
-    fn fingerprint(&mut self, unit: &Unit) -> Fingerprint {
-        let own = unit.fingerprint();
-        let all = self.units.iter();
-        match unit.waits {
-            Waits::ForTurn => {
-                own.after(all.filter(|(key, _)| *key == unit.key).map(|(_, print)| *print))
+    /// Returns the fingerprint of the next unit; nothing before its last part.
+    fn fingerprint(&mut self, unit: &Unit) -> Option<Fingerprint> {
+        let own = match (&mut self.parts, unit.more) {
+            (None, false) => unit.fingerprint(),
+            (parts, more) => {
+                let hasher = parts.get_or_insert_default();
+                hasher.add(unit);
+                if more {
+                    return None;
+                }
+                std::mem::take(hasher).fingerprint()
             }
-            Waits::ForTrace => own.after(all.map(|(_, print)| *print)),
+        };
+        Some(match unit.waits {
+            Waits::ForTurn => own.after(self.by_key.get(&unit.key).into_iter().flatten().copied()),
+            Waits::ForTrace => own.after(self.all.iter().copied()),
             Waits::No => {
-                self.units.push((unit.key.clone(), own));
+                self.all.push(own);
+                self.by_key.entry(unit.key.clone()).or_default().push(own);
                 own
             }
-        }
+        })
+    }
+
+    /// Whether a unit comes in parts, or waits for one that is sent later.
+    fn is_for_later(&self, unit: &Unit) -> bool {
+        self.parts.is_some()
+            || match unit.waits {
+                Waits::No => unit.under.as_ref().is_some_and(|it| self.deferred_keys.contains(it)),
+                Waits::ForTurn => self.deferred_keys.contains(&unit.key),
+                Waits::ForTrace => !self.deferred.is_empty(),
+            }
     }
 }
 
@@ -185,12 +218,26 @@ impl Engine<'_> {
         };
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
+        let cx = Cx { trace, rules: self.run.rules, notes: &notes };
         let mut taking = Taking { rests, files: stamps, ..Taking::default() };
-        let encoded = self.exporter.encode_noted(trace, self.run.rules, &notes, &mut |unit| {
+        let mut encoded = self.exporter.encode(&cx, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
             }
         });
+        if result.is_ok() && !taking.deferred.is_empty() {
+            let again = self.exporter.encode(&cx, &mut |unit| {
+                self.stream(unit, &session, &mut taking);
+            });
+            encoded = encoded.and(again);
+            // Of what could not be encoded to its end, nothing more will come.
+            if let Some(whole) = taking.streamed.take() {
+                self.queue.release(whole.give_up().freed);
+                if whole.seal(Fingerprint([0; 32])) {
+                    self.end(vec![whole]);
+                }
+            }
+        }
         if let Err(err) = encoded {
             let mut account = self.account();
             account.faults.push(format!("session {}: {err}", trace.session_id()));
@@ -256,7 +303,7 @@ impl Engine<'_> {
             self.note(session, &unit.key, Fate::OfPlugin);
             return Ok(());
         }
-        let fingerprint = taking.fingerprint(&unit);
+        let Some(fingerprint) = taking.fingerprint(&unit) else { return Ok(()) };
         let contract = self.exporter.contract();
         let thread = match taking.known.entry(unit.key.thread_id.clone()) {
             MapEntry::Occupied(entry) => entry.into_mut(),
@@ -284,6 +331,10 @@ impl Engine<'_> {
             return self.leave_elsewhere(&unit, session, taking, &why);
         }
         match decision {
+            Decision::Send if taking.is_for_later(&unit) => {
+                taking.deferred_keys.insert(unit.key.clone());
+                taking.deferred.insert((unit.key, unit.route), fingerprint);
+            }
             Decision::Send => self.enqueue(unit, fingerprint, session),
             Decision::Already => {
                 self.account().already += 1;
@@ -320,6 +371,7 @@ impl Engine<'_> {
             }
             Decision::Elsewhere => return self.leave_elsewhere(&unit, session, taking, ABOVE),
         }
+        taking.parts = None;
         Ok(())
     }
 
@@ -337,6 +389,7 @@ impl Engine<'_> {
         drop(account);
         self.note(session, &unit.key, Fate::Elsewhere);
         taking.withheld.insert(unit.key.clone(), Decision::Elsewhere);
+        taking.parts = None;
         if let Some(ledger) = self.run.ledger.filter(|_| !self.run.options.dry_run) {
             let destination = &self.exporter.contract().destination;
             ledger.lose(destination, &unit.key, &taking.files, why)?;
@@ -449,19 +502,51 @@ impl Engine<'_> {
             self.withhold(&unit, fingerprint, None, session, &self.why_ended());
             return;
         }
-        let flight = InFlight::new(unit, fingerprint, Arc::clone(session), &self.store);
-        let flight = Arc::new(flight);
-        if flight.waits == Waits::No {
-            session.begin(&flight.key);
+        let whole = Whole::new(&unit, session, self.routes[unit.route].in_order);
+        whole.add(unit, &self.store);
+        whole.seal(fingerprint);
+        self.proceed(session.enter(&whole), &mut Vec::new());
+    }
+
+    /// Puts a unit into the queue that was left for the second time, part by
+    /// part.
+    fn stream(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking) {
+        let place = (unit.key.clone(), unit.route);
+        let Some(&fingerprint) = taking.deferred.get(&place) else { return };
+        if !unit.more && taking.streamed.is_none() {
+            return self.enqueue(unit, fingerprint, session);
         }
-        let free = flight.waits == Waits::No && flight.under.is_none();
-        let ready = if free { Ready::of(flight) } else { session.wait(flight) };
-        self.proceed(ready, &mut Vec::new());
+        let last = !unit.more;
+        let whole = taking.streamed.take().unwrap_or_else(|| {
+            let whole = Whole::new(&unit, session, self.routes[unit.route].in_order);
+            self.proceed(session.enter(&whole), &mut Vec::new());
+            whole
+        });
+        let bytes = unit.body.len();
+        if whole.is_unsent() || !self.queue.reserve(bytes) {
+            // The run ends, or what is not taken in part is not wanted at all.
+            self.account().cut_short |= self.queue.is_stopped();
+            self.queue.release(whole.give_up().freed);
+        } else {
+            match whole.add(unit, &self.store) {
+                Added::Ready(part) => self.begin(&part),
+                Added::Waits => {}
+                Added::Unwanted => self.queue.release(bytes),
+            }
+        }
+        if !last {
+            taking.streamed = Some(whole);
+        } else if whole.seal(fingerprint) {
+            self.end(vec![whole]);
+        }
     }
 
     /// Returns what tells whether a file has changed, or how it is encoded.
     fn stamp(&self, head: &RolloutHead) -> Option<FileStamp> {
         let path = &head.rollout.path;
+        if head.rollout.piped.is_some() {
+            return None; // There is nothing any more to look at.
+        }
         let mut file = std::fs::File::open(path).ok()?;
         let metadata = file.metadata().ok()?;
         let modified = Timestamp::try_from(metadata.modified().ok()?).ok()?;

@@ -17,6 +17,7 @@ mod beside;
 mod dead_letter;
 mod fate;
 mod feed;
+mod flight;
 mod preflight;
 mod queue;
 mod rest;
@@ -41,13 +42,14 @@ use crate::retry::{Pace, RetryPolicy};
 use crate::text;
 use crate::transport::{Compression, Transport};
 use codex_trace_export::content::{ContentRules, Part};
-use codex_trace_export::{Exporter, Route, UnitKey, shortened};
+use codex_trace_export::{Exporter, Fingerprint, Route, UnitKey, shortened};
 
 pub use account::Account;
 pub use dead_letter::DeadLetters;
 pub use fate::{Fate, Tally, TurnOf};
+use flight::{Part as UnitPart, Slice, Whole};
 use queue::{LOOK, Queue};
-use session::{InFlight, Ready, Session};
+use session::{Ready, Session};
 use share::Share;
 use store::Store;
 
@@ -346,35 +348,57 @@ impl<'e> Engine<'e> {
     }
 
     fn finish(self) -> Account {
-        let left = self.queue.drain().into_iter();
-        let ended = left.filter(|slice| slice.unit.skip(slice.n_pieces()));
-        self.leave(ended.map(|slice| slice.unit).collect(), &self.why_ended());
+        self.leave(self.skipped(self.queue.drain()), &self.why_ended());
         let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
         account.peak = self.queue.peak();
         account
     }
 
-    /// Notes that units encoded were not sent.
-    fn leave(&self, units: Vec<Arc<InFlight>>, why: &str) {
+    /// Notes that slices will not be sent; returns the units of which nothing is
+    /// under way any more.
+    fn skipped(&self, slices: Vec<Slice>) -> Vec<Arc<Whole>> {
+        let mut ended = Vec::new();
+        for slice in slices {
+            let settlement = slice.part.skip(slice.n_pieces());
+            self.queue.release(settlement.freed);
+            ended.extend(settlement.ended.then(|| Arc::clone(&slice.part.whole)));
+        }
+        ended
+    }
+
+    /// Gives up units that have not begun; returns those of which nothing more
+    /// will come.
+    fn given_up(&self, units: Vec<Arc<Whole>>) -> Vec<Arc<Whole>> {
+        let mut ended = Vec::new();
+        for unit in units {
+            let settlement = unit.give_up();
+            self.queue.release(settlement.freed);
+            ended.extend(settlement.ended.then_some(unit));
+        }
+        ended
+    }
+
+    /// Notes that units were not sent.
+    fn leave(&self, units: Vec<Arc<Whole>>, why: &str) {
         let mut units = units;
         let mut entries = Vec::new();
-        while let Some(flight) = units.pop() {
+        while let Some(unit) = units.pop() {
             self.account().unsent += 1;
-            self.note(&flight.session, &flight.key, Fate::Unsent);
-            entries.push(self.entry(&flight, Outcome::Pending, Some(why.to_owned())));
-            self.queue.release(flight.body.len());
-            let ready = flight.session.end(&flight, false);
-            units.extend(ready.abandoned);
-            units.extend(ready.released);
+            self.note(&unit.session, &unit.key, Fate::Unsent);
+            entries.push(self.entry(&unit, Outcome::Pending, Some(why.to_owned())));
+            let ready = unit.session.end(&unit, false);
+            units.extend(self.given_up(ready.abandoned));
+            units.extend(self.given_up(ready.released));
         }
         self.record(&entries, &[]);
     }
 
-    fn entry(&self, flight: &InFlight, outcome: Outcome, note: Option<String>) -> Entry {
+    fn entry(&self, unit: &Whole, outcome: Outcome, note: Option<String>) -> Entry {
         Entry {
-            key: flight.key.clone(),
-            route: self.routes[flight.route].name,
-            fingerprint: flight.fingerprint,
+            key: unit.key.clone(),
+            route: self.routes[unit.route].name,
+            // Nothing ends before all of it was seen.
+            fingerprint: unit.fingerprint().unwrap_or(Fingerprint([0; 32])),
             outcome,
             note,
         }
@@ -383,11 +407,16 @@ impl<'e> Engine<'e> {
     /// Lets go on what can.
     fn proceed(&self, ready: Ready, files: &mut Vec<FileStamp>) {
         files.extend(ready.files);
-        self.leave(ready.abandoned, "waits for units that were not sent");
-        for flight in ready.released {
-            let route = &self.routes[flight.route];
-            flight.begin(route).into_iter().for_each(|slice| self.queue.push(slice));
+        self.leave(self.given_up(ready.abandoned), "waits for units that were not sent");
+        for part in ready.released.iter().flat_map(|unit| unit.begin()) {
+            self.begin(&part);
         }
+    }
+
+    /// Puts a part into the queue.
+    fn begin(&self, part: &Arc<UnitPart>) {
+        let route = &self.routes[part.whole.route];
+        part.begin(route).into_iter().for_each(|slice| self.queue.push(slice));
     }
 
     /// Writes into the ledger; what cannot be written ends the run.

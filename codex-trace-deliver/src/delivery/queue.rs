@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::delivery::session::Slice;
+use crate::delivery::flight::Slice;
 use codex_trace_export::Route;
 
 /// How long a sender waits for more of what it could put into one request.
@@ -102,11 +102,11 @@ impl Queue {
             }
         };
         state.under_way += 1;
-        let route = first.unit.route;
+        let route = first.route();
         let mut batch = Batch::new(&routes[route], first);
         let mut lingered = false;
         loop {
-            let next = state.slices.front().is_some_and(|it| it.unit.route == route);
+            let next = state.slices.front().is_some_and(|it| it.route() == route);
             let fits = next && state.slices.front().is_some_and(|it| batch.fits(it));
             if fits {
                 batch.slices.extend(state.slices.pop_front());

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::clock::jitter;
 use crate::delivery::dead_letter::DeadLetter;
+use crate::delivery::flight::{Settled, Slice, Whole, halve};
 use crate::delivery::queue::LOOK;
-use crate::delivery::session::{Settled, Slice, halve};
 use crate::delivery::{Engine, Fate, Run, TELL_AT, pause};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
@@ -237,35 +237,38 @@ impl Engine<'_> {
 
     /// Notes what became of a part, and lets go on what waited for it.
     fn settle(&self, part: &[Slice], how: Settled<'_>) {
-        let (mut entries, mut ended, mut unsent) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ended = Vec::new();
         for slice in part {
-            let flight = &slice.unit;
-            if !flight.settle(slice.n_pieces(), how) {
-                flight.next().into_iter().for_each(|slice| self.queue.push(slice));
-                continue;
-            }
-            if flight.is_unsent() {
-                unsent.push(Arc::clone(flight));
-                continue;
-            }
-            let sent = !flight.is_refused();
-            let outcome = if sent { Outcome::Sent } else { Outcome::Failed };
-            entries.push(self.entry(flight, outcome, flight.said()));
-            ended.push((flight, sent));
+            let settlement = slice.part.settle(slice.n_pieces(), how);
+            self.queue.release(settlement.freed);
+            slice.part.next().into_iter().for_each(|slice| self.queue.push(slice));
+            settlement.next.into_iter().for_each(|part| self.begin(&part));
+            ended.extend(settlement.ended.then(|| Arc::clone(&slice.part.whole)));
         }
+        self.end(ended);
+    }
+
+    /// Notes what became of units of which all is known, and lets go on what
+    /// waited for them.
+    pub(super) fn end(&self, units: Vec<Arc<Whole>>) {
+        let (unsent, known): (Vec<_>, Vec<_>) = units.into_iter().partition(|it| it.is_unsent());
+        let entries = known.iter().map(|unit| {
+            let outcome = if unit.is_refused() { Outcome::Failed } else { Outcome::Sent };
+            self.entry(unit, outcome, unit.said())
+        });
         // First what is acknowledged, then whatever builds upon it.
-        self.record(&entries, &[]);
-        let there = ended.iter().filter(|(_, sent)| *sent);
-        self.hand_over(there.filter_map(|(it, _)| Some((it.receipt.as_ref()?, &*it.session))));
+        self.record(&entries.collect::<Vec<_>>(), &[]);
+        let there = known.iter().filter(|unit| !unit.is_refused());
+        self.hand_over(there.filter_map(|it| Some((it.receipt.as_ref()?, &*it.session))));
         let mut files = Vec::new();
-        for (flight, sent) in ended {
-            self.note(&flight.session, &flight.key, if sent { Fate::Sent } else { Fate::Rejected });
+        for unit in known {
+            let sent = !unit.is_refused();
+            self.note(&unit.session, &unit.key, if sent { Fate::Sent } else { Fate::Rejected });
             let mut account = self.account();
             account.sent += usize::from(sent);
             account.rejected += usize::from(!sent);
             drop(account);
-            self.queue.release(flight.body.len());
-            self.proceed(flight.session.end(flight, sent), &mut files);
+            self.proceed(unit.session.end(&unit, sent), &mut files);
         }
         self.record(&[], &files);
         self.leave(unsent, "another part of it was not sent");
@@ -274,19 +277,19 @@ impl Engine<'_> {
     /// Leaves a part for the next run. A unit of which another part was sent is
     /// left as a whole.
     fn unsent(&self, part: Vec<Slice>, why: &str) {
-        let ended = part.into_iter().filter(|slice| slice.unit.skip(slice.n_pieces()));
-        self.leave(ended.map(|slice| slice.unit).collect(), why);
+        self.leave(self.skipped(part), why);
     }
 
     fn dead_letter(&self, slice: &Slice, answer: &str) {
         let contract = self.exporter.contract();
-        let unit = &slice.unit;
+        let unit = &slice.part.whole;
+        let pieces = slice.of_unit();
         let letter = DeadLetter {
             at: &self.run.options.now.to_string(),
             destination: &contract.destination,
             route: self.routes[unit.route].name,
             key: &unit.key,
-            pieces: (slice.pieces.start, slice.pieces.end),
+            pieces: (pieces.start, pieces.end),
             spans: slice.spans(),
             bytes: slice.len(),
             answer,
@@ -300,7 +303,7 @@ impl Engine<'_> {
 
     /// Sends a part until there is an answer that means something.
     fn send(&self, part: &[Slice], patience: Patience) -> Outcomes {
-        let nth = part[0].unit.route;
+        let nth = part[0].route();
         let buffer = self.buffers().pop().unwrap_or_default();
         let request = request_of(&self.routes[nth], part, self.run, buffer);
         let outcome = self.exchange(nth, &request, patience);

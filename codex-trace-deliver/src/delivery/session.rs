@@ -1,218 +1,9 @@
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::delivery::store::{Store, Stored};
+use crate::delivery::flight::Whole;
 use crate::ledger::FileStamp;
-use codex_trace_export::{Fingerprint, Limits, Piece, Receipt, Route, Unit, UnitKey, Waits};
-
-/// What became of some pieces that were sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Settled<'f> {
-    /// The destination has them.
-    Taken,
-    /// It has them but for some of what is in them: its words.
-    Partly(&'f str),
-    /// It does not want them: its words.
-    Refused(&'f str),
-}
-
-/// A unit on its way.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    pub(super) key: UnitKey,
-    pub(super) route: usize,
-    /// The encoded bytes of all pieces.
-    pub(super) body: Stored,
-    pub(super) pieces: Vec<Piece>,
-    pub(super) waits: Waits,
-    pub(super) under: Option<UnitKey>,
-    pub(super) receipt: Option<Receipt>,
-    pub(super) fingerprint: Fingerprint,
-    pub(super) session: Arc<Session>,
-    /// Pieces of which it is not known what became of them.
-    left: AtomicUsize,
-    /// Pieces that are not sent before those before them are settled.
-    later: Mutex<VecDeque<Range<usize>>>,
-    /// Whether some of it was refused.
-    refused: AtomicBool,
-    /// What the destination said of some of it.
-    said: Mutex<Option<String>>,
-    /// Whether some of it was not sent.
-    unsent: AtomicBool,
-}
-
-impl InFlight {
-    pub(super) fn new(
-        unit: Unit,
-        fingerprint: Fingerprint,
-        session: Arc<Session>,
-        store: &Arc<Store>,
-    ) -> InFlight {
-        let left = AtomicUsize::new(unit.pieces.len());
-        InFlight {
-            key: unit.key,
-            route: unit.route,
-            body: store.keep(&unit.body),
-            pieces: unit.pieces,
-            waits: unit.waits,
-            under: unit.under,
-            receipt: unit.receipt,
-            fingerprint,
-            session,
-            left,
-            later: Mutex::default(),
-            refused: AtomicBool::new(false),
-            said: Mutex::default(),
-            unsent: AtomicBool::new(false),
-        }
-    }
-
-    /// Returns where a piece is in the body.
-    fn place(&self, nth: usize) -> Range<usize> {
-        nth.checked_sub(1).map_or(0, |before| self.pieces[before].end)..self.pieces[nth].end
-    }
-
-    /// Cuts the unit into slices that fit into one request each, as far as its
-    /// pieces let it.
-    fn slices(self: &Arc<InFlight>, limits: &Limits) -> Vec<Slice> {
-        let mut slices = Vec::new();
-        let mut from = 0;
-        let (mut bytes, mut spans) = (0, 0);
-        for nth in 0..self.pieces.len() {
-            let len = self.place(nth).len();
-            let full = bytes + len > limits.max_bytes
-                || nth - from >= limits.max_pieces
-                || spans + self.pieces[nth].spans > limits.max_spans;
-            if full && nth > from {
-                slices.push(Slice { unit: Arc::clone(self), pieces: from..nth });
-                (from, bytes, spans) = (nth, 0, 0);
-            }
-            bytes += len;
-            spans += self.pieces[nth].spans;
-        }
-        slices.push(Slice { unit: Arc::clone(self), pieces: from..self.pieces.len() });
-        slices
-    }
-
-    /// Returns the slices that may be sent now; the others are kept, to be had
-    /// from [`next`](Self::next).
-    pub(super) fn begin(self: &Arc<InFlight>, route: &Route) -> Vec<Slice> {
-        let mut slices = self.slices(&route.limits);
-        if route.in_order {
-            *self.later() = slices.split_off(1).into_iter().map(|it| it.pieces).collect();
-        }
-        slices
-    }
-
-    /// Returns the next slice, once all before it are settled.
-    pub(super) fn next(self: &Arc<InFlight>) -> Option<Slice> {
-        let mut later = self.later();
-        let n_later: usize = later.iter().map(ExactSizeIterator::len).sum();
-        let settled = self.left.load(Ordering::Acquire) == n_later;
-        let pieces = if settled { later.pop_front() } else { None };
-        Some(Slice { unit: Arc::clone(self), pieces: pieces? })
-    }
-
-    fn later(&self) -> MutexGuard<'_, VecDeque<Range<usize>>> {
-        self.later.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes what became of some pieces; returns `true` once all are known.
-    pub(super) fn settle(&self, n_pieces: usize, how: Settled<'_>) -> bool {
-        if let Settled::Partly(words) | Settled::Refused(words) = how {
-            self.words().get_or_insert_with(|| words.to_owned());
-        }
-        if let Settled::Refused(_) = how {
-            self.refused.store(true, Ordering::Release);
-        }
-        self.left.fetch_sub(n_pieces, Ordering::AcqRel) == n_pieces
-    }
-
-    /// Notes that some pieces, and those that wait for them, will not be sent;
-    /// returns `true` once all are known.
-    pub(super) fn skip(&self, n_pieces: usize) -> bool {
-        self.unsent.store(true, Ordering::Release);
-        let later = std::mem::take(&mut *self.later());
-        let n_later: usize = later.iter().map(ExactSizeIterator::len).sum();
-        self.settle(n_pieces + n_later, Settled::Taken)
-    }
-
-    /// Returns whether some of it was not sent.
-    pub(super) fn is_unsent(&self) -> bool {
-        self.unsent.load(Ordering::Acquire)
-    }
-
-    /// Returns whether some of it was refused.
-    pub(super) fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Acquire)
-    }
-
-    /// Returns what the destination said of some of it, the first time.
-    pub(super) fn said(&self) -> Option<String> {
-        self.words().clone()
-    }
-
-    fn words(&self) -> MutexGuard<'_, Option<String>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Some consecutive pieces of a unit.
-#[derive(Clone, Debug)]
-pub(super) struct Slice {
-    pub(super) unit: Arc<InFlight>,
-    pub(super) pieces: Range<usize>,
-}
-
-impl Slice {
-    pub(super) fn n_pieces(&self) -> usize {
-        self.pieces.len()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        let (first, last) = (self.pieces.start, self.pieces.end - 1);
-        self.unit.place(last).end - self.unit.place(first).start
-    }
-
-    /// Returns the bytes of each piece, bit by bit.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = impl Iterator<Item = &[u8]>> {
-        self.pieces.clone().map(|nth| self.unit.body.range(self.unit.place(nth)))
-    }
-
-    /// Returns each piece by itself.
-    pub(super) fn singles(&self) -> impl Iterator<Item = Slice> {
-        let of = |nth| Slice { unit: Arc::clone(&self.unit), pieces: nth..nth + 1 };
-        self.pieces.clone().map(of)
-    }
-
-    pub(super) fn spans(&self) -> u32 {
-        self.unit.pieces[self.pieces.clone()].iter().map(|Piece { spans, .. }| spans).sum()
-    }
-}
-
-/// Cuts a batch in two of about as many pieces; `None` if it is one piece.
-pub(super) fn halve(batch: Vec<Slice>) -> Result<(Vec<Slice>, Vec<Slice>), Vec<Slice>> {
-    let n_pieces: usize = batch.iter().map(Slice::n_pieces).sum();
-    if n_pieces < 2 {
-        return Err(batch);
-    }
-    let mut left = n_pieces / 2;
-    let (mut first, mut second) = (Vec::new(), Vec::new());
-    for slice in batch {
-        let n = slice.n_pieces().min(left);
-        left -= n;
-        let cut = slice.pieces.start + n;
-        if n > 0 {
-            first.push(Slice { unit: Arc::clone(&slice.unit), pieces: slice.pieces.start..cut });
-        }
-        if cut < slice.pieces.end {
-            second.push(Slice { unit: slice.unit, pieces: cut..slice.pieces.end });
-        }
-    }
-    Ok((first, second))
-}
+use codex_trace_export::{UnitKey, Waits};
 
 /// What is under way of one session, for one destination.
 #[derive(Debug)]
@@ -227,7 +18,10 @@ struct State {
     open: HashMap<UnitKey, usize>,
     /// Units under way that waited for others.
     n_open_last: usize,
-    waiting: Vec<Arc<InFlight>>,
+    /// Units that wait for another one, by its key.
+    waiting: HashMap<UnitKey, Vec<Arc<Whole>>>,
+    /// Units that wait for all others.
+    at_last: Vec<Arc<Whole>>,
     /// Units that were not sent.
     missing: HashSet<UnitKey>,
     encoded: bool,
@@ -238,18 +32,11 @@ struct State {
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     /// Units that need not wait any longer.
-    pub(super) released: Vec<Arc<InFlight>>,
+    pub(super) released: Vec<Arc<Whole>>,
     /// Units that wait for what was not sent.
-    pub(super) abandoned: Vec<Arc<InFlight>>,
+    pub(super) abandoned: Vec<Arc<Whole>>,
     /// The session's files, if all of it was sent.
     pub(super) files: Vec<FileStamp>,
-}
-
-impl Ready {
-    /// Lets one unit go on.
-    pub(super) fn of(unit: Arc<InFlight>) -> Ready {
-        Ready { released: vec![unit], ..Ready::default() }
-    }
 }
 
 impl Session {
@@ -258,16 +45,20 @@ impl Session {
         Session { id: id.to_owned(), state }
     }
 
-    /// Notes that a unit is under way.
-    pub(super) fn begin(&self, key: &UnitKey) {
-        *self.lock().open.entry(key.clone()).or_default() += 1;
-    }
-
-    /// Notes that a unit wants to be sent, and returns what can be.
-    pub(super) fn wait(&self, unit: Arc<InFlight>) -> Ready {
+    /// Takes in a unit that wants to be sent, and returns what can be.
+    pub(super) fn enter(&self, unit: &Arc<Whole>) -> Ready {
         let mut state = self.lock();
-        state.waiting.push(unit);
-        state.ready()
+        let mut ready = Ready::default();
+        if unit.waits == Waits::No {
+            *state.open.entry(unit.key.clone()).or_default() += 1;
+        }
+        match (unit.waits, &unit.under) {
+            (Waits::No, None) => ready.released.push(Arc::clone(unit)),
+            (Waits::No, Some(above)) => state.wait_for(above.clone(), unit, &mut ready),
+            (Waits::ForTurn, _) => state.wait_for(unit.key.clone(), unit, &mut ready),
+            (Waits::ForTrace, _) => state.at_last.push(Arc::clone(unit)),
+        }
+        state.finish(ready)
     }
 
     /// Says that the next run is to look at the files again, changed or not.
@@ -281,7 +72,7 @@ impl Session {
     }
 
     /// Notes that a unit under way has ended.
-    pub(super) fn end(&self, unit: &InFlight, sent: bool) -> Ready {
+    pub(super) fn end(&self, unit: &Whole, sent: bool) -> Ready {
         let mut state = self.lock();
         if !sent {
             state.missing.insert(unit.key.clone());
@@ -294,14 +85,16 @@ impl Session {
                 state.open.remove(&unit.key);
             }
         }
-        state.ready()
+        let mut ready = Ready::default();
+        state.release(&unit.key, &mut ready);
+        state.finish(ready)
     }
 
     /// Notes that all units of the session have been seen.
     pub(super) fn encoded(&self) -> Ready {
         let mut state = self.lock();
         state.encoded = true;
-        state.ready()
+        state.finish(Ready::default())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -310,36 +103,57 @@ impl Session {
 }
 
 impl State {
-    fn ready(&mut self) -> Ready {
-        let mut ready = Ready::default();
-        for unit in std::mem::take(&mut self.waiting) {
-            let key = &unit.key;
-            let (blocked, missing) = match (unit.waits, &unit.under) {
-                (Waits::No, None) => (false, false),
-                (Waits::No, Some(above)) => {
-                    (self.open.contains_key(above), self.missing.contains(above))
-                }
-                (Waits::ForTurn, _) => (self.open.contains_key(key), self.missing.contains(key)),
-                (Waits::ForTrace, _) => {
-                    (!self.encoded || !self.open.is_empty(), !self.missing.is_empty())
-                }
-            };
-            if blocked && !missing {
-                self.waiting.push(unit);
-                continue;
-            }
-            if unit.waits != Waits::No {
-                self.n_open_last += 1;
-            }
+    /// Lets a unit wait for a key, unless that is settled.
+    fn wait_for(&mut self, key: UnitKey, unit: &Arc<Whole>, ready: &mut Ready) {
+        if self.missing.contains(&key) {
+            self.abandon(Arc::clone(unit), ready);
+        } else if self.open.contains_key(&key) {
+            self.waiting.entry(key).or_default().push(Arc::clone(unit));
+        } else {
+            self.let_go(Arc::clone(unit), ready);
+        }
+    }
+
+    /// Lets go what waited for a key, if that is settled.
+    fn release(&mut self, key: &UnitKey, ready: &mut Ready) {
+        let missing = self.missing.contains(key);
+        if !missing && self.open.contains_key(key) {
+            return;
+        }
+        for unit in self.waiting.remove(key).unwrap_or_default() {
             if missing {
-                self.missing.insert(key.clone());
-                ready.abandoned.push(unit);
+                self.abandon(unit, ready);
             } else {
-                ready.released.push(unit);
+                self.let_go(unit, ready);
             }
         }
-        let done = self.encoded && self.open.is_empty() && self.waiting.is_empty();
-        if done && self.n_open_last == 0 && self.missing.is_empty() {
+    }
+
+    fn let_go(&mut self, unit: Arc<Whole>, ready: &mut Ready) {
+        self.n_open_last += usize::from(unit.waits != Waits::No);
+        ready.released.push(unit);
+    }
+
+    fn abandon(&mut self, unit: Arc<Whole>, ready: &mut Ready) {
+        self.n_open_last += usize::from(unit.waits != Waits::No);
+        self.missing.insert(unit.key.clone());
+        ready.abandoned.push(unit);
+    }
+
+    /// Adds what may go on when all others have ended.
+    fn finish(&mut self, mut ready: Ready) -> Ready {
+        let ended = self.encoded && self.open.is_empty();
+        if !self.missing.is_empty() {
+            for unit in std::mem::take(&mut self.at_last) {
+                self.abandon(unit, &mut ready);
+            }
+        } else if ended {
+            for unit in std::mem::take(&mut self.at_last) {
+                self.let_go(unit, &mut ready);
+            }
+        }
+        let waits = !self.waiting.is_empty() || !self.at_last.is_empty();
+        if ended && !waits && self.n_open_last == 0 && self.missing.is_empty() {
             ready.files = std::mem::take(&mut self.files);
         }
         ready
@@ -349,34 +163,52 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use codex_trace_export::UnitBuilder;
+    use crate::delivery::flight::{Added, Part, Settled, Slice, halve};
+    use codex_trace_export::{Fingerprint, Limits, Route, Unit, UnitBuilder};
 
     fn unit(turn: &str, pieces: &[&str], waits: Waits) -> Unit {
         let key = UnitKey { thread_id: "t".to_owned(), turn: Some(turn.to_owned()) };
-        let mut builder = UnitBuilder::new(key, 0);
+        let mut unit = None;
+        let mut take = |it| unit = Some(it);
+        let mut builder = UnitBuilder::new(key, 0, &mut take);
+        builder.waits(waits);
         for piece in pieces {
             builder.body().extend_from_slice(piece.as_bytes());
             builder.end_piece(1);
         }
-        builder.waits(waits);
-        builder.finish()
+        builder.finish();
+        unit.unwrap()
     }
 
-    fn in_flight(unit: Unit, session: &Arc<Session>) -> Arc<InFlight> {
+    /// Takes in a whole unit; returns it and what can be sent.
+    fn enter(unit: Unit, session: &Arc<Session>, in_order: bool) -> (Arc<Whole>, Ready) {
+        let whole = Whole::new(&unit, session, in_order);
         let fingerprint = unit.fingerprint();
-        Arc::new(InFlight::new(unit, fingerprint, Arc::clone(session), &Arc::default()))
+        assert!(matches!(whole.add(unit, &Arc::default()), Added::Waits));
+        assert!(!whole.seal(fingerprint));
+        let ready = session.enter(&whole);
+        (whole, ready)
+    }
+
+    fn part(unit: Unit, in_order: bool) -> Arc<Part> {
+        let (whole, _) = enter(unit, &Arc::new(Session::new("s", Vec::new())), in_order);
+        whole.begin().remove(0)
+    }
+
+    fn counts(ready: &Ready) -> [usize; 3] {
+        [ready.released.len(), ready.abandoned.len(), ready.files.len()]
     }
 
     fn shape(slices: &[Slice]) -> Vec<(usize, usize)> {
-        slices.iter().map(|slice| (slice.pieces.start, slice.pieces.end)).collect()
+        slices.iter().map(|slice| (slice.of_unit().start, slice.of_unit().end)).collect()
     }
 
     #[test]
     fn slices_keep_to_the_limits_and_lose_nothing() {
-        let session = Arc::new(Session::new("s", Vec::new()));
-        let whole = in_flight(unit("1", &["aa", "b", "cccccc", "d", "e"], Waits::No), &session);
+        let part = part(unit("1", &["aa", "b", "cccccc", "d", "e"], Waits::No), false);
         let by = |max_bytes, max_pieces, max_spans| {
-            shape(&whole.slices(&Limits { max_bytes, max_pieces, max_spans }))
+            let limits = Limits { max_bytes, max_pieces, max_spans };
+            shape(&part.begin(&Route { limits, ..route(1) }))
         };
         assert_eq!(by(100, 100, 100), [(0, 5)]);
         assert_eq!(by(3, 100, 100), [(0, 2), (2, 3), (3, 5)]);
@@ -386,10 +218,8 @@ mod tests {
 
     #[test]
     fn halves_cut_through_units_down_to_one_piece() {
-        let session = Arc::new(Session::new("s", Vec::new()));
-        let limits = Limits { max_bytes: 100, max_pieces: 100, max_spans: 100 };
-        let mut batch = in_flight(unit("1", &["a"], Waits::No), &session).slices(&limits);
-        batch.extend(in_flight(unit("2", &["b", "c", "d"], Waits::No), &session).slices(&limits));
+        let mut batch = part(unit("1", &["a"], Waits::No), false).begin(&route(100));
+        batch.extend(part(unit("2", &["b", "c", "d"], Waits::No), false).begin(&route(100)));
         let (first, second) = halve(batch).unwrap();
         assert_eq!((shape(&first), shape(&second)), (vec![(0, 1), (0, 1)], vec![(1, 3)]));
         let (first, second) = halve(second).unwrap();
@@ -401,20 +231,19 @@ mod tests {
     fn what_waits_for_the_trace_comes_last_and_files_after_it() {
         let stamp = FileStamp { path: "f".to_owned(), stamp: [0; 32] };
         let session = Arc::new(Session::new("s", vec![stamp.clone()]));
-        let turn = in_flight(unit("1", &["a"], Waits::No), &session);
-        session.begin(&turn.key);
-        let last = in_flight(unit("1", &["z"], Waits::ForTrace), &session);
-        assert!(session.wait(last).released.is_empty());
-        assert!(session.encoded().released.is_empty());
-        let ready = session.end(&turn, true);
-        assert_eq!((ready.released.len(), ready.files.len()), (1, 0));
-        assert_eq!(session.end(&ready.released[0], true).files, [stamp]);
+        let (turn, ready) = enter(unit("1", &["a"], Waits::No), &session, false);
+        assert_eq!(counts(&ready), [1, 0, 0]);
+        let (last, ready) = enter(unit("1", &["z"], Waits::ForTrace), &session, false);
+        assert_eq!(counts(&ready), [0, 0, 0]);
+        assert_eq!(counts(&session.encoded()), [0, 0, 0]);
+        assert_eq!(counts(&session.end(&turn, true)), [1, 0, 0]);
+        assert_eq!(session.end(&last, true).files, [stamp]);
     }
 
     fn route(max_pieces: usize) -> Route {
         Route {
             name: "r",
-            method: crate::transport::Method::Post,
+            method: codex_trace_export::Method::Post,
             url: codex_trace_export::Address::unchecked(""),
             headers: Vec::new(),
             content_type: "".into(),
@@ -428,18 +257,56 @@ mod tests {
 
     #[test]
     fn in_order_the_next_slice_comes_when_the_last_is_settled() {
-        let session = Arc::new(Session::new("s", Vec::new()));
-        let whole = in_flight(unit("1", &["a", "b", "c", "d", "e"], Waits::No), &session);
-        assert_eq!(shape(&whole.begin(&route(2))), [(0, 2)]);
-        assert!(whole.next().is_none());
-        assert!(!whole.settle(1, Settled::Taken));
-        assert!(whole.next().is_none(), "half of it");
-        assert!(!whole.settle(1, Settled::Taken));
-        assert_eq!(shape(whole.next().as_slice()), [(2, 4)]);
-        assert!(whole.next().is_none());
+        let part = part(unit("1", &["a", "b", "c", "d", "e"], Waits::No), true);
+        assert_eq!(shape(&part.begin(&route(2))), [(0, 2)]);
+        assert!(part.next().is_none());
+        assert!(!part.settle(1, Settled::Taken).ended);
+        assert!(part.next().is_none(), "half of it");
+        assert!(!part.settle(1, Settled::Taken).ended);
+        assert_eq!(shape(part.next().as_slice()), [(2, 4)]);
+        assert!(part.next().is_none());
         // What is not sent takes all that would have followed with it.
-        assert!(whole.skip(2));
-        assert!(whole.next().is_none() && whole.is_unsent());
+        let skipped = part.skip(2);
+        assert_eq!((skipped.freed, skipped.ended), (5, true));
+        assert!(part.next().is_none() && part.whole.is_unsent());
+    }
+
+    #[test]
+    fn parts_come_one_by_one_where_order_matters() {
+        let session = Arc::new(Session::new("s", Vec::new()));
+        let of = |text| unit("1", &[text], Waits::No);
+        for in_order in [false, true] {
+            let whole = Whole::new(&of("a"), &session, in_order);
+            assert!(matches!(whole.add(of("a"), &Arc::default()), Added::Waits), "not begun");
+            let first = whole.begin().remove(0);
+            let second = match whole.add(of("bb"), &Arc::default()) {
+                Added::Ready(part) => Some(part),
+                Added::Waits | Added::Unwanted => None,
+            };
+            assert_eq!(second.is_none(), in_order);
+            let settled = first.settle(1, Settled::Taken);
+            assert_eq!((settled.freed, settled.ended), (1, false), "more may come");
+            let second = second.or(settled.next).unwrap();
+            assert_eq!(shape(&second.begin(&route(2))), [(1, 2)]);
+            assert!(!whole.seal(Fingerprint([0; 32])));
+            let settled = second.settle(1, Settled::Taken);
+            assert_eq!((settled.freed, settled.ended), (2, true));
+            assert!(!whole.is_unsent());
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_takes_no_more_parts_and_ends_with_the_last() {
+        let session = Arc::new(Session::new("s", Vec::new()));
+        let of = |text| unit("1", &[text], Waits::No);
+        let whole = Whole::new(&of("a"), &session, true);
+        whole.add(of("a"), &Arc::default());
+        let first = whole.begin().remove(0);
+        whole.add(of("bb"), &Arc::default());
+        let skipped = first.skip(1);
+        assert_eq!((skipped.freed, skipped.ended), (3, false), "both of them");
+        assert!(matches!(whole.add(of("c"), &Arc::default()), Added::Unwanted));
+        assert!(whole.seal(Fingerprint([0; 32])), "nothing is under way");
     }
 
     #[test]
@@ -448,36 +315,32 @@ mod tests {
         let below = |turn: &str, above: &str| {
             let mut unit = unit(turn, &["x"], Waits::No);
             unit.under = Some(UnitKey { turn: Some(above.to_owned()), ..unit.key.clone() });
-            session.begin(&unit.key);
-            in_flight(unit, &session)
+            enter(unit, &session, false)
         };
-        let top = in_flight(unit("1", &["a"], Waits::No), &session);
-        session.begin(&top.key);
-        let (child, grandchild) = (below("2", "1"), below("3", "2"));
-        assert!(session.wait(child).released.is_empty());
-        assert!(session.wait(grandchild).released.is_empty());
-        assert_eq!(session.wait(below("4", "elsewhere")).released.len(), 1, "it is there");
+        let (top, ready) = enter(unit("1", &["a"], Waits::No), &session, false);
+        assert_eq!(counts(&ready), [1, 0, 0]);
+        let (child, ready) = below("2", "1");
+        assert_eq!(counts(&ready), [0, 0, 0]);
+        assert_eq!(counts(&below("3", "2").1), [0, 0, 0]);
+        assert_eq!(counts(&below("4", "elsewhere").1), [1, 0, 0], "it is there");
         let ready = session.end(&top, true);
-        assert_eq!(ready.released.len(), 1);
-        let child = &ready.released[0];
-        assert_eq!(child.key.turn.as_deref(), Some("2"));
+        assert_eq!(counts(&ready), [1, 0, 0]);
+        assert_eq!(ready.released[0].key.turn.as_deref(), Some("2"));
         // The child was refused: what hangs under it is not sent.
-        let ready = session.end(child, false);
-        assert_eq!((ready.released.len(), ready.abandoned.len()), (0, 1));
+        assert_eq!(counts(&session.end(&child, false)), [0, 1, 0]);
     }
 
     #[test]
     fn what_waits_for_something_missing_is_abandoned() {
-        let session =
-            Arc::new(Session::new("s", vec![FileStamp { path: "f".to_owned(), stamp: [0; 32] }]));
-        let turn = in_flight(unit("1", &["a"], Waits::No), &session);
-        session.begin(&turn.key);
-        let one = in_flight(unit("1", &["z"], Waits::ForTurn), &session);
-        let other = in_flight(unit("2", &["z"], Waits::ForTurn), &session);
-        assert!(session.wait(one).released.is_empty());
-        assert_eq!(session.wait(other).released.len(), 1, "turn 2 has nothing to wait for");
+        let stamp = FileStamp { path: "f".to_owned(), stamp: [0; 32] };
+        let session = Arc::new(Session::new("s", vec![stamp]));
+        let (turn, _) = enter(unit("1", &["a"], Waits::No), &session, false);
+        let one = enter(unit("1", &["z"], Waits::ForTurn), &session, false).1;
+        assert_eq!(counts(&one), [0, 0, 0]);
+        let other = enter(unit("2", &["z"], Waits::ForTurn), &session, false).1;
+        assert_eq!(counts(&other), [1, 0, 0], "turn 2 has nothing to wait for");
         let ready = session.end(&turn, false);
-        assert_eq!(ready.abandoned.len(), 1);
-        assert!(session.encoded().files.is_empty(), "not all was sent");
+        assert_eq!(counts(&ready), [0, 1, 0]);
+        assert_eq!(counts(&session.encoded()), [0, 0, 0], "not all was sent");
     }
 }

@@ -23,10 +23,9 @@ mod written;
 
 use std::time::Duration;
 
-use codex_trace_model::{SpanIx, Trace};
+use codex_trace_model::{Span, SpanIx};
 
 use crate::choice::Choice;
-use crate::content::ContentRules;
 use crate::langsmith::beside::Beside;
 use crate::langsmith::config::{Config, Place};
 use crate::langsmith::limited::LimitedRules;
@@ -38,9 +37,9 @@ use crate::redact::UserRule;
 use crate::request::{Request, Response};
 use crate::understood;
 use crate::{
-    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, IdSpace, Keep, Notes,
-    Preflight, Probed, Receipt, Remark, Reread, Rewrite, Setting, Settings, Unit, UnitBuilder,
-    UnitKey, Verdict,
+    Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, IdSpace, Keep,
+    Preflight, Probed, Protocol, Receipt, Remark, Reread, Rewrite, Setting, Settings, Signal, Unit,
+    UnitBuilder, UnitKey, Verdict,
 };
 
 /// The backend.
@@ -192,23 +191,13 @@ impl LangSmith {
     }
 }
 
-impl Exporter for LangSmith {
-    fn encode(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
-        self.encode_noted(trace, rules, &Notes::default(), units)
+impl Encode for LangSmith {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Rows]
     }
 
-    fn encode_noted(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        notes: &Notes,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+        let Cx { trace, rules, notes } = *cx;
         let mut rules = rules.and(&self.extra_rules);
         // In base64 an image takes a third more.
         rules.limit_images(self.format.max_text() / 4 * 3);
@@ -236,22 +225,20 @@ impl Exporter for LangSmith {
         let modes = beside.modes(&plan, self.mode);
         for (turn, mode) in plan.turns.iter().zip(modes) {
             let span = trace.span(turn.span);
+            let key_of = |span: &Span<'_>| UnitKey {
+                thread_id: trace.thread_of(span).id.clone(),
+                turn: Some(span.key.clone()),
+            };
             if mode == Keep::Off || self.of_plugin && beside.is_there(turn.span) {
                 // Nothing to send, and a turn to account for.
-                let thread_id = trace.thread_of(span).id.clone();
-                let key = UnitKey { thread_id, turn: Some(span.key.clone()) };
-                units(UnitBuilder::new(key, 0).finish());
+                UnitBuilder::new(key_of(span), 0, units).finish();
                 continue;
             }
             let old = notes.is_older(turn.root.start.millis, WINDOW);
-            let mut unit = encoder.turn(turn, mode, usize::from(old)).finish();
-            unit.under = turn.parent.map(|parent| {
-                let above = trace.span(plan.turns[parent].span);
-                UnitKey {
-                    thread_id: trace.thread_of(above).id.clone(),
-                    turn: Some(above.key.clone()),
-                }
-            });
+            let mut unit = UnitBuilder::new(key_of(span), usize::from(old), units);
+            if let Some(parent) = turn.parent {
+                unit.under(key_of(trace.span(plan.turns[parent].span)));
+            }
             if !self.no_sidecar
                 && self.of_plugin
                 && !beside.is_ours(turn.span)
@@ -259,15 +246,17 @@ impl Exporter for LangSmith {
             {
                 let thread = trace.thread_of(span);
                 let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
-                let file = rollout.and_then(|rollout| rollout.file.clone());
-                unit.receipt =
-                    file.map(|file| Receipt { file, turn: id, note: beside::checkpoint(turn) });
+                if let Some(file) = rollout.and_then(|rollout| rollout.file.clone()) {
+                    unit.receipt(Receipt { file, turn: id, note: beside::checkpoint(turn) });
+                }
             }
-            units(unit);
+            encoder.turn(turn, mode, unit);
         }
         Ok(())
     }
+}
 
+impl Protocol for LangSmith {
     fn contract(&self) -> &Contract {
         &self.contract
     }

@@ -15,15 +15,15 @@ mod plugin;
 mod settings;
 mod vocabulary;
 
-use codex_trace_model::{SpanKind as Kind, Trace};
+use codex_trace_model::SpanKind as Kind;
 
 use super::otlp::ids::Hex;
 use super::otlp::{Added, Encoding, Group, Rendering, Scene, Vocabulary, Writer, key, mark_open};
 use super::{
-    Backend, ConfigError, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Preflight,
-    Probed, Remark, Rewrite, Route, Setting, Unit, UnitBuilder, Verdict, Waits, otlp, understood,
+    Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Preflight,
+    Probed, Protocol, Remark, Rewrite, Route, Setting, Signal, Unit, UnitBuilder, Verdict, Waits,
+    otlp, understood,
 };
-use crate::content::ContentRules;
 use crate::request::{ClientOptions, Compression, Header, Method, Request, Response};
 use elsewhere::Elsewhere;
 use live::LiveTraces;
@@ -133,26 +133,32 @@ impl Mlflow {
         if self.server.spans_table.is_some() { vec![spans] } else { vec![spans, info] }
     }
 
-    /// Returns the unit that makes a trace final.
-    fn info_unit(&self, scene: &Scene<'_, '_>, group: &Group, trace_id: &str) -> Option<Unit> {
-        let root = scene.subject(group, group.root)?;
-        let mut builder = UnitBuilder::new(key(scene, group), INFO);
+    /// Hands out the unit that makes a trace final.
+    fn info_unit(
+        &self,
+        scene: &Scene<'_, '_>,
+        group: &Group,
+        trace_id: &str,
+        units: &mut dyn FnMut(Unit),
+    ) {
+        let Some(root) = scene.subject(group, group.root) else { return };
+        let mut builder = UnitBuilder::new(key(scene, group), INFO, units);
         let body = info::body(scene, group, &root, &self.server, trace_id);
         builder.body().extend_from_slice(&body);
         builder.end_piece(0);
         builder.waits(Waits::ForTurn).starts_at(root.span.start);
         mark_open(scene, group, &mut builder);
-        Some(builder.finish())
+        builder.finish();
     }
 }
 
-impl Exporter for Mlflow {
-    fn encode(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
+impl Encode for Mlflow {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Traces, Signal::Rows]
+    }
+
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+        let Cx { trace, rules, .. } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
         let names = MlflowNames { user: self.server.user.clone() };
         let added = Added::default();
@@ -165,25 +171,28 @@ impl Exporter for Mlflow {
             let is_turn = matches!(root.kind, Kind::Turn(_));
             if is_turn && self.live.has_other(thread, root.start, &trace_id) {
                 // Nothing to send, and a turn to account for.
-                units(UnitBuilder::new(otlp::key(&scene, group), SPANS).finish());
+                UnitBuilder::new(otlp::key(&scene, group), SPANS, units).finish();
                 return Ok(());
             }
             if let Some(experiment) = self.elsewhere.experiment_of(&trace_id) {
-                let mut builder = UnitBuilder::new(otlp::key(&scene, group), SPANS);
+                let key = otlp::key(&scene, group);
+                let mut builder = UnitBuilder::new(key, SPANS, units);
                 builder.elsewhere(format!(
                     "the experiment {experiment} of this server has it, and would lose it"
                 ));
-                units(builder.finish());
+                builder.finish();
                 return Ok(());
             }
-            units(writer.unit(group, SPANS)?);
+            writer.unit(group, SPANS, units)?;
             if self.contract.routes.len() > INFO {
-                self.info_unit(&scene, group, &trace_id).into_iter().for_each(&mut *units);
+                self.info_unit(&scene, group, &trace_id, units);
             }
             Ok(())
         })
     }
+}
 
+impl Protocol for Mlflow {
     fn contract(&self) -> &Contract {
         &self.contract
     }

@@ -62,6 +62,8 @@ fn describe_turn(subject: &Subject<'_, '_>, turn: &Turn<'_>, out: &mut Attribute
     out.text("codex.turn.personality", subject.label(turn.personality));
     out.text("codex.turn.reasoning_summary", subject.label(turn.reasoning_summary));
     out.text("codex.turn.trigger", subject.label(turn.trigger));
+    out.text("codex.turn.initiating_agent_path", subject.label(turn.initiating_agent_path));
+    out.text("codex.turn.approvals_reviewer", subject.label(turn.approvals_reviewer));
     out.text("codex.turn.sandbox", subject.label(turn.sandbox));
     out.text("codex.turn.approval_policy", turn.approval_policy.and_then(|it| word(subject, it)));
     out.int("codex.turn.duration_ms", turn.duration_ms);
@@ -104,9 +106,44 @@ fn describe_tool(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Attri
         out.text("codex.mcp.server", subject.label(Some(server)));
         out.text("codex.mcp.tool", subject.label(Some(tool)));
     }
+    describe_origin(subject, call, out);
     if !call.spawned.is_empty() {
         let ids: Vec<&str> = call.spawned.iter().map(AsRef::as_ref).collect();
         out.words("codex.tool.spawned", &ids);
+    }
+}
+
+/// Adds where a tool comes from, what it did to whom, and what was allowed.
+fn describe_origin(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Attributes) {
+    let value = |sort, raw: Option<RawJson<'_>>| {
+        raw.and_then(|raw| subject.reader().value(sort, raw)).map(Cow::into_owned)
+    };
+    out.text("codex.tool.process_id", subject.label(call.process_id));
+    out.json("codex.tool.parsed_cmd", value(Part::Tool, call.parsed_cmd));
+    out.text("codex.plugin.id", subject.label(call.plugin_id));
+    out.text("codex.plugin.script_path", subject.label(call.script_path));
+    if let Some(origin) = &call.mcp_origin {
+        out.text("codex.mcp.app_name", subject.label(origin.app_name));
+        out.text("codex.mcp.action_name", subject.label(origin.action_name));
+        out.text("codex.mcp.connector_id", subject.label(origin.connector_id));
+        out.text("codex.mcp.environment_id", subject.label(origin.environment_id));
+        out.flag("codex.mcp.read_only_hint", origin.read_only_hint);
+    }
+    if let Some(agents) = &call.agents {
+        out.text("codex.agent.model", subject.label(agents.model));
+        out.text("codex.agent.reasoning_effort", subject.label(agents.reasoning_effort));
+        out.text("codex.agent.path", subject.label(agents.path));
+        out.json("codex.agent.states", value(Part::Tool, agents.states));
+    }
+    if let Some(escalation) = &call.escalation {
+        out.flag("codex.tool.escalated", true);
+        let why = escalation.justification.as_deref();
+        let why = why.and_then(|why| subject.scene.rules.text(Part::Tool, why));
+        out.text("codex.tool.justification", why.map(|why| Cow::Owned(why.into_owned())));
+    }
+    if let Some(risk) = &call.risk {
+        out.json("codex.security_risk.scores", value(Part::Label, risk.scores));
+        out.json("codex.security_risk.action", value(Part::Label, risk.action));
     }
 }
 

@@ -110,10 +110,17 @@ fn describe(subject: &Subject<'_, '_>, kind: &EventKind<'_>, out: &mut Attribute
             out.text("codex.guardian.risk_level", subject.label(it.risk_level));
             out.text("codex.guardian.rationale", said(it.rationale));
         }
+        EventKind::SecurityRiskScore(it) => {
+            out.text("gen_ai.tool.call.id", subject.label(it.call_id));
+            out.json("codex.security_risk.scores", value(Part::Label, it.scores));
+            out.json("codex.security_risk.action", value(Part::Label, it.action));
+        }
         EventKind::SubAgentActivity(it) => {
             out.text("codex.activity", subject.label(it.kind));
             out.text("codex.thread.id", subject.label(it.agent_thread_id));
             out.text("codex.agent.path", subject.label(it.agent_path));
+            out.text("codex.agent.model", subject.label(it.model));
+            out.text("codex.agent.reasoning_effort", subject.label(it.reasoning_effort));
         }
         EventKind::AgentMessage(it) => {
             out.text("codex.author", subject.label(it.author));

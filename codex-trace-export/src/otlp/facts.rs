@@ -74,7 +74,8 @@ pub(crate) fn model_input<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>) -
         turn: subject.turn(),
         seen_before: subject.scene.seen_before(subject.ix),
     };
-    window::input(&subject.reader(), subject.thread, call, scope)
+    let mut recent = subject.scene.recent.borrow_mut();
+    window::input(&subject.reader(), &mut recent, subject.thread, call, scope)
 }
 
 /// Returns what a model call answered.
@@ -135,6 +136,29 @@ pub(crate) fn tool_arguments<'a>(
     };
     let given = call.arguments.and_then(|raw| reader.arguments(raw));
     given.or_else(search).or_else(command).or_else(changes)
+}
+
+/// Returns what the model was told of the tool that it called: what it is for,
+/// and the schema of its arguments.
+pub(crate) fn tool_definition<'a>(
+    subject: &Subject<'_, 'a>,
+    call: &ToolCall<'a>,
+) -> (Option<Raw<'a>>, Option<Raw<'a>>) {
+    let turn = subject.turn().map(|ix| subject.scene.trace.span(ix));
+    let Some(Kind::Turn(turn)) = turn.map(|span| &span.kind) else { return (None, None) };
+    let Some(it) = subject.thread.definition_of(turn, call) else { return (None, None) };
+    let reader = subject.reader();
+    let description = it.description.and_then(|text| reader.text(Part::Message, text));
+    let parameters = it.parameters.and_then(|raw| reader.value(Part::Message, raw));
+    (description, parameters)
+}
+
+/// Returns the list of tools that the model was given in a turn, on the turn
+/// that it was written in: it is long, and holds for those after it.
+pub(crate) fn new_tools<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<RawJson<'a>> {
+    let item = subject.thread.items.get(turn.tools?.0 as usize)?;
+    let here = item.turn.map_or(turn.number == 1, |turn| Some(turn) == subject.turn());
+    subject.thread.tools_of(turn).filter(|_| here)
 }
 
 /// Returns what a tool gave back, as a raw JSON text.
@@ -214,9 +238,9 @@ pub(crate) fn instructions<'a>(subject: &Subject<'_, 'a>) -> Option<Raw<'a>> {
     subject.reader().text(Part::Message, text)
 }
 
-/// Returns the file that a span was read from, without its directories.
+/// Returns the name that Codex gave to the file that a span was read from: the
+/// same however the file was moved, compressed or copied since.
 pub(crate) fn file_name<'t>(subject: &Subject<'t, '_>) -> Option<Cow<'t, str>> {
     let rollout = subject.thread.rollouts.get(subject.span.provenance.rollout.0 as usize)?;
-    let name = rollout.path.rsplit(['/', '\\']).next()?;
-    Some(Cow::Borrowed(name))
+    codex_rollout::codex_name(&rollout.path).map(Cow::Borrowed)
 }

@@ -68,6 +68,9 @@ fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attri
         json.extend_from_slice(b"}]");
         out.json(semconv::SYSTEM_INSTRUCTIONS, Some(json));
     }
+    let tools = facts::new_tools(subject, turn);
+    let tools = tools.and_then(|list| subject.reader().value(Part::Message, list));
+    out.json(semconv::TOOL_DEFINITIONS, tools.map(Cow::into_owned));
     let prompt = facts::prompt(subject, turn);
     let answer = facts::answer(subject, turn);
     let message = |role: &str, text: &[u8], end: &[u8]| {
@@ -141,6 +144,8 @@ fn describe_tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>, out: &mut A
     out.text(semconv::TOOL_CALL_ID, subject.label(call.call_id));
     let kind = if facts::runs_at_provider(call) { "extension" } else { "function" };
     out.word(semconv::TOOL_TYPE, kind);
+    let (description, _) = facts::tool_definition(subject, call);
+    out.text(semconv::TOOL_DESCRIPTION, description.map(|text| Cow::Owned(decode(&text))));
     if call.mcp.is_some() {
         out.word(semconv::MCP_METHOD, "tools/call");
     }

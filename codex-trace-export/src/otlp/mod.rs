@@ -31,8 +31,8 @@ use prost::Message as _;
 use serde::Deserialize;
 
 use super::{
-    Backend, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Remark, Rewrite, Route,
-    Setting, Unit, UnitBuilder, UnitKey, Verdict,
+    Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol, Remark,
+    Rewrite, Route, Setting, Unit, UnitBuilder, UnitKey, Verdict,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -146,7 +146,8 @@ pub enum Encoding {
     Json,
 }
 
-/// Appends a session as OTLP protobuf: one `ExportTraceServiceRequest`.
+/// Appends a session as OTLP protobuf: one `ExportTraceServiceRequest`. Calls
+/// `pass` where it may be cut.
 ///
 /// # Errors
 ///
@@ -156,14 +157,20 @@ pub fn encode_proto(
     rules: &ContentRules,
     options: &Options,
     out: &mut Vec<u8>,
+    pass: &mut dyn FnMut(&mut Vec<u8>) -> bool,
 ) -> Result<(), EncodeError> {
     let scene = Scene::new(trace, rules, options.amount);
     let writer = Writer::new(&scene, options.semconv.vocabulary(), &options.added, Encoding::Proto);
-    writer.for_each(|group| writer.pieces(group, |piece, _| out.extend_from_slice(&piece)))
+    writer.for_each(|group| {
+        writer.pieces(group, |piece, _| {
+            out.extend_from_slice(&piece);
+            pass(out);
+        })
+    })
 }
 
 /// Appends a session as OTLP/JSON: one `ExportTraceServiceRequest` a line, one
-/// line a turn.
+/// line a turn. Calls `pass` where it may be cut.
 ///
 /// # Errors
 ///
@@ -173,6 +180,7 @@ pub fn encode_json(
     rules: &ContentRules,
     options: &Options,
     out: &mut Vec<u8>,
+    pass: &mut dyn FnMut(&mut Vec<u8>) -> bool,
 ) -> Result<(), EncodeError> {
     let scene = Scene::new(trace, rules, options.amount);
     let writer = Writer::new(&scene, options.semconv.vocabulary(), &options.added, Encoding::Json);
@@ -182,6 +190,7 @@ pub fn encode_json(
             out.extend_from_slice(between);
             out.extend_from_slice(&piece);
             between = JSON_FRAMING.1;
+            pass(out);
         })?;
         out.extend_from_slice(JSON_FRAMING.2);
         out.push(b'\n');
@@ -285,16 +294,22 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Makes the unit of a group.
-    pub(crate) fn unit(&self, group: &Group, route: usize) -> Result<Unit, EncodeError> {
-        let mut builder = UnitBuilder::new(key(self.scene, group), route);
+    /// Hands out the unit of a group.
+    pub(crate) fn unit(
+        &self,
+        group: &Group,
+        route: usize,
+        units: &mut dyn FnMut(Unit),
+    ) -> Result<(), EncodeError> {
+        let mut builder = UnitBuilder::new(key(self.scene, group), route, units);
         builder.starts_at(self.scene.trace.span(group.root).start);
         mark_open(self.scene, group, &mut builder);
         self.pieces(group, |piece, spans| {
             builder.body().extend_from_slice(&piece);
             builder.end_piece(spans);
         })?;
-        Ok(builder.finish())
+        builder.finish();
+        Ok(())
     }
 }
 
@@ -310,7 +325,7 @@ pub(crate) fn key(scene: &Scene<'_, '_>, group: &Group) -> UnitKey {
 }
 
 /// Says of a unit which turns of its group may still go on.
-pub(crate) fn mark_open(scene: &Scene<'_, '_>, group: &Group, unit: &mut UnitBuilder) {
+pub(crate) fn mark_open(scene: &Scene<'_, '_>, group: &Group, unit: &mut UnitBuilder<'_>) {
     let trace = scene.trace;
     for span in group.members.iter().map(|ix| trace.span(*ix)).filter(|span| trace.is_open(span)) {
         unit.open_in(&trace.thread_of(span).id);
@@ -332,21 +347,16 @@ struct Otlp {
     remarks: Vec<Remark>,
 }
 
-impl Exporter for Otlp {
-    fn encode(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
+impl Encode for Otlp {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+        let Cx { trace, rules, .. } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
         let writer = Writer::new(&scene, self.semconv.vocabulary(), &self.added, self.encoding);
-        writer.for_each(|group| {
-            units(writer.unit(group, 0)?);
-            Ok(())
-        })
+        writer.for_each(|group| writer.unit(group, 0, units))
     }
+}
 
+impl Protocol for Otlp {
     fn contract(&self) -> &Contract {
         &self.contract
     }

@@ -161,6 +161,9 @@ fn describe_tool_call(prefix: &str, call: &Call<'_>, out: &mut Attributes) {
 fn describe_tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>, out: &mut Attributes) {
     out.text("tool.name", Some(facts::tool_name(subject, call)));
     out.text("tool.id", subject.label(call.call_id));
+    let (description, parameters) = facts::tool_definition(subject, call);
+    out.text("tool.description", description.map(|text| Cow::Owned(decode(&text))));
+    out.json("tool.parameters", parameters.map(Cow::into_owned));
     if let Some(arguments) = facts::tool_arguments(subject, call) {
         out.json("input.value", Some(arguments.into_owned()));
         out.word("input.mime_type", "application/json");

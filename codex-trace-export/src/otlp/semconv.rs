@@ -57,6 +57,8 @@ pub(crate) const TOOL_NAME: &str = "gen_ai.tool.name";
 pub(crate) const TOOL_CALL_ID: &str = "gen_ai.tool.call.id";
 /// `function`: run here; `extension`: run by the provider.
 pub(crate) const TOOL_TYPE: &str = "gen_ai.tool.type";
+pub(crate) const TOOL_DESCRIPTION: &str = "gen_ai.tool.description";
+pub(crate) const TOOL_DEFINITIONS: &str = "gen_ai.tool.definitions";
 /// What the tool was given, as JSON.
 pub(crate) const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
 /// What it gave back.

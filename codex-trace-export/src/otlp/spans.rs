@@ -9,6 +9,7 @@
 //! changes.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use codex_rollout::JsonText;
@@ -24,7 +25,7 @@ use super::images::Images;
 use super::messages::ItemReader;
 use super::proto::{Link, Span, SpanKind, Status, StatusCode};
 use super::times::{self, Times, nanos};
-use super::window::LlmInput;
+use super::window::{LlmInput, Recent};
 use crate::content::{ContentRules, Part};
 
 /// How names and attributes are chosen.
@@ -82,6 +83,8 @@ pub(crate) struct Scene<'s, 'a> {
     /// The root thread's events, by the turn that comes next.
     between_turns: HashMap<SpanIx, Vec<usize>>,
     images: Images,
+    /// What model calls saw.
+    pub recent: RefCell<Recent<'a>>,
 }
 
 /// A turn, or what stands beside the turns, with everything below it: one
@@ -130,7 +133,18 @@ impl<'s, 'a> Scene<'s, 'a> {
         let between_turns = events::between_turns(trace);
         let times = times::times(trace);
         let images = Images::default();
-        Scene { trace, rules, amount, place: None, times, seen_before, between_turns, images }
+        let recent = RefCell::default();
+        Scene {
+            trace,
+            rules,
+            amount,
+            place: None,
+            times,
+            seen_before,
+            between_turns,
+            images,
+            recent,
+        }
     }
 
     /// Makes all ids for one place alone.

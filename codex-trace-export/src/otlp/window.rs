@@ -1,12 +1,14 @@
 //! What a model call saw and said, within a budget of bytes, newest first.
 
+use std::collections::BTreeMap;
+
 use codex_rollout::{RawJson, ResponseItem};
 use codex_trace_model::{Item, ItemIx, ModelCall, SpanIx, Thread};
 use serde::Deserialize;
 
 use crate::choice::Choice;
 
-use super::messages::{ItemReader, Message, Part, push_message};
+use super::messages::{ItemReader, Message, push_message};
 
 /// How much of the history a model call is given as its input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -55,9 +57,47 @@ pub(crate) struct Scope {
     pub seen_before: Option<ItemIx>,
 }
 
+/// The items that were read last, of one thread: a call sees what the call
+/// before it saw, and little more.
+#[derive(Debug, Default)]
+pub(crate) struct Recent<'a> {
+    thread: Option<SpanIx>,
+    messages: BTreeMap<ItemIx, Option<Message<'a>>>,
+    bytes: usize,
+}
+
+impl<'a> Recent<'a> {
+    /// Reads an item, unless it was read before; keeps about `budget` bytes of
+    /// the newest.
+    fn message(
+        &mut self,
+        reader: &ItemReader<'_>,
+        thread: &Thread<'a>,
+        (ix, item): (ItemIx, &Item<'a>),
+        budget: usize,
+    ) -> Option<Message<'a>> {
+        if self.thread != Some(thread.span) {
+            *self = Recent { thread: Some(thread.span), ..Recent::default() };
+        }
+        if let Some(message) = self.messages.get(&ix) {
+            return message.clone();
+        }
+        let message = reader.message(&item.body);
+        self.bytes += message.as_ref().map_or(0, Message::len);
+        self.messages.insert(ix, message.clone());
+        while self.bytes > budget.saturating_mul(2)
+            && let Some((_, oldest)) = self.messages.pop_first()
+        {
+            self.bytes -= oldest.as_ref().map_or(0, Message::len);
+        }
+        message
+    }
+}
+
 /// Returns what a call saw.
 pub(crate) fn input<'a>(
     reader: &ItemReader<'_>,
+    recent: &mut Recent<'a>,
     thread: &Thread<'a>,
     call: &ModelCall<'a>,
     scope: Scope,
@@ -67,7 +107,7 @@ pub(crate) fn input<'a>(
     // Returns whether it fits.
     let mut take = |message: Option<Message<'a>>| {
         let Some(message) = message else { return true };
-        let len: usize = message.parts.iter().map(Part::len).sum();
+        let len = message.len();
         let fits = len <= left;
         if fits {
             left -= len;
@@ -94,7 +134,7 @@ pub(crate) fn input<'a>(
         // What the call before said is its output; it is no news to the model.
         let said =
             scope.what == LlmInput::Delta && scope.seen_before.is_some() && is_models(&item.body);
-        if !said && !take(reader.message(&item.body)) {
+        if !said && !take(recent.message(reader, thread, (ix, item), scope.budget)) {
             truncated = true;
             break;
         }

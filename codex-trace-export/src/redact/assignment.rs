@@ -12,6 +12,9 @@ use crate::redact::assignment::plain::Bare;
 use crate::redact::secret::{Quote, Secret};
 use crate::redact::value;
 
+/// The longest text in a cell of a table that can be a secret.
+const LONGEST_CELL: usize = 512;
+
 /// How far before a password the login may stand that it belongs to.
 const LOGIN: usize = 160;
 
@@ -20,17 +23,37 @@ const LOGIN: usize = 160;
 pub(super) fn find(text: &[u8], at: usize, json: bool) -> Option<Secret> {
     let name = Name::find(text, at)?;
     // Asked last: most names have no value.
-    value_of(text, &name, json).filter(|_| !name.is_place(text))
+    value_of(text, &name, json).filter(|_| !name.is_place(text) && !name.is_in_arn(text))
 }
 
 fn value_of(text: &[u8], name: &Name, json: bool) -> Option<Secret> {
     let mut cursor = Cursor { text, at: name.end, json };
     let quoted_name = cursor.quote();
+    if text[cursor.at..].starts_with(b"** ") || text[cursor.at..].starts_with(b"**:") {
+        // In bold: `| **Password** | … |`.
+        cursor.at += 2;
+    }
+    if let Some(range) = next_element(cursor, name) {
+        return Some(Secret::part(range));
+    }
     let spaced = cursor.spaces();
+    if spaced {
+        cursor.default_value();
+        if text[cursor.at..].starts_with(b"is:") {
+            cursor.at += 2;
+        }
+    }
+    if text.get(cursor.at) == Some(&b'|') {
+        return cell(cursor, name).map(Secret::part);
+    }
     let Some(separator) = cursor.separator(name) else {
         return unseparated(cursor, name, quoted_name, spaced).map(Secret::part);
     };
     let before = spaced;
+    if separator == Separator::Colon && text[cursor.at..].starts_with(b"** ") {
+        // Written in bold: `**Password:** …`.
+        cursor.at += 2;
+    }
     let spaced = cursor.spaces() || spaced;
     // A choice between labels, and not a name: `? "Hide password" : "Show password"`.
     if before && quoted_name.is_some() && text[..name.start].ends_with(b" ") {
@@ -42,10 +65,16 @@ fn value_of(text: &[u8], name: &Name, json: bool) -> Option<Secret> {
             let quote = cursor.opening(quoted_name, separator)?;
             return quoted(text, cursor.at, quote, name).map(Secret::part);
         }
-        Separator::Tag => return element(text, cursor.at, name).map(Secret::part),
+        Separator::Tag => {
+            let opens = name.opens_tag(text) || quoted_name.is_some() && name.is_attribute(text);
+            return element(cursor, name).filter(|_| opens).map(Secret::part);
+        }
         Separator::Colon | Separator::Assign => {}
     }
     cursor.block();
+    if quoted_name.is_none() && cursor.closes(name.start) {
+        return None;
+    }
     if cursor.at_quote() {
         let quote = cursor.opening(quoted_name, separator)?;
         return quoted(text, cursor.at, quote, name).map(Secret::part);
@@ -154,6 +183,10 @@ fn paired(mut cursor: Cursor<'_>, quote: Option<Quote>, name: &Name) -> Option<R
     if quoted_word && cursor.quote() != quote {
         return None;
     }
+    // As AWS has it: `ParameterKey=…,ParameterValue=…`.
+    if rest.get(..9).is_some_and(|it| it.eq_ignore_ascii_case(b"parameter")) {
+        cursor.at += 9;
+    }
     let word = text.get(cursor.at..cursor.at + 5)?;
     if !word.eq_ignore_ascii_case(b"value") || rest.is_empty() {
         return None;
@@ -173,14 +206,53 @@ fn paired(mut cursor: Cursor<'_>, quote: Option<Quote>, name: &Name) -> Option<R
     Bare { name, spaced: true, colon: true }.find(text, cursor.at)
 }
 
-/// The text of an XML element.
-fn element(text: &[u8], start: usize, name: &Name) -> Option<Range<usize>> {
+/// The text of the XML element that begins before the cursor.
+fn element(mut cursor: Cursor<'_>, name: &Name) -> Option<Range<usize>> {
+    let text = cursor.text;
+    cursor.spaces();
+    let start = cursor.at;
     let len = text[start..].iter().take(256).position(|it| b"<>\"'\\\r\n".contains(it))?;
+    cursor.at += len;
+    cursor.spaces();
+    let value = text[start..start + len].trim_ascii_end();
+    let ends = text[cursor.at..].starts_with(b"</");
+    (ends && value.len() >= 4 && plain::is_quoted_secret(value, name))
+        .then_some(start..start + value.len())
+}
+
+/// The text of the element that follows upon one of the name:
+/// `<key>password</key><string>…</string>`.
+fn next_element(mut cursor: Cursor<'_>, name: &Name) -> Option<Range<usize>> {
+    let opened = name.element(cursor.text).filter(|_| cursor.text.get(cursor.at) == Some(&b'<'))?;
+    if cursor.tag(true)? != opened {
+        return None;
+    }
+    cursor.spaces();
+    let value = cursor.tag(false)?;
+    let is_pair = |of: &[u8]| match of {
+        b"key" => matches!(value, b"string" | b"data"),
+        b"name" => value == b"value",
+        _ => false,
+    };
+    if is_pair(opened) { element(cursor, name) } else { None }
+}
+
+/// The next cell of a table: `| API key | … |`.
+fn cell(mut cursor: Cursor<'_>, name: &Name) -> Option<Range<usize>> {
+    let text = cursor.text;
+    if !name.is_cell(text) {
+        return None;
+    }
+    cursor.at += 1;
+    while matches!(text.get(cursor.at), Some(b' ' | b'`')) {
+        cursor.at += 1;
+    }
+    let start = cursor.at;
+    let len = text[start..].iter().take(LONGEST_CELL).position(|it| b" `|\"\\\r\n".contains(it))?;
+    let rest = text[start + len..].trim_ascii_start();
+    let rest = rest.strip_prefix(b"`").unwrap_or(rest).trim_ascii_start();
     let value = &text[start..start + len];
-    let ends = text[start + len..].starts_with(b"</");
-    let opens = name.opens_tag(text);
-    (ends && opens && len >= 4 && plain::is_quoted_secret(value, name))
-        .then_some(start..start + len)
+    (rest.starts_with(b"|") && plain::is_made_up(value)).then_some(start..start + len)
 }
 
 /// A value up to the quote that ends it, at the depth of the one that began it.

@@ -13,6 +13,7 @@ mod escape;
 mod rules;
 mod scan;
 mod secret;
+mod table;
 mod user;
 mod value;
 

@@ -20,6 +20,8 @@ impl Secret {
     pub(super) fn write_placeholder(&self, out: &mut Vec<u8>) {
         let quote = |out: &mut Vec<u8>| {
             if let Some(Quote { byte, depth }) = self.quote {
+                // Those that are a text's own backslashes are none of the quote's.
+                let depth = (1 << depth.trailing_ones()) - 1;
                 out.resize(out.len() + depth, b'\\');
                 out.push(byte);
             }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use codex_rollout::{JsonText, RawJson, ValueKind};
 
 use crate::resolve::output::{self, LOOK, Outcome};
-use crate::span::{ToolCall, ToolFamily};
+use crate::tool::{ToolCall, ToolFamily};
 
 /// The shape of a tool's answer when it worked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

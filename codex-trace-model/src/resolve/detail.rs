@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
+use codex_rollout::item::event_msg::SecurityRiskScore;
 use codex_rollout::item::turn_item::SubAgentActivity;
-use codex_rollout::{EventMsg, JsonText};
+use codex_rollout::{EventMsg, JsonText, RawJson, ValueKind};
 
 use crate::diagnostic::Code;
 use crate::resolve::tool_call::{Detail, ToolDraft};
 use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder};
-use crate::span::{EventKind, ToolFamily};
+use crate::span::EventKind;
+use crate::tool::{Agents, ToolFamily};
 
 impl<'a> ThreadBuilder<'a> {
     /// Takes in an event that details a tool call.
@@ -98,6 +100,40 @@ impl<'a> ThreadBuilder<'a> {
         scripts.last().copied()
     }
 
+    /// Puts the calls that a script made inside of it, as Codex lists them;
+    /// without a list it is by their places.
+    pub(super) fn take_executed(&mut self, listed: RawJson<'a>, script: usize) {
+        let turn = self.tools.calls[script].turn;
+        for id in ids_of(listed) {
+            match self.tools.find(Some(id)) {
+                Some(inner) => {
+                    let draft = &mut self.tools.calls[inner];
+                    if draft.turn == turn && draft.call.call_item.is_none() {
+                        draft.inside = Some(script);
+                    }
+                }
+                None => {
+                    if let Some(detail) = self.tools.take_waiting(id, turn) {
+                        let ix = self.tools.add(ToolDraft::of_detail(turn, Some(script), detail));
+                        self.turns[turn].tools.push(ix);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in how risky something was found.
+    pub(super) fn take_risk(&mut self, risk: &SecurityRiskScore<'a>, place: Place) -> Outcome {
+        let call = self.tools.find(risk.call_id);
+        match call.filter(|call| !self.turns[self.tools.calls[*call].turn].closed) {
+            Some(call) => {
+                self.tools.calls[call].call.risk = Some(Box::new(*risk));
+                Outcome::Span
+            }
+            None => self.push_event(place, EventKind::SecurityRiskScore(*risk)),
+        }
+    }
+
     pub(super) fn take_activity(
         &mut self,
         activity: &SubAgentActivity<'a>,
@@ -109,8 +145,17 @@ impl<'a> ThreadBuilder<'a> {
         {
             let draft = &mut self.tools.calls[tool];
             let thread: Cow<'a, str> = thread.decode();
-            if !self.turns[draft.turn].closed && !draft.call.spawned.contains(&thread) {
-                draft.call.spawned.push(thread);
+            if !self.turns[draft.turn].closed {
+                if !draft.call.spawned.contains(&thread) {
+                    draft.call.spawned.push(thread);
+                }
+                let agents = draft.call.agents.get_or_insert_default();
+                *agents = Box::new(Agents {
+                    model: activity.model.or(agents.model),
+                    reasoning_effort: activity.reasoning_effort.or(agents.reasoning_effort),
+                    path: activity.agent_path.or(agents.path),
+                    states: agents.states,
+                });
             }
         }
         self.push_event(place, EventKind::SubAgentActivity(*activity))
@@ -136,6 +181,27 @@ impl<'a> ThreadBuilder<'a> {
             self.turns[turn].tools.push(ix);
         }
     }
+}
+
+/// Returns the ids of the calls in a list of objects.
+fn ids_of(calls: RawJson<'_>) -> Vec<JsonText<'_>> {
+    let mut ids = Vec::new();
+    let read = calls.cursor().array(|call| {
+        if call.kind()? == ValueKind::Object {
+            call.object(|key, value| {
+                let is_id = matches!(key, b"id" | b"call_id" | b"item_id" | b"tool_call_id");
+                if is_id && value.kind()? == ValueKind::String {
+                    ids.push(value.text()?);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    });
+    if read.is_err() {
+        ids.clear();
+    }
+    ids
 }
 
 /// Whether a detail is of a tool that ran inside a script: Codex gives those

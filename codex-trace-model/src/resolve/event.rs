@@ -98,6 +98,7 @@ impl<'a> ThreadBuilder<'a> {
         turn.root_turn_id = started.root_turn_id.or(cause.root_turn_id);
         turn.parent_turn_id = cause.parent_turn_id;
         turn.trigger = cause.turn_trigger;
+        turn.initiating_agent_path = cause.initiating_agent_path;
     }
 
     /// A turn that seemed the reviewer's is the thread's own if it has settings:

@@ -7,7 +7,7 @@ use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
 use codex_rollout::item::turn_item::{McpError, McpResult};
 use codex_rollout::{Cursor, JsonText, RawJson, ValueKind};
 
-use crate::span::ToolFamily;
+use crate::tool::{Escalation, ToolFamily};
 
 /// Tells the family of a call.
 pub(crate) fn family(
@@ -70,33 +70,42 @@ pub(crate) fn mcp<'a>(
     Some((JsonText::new(&rest[..split]), JsonText::new(&rest[split + 2..])))
 }
 
-/// Reads command and working directory from the arguments of a call.
-pub(crate) fn command<'a>(
-    family: ToolFamily,
-    call: &ToolCallItem<'a>,
-) -> (Option<Cow<'a, str>>, Option<Cow<'a, str>>) {
-    if family != ToolFamily::Command {
-        return (None, None);
-    }
-    let Some(arguments) = call.fields.arguments.or(call.fields.action) else { return (None, None) };
+/// What the arguments of a command say.
+#[derive(Debug, Default)]
+pub(crate) struct CommandArguments<'a> {
+    pub(crate) command: Option<Cow<'a, str>>,
+    pub(crate) cwd: Option<Cow<'a, str>>,
+    pub(crate) escalation: Option<Box<Escalation<'a>>>,
+}
+
+/// Reads the arguments of a call of a command.
+pub(crate) fn command<'a>(family: ToolFamily, call: &ToolCallItem<'a>) -> CommandArguments<'a> {
+    let mut read = CommandArguments::default();
+    let arguments = call.fields.arguments.or(call.fields.action);
+    let Some(arguments) = arguments.filter(|_| family == ToolFamily::Command) else { return read };
     let text = arguments.as_text().map(JsonText::decode);
     let json = text.as_deref().map_or(arguments.raw(), str::as_bytes);
-    let (mut command, mut cwd) = (None, None);
+    let (mut escalated, mut justification) = (false, None);
     // Arguments are what a model wrote: they need not be JSON.
-    let read = Cursor::new(json).object(|key, value| {
+    let whole = Cursor::new(json).object(|key, value| {
+        let text = |raw: RawJson<'_>| raw.as_text().map(|text| owned(text.decode()));
         match key {
-            b"command" | b"cmd" | b"input" => command = words(value.raw()?).map(owned),
-            b"workdir" | b"working_directory" => {
-                cwd = value.raw()?.as_text().map(|text| owned(text.decode()));
+            b"command" | b"cmd" | b"input" => read.command = words(value.raw()?).map(owned),
+            b"workdir" | b"working_directory" => read.cwd = text(value.raw()?),
+            b"with_escalated_permissions" => escalated |= value.raw()?.raw() == b"true",
+            b"sandbox_permissions" => {
+                escalated |= value.raw()?.raw() == br#""require_escalated""#;
             }
-            _ => value.skip()?,
+            b"justification" => justification = text(value.raw()?),
+            _ => {}
         }
         Ok(())
     });
-    if read.is_err() {
-        return (None, None);
+    if whole.is_err() {
+        return CommandArguments::default();
     }
-    (command, cwd)
+    read.escalation = escalated.then(|| Box::new(Escalation { justification }));
+    read
 }
 
 /// Returns the session of the command that a `write_stdin` call writes to.

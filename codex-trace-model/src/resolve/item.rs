@@ -11,7 +11,8 @@ use crate::resolve::author::is_synthetic;
 use crate::resolve::tool_call::ToolDraft;
 use crate::resolve::turn::MarkKind;
 use crate::resolve::{Outcome, Place, ThreadBuilder, answer, output};
-use crate::span::{EventKind, ToolCall, ToolFamily};
+use crate::span::EventKind;
+use crate::tool::{ToolCall, ToolFamily};
 use crate::trace::{Item, ItemIx, SpanIx};
 
 impl<'a> ThreadBuilder<'a> {
@@ -194,9 +195,10 @@ impl<'a> ThreadBuilder<'a> {
         if self.outline {
             return;
         }
-        if let ResponseItem::ToolOutput(output) = body {
-            self.take_output(output, ix, place);
-            return;
+        match body {
+            ResponseItem::ToolOutput(output) => return self.take_output(output, ix, place),
+            ResponseItem::AdditionalTools(_) => return self.take_tools(ix, turn),
+            _ => {}
         }
         let Some(turn) = turn else { return };
         let draft = match body {
@@ -211,6 +213,14 @@ impl<'a> ThreadBuilder<'a> {
             return;
         }
         self.add_call(draft, place);
+    }
+
+    /// Takes in a list of tools, which holds from here on.
+    fn take_tools(&mut self, ix: ItemIx, turn: Option<usize>) {
+        self.tools_item = Some(ix);
+        if let Some(turn) = turn {
+            self.turns[turn].turn.tools = Some(ix);
+        }
     }
 
     /// Adds a call, unless it is one written twice. Some providers give the
@@ -299,6 +309,9 @@ impl<'a> ThreadBuilder<'a> {
             .and_then(|output| answer::complaint(&draft.call, output, &draft.outcome, scene));
         if complaint.is_some() {
             draft.outcome.more().complaint = complaint;
+        }
+        if let Some(listed) = item.turn.and_then(|turn| turn.executed_tool_calls) {
+            self.take_executed(listed, tool);
         }
     }
 }

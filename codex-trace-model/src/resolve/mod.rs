@@ -39,7 +39,7 @@ use jiff::Timestamp;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::span::{CopiedTurn, Event, EventKind};
-use crate::trace::{Account, History, Item, Rollout, RolloutIx};
+use crate::trace::{Account, History, Item, ItemIx, Rollout, RolloutIx};
 pub(crate) use clock::keep_within;
 pub(crate) use finish::ResolvedThread;
 use fork::Fork;
@@ -121,10 +121,14 @@ pub(crate) struct ThreadBuilder<'a> {
     /// A start of a turn during a review.
     forwarded: Option<(TaskStarted<'a>, Place)>,
     tools: ToolTable<'a>,
+    /// The last list of tools that the model was given.
+    tools_item: Option<ItemIx>,
     usage: UsageTracker,
     settings: Current<'a>,
     events: Vec<Event<'a>>,
     name: Option<JsonText<'a>>,
+    /// The name that the home's index has for it.
+    indexed_name: Option<JsonText<'a>>,
     rate_limits: Option<codex_rollout::RawJson<'a>>,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
@@ -218,6 +222,7 @@ impl<'a> ThreadBuilder<'a> {
                 let at = stamp::from_millis(item.observed_at_ms).or(at);
                 self.push_event(Place { at, ..place }, EventKind::Voice(*item))
             }
+            RolloutItem::SecurityRiskScore(risk) => self.take_risk(risk, place),
             RolloutItem::RetainedContext(kept) => {
                 self.push_event(place, EventKind::RetainedContext(*kept))
             }
@@ -439,6 +444,7 @@ impl<'a> ThreadBuilder<'a> {
         };
         draft.turn.turn_id = turn_id;
         draft.turn.number = number;
+        draft.turn.tools = self.tools_item;
         draft.turn.marked = marked;
         draft.touch(place.line, place.at);
         let ix = self.turns.len();

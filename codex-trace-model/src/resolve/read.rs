@@ -6,7 +6,7 @@ use codex_rollout::{Layout, Position, Result, RolloutItem, RolloutLine, Source};
 
 use crate::diagnostic::Code;
 use crate::resolve::fork::Reading;
-use crate::resolve::ownership::{self, Boundary, ByIds, ToldBy, meta_of};
+use crate::resolve::ownership::{self, Boundary, ByIds, OwnMeta, ToldBy, meta_of};
 use crate::resolve::usage::UsageTracker;
 use crate::resolve::{Outcome, ThreadBuilder};
 use crate::session::{RolloutFile, RolloutInput};
@@ -29,12 +29,14 @@ impl<'a> ThreadBuilder<'a> {
     pub(crate) fn read(&mut self, input: &RolloutInput<'a>) {
         let mut lines = input.source.lines();
         let head: Vec<_> = lines.by_ref().take(HEAD_LINES).collect();
-        let boundary = if ownership::owns_all(head.iter().flatten()) {
+        let own = OwnMeta::find(head.iter().flatten(), input.source, input.file.thread_id);
+        let boundary = if ownership::owns_all(head.iter().flatten(), own.as_ref()) {
             Boundary::default()
         } else {
-            ownership::boundary(input.source, input.ancestor)
+            ownership::boundary(input.source, own.as_ref(), input.ancestor)
         };
         let mut reading = self.begin_rollout(&input.file, Some(input.source));
+        reading.meta_line = own.map_or(0, |own| own.line);
         match boundary.told_by {
             ToldBy::Records => {}
             ToldBy::Times => self.diagnose(
@@ -75,7 +77,7 @@ impl<'a> ThreadBuilder<'a> {
     /// are not enough to tell what is whose.
     pub(crate) fn read_outline(
         &mut self,
-        file: &RolloutFile<'_>,
+        file: &RolloutFile<'a>,
         mut lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
     ) -> bool {
         let mut head = Vec::new();
@@ -94,12 +96,9 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Notes a file of the thread; one that is read in outline has no source, and
     /// is never a document.
-    fn begin_rollout<'i>(
-        &mut self,
-        file: &RolloutFile<'i>,
-        source: Option<&Source>,
-    ) -> Reading<'i> {
+    fn begin_rollout(&mut self, file: &RolloutFile<'a>, source: Option<&Source>) -> Reading<'a> {
         let reading = self.reading(*file);
+        self.indexed_name = self.indexed_name.or(file.name);
         self.rollouts.push(Rollout {
             path: file.path.to_owned(),
             file: source.and_then(Source::path).map(Path::to_owned),
@@ -137,8 +136,13 @@ impl<'a> ThreadBuilder<'a> {
             let elsewhere = self.pass_over(reading, position.line(), line.as_ref().ok());
             let outcome = match line {
                 Ok(line) => {
-                    let meta = !has_meta && matches!(line.item, RolloutItem::SessionMeta(_));
+                    let meta = !has_meta
+                        && matches!(line.item, RolloutItem::SessionMeta(_))
+                        && position.line() >= reading.meta_line;
                     let own = is_own(&line);
+                    if has_meta && self.outline && self.is_late_meta(&line, reading) {
+                        self.unsure = true;
+                    }
                     has_meta |= meta;
                     if let Some(elsewhere) = elsewhere {
                         elsewhere
@@ -163,6 +167,13 @@ impl<'a> ThreadBuilder<'a> {
                  that of the file's name",
             );
         }
+    }
+
+    /// Whether it is the thread's own `session_meta` that comes after another
+    /// one, which was taken for it.
+    fn is_late_meta(&self, line: &RolloutLine<'_>, reading: &Reading<'_>) -> bool {
+        let id = reading.file.thread_id;
+        self.thread_id != id && meta_of(line).is_some_and(|meta| ownership::is_of(&meta, id))
     }
 
     fn settle(&mut self, outcome: Outcome) {

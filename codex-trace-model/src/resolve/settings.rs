@@ -50,6 +50,8 @@ impl<'a> Current<'a> {
         self.ask(settings.model, settings.reasoning_effort);
         self.next.service_tier = settings.service_tier;
         self.next.provider = settings.model_provider_id;
+        self.next.personality = settings.personality;
+        self.next.reasoning_summary = settings.reasoning_summary;
     }
 
     /// Begins a turn: what was set while the last one ran holds now.
@@ -85,6 +87,7 @@ impl<'a> ThreadBuilder<'a> {
         turn.disabled_plugins = disabled.or(turn.disabled_plugins);
         turn.cwd = context.cwd.or(turn.cwd);
         turn.approval_policy = context.approval_policy.or(turn.approval_policy);
+        turn.approvals_reviewer = context.approvals_reviewer.or(turn.approvals_reviewer);
         turn.sandbox = context.sandbox_policy.and_then(|policy| policy.kind).or(turn.sandbox);
         turn.root_turn_id = context.root_turn_id.or(turn.root_turn_id);
         turn.trace_id = context.trace_id.or(turn.trace_id);

@@ -16,7 +16,7 @@ use crate::resolve::family;
 use crate::resolve::ids::IdTable;
 use crate::resolve::output::Outcome;
 use crate::resolve::stamp;
-use crate::span::{ToolCall, ToolFamily};
+use crate::tool::{Agents, McpOrigin, ToolCall, ToolFamily};
 use crate::trace::ItemIx;
 
 /// A tool call while its turn is read.
@@ -164,6 +164,14 @@ impl<'a> ToolTable<'a> {
         Some(ix)
     }
 
+    /// Takes a detail of a turn that waits under an id.
+    pub(crate) fn take_waiting(&mut self, id: JsonText<'a>, turn: usize) -> Option<Detail<'a>> {
+        let ix = self.waiting_by_id.get(id.raw())?;
+        let (_, detail) = self.waiting[ix].take_if(|(of, _)| *of == turn)?;
+        self.waiting_by_id.remove(id.raw());
+        Some(detail)
+    }
+
     /// Keeps a detail until its call comes.
     pub(crate) fn wait(&mut self, turn: usize, detail: Detail<'a>) {
         if let Some(id) = detail.call.call_id {
@@ -210,7 +218,7 @@ impl<'a> ToolDraft<'a> {
         });
         let arguments = fields.arguments.or(fields.action);
         let family = family::family(call.form, tool, namespace, arguments);
-        let (command, cwd) = family::command(family, call);
+        let arguments_say = family::command(family, call);
         let end = call.raw.and_then(CallOutcome::from_raw).unwrap_or_default();
         let mut told = Told::default();
         if end.error.is_some()
@@ -234,8 +242,9 @@ impl<'a> ToolDraft<'a> {
                 family,
                 call_item: Some(item),
                 mcp: family::mcp(family, tool, namespace),
-                command,
-                cwd,
+                command: arguments_say.command,
+                cwd: arguments_say.cwd,
+                escalation: arguments_say.escalation,
                 output_text: end.output,
                 ..ToolCall::default()
             },
@@ -279,6 +288,12 @@ impl<'a> ToolDraft<'a> {
         call.changes = told.changes.or(call.changes);
         call.search = told.search.or(call.search);
         call.source = told.source.or(call.source);
+        call.parsed_cmd = told.parsed_cmd.or(call.parsed_cmd);
+        call.process_id = told.process_id.or(call.process_id);
+        call.plugin_id = told.plugin_id.or(call.plugin_id);
+        call.script_path = told.script_path.or(call.script_path);
+        call.mcp_origin = told.mcp_origin.or(call.mcp_origin.take());
+        call.agents = told.agents.or(call.agents.take());
         if call.command.is_none() {
             call.command = detail.command.and_then(family::words);
         }
@@ -348,6 +363,10 @@ impl<'a> Detail<'a> {
         detail.command = it.command;
         detail.cwd = it.cwd;
         detail.call.source = it.source.filter(|source| source.is("user_shell"));
+        detail.call.parsed_cmd = it.parsed_cmd.filter(|parsed| parsed.raw() != b"[]");
+        detail.call.process_id = it.process_id;
+        detail.call.plugin_id = it.plugin_id;
+        detail.call.script_path = it.script_path;
         detail.call.arguments = it.command;
         detail.call.output_text = it.aggregated_output;
         detail
@@ -379,6 +398,15 @@ impl<'a> Detail<'a> {
         detail.call.duration = duration(it.duration);
         detail.call.arguments = it.arguments.or(invocation.arguments);
         detail.call.output_text = it.result;
+        detail.call.plugin_id = it.plugin_id;
+        let origin = McpOrigin {
+            app_name: it.app_name,
+            action_name: it.action_name,
+            connector_id: it.connector_id,
+            read_only_hint: it.read_only_hint,
+            environment_id: it.environment_id,
+        };
+        detail.call.mcp_origin = (origin != McpOrigin::default()).then(|| Box::new(origin));
         detail
     }
 
@@ -408,6 +436,13 @@ impl<'a> Detail<'a> {
         }
         detail.told.completed = stamp::from_millis(it.completed_at_ms);
         detail.call.tool = it.tool.or(detail.call.tool);
+        let agents = Agents {
+            model: it.model,
+            reasoning_effort: it.reasoning_effort,
+            path: None,
+            states: it.agents_states.or(it.statuses).filter(|states| states.raw() != b"{}"),
+        };
+        detail.call.agents = (agents != Agents::default()).then(|| Box::new(agents));
         if spawning {
             detail.call.spawned = it.new_thread_id.map(JsonText::decode).into_iter().collect();
             detail.call.spawned.extend(family::texts(it.receiver_thread_ids));

@@ -91,6 +91,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) effort: Option<JsonText<'a>>,
     pub(crate) service_tier: Option<JsonText<'a>>,
     pub(crate) provider: Option<JsonText<'a>>,
+    pub(crate) personality: Option<JsonText<'a>>,
+    pub(crate) reasoning_summary: Option<JsonText<'a>>,
 }
 
 /// Something that tells one model call from the next.

@@ -15,7 +15,8 @@ use crate::resolve::keys::Keys;
 use crate::resolve::model_call::{self, CallDraft};
 use crate::resolve::tool_call::{ToolDraft, ToolTable};
 use crate::resolve::turn::TurnDraft;
-use crate::span::{Compaction, ModelCall, Provenance, Span, SpanKind, Status, ToolFamily, Turn};
+use crate::span::{Compaction, ModelCall, Provenance, Span, SpanKind, Status, Turn};
+use crate::tool::ToolFamily;
 use crate::trace::{RolloutIx, SpanIx, ThreadIx};
 
 /// Writes the spans of one thread.
@@ -115,9 +116,11 @@ impl<'a> SpanWriter<'_, 'a> {
         let review = turn.review.is_some();
         let mut turn = Turn { prompt: turn.prompt.filter(|_| turn.input.is_empty()), ..turn };
         if let Some(first) = calls.first() {
-            // What was not chosen for the turn, and still said to the model.
+            // What is not said of the turn, and holds for it all the same.
             turn.effort = turn.effort.or(first.settings.effort);
             turn.service_tier = first.settings.service_tier;
+            turn.personality = turn.personality.or(first.settings.personality);
+            turn.reasoning_summary = turn.reasoning_summary.or(first.settings.reasoning_summary);
         }
         if turn.last_agent_message.is_none() && calls.iter().all(|call| call.items.is_empty()) {
             turn.last_agent_message = draft.last_answer.filter(|text| !text.is_empty());

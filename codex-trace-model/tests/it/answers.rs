@@ -444,3 +444,30 @@ fn an_output_of_the_harness_has_its_name_and_text() {
         assert!(trace.diagnostics.is_empty(), "{:?}", trace.diagnostics);
     });
 }
+
+/// Code mode lists what its scripts ran: that is better than where it stands.
+#[test]
+fn what_a_script_ran_is_where_the_script_says() {
+    check(
+        r#"
+        0 meta {"id":"t","cli_version":"0.171.0","history_mode":"paginated"}
+        100 started a
+        200 item {"type":"custom_tool_call","call_id":"s1","name":"exec","input":"1"}
+        201 item {"type":"custom_tool_call","call_id":"s2","name":"exec","input":"2"}
+        300 done a {"type":"CommandExecution","id":"exec-1","status":"completed","exit_code":0}
+        310 done a {"type":"CommandExecution","id":"exec-2","status":"completed","exit_code":0}
+        400 item {"type":"custom_tool_call_output","call_id":"s1","output":[{"type":"input_text","text":"Script completed\n"}],"internal_chat_message_metadata_passthrough":{"turn_id":"a","executed_tool_calls":[{"id":"exec-1","name":"exec_command"}]}}
+        410 item {"type":"custom_tool_call_output","call_id":"s2","output":[{"type":"input_text","text":"Script completed\n"}],"internal_chat_message_metadata_passthrough":{"turn_id":"a","executed_tool_calls":[{"id":"exec-2","name":"exec_command"}]}}
+        500 complete a
+        "#,
+        r"
+        thread t @0 +500
+          turn 1 @100 +400
+            model_call @100 +101 by items
+            tool_call exec @200 +200 code_mode
+              tool_call exec_command command exit 0
+            tool_call exec @201 +209 code_mode
+              tool_call exec_command command exit 0
+        ",
+    );
+}

@@ -1,5 +1,6 @@
 //! What each model call was made with: model, effort, tier, provider.
 
+use codex_rollout::JsonText;
 use codex_trace_model::{SpanKind, Trace};
 use serde_json::Value;
 
@@ -150,6 +151,36 @@ fn a_turn_tells_how_the_agent_was_to_work() {
                 words,
                 [Some("plan"), Some("friendly"), Some("detailed"), Some("low"), None]
             );
+        },
+    );
+}
+
+/// Since 0.163 the settings of a turn leave out what those of the thread say.
+#[test]
+fn what_a_turn_does_not_say_is_as_the_thread_was_set() {
+    with_script(
+        r#"
+        0 meta {"id":"t","cli_version":"0.171.0"}
+        10 started a
+        20 context {"turn_id":"a","model":"m","summary":"none"}
+        30 says one
+        40 complete a
+        50 event {"type":"thread_settings_applied","thread_id":"t","thread_settings":{"model":"m","personality":"friendly","reasoning_summary":"detailed"}}
+        60 started b
+        70 context {"turn_id":"b","model":"m"}
+        80 says two
+        90 complete b
+        "#,
+        |trace| {
+            let turns = trace.spans.iter().filter_map(|span| match &span.kind {
+                SpanKind::Turn(turn) => Some([turn.personality, turn.reasoning_summary]),
+                _ => None,
+            });
+            let words = |it: Option<JsonText<'_>>| it.map(|it| it.decode().into_owned());
+            let turns: Vec<_> = turns.map(|turn| turn.map(words)).collect();
+            let [first, second] = &turns[..] else { panic!("{turns:?}") };
+            assert_eq!(*first, [None, Some("none".to_owned())]);
+            assert_eq!(*second, [Some("friendly".to_owned()), Some("detailed".to_owned())]);
         },
     );
 }

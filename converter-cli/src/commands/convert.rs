@@ -179,10 +179,10 @@ impl Encoder {
                 Ok(())
             }
             Encoder::Otlp { encoding: otlp::Encoding::Json, options, rules } => {
-                otlp::encode_json(trace, rules, options, buffer)
+                otlp::encode_json(trace, rules, options, buffer, pass)
             }
             Encoder::Otlp { encoding: otlp::Encoding::Proto, options, rules } => {
-                otlp::encode_proto(trace, rules, options, buffer)
+                otlp::encode_proto(trace, rules, options, buffer, pass)
             }
         }
     }

@@ -233,6 +233,90 @@ fn what_cannot_be_replaced_is_not_sent_again() {
     }
 }
 
+/// A turn of so many tool calls, the output of each as long as the toy makes it.
+fn busy(calls: usize) -> String {
+    let call = |nth: usize| {
+        format!(
+            concat!(
+                r#"{{"timestamp":"2026-03-01T10:00:02.{:03}Z","type":"response_item","payload":{{"type":"function_call","name":"shell","arguments":"{{}}","call_id":"call-{}"}}}}"#,
+                "\n",
+                r#"{{"timestamp":"2026-03-01T10:00:02.{:03}Z","type":"response_item","payload":{{"type":"function_call_output","call_id":"call-{}","output":"done"}}}}"#,
+                "\n"
+            ),
+            nth, nth, nth, nth
+        )
+    };
+    opened(1) + &(0..calls).map(call).collect::<String>() + &completed(1, "answer")
+}
+
+/// A small turn and one of some megabytes, and memory for a part of it.
+fn large_stage(calls: usize) -> (Stage, impl Fn(&Server, bool) -> Toy) {
+    let mut stage = Stage::new(1, 1);
+    append(&stage, &busy(calls), DAY);
+    stage.case.options.max_memory = 8 << 20;
+    let toy = |server: &Server, in_order| {
+        let mut toy = Toy::new(&server.url);
+        (toy.padding, toy.last) = (300 << 10, true);
+        toy.contract.routes[0].in_order = in_order;
+        toy
+    };
+    (stage, toy)
+}
+
+/// Whatever is in a turn, not all of it is held at once.
+#[test]
+fn a_turn_larger_than_the_memory_goes_out_part_by_part() {
+    const CALLS: usize = 60;
+    for in_order in [false, true] {
+        let (stage, toy) = large_stage(CALLS);
+        let server = Server::start(&[], Some(Act::Ok));
+        let account = stage.case.upload(toy(&server, in_order)).unwrap();
+        assert!(account.is_complete(), "{account:?}");
+        assert_eq!((account.turns(), account.sent, account.unsent), (2, 4, 0));
+        assert!(account.bytes < 2 << 20, "compressed, {} bytes", account.bytes);
+        assert!(account.peak < 6 << 20, "{} bytes were held at once", account.peak);
+        let all = |server: &Server| {
+            let lines = server.set().into_iter();
+            lines.map(|line| line.trim_end_matches('x').to_owned()).collect::<Vec<_>>()
+        };
+        let lines = all(&server);
+        for nth in 0..CALLS {
+            assert_eq!(lines.iter().filter(|it| it.contains(&format!("call-{nth} "))).count(), 1);
+        }
+        no_doubles(&server);
+        let account = stage.case.upload(toy(&server, in_order)).unwrap();
+        assert_eq!((account.unchanged, account.sent), (1, 0));
+        // What was sent in parts is known as a whole.
+        append(&stage, &(opened(2) + &completed(2, "more")), DAY);
+        let account = stage.case.upload(toy(&server, in_order)).unwrap();
+        assert_eq!((account.already, account.sent), (3, 2), "{account:?}");
+    }
+}
+
+#[test]
+fn a_large_turn_that_is_refused_in_part_or_cut_short_is_told_as_a_whole() {
+    for in_order in [false, true] {
+        let (stage, toy) = large_stage(30);
+        let server = Server::start(&[], Some(Act::Poison("call-13 ")));
+        let account = stage.case.upload(toy(&server, in_order)).unwrap();
+        assert_eq!(account.tally.turns(Fate::Rejected), 1, "{account:?}");
+        assert_eq!((account.rejected, account.turns()), (1, 1));
+        assert_eq!(stage.case.dead_letters().lines().count(), 1, "one piece");
+        // The key expires in its midst.
+        let gone = Act::Refuse(401, "", "who");
+        let mut script = vec![Act::Ok; 8];
+        script.push(gone.clone());
+        let server = Server::start(&script, Some(gone));
+        let account = stage.case.upload(toy(&server, in_order)).unwrap();
+        assert!(account.down.is_some(), "{account:?}");
+        assert_eq!(account.tally.turns(Fate::Unsent), 1, "{account:?}");
+        let server = Server::start(&[], Some(Act::Ok));
+        let account = stage.case.upload(toy(&server, in_order)).unwrap();
+        assert!(account.is_complete(), "{account:?}");
+        assert_eq!(Ledger::open(&stage.case.state).unwrap().standings().unwrap()[0].pending, 0);
+    }
+}
+
 #[test]
 fn transient_faults_are_waited_out() {
     let refuse = |status, headers| Act::Refuse(status, headers, "later");

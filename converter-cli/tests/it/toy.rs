@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use codex_trace_export::content::{ContentRules, Part};
 use codex_trace_export::{
-    Contract, EncodeError, Exporter, Framing, Limits, Rewrite, Route, Unit, UnitBuilder, UnitKey,
-    Verdict, Waits,
+    Contract, Cx, Encode, EncodeError, Framing, Limits, Protocol, Rewrite, Route, Signal, Unit,
+    UnitBuilder, UnitKey, Verdict, Waits,
 };
 use codex_trace_model::{SpanKind, Status, Timestamp, Trace};
 use converter_cli::args::{GlobalArgs, When};
@@ -26,6 +26,8 @@ use converter_cli::{history, pipeline};
 pub(crate) struct Toy {
     pub(crate) contract: Contract,
     pub(crate) last: bool,
+    /// How many bytes to add to each line.
+    pub(crate) padding: usize,
 }
 
 impl Toy {
@@ -51,12 +53,27 @@ impl Toy {
                 max_age: None,
             },
             last: false,
+            padding: 0,
         }
     }
 
-    fn unit(trace: &Trace<'_>, rules: &ContentRules, key: UnitKey, spans: &[usize]) -> Unit {
+    fn unit(
+        &self,
+        (trace, rules): (&Trace<'_>, &ContentRules),
+        key: UnitKey,
+        spans: &[usize],
+        units: &mut dyn FnMut(Unit),
+    ) {
         let key_of_thread = key.turn.is_none();
-        let mut builder = UnitBuilder::new(key, 0);
+        let mut builder = UnitBuilder::new(key, 0, units);
+        for &ix in spans {
+            let span = &trace.spans[ix];
+            let thread = &trace.thread_of(span).id;
+            if trace.is_open(span) || key_of_thread && span.status == Status::Incomplete {
+                builder.open_in(thread);
+            }
+            builder.starts_at(span.start);
+        }
         for &ix in spans {
             let span = &trace.spans[ix];
             let thread = &trace.thread_of(span).id;
@@ -66,25 +83,23 @@ impl Toy {
                 _ => None,
             };
             let prompt = prompt.and_then(|text| rules.decoded(Part::Message, text));
-            let line = format!("{thread} {} {name} {:?}\n", span.key, prompt.unwrap_or_default());
-            builder.body().extend_from_slice(line.as_bytes());
+            let padding = "x".repeat(self.padding);
+            let prompt = prompt.unwrap_or_default();
+            let line = format!("{thread} {} {name} {prompt:?} {padding}\n", span.key);
+            builder.body().extend_from_slice(line.replace(" \n", "\n").as_bytes());
             builder.end_piece(1);
-            if trace.is_open(span) || key_of_thread && span.status == Status::Incomplete {
-                builder.open_in(thread);
-            }
-            builder.starts_at(span.start);
         }
-        builder.finish()
+        builder.finish();
     }
 }
 
-impl Exporter for Toy {
-    fn encode(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
+impl Encode for Toy {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Rows]
+    }
+
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+        let Cx { trace, rules, .. } = *cx;
         let thread_id = trace.session_id().to_owned();
         let turn_of = |mut ix: usize| loop {
             match &trace.spans[ix].kind {
@@ -94,24 +109,27 @@ impl Exporter for Toy {
         };
         let own: Vec<usize> = (0..trace.spans.len()).filter(|ix| turn_of(*ix).is_none()).collect();
         let key = |turn| UnitKey { thread_id: thread_id.clone(), turn };
-        units(Toy::unit(trace, rules, key(None), &own));
+        self.unit((trace, rules), key(None), &own, units);
         for turn in 0..trace.spans.len() {
             let below: Vec<usize> =
                 (turn..trace.spans.len()).filter(|ix| turn_of(*ix) == Some(turn)).collect();
             if !below.is_empty() {
-                units(Toy::unit(trace, rules, key(Some(trace.spans[turn].key.clone())), &below));
+                let key = key(Some(trace.spans[turn].key.clone()));
+                self.unit((trace, rules), key, &below, units);
             }
         }
         if self.last {
-            let mut builder = UnitBuilder::new(key(None), 1);
+            let mut builder = UnitBuilder::new(key(None), 1, units);
+            builder.waits(Waits::ForTrace);
             builder.body().extend_from_slice(format!("{thread_id} last\n").as_bytes());
             builder.end_piece(1);
-            builder.waits(Waits::ForTrace);
-            units(builder.finish());
+            builder.finish();
         }
         Ok(())
     }
+}
 
+impl Protocol for Toy {
     fn contract(&self) -> &Contract {
         &self.contract
     }

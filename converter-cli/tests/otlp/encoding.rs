@@ -38,7 +38,7 @@ const ROLLOUT: &str = concat!(
 fn encoded(rules: &ContentRules, options: &Options) -> Value {
     with_bytes(ROLLOUT, |trace| {
         let mut out = Vec::new();
-        encode_json(trace, rules, options, &mut out).unwrap();
+        encode_json(trace, rules, options, &mut out, &mut |_| true).unwrap();
         serde_json::from_slice(&out).unwrap()
     })
 }
@@ -257,7 +257,8 @@ fn providers_have_the_names_of_the_convention() {
             with_bytes(&rollout, |trace| {
                 let options = Options { semconv, ..Options::default() };
                 let mut out = Vec::new();
-                encode_json(trace, &ContentRules::default(), &options, &mut out).unwrap();
+                encode_json(trace, &ContentRules::default(), &options, &mut out, &mut |_| true)
+                    .unwrap();
                 serde_json::from_slice::<Value>(&out).unwrap()
             })
         };
@@ -284,7 +285,8 @@ fn nobody_claims_to_know_why_an_interrupted_model_stopped() {
         .join("\n");
     with_bytes(&rollout, |trace| {
         let mut out = Vec::new();
-        encode_json(trace, &ContentRules::default(), &Options::default(), &mut out).unwrap();
+        encode_json(trace, &ContentRules::default(), &Options::default(), &mut out, &mut |_| true)
+            .unwrap();
         let request: Value = serde_json::from_slice(&out).unwrap();
         let reasons = "gen_ai.response.finish_reasons";
         let said = |key: &str| parsed(&attribute(span(&request, key), "gen_ai.output.messages"));
@@ -308,7 +310,8 @@ fn a_large_image_is_told_by_its_digest_wherever_it_is_repeated() {
         ROLLOUT.replace(r#"{"type":"input_text","#, &format!(r#"{part}{{"type":"input_text","#));
     with_bytes(&rollout, |trace| {
         let mut out = Vec::new();
-        encode_json(trace, &ContentRules::default(), &Options::default(), &mut out).unwrap();
+        encode_json(trace, &ContentRules::default(), &Options::default(), &mut out, &mut |_| true)
+            .unwrap();
         assert!(out.len() < 60_000, "the image is not there");
         let request: Value = serde_json::from_slice(&out).unwrap();
         let expected = json!({
@@ -344,7 +347,8 @@ fn the_last_word_is_the_answer() {
         .replace(r#""last_agent_message":"done","#, "");
     with_bytes(&rollout, |trace| {
         let mut out = Vec::new();
-        encode_json(trace, &ContentRules::default(), &Options::default(), &mut out).unwrap();
+        encode_json(trace, &ContentRules::default(), &Options::default(), &mut out, &mut |_| true)
+            .unwrap();
         let request: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(attribute(span(&request, "turn:tu1"), "output.value"), "done");
         assert_eq!(attribute(span(&request, "llm:tu1:1"), "output.value"), "nearly\n\ndone");
@@ -378,7 +382,14 @@ fn a_fork_is_linked_to_the_turn_that_it_goes_on_from() {
     let links = |rollout: &str| {
         with_bytes(rollout, |trace| {
             let mut out = Vec::new();
-            encode_json(trace, &ContentRules::default(), &Options::default(), &mut out).unwrap();
+            encode_json(
+                trace,
+                &ContentRules::default(),
+                &Options::default(),
+                &mut out,
+                &mut |_| true,
+            )
+            .unwrap();
             let request: Value = serde_json::from_slice(&out).unwrap();
             let spans = &request["resourceSpans"][0]["scopeSpans"][0]["spans"];
             assert_eq!(spans.as_array().unwrap().len(), 1, "{spans}");

@@ -40,12 +40,12 @@ const ROLLOUT: &str = concat!(
     "\n",
 );
 
-fn encoded(capture: Capture, semconv: Semconv) -> (Vec<Value>, String) {
-    with_bytes(ROLLOUT, |trace| {
+fn encoded(rollout: &str, capture: Capture, semconv: Semconv) -> (Vec<Value>, String) {
+    with_bytes(rollout, |trace| {
         let rules = ContentRules::new(capture, None, Default::default());
         let options = Options { semconv, amount: Amount::default(), ..Options::default() };
         let mut out = Vec::new();
-        encode_json(trace, &rules, &options, &mut out).unwrap();
+        encode_json(trace, &rules, &options, &mut out, &mut |_| true).unwrap();
         let request: Value = serde_json::from_slice(&out).unwrap();
         let pieces = request["resourceSpans"].as_array().unwrap().clone();
         let spans = pieces
@@ -70,7 +70,7 @@ fn span<'v>(spans: &'v [Value], key: &str) -> &'v Value {
 
 #[test]
 fn a_request_has_the_settings_that_it_was_made_with() {
-    let (spans, _) = encoded(Capture::Full, Semconv::GenAi);
+    let (spans, _) = encoded(ROLLOUT, Capture::Full, Semconv::GenAi);
     for (key, model, effort) in
         [("llm:tu1:0", "gpt-6.2-sol", Value::Null), ("llm:tu1:1", "gpt-6.1-sol", json!("high"))]
     {
@@ -91,7 +91,7 @@ fn a_request_has_the_settings_that_it_was_made_with() {
     assert_eq!(attribute(turn, "codex.cli_version"), "0.171.0");
     assert_eq!(attribute(turn, "gen_ai.agent.version"), Value::Null);
 
-    let (spans, _) = encoded(Capture::Full, Semconv::OpenInference);
+    let (spans, _) = encoded(ROLLOUT, Capture::Full, Semconv::OpenInference);
     let asked = attribute(span(&spans, "llm:tu1:1"), "llm.invocation_parameters");
     let asked: Value = serde_json::from_str(asked.as_str().unwrap()).unwrap();
     assert_eq!(asked, json!({"reasoning": {"effort": "high"}, "service_tier": "priority"}));
@@ -99,7 +99,7 @@ fn a_request_has_the_settings_that_it_was_made_with() {
 
 #[test]
 fn what_was_said_is_told_where_content_may_leave() {
-    let (spans, _) = encoded(Capture::Full, Semconv::GenAi);
+    let (spans, _) = encoded(ROLLOUT, Capture::Full, Semconv::GenAi);
     let events = span(&spans, "turn:tu1")["events"].as_array().unwrap();
     let names: Vec<&str> = events.iter().map(|it| it["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["codex.voice", "codex.retained_context", "codex.message_notes"]);
@@ -109,8 +109,89 @@ fn what_was_said_is_told_where_content_may_leave() {
     assert_eq!(attribute(&events[2], "codex.text"), "TOLD");
     assert_eq!(attribute(&events[2], "codex.delivery"), "async");
 
-    let (_, text) = encoded(Capture::MetadataOnly, Semconv::GenAi);
+    let (_, text) = encoded(ROLLOUT, Capture::MetadataOnly, Semconv::GenAi);
     for content in ["SAID", "ASKED", "blue", "TOLD", "done"] {
         assert!(!text.contains(content), "{content}");
+    }
+}
+
+/// A command outside of the sandbox, a tool of an app, an agent, a list of
+/// tools, a refusal and an item of a type that nobody listed.
+const TOOLS: &str = concat!(
+    r#"{"timestamp":"2026-11-20T10:00:00.000Z","type":"session_meta","payload":{"id":"th1","timestamp":"2026-11-20T10:00:00.000Z","cwd":"/w","cli_version":"0.171.0","history_mode":"paginated"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:01.000Z","type":"event_msg","payload":{"type":"task_started","turn_id":"tu1","turn_attribution":{"turn_id":"tu1","initiating_agent_path":"/root"}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:01.100Z","type":"turn_context","payload":{"turn_id":"tu1","model":"gpt-6.2-sol","approvals_reviewer":"auto_review"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:01.200Z","type":"response_item","payload":{"type":"additional_tools","id":"at_1","role":"developer","tools":[{"type":"namespace","name":"functions","tools":[{"type":"function","name":"exec_command","description":"RUNS IT","parameters":{"type":"object"}}]}]}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:02.000Z","type":"response_item","payload":{"type":"function_call","name":"exec_command","arguments":"{\"cmd\":\"cat secrets.txt\",\"sandbox_permissions\":\"require_escalated\",\"justification\":\"MAY I\"}","call_id":"c1"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:02.100Z","type":"security_risk_score","payload":{"scores":{"exfiltration":0.25},"action":"allow","call_id":"c1"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:02.500Z","type":"event_msg","payload":{"type":"item_completed","thread_id":"th1","turn_id":"tu1","item":{"type":"CommandExecution","id":"c1","process_id":"4242","parsed_cmd":[{"type":"read","cmd":"cat secrets.txt","name":"secrets.txt","path":"PARSED"}],"status":"completed","exit_code":0,"plugin_id":"plug"}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.000Z","type":"response_item","payload":{"type":"function_call_output","call_id":"c1","output":"Process exited with code 0\nOutput:\nx"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.100Z","type":"response_item","payload":{"type":"function_call","namespace":"mcp__docs","name":"find","arguments":"{}","call_id":"c2"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.200Z","type":"event_msg","payload":{"type":"item_completed","thread_id":"th1","turn_id":"tu1","item":{"type":"McpToolCall","id":"c2","server":"docs","tool":"find","status":"completed","appName":"Docs","connectorId":"con1","readOnlyHint":true,"environmentId":"env1"}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.300Z","type":"response_item","payload":{"type":"function_call_output","call_id":"c2","output":"hit"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.400Z","type":"response_item","payload":{"type":"function_call","namespace":"multi_agent_v1","name":"wait_agent","arguments":"{}","call_id":"c3"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.500Z","type":"event_msg","payload":{"type":"item_completed","thread_id":"th1","turn_id":"tu1","item":{"type":"CollabAgentToolCall","id":"c3","tool":"wait","status":"failed","model":"gpt-6.1","reasoning_effort":"low","agents_states":{"x":{"errored":"STATE"}}}}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.600Z","type":"response_item","payload":{"type":"function_call_output","call_id":"c3","output":"REFUSED"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.700Z","type":"response_item","payload":{"type":"computer_call","call_id":"c4","action":{"type":"CLICK"},"status":"completed"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:05.000Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"tu1"}}"#,
+    "\n",
+);
+
+#[test]
+fn a_tool_call_tells_what_ran_where_and_who_allowed_it() {
+    let (spans, _) = encoded(TOOLS, Capture::Full, Semconv::GenAi);
+    let turn = span(&spans, "turn:tu1");
+    assert_eq!(attribute(turn, "codex.turn.approvals_reviewer"), "auto_review");
+    assert_eq!(attribute(turn, "codex.turn.initiating_agent_path"), "/root");
+    assert!(attribute(turn, "gen_ai.tool.definitions").as_str().unwrap().contains("RUNS IT"));
+    for (key, name, value) in [
+        ("tool:c1", "gen_ai.tool.description", json!("RUNS IT")),
+        ("tool:c1", "codex.tool.process_id", json!("4242")),
+        ("tool:c1", "codex.plugin.id", json!("plug")),
+        ("tool:c1", "codex.tool.escalated", json!(true)),
+        ("tool:c1", "codex.tool.justification", json!("MAY I")),
+        ("tool:c1", "codex.security_risk.scores", json!(r#"{"exfiltration":0.25}"#)),
+        ("tool:c2", "codex.mcp.app_name", json!("Docs")),
+        ("tool:c2", "codex.mcp.connector_id", json!("con1")),
+        ("tool:c2", "codex.mcp.read_only_hint", json!(true)),
+        ("tool:c2", "codex.mcp.environment_id", json!("env1")),
+        ("tool:c3", "codex.agent.model", json!("gpt-6.1")),
+        ("tool:c3", "codex.agent.reasoning_effort", json!("low")),
+        ("tool:c4", "gen_ai.tool.name", json!("computer")),
+        ("tool:c4", "codex.tool.family", json!("unknown")),
+    ] {
+        assert_eq!(attribute(span(&spans, key), name), value, "{key} {name}");
+    }
+    let failed = span(&spans, "tool:c3");
+    assert_eq!(failed["status"]["message"], "REFUSED");
+
+    let (spans, _) = encoded(TOOLS, Capture::Full, Semconv::OpenInference);
+    let call = span(&spans, "tool:c1");
+    assert_eq!(attribute(call, "tool.description"), "RUNS IT");
+    assert_eq!(attribute(call, "tool.parameters"), r#"{"type":"object"}"#);
+}
+
+#[test]
+fn what_tools_were_told_and_told_is_content() {
+    for semconv in [Semconv::GenAi, Semconv::OpenInference] {
+        let (_, text) = encoded(TOOLS, Capture::MetadataOnly, semconv);
+        for content in ["RUNS IT", "MAY I", "PARSED", "STATE", "CLICK", "REFUSED", "secrets"] {
+            assert!(!text.contains(content), "{content}");
+        }
     }
 }

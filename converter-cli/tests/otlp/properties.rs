@@ -91,8 +91,14 @@ fn every_span_is_written_once_where_it_belongs() {
     for semconv in [Semconv::GenAi, Semconv::OpenInference] {
         for_each_trace(|home, trace| {
             let mut bytes = Vec::new();
-            encode_proto(trace, &ContentRules::default(), &options(semconv), &mut bytes)
-                .unwrap_or_else(|err| panic!("{home}: {err}"));
+            encode_proto(
+                trace,
+                &ContentRules::default(),
+                &options(semconv),
+                &mut bytes,
+                &mut |_| true,
+            )
+            .unwrap_or_else(|err| panic!("{home}: {err}"));
             no_encrypted_content(&bytes);
             let request = ExportTraceServiceRequest::decode(bytes.as_slice()).unwrap();
             check(trace, &spans_of(request));
@@ -106,8 +112,8 @@ fn json_says_what_protobuf_says() {
         for semconv in [Semconv::GenAi, Semconv::OpenInference] {
             let (mut proto, mut json) = (Vec::new(), Vec::new());
             let rules = ContentRules::default();
-            encode_proto(trace, &rules, &options(semconv), &mut proto).unwrap();
-            encode_json(trace, &rules, &options(semconv), &mut json).unwrap();
+            encode_proto(trace, &rules, &options(semconv), &mut proto, &mut |_| true).unwrap();
+            encode_json(trace, &rules, &options(semconv), &mut json, &mut |_| true).unwrap();
             let of_proto = ExportTraceServiceRequest::decode(proto.as_slice()).unwrap();
             let lines = json.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
             let of_json: Vec<_> = lines
@@ -126,7 +132,7 @@ fn usage_is_that_of_the_tree_and_only_on_model_calls() {
     for_each_trace(|home, trace| {
         let mut bytes = Vec::new();
         let rules = ContentRules::default();
-        encode_proto(trace, &rules, &options(Semconv::GenAi), &mut bytes).unwrap();
+        encode_proto(trace, &rules, &options(Semconv::GenAi), &mut bytes, &mut |_| true).unwrap();
         let spans = spans_of(ExportTraceServiceRequest::decode(bytes.as_slice()).unwrap());
         let mut sum = TokenUsage::default();
         for span in &spans {
@@ -212,7 +218,14 @@ fn links_lead_to_spans() {
     let mut links = Vec::new();
     for_each_trace(|home, trace| {
         let mut bytes = Vec::new();
-        encode_proto(trace, &ContentRules::default(), &options(Semconv::GenAi), &mut bytes).ok();
+        encode_proto(
+            trace,
+            &ContentRules::default(),
+            &options(Semconv::GenAi),
+            &mut bytes,
+            &mut |_| true,
+        )
+        .ok();
         for span in spans_of(ExportTraceServiceRequest::decode(bytes.as_slice()).unwrap()) {
             threads.insert(text(&span, "codex.thread.id").to_owned());
             for link in &span.links {

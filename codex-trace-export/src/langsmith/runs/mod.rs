@@ -8,12 +8,13 @@ mod tools;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use codex_rollout::{JsonText, TokenUsage};
+use codex_rollout::{JsonText, ResponseItem, TokenUsage};
 use codex_trace_model::{
     Event, EventKind, ItemIx, Span, SpanIx, SpanKind, Status, Thread, Timestamp, Trace, Turn,
 };
 
 use crate::Keep;
+use crate::UnitBuilder;
 use crate::content::Part;
 use crate::json::{self, Object};
 use crate::langsmith::ids;
@@ -25,7 +26,6 @@ use crate::langsmith::runs::input::{Given, Inputs};
 use crate::langsmith::wire::{Format, Run};
 use crate::langsmith::written::Written;
 use crate::otlp::LlmInput;
-use crate::{UnitBuilder, UnitKey};
 
 /// What the plugin puts in the place of content that is private.
 const MUTED: &str = "[LangSmith system notice: content omitted because tracing is muted.]";
@@ -61,7 +61,7 @@ struct TurnEncoder<'t, 'e, 'a> {
 
 impl<'a> Encoder<'_, 'a> {
     /// Encodes a turn with everything below it but subagents' turns.
-    pub(super) fn turn(&self, plan: &TurnPlan<'a>, mode: Keep, route: usize) -> UnitBuilder {
+    pub(super) fn turn(&self, plan: &TurnPlan<'a>, mode: Keep, mut unit: UnitBuilder<'_>) {
         let private = mode == Keep::Metadata;
         let muted = private || !self.rules.keeps(Part::Message);
         let span = self.trace.span(plan.span);
@@ -89,19 +89,17 @@ impl<'a> Encoder<'_, 'a> {
             inputs: Inputs::new(self.input_bytes),
             next: plan.next,
         };
-        let key = UnitKey { thread_id: thread.id.clone(), turn: Some(span.key.clone()) };
-        let mut unit = UnitBuilder::new(key, route);
-        turn.write(span, &mut unit);
         if self.trace.is_open(span) {
             unit.open_in(&thread.id);
         }
         unit.starts_at(Timestamp::from_millisecond(plan.root.start.millis).ok());
-        unit
+        turn.write(span, &mut unit);
+        unit.finish();
     }
 }
 
 impl<'a> TurnEncoder<'_, '_, 'a> {
-    fn write(mut self, span: &Span<'a>, unit: &mut UnitBuilder) {
+    fn write(mut self, span: &Span<'a>, unit: &mut UnitBuilder<'_>) {
         let below = self.below();
         let calls = self.usage_by_group(&below);
         let mut runs_of: HashMap<SpanIx, Place> = HashMap::new();
@@ -180,7 +178,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         found
     }
 
-    fn root(&self, span: &Span<'a>, end: i64, unit: &mut UnitBuilder) {
+    fn root(&self, span: &Span<'a>, end: i64, unit: &mut UnitBuilder<'_>) {
         let failed = |message: Cow<'a, str>| {
             // What a provider says may quote what it was asked.
             if self.private { "failed".into() } else { self.error(&message, Part::Label) }
@@ -246,7 +244,15 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         }
         inputs.extend_from_slice(b"]}");
         outputs.extend_from_slice(b"{\"messages\":[");
-        let from = asked.map_or(0, |asked| asked + 1);
+        // Where nobody asked, what the harness wrote to begin with is no outcome.
+        let begun = || {
+            let made = |ix: &ItemIx| {
+                let item = self.thread.items.get(ix.0 as usize);
+                item.is_some_and(|item| is_made_by_model(&item.body))
+            };
+            items.iter().position(made).filter(|_| self.turn.prompt.is_none()).unwrap_or(0)
+        };
+        let from = asked.map_or_else(begun, |asked| asked + 1);
         let before = outputs.len();
         let room = self.room(inputs.len());
         written.tail(self.thread, items, &self.plan.messages, from, room, outputs);
@@ -267,7 +273,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         nth: usize,
         group: &Group<'a>,
         calls: Option<&Vec<SpanIx>>,
-        unit: &mut UnitBuilder,
+        unit: &mut UnitBuilder<'_>,
     ) {
         let trace = self.all.trace;
         let calls = calls.map_or(&[][..], Vec::as_slice);
@@ -371,7 +377,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
 
     /// Serialises a run. One that the service would find too large still goes
     /// without what it was given and gave back.
-    fn piece(&self, run: &Run<'_>, unit: &mut UnitBuilder) {
+    fn piece(&self, run: &Run<'_>, unit: &mut UnitBuilder<'_>) {
         let out = unit.body();
         let start = out.len();
         self.all.format.write(run, out);
@@ -398,5 +404,16 @@ fn muted(inputs: &mut Vec<u8>, outputs: &mut Vec<u8>) {
                 });
             });
         });
+    }
+}
+
+fn is_made_by_model(item: &ResponseItem<'_>) -> bool {
+    match item {
+        ResponseItem::Message(message) => message.role.is_some_and(|role| role.is("assistant")),
+        ResponseItem::Reasoning(_)
+        | ResponseItem::ToolCall(_)
+        | ResponseItem::WebSearchCall(_)
+        | ResponseItem::ImageGenerationCall(_) => true,
+        _ => false,
     }
 }

@@ -23,7 +23,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         &mut self,
         below: &[SpanIx],
         runs_of: &mut HashMap<SpanIx, Place>,
-        unit: &mut UnitBuilder,
+        unit: &mut UnitBuilder<'_>,
     ) {
         let trace = self.all.trace;
         let grouped: HashSet<ItemIx> = self
@@ -69,7 +69,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         span: &Span<'a>,
         call: &ToolCall<'a>,
         parent: Option<&Place>,
-        unit: &mut UnitBuilder,
+        unit: &mut UnitBuilder<'_>,
     ) -> Place {
         // `tool:<call id>`, as its key is.
         let (place, end) = self.more_place(&span.key, span, parent);
@@ -131,7 +131,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         }
     }
 
-    fn compaction(&mut self, ix: SpanIx, span: &Span<'a>, unit: &mut UnitBuilder) {
+    fn compaction(&mut self, ix: SpanIx, span: &Span<'a>, unit: &mut UnitBuilder<'_>) {
         let SpanKind::Compaction(compaction) = &span.kind else { return };
         let below = self.all.children[ix.index()].iter();
         let request = below.map(|ix| self.all.trace.span(*ix)).find(|it| it.usage.is_some());
@@ -174,7 +174,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
     /// A request that is in no group: its answer is of a kind that the plugin
     /// does not take for the model's, or left no item. Its tokens were spent
     /// all the same.
-    fn more_llm(&mut self, span: &Span<'a>, call: &ModelCall<'a>, unit: &mut UnitBuilder) {
+    fn more_llm(&mut self, span: &Span<'a>, call: &ModelCall<'a>, unit: &mut UnitBuilder<'_>) {
         let (place, end) = self.more_place(&format!("call:{}", span.key), span, None);
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         if let Some(written) = &self.written {

@@ -21,7 +21,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         group: &Group<'a>,
         tool: &Answered<'a>,
         span: Option<SpanIx>,
-        unit: &mut UnitBuilder,
+        unit: &mut UnitBuilder<'_>,
     ) -> Place {
         let call_id = tool.call_id.decode();
         let run = format!("tool:{call_id}");
@@ -65,7 +65,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         place: &Place,
         end: i64,
         span: Option<&Span<'a>>,
-        unit: &mut UnitBuilder,
+        unit: &mut UnitBuilder<'_>,
     ) {
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         let worked = span.is_none_or(|span| matches!(span.status, Status::Ok));
@@ -104,7 +104,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         end: i64,
         mut inputs: Vec<u8>,
         answer: Option<&[u8]>,
-        unit: &mut UnitBuilder,
+        unit: &mut UnitBuilder<'_>,
     ) {
         let mut outputs = Vec::new();
         let call = span.and_then(|span| match &span.kind {
@@ -146,6 +146,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             }
             if let Some(call) = call {
                 o.put("codex.tool_family", call.family.word());
+                o.flag("codex.escalated", call.escalation.is_some());
             }
             // The run's own start is that of the model's message, as the plugin has it.
             o.maybe("codex.called_at", started.map(|it| ids::time(it + self.plan.shift)));
@@ -189,7 +190,41 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             messages::label(server, rules, o.value("server"));
             messages::label(tool, rules, o.value("tool"));
         }
+        for (key, value) in [
+            ("process_id", call.process_id),
+            ("plugin_id", call.plugin_id),
+            ("script_path", call.script_path),
+        ] {
+            if let Some(value) = value {
+                messages::label(value, rules, o.value(key));
+            }
+        }
+        if let Some(origin) = &call.mcp_origin {
+            for (key, value) in [
+                ("app_name", origin.app_name),
+                ("action_name", origin.action_name),
+                ("connector_id", origin.connector_id),
+                ("environment_id", origin.environment_id),
+            ] {
+                if let Some(value) = value {
+                    messages::label(value, rules, o.value(key));
+                }
+            }
+            o.maybe("read_only_hint", origin.read_only_hint);
+        }
+        if let Some(agents) = &call.agents {
+            for (key, value) in
+                [("model", agents.model), ("reasoning_effort", agents.reasoning_effort)]
+            {
+                if let Some(value) = value {
+                    messages::label(value, rules, o.value(key));
+                }
+            }
+        }
         if rules.keeps(Part::Tool) {
+            if let Some(parsed) = call.parsed_cmd {
+                put_value("parsed_cmd", parsed, Part::Tool, rules, o);
+            }
             if let Some(changes) = call.changes {
                 put_value("changes", changes, Part::Tool, rules, o);
             }

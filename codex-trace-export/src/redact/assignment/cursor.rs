@@ -11,6 +11,12 @@ use crate::redact::secret::Quote;
 /// What could begin at more could also be looked through more than once.
 const DEEPEST: usize = 31;
 
+/// How far a line is looked back.
+const LINE: usize = 200;
+
+/// The longest value that a prompt shows, in its brackets.
+const LONGEST_DEFAULT: usize = 40;
+
 /// What stands between a name and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Separator {
@@ -79,6 +85,60 @@ impl<'t> Cursor<'t> {
         // The same at any depth: what is between two texts of a list is no value.
         let next = self.rest().iter().find(|byte| !byte.is_ascii_whitespace());
         (!matches!(next, None | Some(b',' | b':' | b'}' | b']'))).then_some(quote)
+    }
+
+    /// Whether the quote here ends the text that the name at `start` is in, as
+    /// in `input("Password: ")`: such a quote began it on the same line.
+    pub(super) fn closes(&self, start: usize) -> bool {
+        let Some(quote) = self.peek_quote() else { return false };
+        let after = self.text.get(self.at + quote.depth + 1);
+        if after.is_some_and(|it| !b"),;]} \t\r\n\\\"'".contains(it)) {
+            return false;
+        }
+        let first = start.saturating_sub(LINE);
+        let mut n_open = 0;
+        let mut at = start;
+        while at > first {
+            at -= 1;
+            let byte = self.text[at];
+            let depth = if b"\"'`n".contains(&byte) {
+                escape::backslashes_before(&self.text[first..], at - first)
+            } else {
+                0
+            };
+            match byte {
+                b'\n' => break,
+                b'n' if depth > 0 => break,
+                _ if byte == quote.byte && depth == quote.depth => n_open += 1,
+                b'"' if depth < quote.depth => break,
+                _ => {}
+            }
+            at -= depth.min(at - first);
+        }
+        n_open % 2 == 1
+    }
+
+    /// Takes what a prompt says the value has been: `[None]`, before a colon.
+    pub(super) fn default_value(&mut self) {
+        let rest = self.rest();
+        if rest.first() != Some(&b'[') {
+            return;
+        }
+        let Some(len) = rest.iter().take(LONGEST_DEFAULT).position(|it| *it == b']') else {
+            return;
+        };
+        if rest.get(len + 1) == Some(&b':') {
+            self.at += len + 1;
+        }
+    }
+
+    /// Takes the name of an XML element in its brackets, the closing one if so.
+    pub(super) fn tag(&mut self, closing: bool) -> Option<&'t [u8]> {
+        let rest = self.rest();
+        let name = rest.strip_prefix(if closing { &b"</"[..] } else { b"<" })?;
+        let len = name.iter().take(16).position(|it| *it == b'>')?;
+        self.at += rest.len() - name.len() + len + 1;
+        Some(&name[..len])
     }
 
     /// Returns what stands before the quote that ends such a text, or `None` if

@@ -23,6 +23,8 @@ pub(super) struct Name {
     pub(super) kind: Kind,
     /// Whether it is in capitals, as names of variables of the environment.
     pub(super) shouted: bool,
+    /// Whether it is words, as people label things: `API key`.
+    pub(super) label: bool,
 }
 
 /// What a `key` must belong to: a primary key is no secret.
@@ -70,7 +72,11 @@ const PLACES: &[&str] = &[
     "cancel",
     "sync",
     "resume",
+    "expected",
 ];
+
+/// Words that end in `PASS` and have nothing to do with passwords.
+const NO_PASSES: &[&str] = &["com", "by", "sur", "tres", "under", "over"];
 
 /// What may follow the name directly.
 const ENDINGS: &[&str] = &["value", "string"];
@@ -102,6 +108,7 @@ impl Name {
         let starts = |word: &str| {
             rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
         };
+        let mut start = at;
         let (kind, len) = if starts("password") {
             (Kind::Password, 8)
         } else if starts("passwd") {
@@ -116,6 +123,25 @@ impl Name {
             return None;
         } else if starts("_pass") {
             (Kind::Password, 5)
+        } else if starts("pass=") {
+            let before = &text[..at];
+            if before.last() == Some(&b'_') || ends_with_any(before, NO_PASSES) {
+                return None;
+            }
+            (Kind::Password, 4)
+        } else if starts("?pass") || starts("&pass") {
+            start += 1;
+            (Kind::Password, 5)
+        } else if starts("--pass") {
+            start += 2;
+            (Kind::Password, 6)
+        } else if starts("_pwd") {
+            // Of a directory sooner than of a password, if it is a path.
+            (Kind::Secret, 4)
+        } else if starts("_pw=") {
+            (Kind::Secret, 3)
+        } else if starts("cli_auth") {
+            (Kind::Secret, 8)
         } else {
             // One letter or separator, then `key`.
             let separator = !rest[0].is_ascii_alphabetic();
@@ -129,7 +155,39 @@ impl Name {
         let after = text.get(end);
         let ends = after.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !b"_-".contains(byte));
         let shouted = !text[at..end].iter().any(u8::is_ascii_lowercase);
-        ends.then_some(Name { start: at, end, kind, shouted })
+        let label = rest[0] == b' ';
+        let shouted = shouted && !label;
+        ends.then_some(Name { start, end, kind, shouted, label })
+    }
+
+    /// Whether it is a part of the name of a resource: `arn:aws:…:secret:…`.
+    pub(super) fn is_in_arn(&self, text: &[u8]) -> bool {
+        let before = &text[self.start.saturating_sub(120)..self.start];
+        let word = before.rsplit(|it| it.is_ascii_whitespace() || b"\"'`\\=".contains(it)).next();
+        word.is_some_and(|word| word.starts_with(b"arn:"))
+    }
+
+    /// Whether it stands in a cell of a table of its own: `| API key |`.
+    pub(super) fn is_cell(&self, text: &[u8]) -> bool {
+        let before = text[self.start.saturating_sub(60)..self.start].iter().rev();
+        let is_part = |it: &&u8| it.is_ascii_alphanumeric() || b"-_. `*".contains(it);
+        let mut before = before.skip_while(is_part);
+        before.next() == Some(&b'|')
+    }
+
+    /// Whether it is what an attribute of an XML element says: `name="password"`.
+    pub(super) fn is_attribute(&self, text: &[u8]) -> bool {
+        let before = &text[..self.whole_start(text)];
+        let quotes = before.iter().rev().take_while(|it| b"\"'\\".contains(it)).count();
+        let before = &before[..before.len() - quotes];
+        quotes > 0 && (before.ends_with(b"name=") || before.ends_with(b"key="))
+    }
+
+    /// Returns the name of the XML element that it is the text of: `<key>password</key>`.
+    pub(super) fn element<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        let before = text[..self.whole_start(text)].strip_suffix(b">")?;
+        let start = before.iter().rev().take(16).position(|it| *it == b'<')?;
+        Some(&before[before.len() - start..])
     }
 
     /// Whether it is that of a place rather than of a secret: `next_token`.
@@ -171,7 +229,10 @@ impl Name {
 }
 
 fn trim(before: &[u8]) -> &[u8] {
-    before.strip_suffix(b"_").or_else(|| before.strip_suffix(b"-")).unwrap_or(before)
+    match before.split_last() {
+        Some((b'_' | b'-' | b' ', before)) => before,
+        _ => before,
+    }
 }
 
 fn ends_with_any(text: &[u8], words: &[&str]) -> bool {

@@ -67,6 +67,9 @@ impl Bare<'_> {
         if len < SHORTEST || is_reference(value) || self.is_number(value) {
             return None;
         }
+        if self.name.label && !is_likely(value) {
+            return None;
+        }
         let after = &text[start + len..];
         let is_plain = len <= LONGEST_CODE
             && (self.is_code(value, after)
@@ -151,7 +154,7 @@ impl Bare<'_> {
 
 /// Whether a text in quotes can be a secret.
 pub(super) fn is_quoted_secret(value: &[u8], name: &Name) -> bool {
-    if value.is_empty() || is_reference(value) {
+    if value.is_empty() || is_reference(value) || name.label && !is_likely(value) {
         return false;
     }
     if value.len() > LONGEST_CODE || name.shouted {
@@ -184,6 +187,14 @@ pub(super) fn is_made_up(value: &[u8]) -> bool {
         && !elsewhere
         && !value.iter().all(constant)
         && !is_reference(value)
+}
+
+/// Whether a value is no word of a text, after a label as people write it.
+fn is_likely(value: &[u8]) -> bool {
+    let n = |is: fn(&u8) -> bool| value.iter().filter(|it| is(it)).count();
+    let mixed = n(u8::is_ascii_lowercase) >= 2 && n(u8::is_ascii_uppercase) >= 2;
+    let long = value.len() >= SHORTEST_LOOSE || value.len() >= 10 && mixed;
+    !value.contains(&b' ') && (n(u8::is_ascii_digit) > 0 || long)
 }
 
 /// What follows a name and a space.
@@ -233,6 +244,9 @@ fn is_word(value: &[u8]) -> bool {
 
 /// Whether a value is an address or the path of a file.
 fn is_elsewhere(value: &[u8], name: &Name) -> bool {
+    if value.starts_with(b"arn:") {
+        return true;
+    }
     if name.kind == Kind::Password {
         return false;
     }

@@ -67,6 +67,12 @@ impl Blocks {
         Blocks { level, tables: buckets::deal(&triggers), triggers, places }
     }
 
+    /// Returns what it uses.
+    #[cfg(all(test, not(debug_assertions)))]
+    pub(super) fn level(&self) -> Level {
+        self.level
+    }
+
     pub(super) fn hits<'s>(&'s self, text: &'s [u8]) -> Hits<'s> {
         Hits { blocks: self, text, at: 0, places: 0, next: 0 }
     }

@@ -6,8 +6,8 @@ mod blocks;
 mod buckets;
 mod packed;
 
-use crate::redact::rules::RULES;
 use crate::redact::scan::packed::Packed;
+use crate::redact::table::RULES;
 
 #[cfg(target_arch = "x86_64")]
 use crate::redact::scan::blocks::{Blocks, Level};

@@ -10,9 +10,10 @@ use super::{Hit, Trigger};
 /// How many passes are made over a text.
 ///
 /// The vectorised searcher sorts triggers into eight buckets and looks closer
-/// wherever one could match. Two fast passes, with few kinds of trigger a
-/// bucket, take half the time of one pass that keeps looking closer.
-const N_PASSES: usize = 2;
+/// wherever one could match, and takes no more than 64 of them. Three fast
+/// passes, with few kinds of trigger a bucket, take half the time of one that
+/// keeps looking closer.
+const N_PASSES: usize = 3;
 
 /// Texts that are shorter, in bytes, are too short for vectors.
 const SHORT: usize = 32;

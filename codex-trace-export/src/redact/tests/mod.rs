@@ -1,10 +1,11 @@
+mod corpus;
 mod forms;
 mod json;
 mod work;
 
 use proptest::prelude::*;
 
-use super::rules::RULES;
+use super::table::RULES;
 use super::*;
 
 /// Takes the marks out of an example, and puts the placeholder between them.
@@ -91,6 +92,7 @@ fn values_that_are_no_texts() {
         (r#"{"secret":{"a":"}","b":["\"",{}]},"n":"x"}"#,    r#"{"secret":"[SECRET_DETECTED]","n":"x"}"#),
         (r#"[{"client_secret":["a b","c"]},7]"#,             r#"[{"client_secret":"[SECRET_DETECTED]"},7]"#),
         (r#"{"token":{"value":"abc"},"password":"a\\","b":"c"}"#, r#"{"token":"[SECRET_DETECTED]","password":"[SECRET_DETECTED]","b":"c"}"#),
+        (r#"{"secret\\":["a"],"n":1}"#,                      r#"{"secret\\":"[SECRET_DETECTED]","n":1}"#),
         (r#"{"auth":{"api_key":{"k":"v\\"}}}"#,              r#"{"auth":{"api_key":"[SECRET_DETECTED]"}}"#),
     ];
     for (plain, expected) in cases {

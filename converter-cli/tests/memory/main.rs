@@ -1,0 +1,86 @@
+//! What an encoder holds at once does not grow with a turn: what is allocated,
+//! counted. A test binary of its own, because it counts what the allocator is
+//! asked for.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop")]
+
+use std::fmt::Write;
+
+use codex_rollout::Source;
+use codex_trace_export::content::ContentRules;
+use codex_trace_model::{RolloutInput, resolve};
+use converter_cli::backends::BACKENDS;
+
+use codex_trace_export::{Cx, Environment, Hasher, Notes, Settings, Unit};
+
+/// Returns a rollout of one turn with so many calls of a tool.
+fn turn(calls: usize) -> String {
+    let output = "0123456789abcdef ".repeat(8 << 10 >> 4);
+    let mut text = String::new();
+    let mut line = |kind: &str, payload: &str| {
+        let at = "2026-05-01T10:00:01.000Z";
+        writeln!(text, r#"{{"timestamp":"{at}","type":"{kind}","payload":{payload}}}"#).unwrap();
+    };
+    line("session_meta", r#"{"id":"th1","timestamp":"2026-05-01T10:00:00.000Z","cwd":"/w"}"#);
+    line("event_msg", r#"{"type":"task_started","turn_id":"tu1"}"#);
+    for nth in 0..calls {
+        line(
+            "response_item",
+            &format!(
+                r#"{{"type":"function_call","name":"shell","arguments":"{{}}","call_id":"c{nth}"}}"#
+            ),
+        );
+        line(
+            "response_item",
+            &format!(
+                r#"{{"type":"function_call_output","call_id":"c{nth}","output":"{nth} {output}"}}"#
+            ),
+        );
+    }
+    line("event_msg", r#"{"type":"task_complete","turn_id":"tu1","last_agent_message":"done"}"#);
+    text
+}
+
+/// Returns how many bytes were encoded, and the most that was held meanwhile.
+fn encoded(backend: &str, calls: usize) -> (u64, u64) {
+    let source = Source::from_bytes(turn(calls).into_bytes());
+    let trace = resolve(&[RolloutInput::new("/somewhere/made.jsonl", "th1", &source)]);
+    let variables = [
+        ("MLFLOW_TRACKING_URI", "http://127.0.0.1:1"),
+        ("MLFLOW_EXPERIMENT_ID", "1"),
+        ("LANGSMITH_ENDPOINT", "http://127.0.0.1:1"),
+        ("LANGSMITH_API_KEY", "0123456789"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = Settings { env: Environment(variables.into()), ..Settings::default() };
+    let backend = BACKENDS.iter().find(|it| it.name == backend).unwrap();
+    let exporter = (backend.connect)(&settings).unwrap().remove(0);
+    let (mut bytes, mut hasher) = (0, Hasher::default());
+    let work = allocation_counter::measure(|| {
+        let take = &mut |unit: Unit| {
+            bytes += unit.body.len() as u64;
+            hasher.add(&unit);
+        };
+        let (rules, notes) = (ContentRules::default(), Notes::default());
+        exporter.encode(&Cx { trace: &trace, rules: &rules, notes: &notes }, take).unwrap();
+    });
+    (bytes, work.bytes_max)
+}
+
+#[test]
+fn what_is_held_does_not_grow_with_a_turn() {
+    for backend in ["otlp", "mlflow", "langsmith"] {
+        let (small, held_small) = encoded(backend, 100);
+        let (large, held_large) = encoded(backend, 400);
+        assert!(large > 3 * small, "{backend}: {small} and {large} bytes");
+        // LangSmith keeps the turn's own messages, to splice them; nobody keeps
+        // what is spliced.
+        let kept = if backend == "langsmith" { 8 * (turn(400).len() - turn(100).len()) } else { 0 };
+        assert!(
+            held_large < held_small + (1 << 20) + kept as u64,
+            "{backend}: {held_large} bytes at once for {large}, {held_small} for {small}"
+        );
+        assert!(held_small < 12 << 20, "{backend}: {held_small}");
+    }
+}

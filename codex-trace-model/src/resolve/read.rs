@@ -104,6 +104,7 @@ impl<'a> ThreadBuilder<'a> {
             file: source.and_then(Source::path).map(Path::to_owned),
             layout: source.map_or(Layout::Lines, Source::layout),
             copies: file.copies.to_vec(),
+            links: file.links.to_vec(),
         });
         if self.rollouts.len() > 1 {
             self.close_open_turn();

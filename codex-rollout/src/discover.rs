@@ -1,12 +1,10 @@
 #![expect(clippy::disallowed_methods, reason = "rollouts are found here")]
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use walkdir::{DirEntry, WalkDir};
-
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::piped::Piped;
 
 /// How a rollout's bytes are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,15 +42,19 @@ pub struct RolloutPath {
     pub encoding: Encoding,
     /// How its records are laid out.
     pub layout: Layout,
+    /// What came out of it, if it is a pipe, which can be read once only.
+    pub piped: Option<Piped>,
 }
 
 impl RolloutPath {
-    /// Takes any file for a rollout: a user who names one means it.
+    /// Takes any file for a rollout: a user who names one means it. What the
+    /// name says of its encoding and layout is a guess, which
+    /// [`RolloutHead::read`](crate::RolloutHead::read) puts right.
     pub fn from_file(path: &Path) -> RolloutPath {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let (stem, encoding) = split_encoding(&name);
         let layout = split_layout(stem).map_or(Layout::Lines, |(_, layout)| layout);
-        let ids = ids_of(&name);
+        let ids = ids_within(&name);
         RolloutPath {
             path: path.to_path_buf(),
             thread_id: ids.as_ref().map(|ids| ids.thread.to_owned()),
@@ -60,22 +62,30 @@ impl RolloutPath {
             archived: path.components().any(|part| part.as_os_str() == ARCHIVED),
             encoding,
             layout,
+            piped: None,
         }
+    }
+
+    /// Reads a pipe to its end, once, and keeps what came out of it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or there is no room for it.
+    pub fn from_pipe(path: &Path) -> Result<RolloutPath> {
+        let piped = Piped::read(File::open(path)?)?;
+        Ok(RolloutPath { piped: Some(piped), ..RolloutPath::from_file(path) })
     }
 
     /// Returns the name that the same rollout has when Codex compresses it, or
     /// decompresses it again.
-    pub(crate) fn twin(&self) -> Option<(PathBuf, Encoding)> {
+    pub(crate) fn twin(&self) -> Option<PathBuf> {
         let name = self.path.file_name()?.to_str()?;
-        match self.encoding {
-            Encoding::Plain => {
-                Some((self.path.with_file_name(format!("{name}.zst")), Encoding::Zstd))
-            }
-            Encoding::Zstd => {
-                Some((self.path.with_file_name(name.strip_suffix(".zst")?), Encoding::Plain))
-            }
-            Encoding::Gzip => None,
-        }
+        let twin = match split_encoding(name) {
+            (_, Encoding::Plain) => format!("{name}.zst"),
+            (stem, Encoding::Zstd) => stem.to_owned(),
+            (_, Encoding::Gzip) => return None,
+        };
+        Some(self.path.with_file_name(twin))
     }
 }
 
@@ -91,66 +101,6 @@ pub fn is_codex_home(dir: &Path) -> bool {
 /// Returns the directories in which a Codex home keeps rollouts, there or not.
 pub fn session_dirs(home: &Path) -> [PathBuf; 2] {
     [SESSIONS, ARCHIVED].map(|name| home.join(name))
-}
-
-/// Finds the rollouts of a Codex home, or of any directory.
-///
-/// In a home, `sessions/` and `archived_sessions/` are searched; elsewhere the
-/// whole directory. Files count by their names, which no other tool and no
-/// temporary file of Codex shares; outside of a home also those whose first
-/// line is a `session_meta`. Symbolic links are not followed.
-///
-/// The result is sorted by path. Of one rollout there may be several files:
-/// [`Copies`](crate::Copies) tells what is read of each.
-///
-/// # Errors
-///
-/// Each directory that cannot be read is an error of its own; the rest is found.
-pub fn discover(root: &Path) -> impl Iterator<Item = Result<RolloutPath>> {
-    let home = is_codex_home(root);
-    let roots = if home {
-        session_dirs(root).into_iter().filter(|dir| dir.is_dir()).collect()
-    } else {
-        vec![root.to_path_buf()]
-    };
-    let found: Vec<Result<RolloutPath>> = roots
-        .iter()
-        .flat_map(|dir| WalkDir::new(dir).sort_by_file_name())
-        .filter_map(|entry| match entry {
-            Ok(entry) => wanted(&entry, home).then(|| Ok(RolloutPath::from_file(entry.path()))),
-            Err(err) => Some(Err(walk_error(err))),
-        })
-        .collect();
-    found.into_iter()
-}
-
-fn walk_error(err: walkdir::Error) -> Error {
-    let path = err.path().map(|path| path.display().to_string()).unwrap_or_default();
-    let cause = err.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
-    std::io::Error::new(cause.kind(), format!("{path}: {cause}")).into()
-}
-
-fn wanted(entry: &DirEntry, home: bool) -> bool {
-    if !entry.file_type().is_file() {
-        return false;
-    }
-    let Some(name) = entry.file_name().to_str() else { return false };
-    if name.starts_with('.') {
-        return false;
-    }
-    let (whole, _) = split_encoding(name);
-    let Some((stem, layout)) = split_layout(whole) else { return false };
-    if stem.starts_with("rollout-") || whole == "rollout.jsonl" {
-        return ids_of(name).is_some() || starts_with_meta(entry.path());
-    }
-    !home && layout == Layout::Lines && starts_with_meta(entry.path())
-}
-
-/// Whether an uncompressed file begins like a rollout of today.
-fn starts_with_meta(path: &Path) -> bool {
-    let mut head = [0; 256];
-    let Ok(n) = File::open(path).and_then(|mut file| file.read(&mut head)) else { return false };
-    memchr::memmem::find(&head[..n], b"\"session_meta\"").is_some()
 }
 
 fn split_encoding(name: &str) -> (&str, Encoding) {
@@ -171,6 +121,33 @@ fn split_layout(name: &str) -> Option<(&str, Layout)> {
     name.strip_suffix(".json").map(|stem| (stem, Layout::Document))
 }
 
+/// Returns the name that Codex gave to a rollout, whatever was done to the file
+/// since: `rollout-<time>-<ids>`, without what compression or a copy put around
+/// it. Nothing if its name has no such part.
+pub fn codex_name(path: &str) -> Option<&str> {
+    let name = path.rsplit(['/', '\\']).next()?;
+    let ids = ids_within(name)?;
+    let end = ids.rollout.as_ptr().addr() - name.as_ptr().addr() + ids.rollout.len();
+    name.get(name.find("rollout-")?..end)
+}
+
+/// Whether the name is one that Codex gives to rollouts.
+pub(crate) fn is_rollout_name(name: &str) -> bool {
+    ids_of(name).is_some()
+}
+
+/// Whether a name says that records are in the file, in whatever case it is
+/// written: of rollouts under names that Codex does not give, and of copies.
+pub(crate) fn may_hold_records(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let (whole, _) = split_encoding(&name);
+    match split_layout(whole) {
+        Some((stem, Layout::Lines)) => stem != "session_index" && stem != "history",
+        Some((stem, Layout::Document)) => stem.contains("rollout-"),
+        None => false,
+    }
+}
+
 struct Ids<'n> {
     thread: &'n str,
     rollout: &'n str,
@@ -187,6 +164,21 @@ fn ids_of(name: &str) -> Option<Ids<'_>> {
     let id = time.unwrap_or(Some(after_date))?.strip_prefix('-')?;
     let (thread, rollout) = id.split_once('_').unwrap_or((id, id));
     (is_uuid(thread) && is_uuid(rollout)).then_some(Ids { thread, rollout })
+}
+
+/// Reads the ids in the name of a copy, too: `Copy of rollout-….jsonl`,
+/// `rollout-… 2.jsonl`, `rollout-…-conflicted copy.jsonl`.
+fn ids_within(name: &str) -> Option<Ids<'_>> {
+    const UUID: usize = 36;
+    if let Some(ids) = ids_of(name) {
+        return Some(ids);
+    }
+    let after_date = name.get(name.find("rollout-")? + "rollout-".len()..)?.get(10..)?;
+    let time = after_date.strip_prefix('T').map(|time| time.get(8..));
+    let id = time.unwrap_or(Some(after_date))?.strip_prefix('-')?;
+    let thread = id.get(..UUID).filter(|id| is_uuid(id))?;
+    let rollout = id[UUID..].strip_prefix('_').and_then(|rest| rest.get(..UUID));
+    Some(Ids { thread, rollout: rollout.filter(|id| is_uuid(id)).unwrap_or(thread) })
 }
 
 fn is_uuid(text: &str) -> bool {

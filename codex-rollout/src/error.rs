@@ -47,6 +47,8 @@ pub enum ErrorKind {
         /// The deepest nesting accepted, in arrays and objects.
         limit: usize,
     },
+    /// The file is stored in a way that is not read: the name of it.
+    Encoding(&'static str),
     /// A compressed rollout is larger than the reader was told to accept.
     TooLarge {
         /// The most decompressed bytes accepted.
@@ -81,7 +83,10 @@ impl Error {
 
     /// Returns whether a line was at fault, so that the next one can be read.
     pub fn is_about_a_line(&self) -> bool {
-        !matches!(self.0.kind, ErrorKind::Io(_) | ErrorKind::TooLarge { .. })
+        !matches!(
+            self.0.kind,
+            ErrorKind::Io(_) | ErrorKind::TooLarge { .. } | ErrorKind::Encoding(_)
+        )
     }
 }
 
@@ -105,6 +110,13 @@ impl fmt::Display for ErrorKind {
                 write!(f, "line longer than the limit of {limit} bytes")
             }
             ErrorKind::TooDeep { limit } => write!(f, "nested deeper than the limit of {limit}"),
+            ErrorKind::Encoding("UTF-16") => f.write_str("is text in UTF-16, not in UTF-8"),
+            ErrorKind::Encoding("tar" | "zip" | "7z") => {
+                f.write_str("is an archive; unpack it and name the directory")
+            }
+            ErrorKind::Encoding(name) => {
+                write!(f, "is compressed with {name}, which is not read; decompress it first")
+            }
             ErrorKind::TooLarge { limit } => {
                 write!(f, "decompresses to more than the limit of {limit} bytes")
             }

@@ -3,16 +3,26 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::SystemTime;
 
+use memchr::memmem;
+
 use crate::discover::{Layout, RolloutPath};
 use crate::error::Result;
+use crate::item::response_item::ResponseItem;
 use crate::item::session_meta::{SessionMeta, ThreadOrigin};
 use crate::line::{RolloutItem, RolloutLine};
+use crate::position::Position;
+use crate::scan::{Cursor, ValueKind};
 use crate::source::Source;
 use crate::stream::LineStream;
 use crate::text::JsonText;
+use crate::wire::Field;
 
-/// How many lines are searched for the first `session_meta`.
+/// How many lines are decoded in any case. Later ones are decoded if something
+/// is still wanted of them.
 const HEAD_LINES: usize = 4;
+
+/// How many bytes of a line are searched for its type.
+const SEARCHED: usize = 256;
 
 /// What the first lines of a rollout say about it: enough to group threads
 /// into sessions before anything is read in full.
@@ -20,7 +30,8 @@ const HEAD_LINES: usize = 4;
 pub struct RolloutHead {
     /// The file.
     pub rollout: RolloutPath,
-    /// The thread: from the first `session_meta`, else from the file's name.
+    /// The thread: that of the file's name if one of its first `session_meta`
+    /// lines has it too, else that of the first of them, else that of the name.
     pub thread_id: String,
     /// What tells several rollouts of one thread apart.
     pub rollout_id: String,
@@ -52,6 +63,29 @@ pub struct RolloutHead {
     /// What the file is to its file system, whatever its names; not known on
     /// every system.
     pub file_id: Option<(u64, u64)>,
+    /// What the lines are.
+    pub content: Content,
+    /// The thread's name as the home's index has it, as JSON text without its
+    /// quotes: the file itself does not say. See [`SessionIndex`](crate::SessionIndex).
+    pub name: Option<String>,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// At least one record that a rollout may have.
+    Rollout,
+    /// Nothing.
+    #[default]
+    Empty,
+    /// What `codex exec --json` prints while it works: no rollout, which Codex
+    /// writes elsewhere at the same time.
+    ExecStream {
+        /// The thread, if the stream says so.
+        thread_id: Option<String>,
+    },
+    /// Nothing that could be read as a record.
+    Unknown,
 }
 
 impl RolloutHead {
@@ -74,28 +108,67 @@ impl RolloutHead {
                 head.file_id = Some((metadata.dev(), metadata.ino()));
             }
         }
-        if rollout.layout == Layout::Document {
-            let source = Source::open(rollout)?;
-            head.take_document(&source);
-            return Ok(head);
-        }
-        let mut stream = LineStream::open(rollout)?.head_first();
-        let mut found = false;
-        for _ in 0..HEAD_LINES {
+        let mut stream = LineStream::open_any(rollout)?.head_first();
+        head.rollout.encoding = stream.encoding();
+        let mut scan = HeadScan::default();
+        loop {
             let (bytes, at) = match stream.next_line() {
                 Ok(Some((bytes, at, _))) => (bytes, at),
                 Ok(None) => break,
-                Err(err) if err.is_about_a_line() => continue,
+                Err(err) if err.is_about_a_line() => {
+                    scan.n_lines += 1;
+                    continue;
+                }
+                // What came before the damage is there all the same.
+                Err(_) if scan.n_lines > 0 => break,
                 Err(err) => return Err(err),
             };
             let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-            let took = RolloutLine::decode(bytes, at).is_ok_and(|line| head.take(&line));
-            if found && !took {
+            if scan.n_lines == 0 {
+                head.rollout.layout = layout_of(bytes, rollout.layout);
+                if head.rollout.layout == Layout::Document {
+                    let source = Source::open(&head.rollout)?;
+                    head.take_document(&source);
+                    return Ok(head);
+                }
+            }
+            if !head.scan(bytes, at, &mut scan) {
                 break;
             }
-            found |= took;
         }
         Ok(head)
+    }
+
+    /// Takes in one of the first lines; returns whether the next one is wanted.
+    fn scan(&mut self, line: &[u8], at: Position, scan: &mut HeadScan) -> bool {
+        let first = scan.n_lines < HEAD_LINES;
+        scan.n_lines += 1;
+        let start = &line[..line.len().min(SEARCHED)];
+        let may_be_meta = first || memmem::find(start, b"session_meta").is_some();
+        if !may_be_meta && self.content == Content::Rollout {
+            return scan.n_lines < HEAD_LINES || !self.has_own_meta();
+        }
+        if line.trim_ascii().is_empty() {
+            return true;
+        }
+        let record = RolloutLine::decode(line, at);
+        let took = record.as_ref().is_ok_and(|record| self.take(record));
+        match &record {
+            Ok(record) if is_record(record) => self.content = Content::Rollout,
+            _ if self.content == Content::Empty => self.content = content_of(line),
+            _ => {}
+        }
+        let was_found = scan.found;
+        scan.found |= took;
+        // The line after the thread's own meta tells whether others follow.
+        took || !was_found || !self.has_own_meta()
+    }
+
+    /// Whether the thread's own `session_meta` was found: one with the id of
+    /// the file's name, if that has one.
+    fn has_own_meta(&self) -> bool {
+        let named = self.rollout.thread_id.as_ref();
+        self.created.is_some() && named.is_none_or(|id| *id == self.thread_id)
     }
 
     /// Makes a head of the file's name alone.
@@ -120,13 +193,17 @@ impl RolloutHead {
             len: 0,
             modified: None,
             file_id: None,
+            content: Content::Empty,
+            name: None,
         }
     }
 
     /// Takes in a whole-file rollout. Its name is of no use to tell it from
     /// others: the first versions gave every save of a session another one.
     fn take_document(&mut self, source: &Source) {
+        self.content = if source.bytes().is_empty() { Content::Empty } else { Content::Unknown };
         for line in source.lines().filter_map(Result::ok) {
+            self.content = Content::Rollout;
             if !self.take(&line) {
                 let mut hasher = DefaultHasher::new();
                 line.bytes.hash(&mut hasher);
@@ -142,13 +219,19 @@ impl RolloutHead {
     fn take(&mut self, line: &RolloutLine<'_>) -> bool {
         let RolloutItem::SessionMeta(meta) = &line.item else { return false };
         let Some(id) = owned(meta.id) else { return true };
-        if self.created.is_some() {
+        let is_document = self.rollout.layout == Layout::Document;
+        let is_own = !is_document && self.rollout.thread_id.as_ref() == Some(&id);
+        if self.created.is_some() && (!is_own || id == self.thread_id) {
             if id != self.thread_id && self.copied_from_id.is_none() {
                 self.copied_from_id = Some(id);
             }
             return true;
         }
-        if self.rollout_id == self.thread_id {
+        if self.created.is_some() {
+            // The one before is that of the thread whose history was copied.
+            self.copied_from_id = Some(std::mem::take(&mut self.thread_id));
+        }
+        if self.rollout.rollout_id == self.rollout.thread_id {
             self.rollout_id.clone_from(&id);
         }
         self.thread_id = id;
@@ -162,6 +245,60 @@ impl RolloutHead {
         self.source = meta.source.map(|source| source_word(&source));
         true
     }
+}
+
+/// How far the lines of a head were looked at.
+#[derive(Default)]
+struct HeadScan {
+    n_lines: usize,
+    /// Whether a `session_meta` was found.
+    found: bool,
+}
+
+/// Returns how records are laid out, by the first line, whatever the name says.
+fn layout_of(first_line: &[u8], named: Layout) -> Layout {
+    let line = first_line.trim_ascii();
+    let inner = line.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    let is_document = inner.is_some_and(|inner| {
+        inner.is_empty() || inner.starts_with(b"\"session\"") || inner.starts_with(b"\"items\"")
+    });
+    match named {
+        _ if is_document => Layout::Document,
+        Layout::Document if RolloutLine::decode(line, Position::default()).is_ok() => Layout::Lines,
+        named => named,
+    }
+}
+
+/// Whether a rollout may have such a record.
+fn is_record(line: &RolloutLine<'_>) -> bool {
+    !matches!(
+        line.item,
+        RolloutItem::Unknown(_) | RolloutItem::ResponseItem(ResponseItem::Unknown(_))
+    )
+}
+
+/// Returns what a file holds whose first line is no record.
+fn content_of(line: &[u8]) -> Content {
+    const EVENTS: [&str; 4] = ["thread.", "turn.", "item.", "error"];
+    let (mut kind, mut thread_id, mut is_message) = (None, None, false);
+    let read = Cursor::new(line).object(|key, value| {
+        match key {
+            b"type" => kind = JsonText::read(value)?,
+            b"thread_id" => thread_id = JsonText::read(value)?,
+            // Before 0.44: `{"id":"0","msg":{"type":"task_started"}}`.
+            b"msg" => is_message = value.kind()? == ValueKind::Object,
+            _ => value.skip()?,
+        }
+        Ok(())
+    });
+    let is_event = kind.is_some_and(|kind| {
+        let kind = kind.decode();
+        EVENTS.iter().any(|event| kind.starts_with(event))
+    });
+    if read.is_ok() && (is_event || is_message) {
+        return Content::ExecStream { thread_id: owned(thread_id) };
+    }
+    Content::Unknown
 }
 
 /// Returns the thread that spawned the one of `meta`, if it says so.

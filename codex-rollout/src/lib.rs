@@ -28,12 +28,13 @@
 //! * **Nothing is lost.** A line of a type unknown to this version is yielded
 //!   too, bytes intact.
 //! * **Everything has a place.** Lines and errors carry a [`Position`].
-//! * **Memory is bounded.** Large files are mapped; large compressed ones are
-//!   decompressed to a nameless file and mapped; [`LineStream`] holds one line.
+//! * **Memory is bounded.** Large files are mapped, if asked for by
+//!   [`map_large_files`]; large compressed ones are decompressed to a nameless
+//!   file and mapped; [`LineStream`] holds one line.
 //! * **Strings stay as they are.** A [`JsonText`] is the raw text of the line
 //!   until somebody decodes it.
 //! * **No surprises.** No network, clock, environment or thread; no state but
-//!   the list of mapped files that the fault guard needs.
+//!   the fault guard of mapped files, and that only where it was asked for.
 //!
 //! # Which reader to take
 //!
@@ -49,13 +50,19 @@ mod copies;
 mod discover;
 mod error;
 mod head;
+mod index;
 pub mod item;
 mod legacy;
 mod line;
+mod magic;
 mod mapped;
+mod piped;
 mod position;
 mod reader;
+mod recorded;
+mod reviews;
 mod scan;
+mod search;
 mod skim;
 mod source;
 mod stream;
@@ -64,18 +71,24 @@ mod text;
 mod wire;
 
 pub use copies::{Branch, Copies, Copy, Share, compare_set};
-pub use discover::{Encoding, Layout, RolloutPath, discover, is_codex_home, session_dirs};
+pub use discover::{Encoding, Layout, RolloutPath, codex_name, is_codex_home, session_dirs};
 pub use error::{Error, ErrorKind, Result};
-pub use head::{RolloutHead, parent_of, source_word};
+pub use head::{Content, RolloutHead, parent_of, source_word};
+pub use index::{SessionIndex, home_of};
 pub use item::event_msg::EventMsg;
 pub use item::response_item::ResponseItem;
 pub use item::session_meta::SessionMeta;
 pub use item::turn_item::TurnItem;
 pub use item::usage::TokenUsage;
 pub use line::{RolloutItem, RolloutLine};
+pub use mapped::map_large_files;
+pub use piped::Piped;
 pub use position::Position;
 pub use reader::RolloutReader;
+pub use recorded::RecordedPath;
+pub use reviews::find_reviewed;
 pub use scan::{Cursor, Syntax, ValueKind};
+pub use search::{Found, PassedOver, discover, search};
 pub use skim::{SkimReader, Strings};
 pub use source::Source;
 pub use stream::LineStream;

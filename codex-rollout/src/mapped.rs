@@ -8,5 +8,9 @@ mod unix;
 
 #[cfg(not(unix))]
 pub(crate) use other::MappedFile;
+#[cfg(not(unix))]
+pub use other::map_large_files;
 #[cfg(unix)]
 pub(crate) use unix::MappedFile;
+#[cfg(unix)]
+pub use unix::map_large_files;

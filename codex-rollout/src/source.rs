@@ -8,7 +8,9 @@ use flate2::read::MultiGzDecoder;
 
 use crate::discover::{Encoding, Layout, RolloutPath};
 use crate::error::{Error, ErrorKind, Result};
+use crate::magic::{Foreign, MAGIC_LEN, encoding_of};
 use crate::mapped::MappedFile;
+use crate::piped::{Piped, PipedReader};
 use crate::position::Position;
 use crate::reader::RolloutReader;
 
@@ -28,8 +30,9 @@ pub(crate) const DEFAULT_MAX_DECOMPRESSED: u64 = 16 << 30;
 
 /// The bytes of one rollout, opened; decompressed if need be.
 ///
-/// A large file is mapped. Should another process shorten it meanwhile, the
-/// lost bytes read as zeros and [`was_shortened`](Self::was_shortened) tells.
+/// A large file is mapped, if the program asked for it by
+/// [`map_large_files`](crate::map_large_files), and read into memory otherwise.
+/// Should another process shorten a mapped one meanwhile, the lost bytes read as zeros and [`was_shortened`](Self::was_shortened) tells.
 #[derive(Debug)]
 pub struct Source {
     bytes: Bytes,
@@ -93,11 +96,11 @@ impl Source {
     ///
     /// As [`open`](Self::open).
     pub fn open_limited(rollout: &RolloutPath, max_decompressed: u64) -> Result<Source> {
-        let (file, encoding) = open_either(rollout)?;
+        let (input, encoding) = open_either(rollout)?;
         let (bytes, failure) = match encoding {
-            Encoding::Plain => (plain(file, READ_UP_TO)?, None),
-            Encoding::Zstd => decompressed(zstd::Decoder::new(file)?, max_decompressed)?,
-            Encoding::Gzip => decompressed(MultiGzDecoder::new(file), max_decompressed)?,
+            Encoding::Plain => (plain(&input, READ_UP_TO)?, None),
+            Encoding::Zstd => decompressed(zstd::Decoder::new(input)?, max_decompressed)?,
+            Encoding::Gzip => decompressed(MultiGzDecoder::new(input), max_decompressed)?,
         };
         Ok(Source::of(bytes, rollout, false, failure))
     }
@@ -110,11 +113,11 @@ impl Source {
     ///
     /// As [`open`](Self::open).
     pub fn open_lean(rollout: &RolloutPath) -> Result<Source> {
-        let (file, encoding) = open_either(rollout)?;
+        let (input, encoding) = open_either(rollout)?;
         if encoding != Encoding::Plain {
             return Source::open(rollout);
         }
-        let bytes = plain(file, LEAN_READ_UP_TO)?;
+        let bytes = plain(&input, LEAN_READ_UP_TO)?;
         Ok(Source::of(bytes, rollout, true, None))
     }
 
@@ -199,26 +202,90 @@ impl Source {
     }
 }
 
-/// Opens the file or, if it has just been compressed or decompressed, its twin.
-fn open_either(rollout: &RolloutPath) -> Result<(File, Encoding)> {
-    match File::open(&rollout.path) {
-        Ok(file) => Ok((file, rollout.encoding)),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => {
-            let (path, encoding) = rollout.twin().ok_or(err)?;
-            Ok((File::open(path)?, encoding))
+/// What a rollout is read from.
+enum Input {
+    File(File),
+    Piped(PipedReader, Piped),
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Input::File(file) => file.read(buffer),
+            Input::Piped(reader, _) => reader.read(buffer),
         }
-        Err(err) => Err(err.into()),
     }
 }
 
-fn plain(mut file: File, read_up_to: u64) -> Result<Bytes> {
+/// Opens the file or, if it has just been compressed or decompressed, its twin;
+/// tells by its first bytes how it is encoded.
+fn open_either(rollout: &RolloutPath) -> Result<(Input, Encoding)> {
+    let mut start = [0; MAGIC_LEN];
+    let input = if let Some(piped) = &rollout.piped {
+        read_start(&mut piped.reader(), &mut start)?;
+        Input::Piped(piped.reader(), piped.clone())
+    } else {
+        let mut file = match File::open(&rollout.path) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                File::open(rollout.twin().ok_or(err)?)?
+            }
+            file => file?,
+        };
+        if read_start(&mut file, &mut start)? > 0 {
+            file.rewind()?;
+        }
+        Input::File(file)
+    };
+    match encoding_of(&start) {
+        Ok(encoding) => Ok((input, encoding)),
+        Err(Foreign(encoding)) => {
+            Err(Error::new(ErrorKind::Encoding(encoding), Position::default()))
+        }
+    }
+}
+
+fn read_start(input: &mut impl Read, start: &mut [u8]) -> io::Result<usize> {
+    let mut n = 0;
+    while n < start.len() {
+        match input.read(&mut start[n..]) {
+            Ok(0) => break,
+            Ok(more) => n += more,
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(n)
+}
+
+fn plain(input: &Input, read_up_to: u64) -> Result<Bytes> {
+    let mut file = match input {
+        Input::Piped(_, piped) => {
+            return Ok(match piped.kept() {
+                Ok(bytes) => Bytes::Owned(bytes.to_vec()),
+                Err(file) => Bytes::Mapped(MappedFile::new(file)?),
+            });
+        }
+        Input::File(file) => file,
+    };
     let len = file.metadata()?.len();
     if len > read_up_to {
-        return Ok(Bytes::Mapped(MappedFile::new(&file)?));
+        return Ok(Bytes::Mapped(MappedFile::new(file)?));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
     file.read_to_end(&mut bytes)?;
     Ok(Bytes::Owned(bytes))
+}
+
+/// Makes a nameless file, and says where.
+pub(crate) fn temporary() -> io::Result<(File, PathBuf)> {
+    let dir = std::env::temp_dir();
+    let file = tempfile::tempfile_in(&dir).map_err(|err| no_room(&dir, &err))?;
+    Ok((file, dir))
+}
+
+/// Says where there was no room.
+pub(crate) fn no_room(dir: &Path, err: &io::Error) -> io::Error {
+    io::Error::new(err.kind(), format!("no room to decompress it in `{}`: {err}", dir.display()))
 }
 
 /// Decompresses into memory, or beyond a size into a nameless temporary file
@@ -233,17 +300,13 @@ fn decompressed(decoder: impl Read, limit: u64) -> Result<(Bytes, Option<Failure
             failure => Ok((Bytes::Owned(bytes), failure)),
         };
     }
-    let dir = std::env::temp_dir();
-    let cannot = |err: io::Error| {
-        let text = format!("no room to decompress it in `{}`: {err}", dir.display());
-        io::Error::new(err.kind(), text)
-    };
-    let mut file = tempfile::tempfile_in(&dir).map_err(cannot)?;
+    let (mut file, dir) = temporary()?;
+    let cannot = |err: io::Error| no_room(&dir, &err);
     io::copy(&mut bytes.as_slice(), &mut file).map_err(cannot)?;
     drop(bytes);
     io::copy(&mut decoder, &mut file).map_err(cannot)?;
     file.rewind()?;
-    Ok((Bytes::Mapped(MappedFile::new(&file)?), decoder.failure))
+    Ok((Bytes::Mapped(MappedFile::of_our_own(&file)?), decoder.failure))
 }
 
 /// Reads as much as can be decompressed and may be, and keeps why there is no
@@ -280,8 +343,9 @@ impl<R: Read> Read for Decoder<R> {
 /// A rollout opened for reading from its start, without holding all of it.
 pub(crate) struct Opened {
     pub(crate) input: Box<dyn Read + Send>,
-    /// How many bytes there are to come; `None` if they are compressed.
+    /// How many bytes there are to come, if that is known.
     pub(crate) len: Option<u64>,
+    pub(crate) encoding: Encoding,
 }
 
 /// Opens a rollout for reading from its start.
@@ -290,15 +354,18 @@ pub(crate) struct Opened {
 ///
 /// If the file cannot be opened.
 pub(crate) fn open_stream(rollout: &RolloutPath) -> Result<Opened> {
-    let (file, encoding) = open_either(rollout)?;
-    Ok(match encoding {
-        Encoding::Plain => {
-            let len = file.metadata()?.len();
-            Opened { input: Box::new(file), len: Some(len) }
+    let (input, encoding) = open_either(rollout)?;
+    let mut len = None;
+    let input: Box<dyn Read + Send> = match (encoding, input) {
+        (Encoding::Plain, Input::File(file)) => {
+            len = Some(file.metadata()?.len());
+            Box::new(file)
         }
-        Encoding::Zstd => Opened { input: Box::new(zstd::Decoder::new(file)?), len: None },
-        Encoding::Gzip => Opened { input: Box::new(MultiGzDecoder::new(file)), len: None },
-    })
+        (Encoding::Plain, piped) => Box::new(piped),
+        (Encoding::Zstd, input) => Box::new(zstd::Decoder::new(input)?),
+        (Encoding::Gzip, input) => Box::new(MultiGzDecoder::new(input)),
+    };
+    Ok(Opened { input, len, encoding })
 }
 
 impl Source {

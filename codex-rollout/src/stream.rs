@@ -2,7 +2,7 @@ use std::io::Read;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use crate::discover::{Layout, RolloutPath};
+use crate::discover::{Encoding, Layout, RolloutPath};
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Position;
 use crate::reader::{BYTE_ORDER_MARK, DEFAULT_MAX_LINE_LEN, RolloutReader};
@@ -49,6 +49,7 @@ pub struct LineStream {
     done: bool,
     /// Why there is no more than was read: told when that has been handed out.
     failure: Option<Error>,
+    encoding: Encoding,
 }
 
 /// What [`LineStream::advance`] found at the front of the buffer.
@@ -83,14 +84,28 @@ impl LineStream {
         if rollout.layout == Layout::Document {
             return Err(Error::new(ErrorKind::NotARecord, Position::default()));
         }
-        let Opened { input, len } = open_stream(rollout)?;
-        let mut stream = LineStream::new(input);
+        LineStream::open_as_lines(rollout, max_decompressed)
+    }
+
+    /// As [`open`](Self::open), whatever the layout of the file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened.
+    pub(crate) fn open_any(rollout: &RolloutPath) -> Result<LineStream> {
+        LineStream::open_as_lines(rollout, DEFAULT_MAX_DECOMPRESSED)
+    }
+
+    fn open_as_lines(rollout: &RolloutPath, max_decompressed: u64) -> Result<LineStream> {
+        let Opened { input, len, encoding } = open_stream(rollout)?;
+        let mut stream = LineStream { encoding, ..LineStream::new(input) };
         match len {
             // Room for all of a small file, and to see that it has ended.
             Some(len) => {
                 let len = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK);
                 stream.chunk = CHUNK.min(2 * len + 64);
             }
+            None if encoding == Encoding::Plain => {}
             None => stream.max_len = max_decompressed,
         }
         Ok(stream)
@@ -110,7 +125,13 @@ impl LineStream {
             max_line_len: DEFAULT_MAX_LINE_LEN,
             done: false,
             failure: None,
+            encoding: Encoding::Plain,
         }
+    }
+
+    /// Returns how the file is stored, by its first bytes.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// Reads little at first, for jobs that seldom go beyond the first lines.

@@ -7,6 +7,7 @@ use codex_rollout::{JsonText, RawJson};
 use serde::Deserialize;
 
 use crate::choice::Choice;
+use crate::json::{self, Json};
 use crate::redact::{Redactor, UserRule};
 use crate::splice;
 
@@ -59,6 +60,24 @@ pub enum Part {
     Label,
 }
 
+/// A text that has been through the rules, still as raw JSON text. Only
+/// [`ContentRules`] makes one, so what is written of it has been looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text<'t>(Cow<'t, [u8]>);
+
+impl<'t> Text<'t> {
+    /// Shortens the text; the rules have been applied.
+    pub(crate) fn cut(self, cut: impl FnOnce(Cow<'t, [u8]>) -> Cow<'t, [u8]>) -> Text<'t> {
+        Text(cut(self.0))
+    }
+}
+
+impl Json for Text<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        json::raw_text(&self.0, out);
+    }
+}
+
 /// The rules for content. One set serves a whole run and every thread of it.
 #[derive(Debug, Default)]
 pub struct ContentRules {
@@ -106,6 +125,12 @@ impl ContentRules {
     /// raw JSON text: borrowed if nothing in it is secret.
     pub fn json_text<'t>(&self, part: Part, text: JsonText<'t>) -> Option<Cow<'t, [u8]>> {
         self.keeps(part).then(|| self.redacted_text(text.raw()))
+    }
+
+    /// Returns a name, a path, a version or whatever else is kept in any case, to
+    /// be written as a JSON string.
+    pub fn label<'t>(&self, text: JsonText<'t>) -> Text<'t> {
+        Text(self.redacted_text(text.raw()))
     }
 
     /// Returns a JSON value as raw JSON text, with all strings in it redacted,

@@ -1,11 +1,10 @@
-//! From traces to bytes: the neutral format, and the backends, one module each,
-//! behind one trait with two halves that never mix.
+//! What a destination is, in three parts by who calls them.
 //!
-//! *Encode* turns a trace into [`Unit`]s of bytes and is pure. The *contract*
-//! says where the bytes go, how they are joined, and what the answers mean. An
-//! exporter holds no socket, starts no thread, never sleeps, never retries and
-//! knows no ledger: the delivery engine does all that, the same way for every
-//! backend.
+//! [`Encode`] turns a trace into [`Unit`]s of bytes; workers call it. [`Protocol`]
+//! says where the bytes go, how they are joined, and what the answers mean; the
+//! senders call it. Both are pure: they hold no socket, start no thread, never
+//! sleep, never retry and know no ledger. What live plugins leave beside files is
+//! the matter of a companion, which the delivery engine alone calls.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -55,42 +54,65 @@ pub struct Setting {
     pub help: &'static str,
 }
 
-/// Turns traces into bytes, and answers into verdicts.
-pub trait Exporter: Send + Sync {
-    /// Encodes `trace` unit by unit, in a fixed order: the session or thread
+/// Turns traces into bytes. Pure, and called from any thread.
+pub trait Encode: Send + Sync {
+    /// Returns what the units are, in the order of the first of each.
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Traces]
+    }
+
+    /// Encodes a trace unit by unit, in a fixed order: the session or thread
     /// itself, then each turn with everything below it.
     ///
-    /// Pure: same trace, same rules, same units. Every text of the trace goes
-    /// through `rules`; ids and keys that Codex made do not.
+    /// Same trace, same rules, same notes, same units. Every text of the trace
+    /// goes through the rules; ids and keys that Codex made do not.
     ///
     /// # Errors
     ///
     /// If a span cannot be represented. Units handed out before stay valid;
     /// the session is reported and not tried again in this run.
-    fn encode(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError>;
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError>;
+}
 
-    /// As [`encode`](Self::encode), with what is known of the session beside
-    /// its files. What is called in earnest; most backends need no notes.
-    ///
-    /// # Errors
-    ///
-    /// As `encode`.
-    fn encode_noted(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        notes: &Notes,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
-        let _ = notes;
-        self.encode(trace, rules, units)
+/// What to encode, and by what rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Cx<'c, 'a> {
+    /// The session.
+    pub trace: &'c Trace<'a>,
+    /// What of it may leave the machine.
+    pub rules: &'c ContentRules,
+    /// What is known of it beside its files; most backends need nothing of it.
+    pub notes: &'c Notes,
+}
+
+/// What kind of thing a unit is to its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Log records.
+    Logs,
+    /// Metric points.
+    Metrics,
+    /// Rows of the backend's own: runs, events, descriptions of traces.
+    Rows,
+}
+
+impl Signal {
+    /// Returns the word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Signal::Traces => "traces",
+            Signal::Logs => "logs",
+            Signal::Metrics => "metrics",
+            Signal::Rows => "rows",
+        }
     }
+}
 
+/// Says what the server wants, and what its answers mean. Pure: it makes
+/// requests and reads answers, and sends nothing.
+pub trait Protocol: Send + Sync {
     /// Says what to ask to find out what is there of some pieces, after
     /// [`Verdict::Conflict`]. Called with no answers first, then with those so
     /// far, until it knows or says that it cannot.
@@ -161,6 +183,12 @@ pub trait Exporter: Send + Sync {
         Ok(Preflight::Ready)
     }
 }
+
+/// A destination's pure half: [`Encode`] and [`Protocol`] of one place. Whatever
+/// has both is one.
+pub trait Exporter: Encode + Protocol {}
+
+impl<T: Encode + Protocol> Exporter for T {}
 
 /// The next step before anything is sent.
 #[derive(Debug)]
@@ -293,7 +321,7 @@ pub enum Verdict {
     /// All of it was there before.
     AlreadyThere,
     /// Some of it was there before, perhaps as something else: to be read back
-    /// with [`Exporter::reread`].
+    /// with [`Protocol::reread`].
     Conflict {
         /// The backend's words.
         reason: String,

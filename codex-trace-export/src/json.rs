@@ -39,13 +39,23 @@ impl<T: Json + ?Sized> Json for &T {
     }
 }
 
-/// Copied as it is: the raw text of a string is one already.
-impl Json for JsonText<'_> {
+/// An id that Codex or the provider made: the one recorded text that is written
+/// without the rules for content, which know none of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Id<'t>(pub JsonText<'t>);
+
+impl Json for Id<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        out.push(b'"');
-        out.extend_from_slice(self.raw());
-        out.push(b'"');
+        raw_text(self.0.raw(), out);
     }
+}
+
+/// Appends a string whose raw JSON text is known. There is no [`Json`] for a
+/// recorded text itself: what leaves the machine comes from the rules for content.
+pub(crate) fn raw_text(raw: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(raw);
+    out.push(b'"');
 }
 
 impl Json for bool {
@@ -193,7 +203,7 @@ mod tests {
         let mut out = Vec::new();
         object(&mut out, |o| {
             o.put("text", "a \"quoted\"\n\u{1}line");
-            o.put("raw", JsonText::new(br"kept \u0041 as \/ it is"));
+            o.put("raw", Id(JsonText::new(br"kept \u0041 as \/ it is")));
             o.maybe("absent", None::<u64>);
             o.flag("no", false);
             o.flag("yes", true);

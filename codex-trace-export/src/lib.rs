@@ -3,7 +3,7 @@
 //!
 //! A trace goes in, [`Unit`]s of bytes come out: [`content`] says what of it may
 //! leave the machine, [`wire`] has the neutral format, [`otlp`], [`mlflow`] and
-//! [`langsmith`] those of backends. An [`Exporter`] also says where requests go,
+//! [`langsmith`] those of backends. [`Protocol`] says where requests go,
 //! how they are made up, and what the answers mean.
 //!
 //! # What it promises
@@ -33,6 +33,7 @@ mod origin;
 pub mod otlp;
 mod plugin_file;
 mod probe;
+mod proxy;
 pub mod redact;
 mod request;
 pub mod secret;
@@ -45,13 +46,14 @@ pub mod wire;
 pub use address::Address;
 pub use choice::Choice;
 pub use destination::{
-    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, Framing, IdSpace, Limits,
-    Preflight, Remark, Rewrite, Route, Setting, Verdict,
+    Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Framing, IdSpace,
+    Limits, Preflight, Protocol, Remark, Rewrite, Route, Setting, Signal, Verdict,
 };
 pub use environment::{ConfigFiles, Environment, Files};
 pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
 pub use origin::{Origin, OriginKind};
 pub use probe::Probed;
+pub use proxy::proxy_for;
 pub use request::{
     ClientOptions, Compression, Header, HeaderValue, Method, Request, Response, TlsFiles,
     secrets_of, shortened,

@@ -11,7 +11,7 @@ use memchr::memmem;
 use sha2::{Digest, Sha256};
 
 use crate::content::Content;
-use crate::json::Json;
+use crate::json::{self, Json};
 
 /// How much base64 is decoded at a time, in bytes; four characters are three bytes.
 const STEP: usize = 4 << 12;
@@ -46,7 +46,7 @@ pub fn text(text: JsonText<'_>, content: Content, out: &mut Vec<u8>) {
     let large = text.raw_len() / 4 * 3 > content.max_image_bytes;
     match large.then(|| Image::of_address(text)).flatten() {
         Some(image) => image.to_string().write(out),
-        None => text.write(out),
+        None => json::raw_text(text.raw(), out),
     }
 }
 
@@ -55,7 +55,7 @@ pub fn image(base64: JsonText<'_>, content: Content, out: &mut Vec<u8>) {
     let large = base64.raw_len() / 4 * 3 > content.max_image_bytes;
     match large.then(|| Image::of_base64("image", base64)).flatten() {
         Some(image) => image.to_string().write(out),
-        None => base64.write(out),
+        None => json::raw_text(base64.raw(), out),
     }
 }
 
@@ -121,7 +121,7 @@ fn copy(cursor: &mut Cursor<'_>, content: Content, out: &mut Vec<u8>) -> Result<
                     out.push(b',');
                 }
                 empty = false;
-                JsonText::new(key).write(out);
+                json::raw_text(key, out);
                 out.push(b':');
                 copy(field, content, out)
             })?;

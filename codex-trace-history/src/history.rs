@@ -1,28 +1,27 @@
 //! From what the user named to sessions: finds files, reads their heads,
 //! groups them, and leaves out what the heads say is not wanted.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use codex_rollout::{
-    Copies, Layout, LineStream, RolloutHead, RolloutLine, RolloutPath, Source, compare_set,
-    discover, session_dirs,
+    Content, Copies, Found, PassedOver, RolloutHead, RolloutPath, SessionIndex, compare_set,
+    find_reviewed, home_of, search, session_dirs,
 };
-use codex_trace_model::{SessionGroup, group};
+use codex_trace_model::{Diagnostic, SessionGroup, group};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use crate::failure::Failure;
 use crate::inputs::Inputs;
+use crate::owned::OwnedTrace;
+use crate::passed::Passed;
+use crate::pipeline::{self, Look};
 use crate::select::Selection;
 use crate::watch::Watch;
 use crate::{ids, words};
-
-/// How many lines of a named file are tried before it is taken for something
-/// else than a rollout.
-const TRIED_LINES: usize = 16;
 
 /// The sessions found, and what they are made of.
 #[derive(Debug, Default)]
@@ -36,6 +35,40 @@ pub struct History {
     pub n_failures: usize,
     /// What was looked at, wanted or not.
     pub inputs: Inputs,
+    /// What was not looked into.
+    pub passed: Passed,
+}
+
+impl History {
+    /// Finds all sessions of a Codex home, a directory or a file, on one thread.
+    ///
+    /// What could not be read is counted in [`n_failures`](Self::n_failures);
+    /// [`find`] tells a [`Watch`] of each.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`].
+    pub fn open(path: &Path) -> anyhow::Result<History> {
+        find(&Selection::of(path), &Unwatched, &pipeline::pool(1)?)
+    }
+
+    /// Opens and resolves one session after the other; an error says why none
+    /// of its files can be read.
+    pub fn traces(&self) -> impl Iterator<Item = Result<OwnedTrace, Vec<Diagnostic>>> {
+        self.sessions.iter().map(|session| pipeline::open(self, session, Look::Content))
+    }
+}
+
+/// Nobody watches.
+#[derive(Debug)]
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn codex_home(&self) -> (Option<&Path>, &'static str) {
+        (None, "")
+    }
+
+    fn error(&self, _: String) {}
 }
 
 /// Finds what `selection` names.
@@ -52,6 +85,8 @@ pub fn find(selection: &Selection, ui: &dyn Watch, pool: &ThreadPool) -> anyhow:
 enum Place {
     Tree(PathBuf),
     File(PathBuf),
+    /// What can be read once only.
+    Pipe(PathBuf),
 }
 
 /// What was named, by what it is.
@@ -78,7 +113,16 @@ impl Named {
         for path in paths {
             match path.metadata() {
                 Ok(metadata) if metadata.is_dir() => named.places.push(Place::Tree(path)),
-                Ok(_) => named.places.push(Place::File(path)),
+                Ok(metadata) if metadata.is_file() => named.places.push(Place::File(path)),
+                Ok(metadata) if is_pipe(&metadata) => named.places.push(Place::Pipe(path)),
+                Ok(_) => {
+                    return Err(Failure::new(format!(
+                        "neither a file nor a directory: `{}`",
+                        path.display()
+                    ))
+                    .hint("name a rollout, a directory, or a pipe that a rollout comes out of")
+                    .into());
+                }
                 Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
                     let id = path.to_str().filter(|text| ids::is_prefix(text));
                     let id = id.ok_or_else(|| nothing_there(&path))?;
@@ -115,6 +159,7 @@ impl Named {
         history.inputs.extend(self.searched(ui));
         history.retain(selection);
         history.tell_copies(ui);
+        history.passed.tell(ui);
         Ok(history)
     }
 
@@ -134,6 +179,16 @@ impl Named {
         }
         inputs
     }
+}
+
+#[cfg(unix)]
+fn is_pipe(metadata: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &std::fs::Metadata) -> bool {
+    false
 }
 
 fn nothing_there(path: &Path) -> Failure {
@@ -181,13 +236,23 @@ fn codex_home(ui: &dyn Watch) -> Result<PathBuf, Failure> {
 fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyhow::Result<History> {
     let mut history = History::default();
     let mut rollouts: Vec<(RolloutPath, bool)> = Vec::new();
+    let mut read_once = HashSet::new();
     for place in places {
         match place {
             Place::File(path) => rollouts.push((RolloutPath::from_file(path), true)),
+            Place::Pipe(path) if !read_once.insert(path) => {}
+            Place::Pipe(path) => {
+                let cannot = || format!("cannot read `{}`", path.display());
+                match RolloutPath::from_pipe(path).with_context(cannot) {
+                    Ok(rollout) => rollouts.push((rollout, true)),
+                    Err(err) => history.failed(ui, &err),
+                }
+            }
             Place::Tree(dir) => {
-                for found in discover(dir) {
+                for found in search(dir) {
                     match found {
-                        Ok(rollout) => rollouts.push((rollout, false)),
+                        Ok(Found::Rollout(rollout)) => rollouts.push((rollout, false)),
+                        Ok(Found::PassedOver { path, why }) => history.passed.add(&path, why),
                         Err(err) => history.failed(ui, &anyhow::Error::new(err)),
                     }
                 }
@@ -214,6 +279,9 @@ fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyho
     ui.stop();
     for head in heads {
         match head {
+            Ok(head) if head.content == Content::Empty => {
+                history.passed.add(&head.rollout.path, PassedOver::Empty);
+            }
             Ok(head) => history.heads.push(head),
             // What is named alone and wrong is worth more than a line in passing.
             Err(err) if all && places.len() == 1 && rollouts.len() == 1 => return Err(err),
@@ -223,13 +291,15 @@ fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyho
     if all && history.heads.is_empty() {
         return Err(nothing_found(places, history.n_failures).into());
     }
+    find_reviewed(&mut history.heads);
+    history.name_threads();
     history.group(pool);
     Ok(history)
 }
 
 fn nothing_found(places: &[Place], n_failures: usize) -> Failure {
     let [place] = places else { return Failure::new("no rollouts in any of the paths given") };
-    let (Place::Tree(path) | Place::File(path)) = place;
+    let (Place::Tree(path) | Place::File(path) | Place::Pipe(path)) = place;
     let failure = Failure::new(format!("no rollouts in `{}`", path.display()));
     if n_failures > 0 {
         return failure.hint("see above for what could not be read");
@@ -239,29 +309,28 @@ fn nothing_found(places: &[Place], n_failures: usize) -> Failure {
     )
 }
 
+/// Reads the head of a file; fails if it is no rollout. An empty file is told
+/// where it was named, and passed over where it was found.
 fn read_head(rollout: &RolloutPath, named: bool) -> anyhow::Result<RolloutHead> {
-    let cannot = || format!("cannot read `{}`", rollout.path.display());
-    let head = RolloutHead::read(rollout).with_context(cannot)?;
-    if named && head.created.is_none() && head.len > 0 && !is_rollout(rollout) {
-        let failure = Failure::new(format!("not a rollout: `{}`", rollout.path.display()));
-        let hint = "a rollout has one JSON record a line, the first of type `session_meta`";
-        return Err(failure.hint(hint).into());
-    }
-    Ok(head)
-}
-
-/// Whether any of the first lines is a record.
-fn is_rollout(rollout: &RolloutPath) -> bool {
-    if rollout.layout == Layout::Document {
-        return Source::open(rollout)
-            .is_ok_and(|source| source.lines().next().is_some_and(|line| line.is_ok()));
-    }
-    let Ok(lines) = LineStream::open(rollout) else { return false };
-    let mut lines = lines.head_first();
-    (0..TRIED_LINES).any(|_| {
-        let line = lines.next_line();
-        matches!(line, Ok(Some((bytes, at, _))) if RolloutLine::decode(bytes, at).is_ok())
-    })
+    let path = rollout.path.display();
+    let head = RolloutHead::read(rollout).with_context(|| format!("cannot read `{path}`"))?;
+    let failure = match &head.content {
+        Content::Rollout => return Ok(head),
+        Content::Empty if !named => return Ok(head),
+        Content::Empty => Failure::new(format!("not a rollout: `{path}` is empty"))
+            .hint("Codex may not have written to it yet"),
+        Content::ExecStream { thread_id } => {
+            let what = format!("not a rollout: `{path}` is what `codex exec --json` prints");
+            let place = "Codex writes the rollout itself to `sessions/` in its home";
+            Failure::new(what).hint(match thread_id {
+                Some(id) if ids::is_prefix(id) => format!("{place}: `codex-trace show {id}`"),
+                _ => place.to_owned(),
+            })
+        }
+        Content::Unknown => Failure::new(format!("not a rollout: `{path}`"))
+            .hint("a rollout has one JSON record a line, the first of type `session_meta`"),
+    };
+    Err(failure.into())
 }
 
 /// Keeps the sessions that one of `prefixes` names.
@@ -327,12 +396,26 @@ impl History {
     fn add(&mut self, other: History, pool: &ThreadPool) {
         self.n_failures += other.n_failures;
         self.inputs.extend(other.inputs);
+        self.passed.extend(other.passed);
         let members = other.sessions.iter().flat_map(|session| &session.members);
         let files = members.flat_map(|member| [Some(member.head), member.ancestor]).flatten();
         let wanted: HashSet<String> =
             files.map(|file| other.heads[file].rollout_id.clone()).collect();
         self.heads.extend(other.heads.into_iter().filter(|it| wanted.contains(&it.rollout_id)));
         self.group(pool);
+    }
+
+    /// Looks up the names of threads in the homes that their files lie in.
+    fn name_threads(&mut self) {
+        let homes: BTreeSet<PathBuf> =
+            self.heads.iter().filter_map(|head| home_of(&head.rollout.path)).collect();
+        let mut index = SessionIndex::default();
+        for home in &homes {
+            index.take_in(home);
+        }
+        for head in &mut self.heads {
+            head.name = index.name_of(&head.thread_id).map(str::to_owned);
+        }
     }
 
     /// Says how many files were not read because others have all of them.

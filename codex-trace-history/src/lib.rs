@@ -2,6 +2,21 @@
 //! one session after the other on several threads, and hands on what comes of
 //! it in order.
 //!
+//! Sessions, newest format or oldest, and what they used:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use codex_trace_history::History;
+//!
+//! let mut tokens = 0;
+//! for trace in History::open(Path::new("../testdata/tree"))?.traces() {
+//!     tokens += trace.map_err(|odd| odd[0].to_string())?.get().usage().total_tokens;
+//! }
+//! assert_eq!(tokens, 877_550);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! [`history::find`] says which sessions there are, [`pipeline::run`] resolves
 //! them, [`pipeline::with_trace`] one of them, [`skim::with_calls`] only as far
 //! as its model calls. No terminal is needed: who wants to see how far it is
@@ -17,12 +32,15 @@
 //!
 //! What is done with a trace: `codex-trace-export` encodes it.
 
+pub mod directory;
 pub mod failure;
 pub mod history;
 pub mod ids;
 pub mod inputs;
 pub mod ordered;
+pub mod owned;
 pub mod panics;
+pub mod passed;
 pub mod pipeline;
 pub mod select;
 pub mod skim;
@@ -30,7 +48,9 @@ pub mod watch;
 pub mod whole;
 pub mod words;
 
+pub use directory::Directory;
 pub use failure::Failure;
 pub use history::History;
+pub use owned::OwnedTrace;
 pub use select::Selection;
 pub use watch::Watch;

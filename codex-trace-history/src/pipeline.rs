@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context;
 use codex_rollout::Source;
-use codex_trace_model::{Code, Diagnostic, Member, RolloutInput, SessionGroup, Trace, resolve};
+use codex_trace_model::{Code, Diagnostic, SessionGroup, Trace};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::history::History;
 pub use crate::ordered::Event;
 use crate::ordered::Ordered;
+use crate::owned::{OwnedFile, OwnedTrace};
 use crate::panics;
 
 /// The most output held for sessions whose turn it is not yet, in bytes.
@@ -143,19 +144,32 @@ pub fn run<T: Send, E>(
 ///
 /// # Errors
 ///
-/// If none of the files can be read. If some cannot, the trace says so.
+/// As [`open`].
 pub fn with_trace<T>(
     history: &History,
     session: &SessionGroup,
     look: Look,
     f: impl FnOnce(&Trace<'_>) -> T,
 ) -> Result<T, Vec<Diagnostic>> {
+    open(history, session, look).map(|trace| f(trace.get()))
+}
+
+/// Opens the files of a session and resolves them.
+///
+/// # Errors
+///
+/// If none of the files can be read. If some cannot, the trace says so.
+pub fn open(
+    history: &History,
+    session: &SessionGroup,
+    look: Look,
+) -> Result<OwnedTrace, Vec<Diagnostic>> {
     let open = match look {
         Look::Content => Source::open,
         Look::Facts => Source::open_lean,
     };
     let mut odd = session.diagnostics.clone();
-    let mut opened: Vec<(&Member, Source, Option<Source>)> = Vec::new();
+    let mut files = Vec::new();
     for member in &session.members {
         let head = &history.heads[member.head];
         match open(&head.rollout) {
@@ -163,30 +177,12 @@ pub fn with_trace<T>(
                 // Without its ancestor a file is read all the same: the model says what is missing.
                 let ancestor = member.ancestor.map(|ancestor| &history.heads[ancestor].rollout);
                 let ancestor = ancestor.and_then(|rollout| open(rollout).ok());
-                opened.push((member, source, ancestor));
+                files.push(OwnedFile::new(head.clone(), member.clone(), source, ancestor));
             }
             Err(err) => odd.push(unreadable(member.path.clone(), &err)),
         }
     }
-    if opened.is_empty() {
-        return Err(odd);
-    }
-    let inputs: Vec<RolloutInput<'_>> = opened
-        .iter()
-        .map(|(member, source, ancestor)| RolloutInput {
-            file: member.file(&history.heads),
-            source,
-            ancestor: ancestor.as_ref(),
-        })
-        .collect();
-    let mut trace = resolve(&inputs);
-    for (member, source, _) in &opened {
-        if source.was_shortened() {
-            odd.push(shortened(member.path.clone()));
-        }
-    }
-    trace.diagnostics.extend(odd);
-    Ok(f(&trace))
+    OwnedTrace::resolve(files, &mut odd).ok_or(odd)
 }
 
 pub(crate) fn unreadable(path: String, err: &codex_rollout::Error) -> Diagnostic {
@@ -197,17 +193,6 @@ pub(crate) fn unreadable(path: String, err: &codex_rollout::Error) -> Diagnostic
         position: None,
         column: None,
         text: format!("{err}{}", cause.unwrap_or_default()),
-        count: 1,
-    }
-}
-
-fn shortened(path: String) -> Diagnostic {
-    Diagnostic {
-        code: Code::Changed,
-        path,
-        position: None,
-        column: None,
-        text: "the file was shortened while it was read".to_owned(),
         count: 1,
     }
 }

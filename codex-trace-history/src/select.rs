@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use codex_rollout::{JsonText, RolloutHead};
 use codex_trace_model::{SignedDuration, SpanKind, Standing, Timestamp, Trace};
 
+use crate::directory::Directory;
+
 /// Which sessions to take, resolved.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
@@ -17,7 +19,7 @@ pub struct Selection {
     /// Sessions that began at this or later do not count.
     pub until: Option<Timestamp>,
     /// The directory to have worked in, or below.
-    pub cwd: Option<PathBuf>,
+    pub cwd: Option<Directory>,
     /// A part of a model's name, in lower case.
     pub model: Option<String>,
     /// What started the session.
@@ -39,8 +41,8 @@ impl Selection {
     /// Returns whether a session may be wanted, as far as the head of its root
     /// thread tells.
     pub fn may_take(&self, root: &RolloutHead) -> bool {
-        if let Some(cwd) = &self.cwd
-            && !root.cwd.as_ref().is_some_and(|at| std::path::Path::new(at).starts_with(cwd))
+        if let Some(dir) = &self.cwd
+            && !root.cwd.as_ref().is_some_and(|at| dir.holds(at))
         {
             return false;
         }

@@ -12,6 +12,11 @@ pub trait Watch: Sync {
         drop(text);
     }
 
+    /// Says what was odd but did not stop anything.
+    fn warn(&self, text: String) {
+        drop(text);
+    }
+
     /// Says what failed while the rest went on.
     fn error(&self, text: String);
 

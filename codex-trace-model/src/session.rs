@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use codex_rollout::item::session_meta::ThreadOrigin;
 use codex_rollout::{JsonText, Source};
@@ -18,8 +19,12 @@ pub struct RolloutFile<'a> {
     pub path: &'a str,
     /// The thread, unless no `session_meta` of the file has its id.
     pub thread_id: &'a str,
-    /// What other files that have nothing else are called.
-    pub copies: &'a [String],
+    /// The thread's name as the home's index has it.
+    pub name: Option<JsonText<'a>>,
+    /// Other files that have nothing else.
+    pub copies: &'a [PathBuf],
+    /// Other paths of the file.
+    pub links: &'a [PathBuf],
     /// The lines after which other files leave this one, in rising order.
     pub forks: &'a [u64],
     /// Where it leaves another file that is resolved before it, if it does.

@@ -63,6 +63,8 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     panics::quiet_when_caught();
+    // Else large files are read into memory.
+    codex_rollout::map_large_files();
     let settings = match Settings::resolve(&args.global, &Environment::read()) {
         Ok(settings) => settings,
         Err(err) => {

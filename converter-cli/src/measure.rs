@@ -112,7 +112,7 @@ fn written(trace: &codex_trace_model::Trace<'_>) -> u64 {
 
 /// Shows the bytes of a file to `count`, piece by piece, and adds up.
 fn chunks(rollout: &RolloutPath, count: impl Fn(&[u8]) -> u64) -> Option<u64> {
-    if rollout.encoding != Encoding::Plain {
+    if rollout.encoding != Encoding::Plain || rollout.piped.is_some() {
         return Some(count(Source::open(rollout).ok()?.bytes()));
     }
     let mut file = File::open(&rollout.path).ok()?;

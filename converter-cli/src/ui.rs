@@ -60,6 +60,10 @@ impl Watch for Ui {
         }
     }
 
+    fn warn(&self, text: String) {
+        Ui::warn(self, text);
+    }
+
     fn error(&self, text: String) {
         Ui::error(self, text);
     }

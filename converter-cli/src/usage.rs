@@ -8,7 +8,7 @@ use std::ops::AddAssign;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use codex_rollout::JsonText;
+use codex_rollout::{JsonText, RecordedPath};
 use codex_trace_model::{ModelCall, Span, SpanKind, Timestamp, TokenUsage, Trace};
 use jiff::tz::TimeZone;
 use rayon::ThreadPool;
@@ -196,7 +196,8 @@ impl Query {
         match self.by {
             By::Session => Some(trace.session_id().to_owned()),
             By::Directory => {
-                Some(meta.cwd.map_or_else(|| UNKNOWN.to_owned(), |cwd| cwd.decode().into_owned()))
+                let cwd = meta.cwd.map(JsonText::decode).filter(|cwd| !cwd.is_empty());
+                Some(cwd.map_or_else(|| UNKNOWN.to_owned(), |cwd| directory_key(&cwd)))
             }
             By::Source => Some(
                 meta.source
@@ -225,6 +226,24 @@ fn made_at(trace: &Trace<'_>, span: &Span<'_>) -> Option<Timestamp> {
     let thread = trace.thread_of(span);
     let local = || thread.created_local?.decode().parse().ok();
     span.end.or(span.start).or(thread.created).or_else(local)
+}
+
+/// Returns a directory as its own system writes it.
+fn directory_key(cwd: &str) -> String {
+    let path = RecordedPath::new(cwd);
+    if path.is_absolute() { path.to_string() } else { cwd.to_owned() }
+}
+
+/// Puts the rows of one directory together, however it is written: under the
+/// first of its names, in which capitals come before small letters.
+fn one_row_each(rows: BTreeMap<String, Counts>) -> BTreeMap<String, Counts> {
+    let mut names: BTreeMap<RecordedPath, String> = BTreeMap::new();
+    let mut folded: BTreeMap<String, Counts> = BTreeMap::new();
+    for (name, counts) in rows {
+        let name = names.entry(RecordedPath::new(&name)).or_insert(name);
+        *folded.entry(name.clone()).or_default() += &counts;
+    }
+    folded
 }
 
 /// Counts every session of `history` on the threads of `pool`; `None` if
@@ -276,6 +295,9 @@ pub fn count(
     let mut sum = Report::default();
     for report in reports.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
         sum.merge(report);
+    }
+    if query.by == By::Directory {
+        sum.rows = one_row_each(sum.rows);
     }
     sum.account.failed += history.n_failures;
     for lost in std::mem::take(&mut sum.lost) {

@@ -4,8 +4,11 @@
 //! a lost page a `SIGBUS`, which ends the process. Codex only appends, but
 //! "rescue" tools and editors do not. So a handler puts a page of zeros where
 //! the lost page was, provided that the address lies in one of our mappings,
-//! and otherwise leaves the signal to whoever had it before. The reader then
+//! and otherwise hands the signal to whoever had it before. The reader then
 //! meets NUL bytes, which it reports like any other damage.
+//!
+//! A handler is the business of the whole process, so there is none until the
+//! program asks for it: [`map_large_files`]. Until then files are read.
 
 #![expect(unsafe_code, reason = "mapping files and guarding the mappings; argued at each block")]
 
@@ -35,6 +38,34 @@ static GUARDED: [Slot; SLOTS] = [const {
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 static INSTALLED: OnceLock<bool> = OnceLock::new();
 
+type Informed = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+type Plain = extern "C" fn(libc::c_int);
+
+/// Has large rollouts mapped from now on, rather than read into memory, and
+/// returns whether they will be.
+///
+/// A mapping needs a guard against files that another process shortens: a
+/// handler of `SIGBUS` for the whole process, which is installed here. Faults
+/// that are not of a rollout are handed to the handler that was there before,
+/// if there was one. Call it in a program of your own; a library, or what runs
+/// inside an interpreter or a virtual machine, should leave it to its host.
+/// Should somebody take the signal over later, files are read again.
+///
+/// Elsewhere than on Unix nothing is mapped.
+pub fn map_large_files() -> bool {
+    *INSTALLED.get_or_init(install) && is_installed()
+}
+
+/// Whether the signal is ours at this moment.
+fn is_installed() -> bool {
+    // SAFETY: plain data, for which zeros are valid, lives through the call.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut now) == 0
+            && now.sa_sigaction == on_fault as *const () as usize
+    }
+}
+
 /// The bytes of a file, mapped if that can be guarded, read otherwise.
 #[derive(Debug)]
 pub(crate) struct MappedFile {
@@ -44,8 +75,9 @@ pub(crate) struct MappedFile {
 }
 
 impl MappedFile {
+    /// A file that others can change: mapped only where that is guarded.
     pub(crate) fn new(file: &File) -> io::Result<MappedFile> {
-        if *INSTALLED.get_or_init(install) {
+        if INSTALLED.get() == Some(&true) && is_installed() {
             // SAFETY: the map is private to this value and only ever read as
             // bytes, which any content is; a shortened file is guarded below.
             let map = unsafe { Mmap::map(file)? };
@@ -56,6 +88,13 @@ impl MappedFile {
         let mut read = Vec::new();
         io::Read::read_to_end(&mut &*file, &mut read)?;
         Ok(MappedFile { map: None, read, slot: SLOTS })
+    }
+
+    /// A nameless file that nobody else can change, which needs no guard.
+    pub(crate) fn of_our_own(file: &File) -> io::Result<MappedFile> {
+        // SAFETY: as in `new`, but that nobody else has the file.
+        let map = unsafe { Mmap::map(file)? };
+        Ok(MappedFile { map: Some(map), read: Vec::new(), slot: SLOTS })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -124,16 +163,16 @@ fn install() -> bool {
         }
         let mut ours: libc::sigaction = std::mem::zeroed();
         ours.sa_sigaction = on_fault as *const () as usize;
-        ours.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+        ours.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_ONSTACK;
         libc::sigaction(libc::SIGBUS, &raw const ours, std::ptr::null_mut()) == 0
     }
 }
 
 /// Runs inside the signal: touches atomics and makes one system call, nothing else.
 extern "C" fn on_fault(
-    _signal: libc::c_int,
+    signal: libc::c_int,
     info: *mut libc::siginfo_t,
-    _context: *mut libc::c_void,
+    context: *mut libc::c_void,
 ) {
     // SAFETY: the kernel hands a valid `siginfo_t` to an SA_SIGINFO handler.
     let address = unsafe { (*info).si_addr() } as usize;
@@ -141,7 +180,7 @@ extern "C" fn on_fault(
         let start = slot.start.load(Ordering::Acquire);
         start != 0 && (start..slot.end.load(Ordering::Acquire)).contains(&address)
     });
-    let Some(slot) = ours else { return pass_on() };
+    let Some(slot) = ours else { return pass_on(signal, info, context) };
     slot.hit.store(true, Ordering::Release);
     // Pages of this size cover every platform's; the mapping is page-aligned.
     // SAFETY: `sysconf` is async-signal-safe.
@@ -160,14 +199,26 @@ extern "C" fn on_fault(
         )
     };
     if zeros == libc::MAP_FAILED {
-        pass_on();
+        pass_on(signal, info, context);
     }
 }
 
-/// Puts back what was there before; the fault repeats and meets it.
-fn pass_on() {
-    if let Some(previous) = PREVIOUS.get() {
+/// Hands a fault that is not ours to whoever had the signal before; ours stays
+/// in place for the next one.
+fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let Some(previous) = PREVIOUS.get() else { return };
+    let handler = previous.sa_sigaction;
+    if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
+        // The fault repeats and ends the process, as it would have without us.
         // SAFETY: `previous` is what `sigaction` itself wrote.
         unsafe { libc::sigaction(libc::SIGBUS, previous, std::ptr::null_mut()) };
+    } else if previous.sa_flags & libc::SA_SIGINFO != 0 {
+        // SAFETY: an action with SA_SIGINFO has a handler of this signature.
+        let handler = unsafe { std::mem::transmute::<usize, Informed>(handler) };
+        handler(signal, info, context);
+    } else {
+        // SAFETY: one without it has a handler of this signature.
+        let handler = unsafe { std::mem::transmute::<usize, Plain>(handler) };
+        handler(signal);
     }
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use codex_rollout::{Encoding, Layout, RolloutPath, discover, is_codex_home};
+use codex_rollout::{
+    Encoding, Found, Layout, PassedOver, RolloutPath, discover, is_codex_home, search,
+};
 use tempfile::TempDir;
 
 const V4: &str = "8c0f6f0e-95a7-4b3e-a1a1-0123456789ab";
@@ -46,7 +48,8 @@ fn names_of_every_era_say_what_they_are() {
         (format!("rollout-2026-11-21T05-39-08-{V7}.jsonl.gz"),        Some(V7), Some(V7),    Layout::Lines,    Encoding::Gzip),
         ("rollout.jsonl".to_owned(),                                  None,     None,        Layout::Lines,    Encoding::Plain),
         ("anything at all".to_owned(),                                None,     None,        Layout::Lines,    Encoding::Plain),
-        (format!("rollout-2026-11-21T05-39-08-{V7} 2.jsonl"),         None,     None,        Layout::Lines,    Encoding::Plain),
+        (format!("rollout-2026-11-21T05-39-08-{V7} 2.jsonl"),         Some(V7), Some(V7),    Layout::Lines,    Encoding::Plain),
+        (format!("Copy of rollout-2026-11-21T05-39-08-{V7}_{OTHER} (1).jsonl"), Some(V7), Some(OTHER), Layout::Lines, Encoding::Plain),
         ("rollout-é".to_owned(),                                      None,     None,        Layout::Lines,    Encoding::Plain),
     ];
     for (name, thread, rollout, layout, encoding) in cases {
@@ -58,6 +61,7 @@ fn names_of_every_era_say_what_they_are() {
             archived: false,
             encoding,
             layout,
+            piped: None,
         };
         assert_eq!(RolloutPath::from_file(&path), expected, "{name}");
     }
@@ -93,7 +97,6 @@ fn temporary_and_foreign_files_are_ignored() {
             &format!("sessions/{name}.jsonl.langsmith"),
             &format!("sessions/{name}.jsonl.bak"),
             "sessions/notes.json",
-            &format!("sessions/{name}.JSONL"),
         ],
     );
     assert!(found(dir.path()).is_empty(), "{:?}", found(dir.path()));
@@ -150,15 +153,95 @@ fn file_in_place_of_a_directory_is_taken_by_the_same_rules() {
     assert_eq!(discover(&dir.path().join("other.txt")).count(), 0);
 }
 
+/// Years moved to another disk and linked back, a linked day, a linked file.
 #[cfg(unix)]
 #[test]
-fn links_are_not_followed() {
+fn links_are_followed_and_nothing_is_searched_twice() {
+    use std::os::unix::fs::symlink;
+
     let name = format!("sessions/2026/rollout-2026-11-21T05-39-08-{V7}.jsonl");
-    let dir = tree("", &[&name]);
+    let moved = format!("old/01/rollout-2025-11-21T05-39-08-{V4}.jsonl");
+    let single = format!("rollout-2025-01-01T05-39-08-{OTHER}.jsonl");
+    let dir = tree("", &[&format!("home/{name}"), &moved, &format!("files/{single}")]);
+    let (home, sessions) = (dir.path().join("home"), dir.path().join("home/sessions"));
+    symlink(&sessions, sessions.join("2026/loop")).unwrap();
+    symlink(dir.path().join("old"), sessions.join("2025")).unwrap();
+    symlink(dir.path().join("old"), sessions.join("2025-again")).unwrap();
+    symlink(dir.path().join("files").join(&single), sessions.join(&single)).unwrap();
+    symlink(dir.path().join("nowhere"), sessions.join("rollout-gone.jsonl")).unwrap();
+    let linked = moved.replace("old/", "sessions/2025/");
+    assert_eq!(found(&home), [linked, name, format!("sessions/{single}")]);
+    let passed: Vec<_> = passed_over(&home).into_iter().map(|(_, why)| why).collect();
+    assert_eq!(passed, [PassedOver::Loop, PassedOver::BrokenLink]);
+}
+
+/// What is passed over, as paths below the root.
+fn passed_over(root: &Path) -> Vec<(String, PassedOver)> {
+    search(root)
+        .filter_map(|found| match found.expect("all can be read") {
+            Found::PassedOver { path, why } => {
+                let path = path.strip_prefix(root).unwrap().to_str().unwrap();
+                Some((path.replace('\\', "/"), why))
+            }
+            Found::Rollout(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_passed_over_is_told_where_rollouts_are_kept() {
+    let name = format!("rollout-2026-11-21T05-39-08-{V7}.jsonl");
+    let inside = [
+        format!("sessions/.{name}"),
+        "sessions/notes.txt".to_owned(),
+        format!("sessions/{name}.bz2"),
+        format!("sessions/{name}.langsmith"),
+        format!("sessions/{name}.xz"),
+        "sessions/old.tar.gz".to_owned(),
+        "sessions/old.zip".to_owned(),
+    ];
+    let mut all: Vec<&str> = inside.iter().map(String::as_str).collect();
+    all.extend(["config.toml", "old.zip"]);
+    let dir = tree("", &all);
+    let expected = [
+        (inside[0].as_str(), PassedOver::Hidden),
+        ("sessions/notes.txt", PassedOver::Other),
+        ("sessions/old.tar.gz", PassedOver::Encoding("tar")),
+        ("sessions/old.zip", PassedOver::Encoding("zip")),
+        (inside[2].as_str(), PassedOver::Encoding("bzip2")),
+        (inside[4].as_str(), PassedOver::Encoding("xz")),
+    ];
+    let expected = expected.map(|(path, why)| (path.to_owned(), why));
+    assert_eq!(passed_over(dir.path()), expected);
+    // Elsewhere only what speaks of a rollout.
+    fs::rename(dir.path().join("sessions"), dir.path().join("backup")).unwrap();
+    let passed: Vec<_> = passed_over(dir.path()).into_iter().map(|(_, why)| why).collect();
+    let [hidden, .., bzip2, xz] = expected.map(|(_, why)| why);
+    assert_eq!(passed, [hidden, bzip2, xz]);
+}
+
+/// Whatever its name, in a home as elsewhere: a copy, a chosen name, a suffix
+/// that does not say how it is stored.
+#[test]
+fn names_that_codex_does_not_give_count_by_content() {
+    let meta = b"{\"timestamp\":\"x\",\"type\":\"session_meta\",\"payload\":{}}\n";
+    let packed = zstd::encode_all(&meta[..], 0).unwrap();
+    let dir = tree("", &[]);
     let sessions = dir.path().join("sessions");
-    std::os::unix::fs::symlink(&sessions, sessions.join("2026/loop")).unwrap();
-    std::os::unix::fs::symlink(dir.path().join(&name), sessions.join("link.jsonl")).unwrap();
-    assert_eq!(found(dir.path()), [name]);
+    fs::create_dir(&sessions).unwrap();
+    let names = [
+        ("Copy of rollout.jsonl", &meta[..]),
+        ("UPPER.JSONL", meta),
+        ("mine.jsonl", meta),
+        ("packed.jsonl", &packed),
+        ("packed.jsonl.gz", &packed),
+    ];
+    for (name, bytes) in names {
+        fs::write(sessions.join(name), bytes).unwrap();
+    }
+    fs::write(sessions.join("other.jsonl"), "{\"a\":1}\n").unwrap();
+    assert_eq!(found(dir.path()), names.map(|(name, _)| format!("sessions/{name}")));
+    assert_eq!(passed_over(dir.path()), [("sessions/other.jsonl".into(), PassedOver::Other)]);
 }
 
 /// Root may read everything, so that there the second half says nothing.

@@ -4,7 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use codex_rollout::{ErrorKind, LineStream, RolloutPath, SkimReader, Source, Strings};
+use codex_rollout::{
+    ErrorKind, LineStream, Piped, RolloutPath, SkimReader, Source, Strings, map_large_files,
+};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
@@ -123,8 +125,9 @@ fn decompression_stops_at_the_limit() {
 
 #[test]
 fn damaged_compression_is_an_error_with_a_cause() {
-    for suffix in [".zst", ".gz"] {
-        let (_dir, path) = file(&format!("{NAME}{suffix}"), b"no such format");
+    for (suffix, magic) in [(".zst", &b"\x28\xB5\x2F\xFD"[..]), (".gz", b"\x1F\x8B")] {
+        let bytes = [magic, b"no such format"].concat();
+        let (_dir, path) = file(&format!("{NAME}{suffix}"), &bytes);
         let err = Source::open_file(&path).unwrap_err();
         assert!(matches!(err.kind(), ErrorKind::Io(_)), "{suffix}: {err}");
         assert!(std::error::Error::source(&err).is_some());
@@ -195,6 +198,7 @@ fn document_is_read_as_one() {
 #[cfg(unix)]
 #[test]
 fn mapped_file_that_is_shortened_reads_as_nul_bytes() {
+    map_large_files();
     let (text, _) = rollout(MAPPED_FROM + 1);
     let (_dir, path) = file(NAME, &text);
     let source = Source::open_file(&path).unwrap();
@@ -224,6 +228,7 @@ fn mapped_file_that_is_shortened_reads_as_nul_bytes() {
 #[cfg(unix)]
 #[test]
 fn shortened_file_concerns_no_other_source() {
+    map_large_files();
     let (text, n_lines) = rollout(MAPPED_FROM + 1);
     let (_dir, path) = file(NAME, &text);
     let (_other_dir, other) = file(NAME, &text);
@@ -319,6 +324,7 @@ fn resident(path: &Path) -> usize {
 
 #[test]
 fn what_a_lean_source_passed_is_still_there() {
+    map_large_files();
     const STEP: usize = 1 << 20;
     let (text, _) = rollout(4 * STEP);
     let (_dir, path) = file(NAME, &text);
@@ -344,6 +350,7 @@ fn what_a_lean_source_passed_is_still_there() {
 #[cfg(unix)]
 #[test]
 fn a_lean_source_that_is_shortened_says_so() {
+    map_large_files();
     let (text, _) = rollout(4 << 20);
     let (_dir, path) = file(NAME, &text);
     let source = Source::open_lean(&RolloutPath::from_file(&path)).unwrap();
@@ -365,5 +372,42 @@ fn a_lean_source_of_another_kind_reads_as_any() {
         assert_eq!(source.passed(0, text.len()), 0);
         source.passed_all();
         assert!(source.bytes() == text);
+    }
+}
+
+#[test]
+fn a_file_that_is_stored_otherwise_says_how() {
+    let cases: [(&[u8], &str); 4] = [
+        (b"\xFD7zXZ\0rest", "is compressed with xz, which is not read; decompress it first"),
+        (b"BZh91AY", "is compressed with bzip2, which is not read; decompress it first"),
+        (b"PK\x03\x04rest", "is an archive; unpack it and name the directory"),
+        (b"\xFF\xFE{\0", "is text in UTF-16, not in UTF-8"),
+    ];
+    for (bytes, message) in cases {
+        let (_dir, path) = file(NAME, bytes);
+        let err = Source::open_file(&path).unwrap_err();
+        assert!(matches!(err.kind(), ErrorKind::Encoding(_)));
+        assert_eq!(err.to_string(), message);
+        assert!(LineStream::open(&RolloutPath::from_file(&path)).is_err());
+    }
+}
+
+/// In memory, and beyond a size in a file without a name.
+#[test]
+fn what_came_out_of_a_pipe_is_read_as_often_as_wanted() {
+    for len in [100_000, MAPPED_FROM + 1] {
+        let (text, n_lines) = rollout(len);
+        for bytes in [text.clone(), zstd(&text)] {
+            let piped = Some(Piped::read(&bytes[..]).unwrap());
+            let rollout = RolloutPath { piped, ..RolloutPath::from_file(Path::new("/dev/stdin")) };
+            for _ in 0..2 {
+                let source = Source::open(&rollout).unwrap();
+                assert!(source.bytes() == text);
+                assert_eq!(source.lines().flatten().count(), n_lines);
+                let strings = Strings::new();
+                let skimmed = SkimReader::open(&rollout, &strings).unwrap();
+                assert_eq!(skimmed.flatten().count(), n_lines);
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::ledger::{Entry, FileStamp, Known, Outcome};
 use crate::panics;
 use crate::pipeline::{self, Look};
 use codex_trace_export::{
-    Fingerprint, Hasher, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits,
+    Cx, Fingerprint, Hasher, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits,
 };
 
 /// How much of a file's beginning tells it from another, in bytes.
@@ -205,10 +205,20 @@ impl Engine<'_> {
         stamps: Vec<FileStamp>,
         rests: Rests,
     ) -> Result<(), Failure> {
+        let of_project = self.of_project(trace);
+        if let Some(file) = of_project.left_out {
+            self.leave_out(trace, file);
+            return Ok(());
+        }
+        if let Some(why) = of_project.refused {
+            self.account().faults.push(format!("session {}: {why}", trace.session_id()));
+            return Ok(());
+        }
+        of_project.remark.iter().for_each(|remark| self.tell_once(remark));
         self.reopen(trace, &stamps)?;
         let session = Arc::new(Session::new(trace.session_id(), stamps.clone()));
         let mut result = Ok(());
-        let beside = match self.look_beside(trace) {
+        let mut beside = match self.look_beside(trace) {
             Ok(beside) => beside,
             Err(reason) => {
                 let what = format!("session {}: {reason}", trace.session_id());
@@ -216,17 +226,27 @@ impl Engine<'_> {
                 return Ok(());
             }
         };
+        if of_project.muted {
+            Self::mute(trace, &mut beside);
+        }
+        let own_rules;
+        let rules = if of_project.rules.is_empty() {
+            self.run.rules
+        } else {
+            own_rules = self.run.rules.and(&of_project.rules);
+            &own_rules
+        };
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
+        let cx = Cx { trace, rules, notes: &notes };
         let mut taking = Taking { rests, files: stamps, ..Taking::default() };
-        let rules = self.run.rules;
-        let mut encoded = self.exporter.encode_noted(trace, rules, &notes, &mut |unit| {
+        let mut encoded = self.exporter.encode(&cx, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
             }
         });
         if result.is_ok() && !taking.deferred.is_empty() {
-            let again = self.exporter.encode_noted(trace, rules, &notes, &mut |unit| {
+            let again = self.exporter.encode(&cx, &mut |unit| {
                 self.stream(unit, &session, &mut taking);
             });
             encoded = encoded.and(again);
@@ -544,6 +564,9 @@ impl Engine<'_> {
     /// Returns what tells whether a file has changed, or how it is encoded.
     fn stamp(&self, head: &RolloutHead) -> Option<FileStamp> {
         let path = &head.rollout.path;
+        if head.rollout.piped.is_some() {
+            return None; // There is nothing any more to look at.
+        }
         let mut file = std::fs::File::open(path).ok()?;
         let metadata = file.metadata().ok()?;
         let modified = Timestamp::try_from(metadata.modified().ok()?).ok()?;

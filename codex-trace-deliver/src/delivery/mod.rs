@@ -26,6 +26,7 @@ mod session;
 mod share;
 mod store;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -257,6 +258,8 @@ struct Engine<'e> {
     n_good: AtomicUsize,
     /// Whether it was said that it does not answer as it should.
     told: AtomicBool,
+    /// What people were told, to be told once.
+    said: Mutex<HashSet<String>>,
     /// Other places of the server that may have the same ids, and say nothing.
     others: Vec<String>,
 }
@@ -296,6 +299,7 @@ impl<'e> Engine<'e> {
             failed: AtomicBool::new(false),
             n_good: AtomicUsize::new(0),
             told: AtomicBool::new(false),
+            said: Mutex::default(),
             others,
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use codex_rollout::{JsonText, RawJson};
 
-use crate::content::{ContentRules, Part};
+use crate::content::{ContentRules, Part, Text};
 use crate::json::Json;
 
 /// What part of a text that is too long is taken from its end: one in so many.
@@ -35,6 +35,16 @@ impl<'r> LimitedRules<'r> {
     /// As [`ContentRules::json_text`].
     pub(super) fn json_text<'t>(&self, part: Part, text: JsonText<'t>) -> Option<Cow<'t, [u8]>> {
         self.rules.json_text(part, text).map(|raw| self.cut(raw))
+    }
+
+    /// As [`ContentRules::label`], if there is one.
+    pub(super) fn label<'t>(&self, text: impl Into<Option<JsonText<'t>>>) -> Option<Text<'t>> {
+        Some(self.rules.label(text.into()?).cut(|raw| self.cut(raw)))
+    }
+
+    /// As [`ContentRules::json_text`], however long it is.
+    pub(super) fn whole<'t>(&self, text: Option<JsonText<'t>>) -> Option<Text<'t>> {
+        Some(self.rules.label(text?))
     }
 
     /// As [`ContentRules::json_value`]; a value that is too long becomes a
@@ -82,38 +92,12 @@ impl<'r> LimitedRules<'r> {
             return raw;
         }
         let tail = self.max_text / TAIL;
-        let head = boundary(&raw, self.max_text - tail);
-        let tail = boundary(&raw, raw.len() - tail);
+        let text = JsonText::new(&raw);
+        let head = text.prefix(self.max_text - tail).raw_len();
+        let tail = text.prefix(raw.len() - tail).raw_len();
         let note = format!("… [{} of {} bytes omitted] …", tail - head, raw.len());
         Cow::Owned([&raw[..head], note.as_bytes(), &raw[tail..]].concat())
     }
-}
-
-/// Returns the last place up to `at` where raw JSON text may be cut: neither
-/// in a character nor in an escape.
-fn boundary(raw: &[u8], at: usize) -> usize {
-    let mut from = 0;
-    while let Some(slash) = memchr::memchr(b'\\', &raw[from..at]) {
-        let slash = from + slash;
-        let len = match raw.get(slash + 1) {
-            Some(b'u') if is_pair(&raw[slash..]) => 12,
-            Some(b'u') => 6,
-            _ => 2,
-        };
-        if slash + len > at {
-            return slash;
-        }
-        from = slash + len;
-    }
-    (from..=at).rev().find(|at| raw.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80)).unwrap_or(from)
-}
-
-/// Whether a text begins with an escaped pair of surrogates.
-fn is_pair(raw: &[u8]) -> bool {
-    let digit = |at: usize| raw.get(at).map(u8::to_ascii_lowercase);
-    digit(2) == Some(b'd')
-        && matches!(digit(3), Some(b'8' | b'9' | b'a' | b'b'))
-        && raw.get(6..8) == Some(b"\\u")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use codex_rollout::{JsonText, RawJson, ResponseItem, Syntax, ValueKind};
 use codex_trace_model::{Item, ItemIx, Thread, Timestamp};
 
 use crate::content::Part;
-use crate::json::{self, Json, Object};
+use crate::json::{self, Id, Json, Object};
 use crate::langsmith::limited::LimitedRules;
 
 /// What stands in the place of content that is not to be uploaded.
@@ -219,12 +219,12 @@ fn thought(reasoning: &Reasoning<'_>, rules: &LimitedRules<'_>, o: &mut Object<'
         }
     }
     o.object("extras", |o| {
-        o.maybe("id", reasoning.id);
+        o.maybe("id", reasoning.id.map(Id));
         if let Some(summary) = reasoning.summary {
             put_value("summary", summary, Part::Message, rules, o);
         }
         if rules.keeps_encrypted() {
-            o.maybe("encrypted_content", reasoning.encrypted_content);
+            o.maybe("encrypted_content", rules.whole(reasoning.encrypted_content));
         }
     });
 }
@@ -241,7 +241,7 @@ fn tool_call(call: &ToolCallItem<'_>, rules: &LimitedRules<'_>, o: &mut Object<'
             }
         }
     }
-    o.maybe("id", fields.call_id);
+    o.maybe("id", fields.call_id.map(Id));
     o.value("args").extend_from_slice(&arguments.json);
 }
 
@@ -312,47 +312,47 @@ fn other_item(item: &ResponseItem<'_>, rules: &LimitedRules<'_>, o: &mut Object<
     match item {
         ResponseItem::ToolCall(call) => {
             o.put("type", "local_shell_call");
-            o.maybe("id", call.fields.id);
-            o.maybe("call_id", call.fields.call_id);
-            o.maybe("status", call.fields.status);
+            o.maybe("id", call.fields.id.map(Id));
+            o.maybe("call_id", call.fields.call_id.map(Id));
+            o.maybe("status", rules.label(call.fields.status));
             if let Some(action) = call.fields.action {
                 put_value("action", action, Part::Tool, rules, o);
             }
         }
         ResponseItem::WebSearchCall(call) => {
             o.put("type", "web_search_call");
-            o.maybe("id", call.id);
-            o.maybe("status", call.status);
+            o.maybe("id", call.id.map(Id));
+            o.maybe("status", rules.label(call.status));
             if let Some(action) = call.action {
                 put_value("action", action, Part::Tool, rules, o);
             }
         }
         ResponseItem::ImageGenerationCall(call) => {
             o.put("type", "image_generation_call");
-            o.maybe("id", call.id);
-            o.maybe("status", call.status);
+            o.maybe("id", call.id.map(Id));
+            o.maybe("status", rules.label(call.status));
             if let Some(prompt) = call.revised_prompt {
                 put_text("revised_prompt", prompt, Part::Tool, rules, o);
             }
         }
         ResponseItem::AgentMessage(message) => {
             o.put("type", "agent_message");
-            o.maybe("id", message.id);
-            o.maybe("author", message.author);
-            o.maybe("recipient", message.recipient);
+            o.maybe("id", message.id.map(Id));
+            o.maybe("author", rules.label(message.author));
+            o.maybe("recipient", rules.label(message.recipient));
             if let Some(content) = message.content {
                 put_value("content", content, Part::Message, rules, o);
             }
         }
         ResponseItem::Compaction(item) => {
             o.put("type", "compaction");
-            o.maybe("id", item.id);
+            o.maybe("id", item.id.map(Id));
         }
         ResponseItem::AdditionalTools(item) => named("additional_tools", item.id, o),
         ResponseItem::ConfigurationUpdate(item) => named("configuration_update", item.id, o),
         ResponseItem::Unknown(item) => {
-            o.maybe("type", item.kind);
-            o.maybe("id", item.id);
+            o.maybe("type", rules.label(item.kind));
+            o.maybe("id", item.id.map(Id));
         }
         _ => {}
     }
@@ -360,7 +360,7 @@ fn other_item(item: &ResponseItem<'_>, rules: &LimitedRules<'_>, o: &mut Object<
 
 fn named(kind: &str, id: Option<JsonText<'_>>, o: &mut Object<'_>) {
     o.put("type", kind);
-    o.maybe("id", id);
+    o.maybe("id", id.map(Id));
 }
 
 /// Writes an image that the provider made as a part, if it is small enough.
@@ -412,7 +412,7 @@ pub(super) fn put_text(
     rules: &LimitedRules<'_>,
     o: &mut Object<'_>,
 ) {
-    JsonText::new(&kept(text, part, rules)).write(o.value(key));
+    json::raw_text(&kept(text, part, rules), o.value(key));
 }
 
 /// Writes JSON text as a JSON string: quotes and backslashes are all that can

@@ -7,7 +7,7 @@ use codex_trace_model::{Span, SpanKind, Thread, Turn};
 use serde_json::{Map, Value};
 
 use crate::content::Part;
-use crate::json::{Json, Object};
+use crate::json::{Id, Json, Object};
 use crate::langsmith::limited::LimitedRules;
 use crate::langsmith::messages::put_value;
 
@@ -116,7 +116,7 @@ impl Metadata<'_, '_> {
         o.put("ls_agent_runtime", "Codex");
         o.put("ls_trace_schema_version", "coding-agent-v1");
         o.put("ls_integration_version", VERSION);
-        o.maybe("ls_agent_runtime_version", self.thread.meta.cli_version);
+        o.maybe("ls_agent_runtime_version", self.rules.label(self.thread.meta.cli_version));
         o.put("thread_id", conversation(self.thread));
         o.put("turn_id", self.turn_id);
         o.put("turn_number", self.turn.number);
@@ -137,10 +137,10 @@ impl Metadata<'_, '_> {
                 o.maybe("repository_name", repository.name);
             }
             o.maybe("git_branch", git.branch.and_then(label));
-            o.maybe("git_commit_sha", git.commit_hash);
+            o.maybe("git_commit_sha", self.rules.label(git.commit_hash));
         }
         o.maybe("cwd", self.turn.cwd.or(self.thread.meta.cwd).and_then(label));
-        o.maybe("sandbox_type", self.turn.sandbox);
+        o.maybe("sandbox_type", self.rules.label(self.turn.sandbox));
     }
 
     fn root(&self, interrupted: bool, total: Option<TokenUsage>, o: &mut Object<'_>) {
@@ -152,17 +152,21 @@ impl Metadata<'_, '_> {
                 _ => codex_rollout::item::session_meta::ThreadSpawn::default(),
             };
             let role = spawn.agent_role.or(meta.agent_role);
-            o.maybe("ls_subagent_type", role.or(spawn.agent_nickname).or(meta.agent_nickname));
+            let name = role.or(spawn.agent_nickname).or(meta.agent_nickname);
+            o.maybe("ls_subagent_type", self.rules.label(name));
         } else if let Some(policy) = self.turn.approval_policy.filter(|_| !self.muted) {
             match policy.as_text() {
-                Some(text) => o.put("approval_policy", text),
-                None => String::from_utf8_lossy(policy.raw()).write(o.value("approval_policy")),
+                Some(text) => o.maybe("approval_policy", self.rules.label(text)),
+                None => {
+                    let value = self.rules.json_value(Part::Label, policy).unwrap_or_default();
+                    String::from_utf8_lossy(&value).write(o.value("approval_policy"));
+                }
             }
         }
         if interrupted {
             o.put("ls_is_error_interrupt", true);
         }
-        o.maybe("codex_cli_version", self.thread.meta.cli_version);
+        o.maybe("codex_cli_version", self.rules.label(self.thread.meta.cli_version));
         o.put("ls_message_format", "anthropic");
         if let Some(total) = total {
             // Under this name the service does not add it to the model calls'.
@@ -171,8 +175,8 @@ impl Metadata<'_, '_> {
         o.maybe("codex.duration_ms", self.turn.duration_ms);
         o.maybe("codex.time_to_first_token_ms", self.turn.time_to_first_token_ms);
         o.maybe("codex.model_context_window", self.turn.model_context_window);
-        o.maybe("codex.trigger", self.turn.trigger);
-        o.maybe("codex.trace_id", self.turn.trace_id);
+        o.maybe("codex.trigger", self.rules.label(self.turn.trigger));
+        o.maybe("codex.trace_id", self.turn.trace_id.map(Id));
         if !self.turn.marked {
             o.put("codex.turn_inferred", true);
         }
@@ -185,7 +189,7 @@ impl Metadata<'_, '_> {
             _ => None,
         });
         let provider = call.and_then(|call| call.provider).or(self.thread.meta.model_provider);
-        o.maybe("ls_provider", provider);
+        o.maybe("ls_provider", self.rules.label(provider));
         // A turn may have gone on with another model than it began with.
         let model = call.and_then(|call| call.model).or(self.turn.model);
         o.maybe("ls_model_name", model.and_then(|model| self.label(model)));
@@ -193,8 +197,8 @@ impl Metadata<'_, '_> {
             o.object("usage_metadata", |o| usage(&used, o));
         }
         if let Some(call) = call {
-            o.maybe("codex.response_id", call.response_id);
-            o.maybe("codex.service_tier", call.service_tier);
+            o.maybe("codex.response_id", call.response_id.map(Id));
+            o.maybe("codex.service_tier", self.rules.label(call.service_tier));
             o.put("codex.usage_evidence", call.evidence.word());
         }
         if let Some(context) =

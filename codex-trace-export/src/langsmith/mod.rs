@@ -23,10 +23,9 @@ mod written;
 
 use std::time::Duration;
 
-use codex_trace_model::{Span, SpanIx, Trace};
+use codex_trace_model::{Span, SpanIx};
 
 use crate::choice::Choice;
-use crate::content::ContentRules;
 use crate::langsmith::beside::Beside;
 use crate::langsmith::config::{Config, Place};
 use crate::langsmith::limited::LimitedRules;
@@ -38,9 +37,9 @@ use crate::redact::UserRule;
 use crate::request::{Request, Response};
 use crate::understood;
 use crate::{
-    Backend, ConfigError, Connected, Contract, EncodeError, Exporter, IdSpace, Keep, Notes,
-    Preflight, Probed, Receipt, Remark, Reread, Rewrite, Setting, Settings, Unit, UnitBuilder,
-    UnitKey, Verdict,
+    Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, IdSpace, Keep,
+    Preflight, Probed, Protocol, Receipt, Remark, Reread, Rewrite, Setting, Settings, Signal, Unit,
+    UnitBuilder, UnitKey, Verdict,
 };
 
 /// The backend.
@@ -192,23 +191,13 @@ impl LangSmith {
     }
 }
 
-impl Exporter for LangSmith {
-    fn encode(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
-        self.encode_noted(trace, rules, &Notes::default(), units)
+impl Encode for LangSmith {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Rows]
     }
 
-    fn encode_noted(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        notes: &Notes,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+        let Cx { trace, rules, notes } = *cx;
         let mut rules = rules.and(&self.extra_rules);
         // In base64 an image takes a third more.
         rules.limit_images(self.format.max_text() / 4 * 3);
@@ -265,7 +254,9 @@ impl Exporter for LangSmith {
         }
         Ok(())
     }
+}
 
+impl Protocol for LangSmith {
     fn contract(&self) -> &Contract {
         &self.contract
     }

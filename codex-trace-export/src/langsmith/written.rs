@@ -4,7 +4,7 @@
 use codex_rollout::{JsonText, ResponseItem};
 use codex_trace_model::{ItemIx, Thread};
 
-use crate::json::Json;
+use crate::json::{Id, Json};
 use crate::langsmith::limited::LimitedRules;
 use crate::langsmith::messages::{Message, Role, answered, parts, text_part};
 
@@ -196,7 +196,7 @@ fn message<'p>(
     out.push(b']');
     if let Some(call) = call.filter(|_| role == Role::Tool) {
         out.extend_from_slice(b",\"tool_call_id\":");
-        call.write(out);
+        Id(call).write(out);
     }
     out.push(b'}');
 }

@@ -15,15 +15,15 @@ mod plugin;
 mod settings;
 mod vocabulary;
 
-use codex_trace_model::{SpanKind as Kind, Trace};
+use codex_trace_model::SpanKind as Kind;
 
 use super::otlp::ids::Hex;
 use super::otlp::{Added, Encoding, Group, Rendering, Scene, Vocabulary, Writer, key, mark_open};
 use super::{
-    Backend, ConfigError, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Preflight,
-    Probed, Remark, Rewrite, Route, Setting, Unit, UnitBuilder, Verdict, Waits, otlp, understood,
+    Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Preflight,
+    Probed, Protocol, Remark, Rewrite, Route, Setting, Signal, Unit, UnitBuilder, Verdict, Waits,
+    otlp, understood,
 };
-use crate::content::ContentRules;
 use crate::request::{ClientOptions, Compression, Header, Method, Request, Response};
 use elsewhere::Elsewhere;
 use live::LiveTraces;
@@ -152,13 +152,13 @@ impl Mlflow {
     }
 }
 
-impl Exporter for Mlflow {
-    fn encode(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
+impl Encode for Mlflow {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Traces, Signal::Rows]
+    }
+
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+        let Cx { trace, rules, .. } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
         let names = MlflowNames { user: self.server.user.clone() };
         let added = Added::default();
@@ -190,7 +190,9 @@ impl Exporter for Mlflow {
             Ok(())
         })
     }
+}
 
+impl Protocol for Mlflow {
     fn contract(&self) -> &Contract {
         &self.contract
     }

@@ -238,9 +238,9 @@ pub(crate) fn instructions<'a>(subject: &Subject<'_, 'a>) -> Option<Raw<'a>> {
     subject.reader().text(Part::Message, text)
 }
 
-/// Returns the file that a span was read from, without its directories.
+/// Returns the name that Codex gave to the file that a span was read from: the
+/// same however the file was moved, compressed or copied since.
 pub(crate) fn file_name<'t>(subject: &Subject<'t, '_>) -> Option<Cow<'t, str>> {
     let rollout = subject.thread.rollouts.get(subject.span.provenance.rollout.0 as usize)?;
-    let name = rollout.path.rsplit(['/', '\\']).next()?;
-    Some(Cow::Borrowed(name))
+    codex_rollout::codex_name(&rollout.path).map(Cow::Borrowed)
 }

@@ -173,7 +173,7 @@ impl ItemReader<'_> {
         let len = text.raw_len();
         // What is cut anyway is not looked at; a secret that the cut would go
         // through is.
-        let near = JsonText::new(head(text.raw(), self.field_limit.saturating_add(MARGIN)));
+        let near = text.prefix(self.field_limit.saturating_add(MARGIN));
         self.rules.json_text(sort, near).map(|raw| self.cut(raw, len))
     }
 
@@ -323,31 +323,10 @@ impl ItemReader<'_> {
         if raw.len() <= self.field_limit {
             return raw;
         }
-        let mut text = head(&raw, self.field_limit).to_vec();
+        let mut text = JsonText::new(&raw).prefix(self.field_limit).raw().to_vec();
         text.extend_from_slice(format!("… [{len} bytes in all]").as_bytes());
         Cow::Owned(text)
     }
-}
-
-/// Returns the beginning of a raw JSON text, cut neither through an escape nor
-/// through a character.
-fn head(raw: &[u8], limit: usize) -> &[u8] {
-    if raw.len() <= limit {
-        return raw;
-    }
-    let mut end = limit;
-    // An escape is at most `\uXXXX\uXXXX` long.
-    let from = end.saturating_sub(12);
-    if let Some(slash) = raw[from..end].iter().position(|byte| *byte == b'\\') {
-        end = from + slash;
-        while end > 0 && raw[end - 1] == b'\\' {
-            end -= 1;
-        }
-    }
-    while end > 0 && raw[end] & 0xC0 == 0x80 {
-        end -= 1;
-    }
-    &raw[..end]
 }
 
 fn role_of(message: &MessageItem<'_>) -> &'static str {

@@ -31,8 +31,8 @@ use prost::Message as _;
 use serde::Deserialize;
 
 use super::{
-    Backend, Contract, EncodeError, Exporter, Framing, IdSpace, Limits, Remark, Rewrite, Route,
-    Setting, Unit, UnitBuilder, UnitKey, Verdict,
+    Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol, Remark,
+    Rewrite, Route, Setting, Unit, UnitBuilder, UnitKey, Verdict,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -347,18 +347,16 @@ struct Otlp {
     remarks: Vec<Remark>,
 }
 
-impl Exporter for Otlp {
-    fn encode(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
+impl Encode for Otlp {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+        let Cx { trace, rules, .. } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
         let writer = Writer::new(&scene, self.semconv.vocabulary(), &self.added, self.encoding);
         writer.for_each(|group| writer.unit(group, 0, units))
     }
+}
 
+impl Protocol for Otlp {
     fn contract(&self) -> &Contract {
         &self.contract
     }

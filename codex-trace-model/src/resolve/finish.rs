@@ -79,7 +79,7 @@ impl<'a> ThreadBuilder<'a> {
                 meta,
                 created,
                 created_local,
-                name: self.name,
+                name: self.name.or(self.indexed_name),
                 n_turns,
                 items,
                 histories: self.histories,

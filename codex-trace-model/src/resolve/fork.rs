@@ -32,7 +32,9 @@ pub(super) struct Fork<'a> {
 /// The lines of a file that are read from it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading<'i> {
-    file: RolloutFile<'i>,
+    pub(super) file: RolloutFile<'i>,
+    /// The line that says whose file it is, or one before it.
+    pub(super) meta_line: u64,
     /// The forks of the file that have been passed.
     n_forks: usize,
     /// The first range of own lines that has not been passed.
@@ -59,7 +61,7 @@ impl<'a> ThreadBuilder<'a> {
                     && self.rollouts[fork.rollout.0 as usize].path == branch.path
             })
         });
-        Reading { file, n_forks: 0, range: 0, is_branch, has_begun: false }
+        Reading { file, meta_line: 0, n_forks: 0, range: 0, is_branch, has_begun: false }
     }
 
     /// Notes how the thread stands if other files leave this one before a line.

@@ -68,8 +68,55 @@ impl Head {
     }
 }
 
+/// The line that says whose a file is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnMeta<'a> {
+    meta: SessionMeta<'a>,
+    /// Its line, starting at 1.
+    pub(crate) line: u64,
+    /// Whether an ancestor's comes before it.
+    is_late: bool,
+}
+
+impl<'a> OwnMeta<'a> {
+    /// Finds the first `session_meta` with the id of the thread; where none has
+    /// it, the first of all. Mostly that is in the head of the file already.
+    pub(crate) fn find<'l>(
+        head: impl IntoIterator<Item = &'l RolloutLine<'a>>,
+        source: &'a Source,
+        thread_id: &str,
+    ) -> Option<OwnMeta<'a>>
+    where
+        'a: 'l,
+    {
+        let meta = |line: &RolloutLine<'a>| {
+            Some(OwnMeta { meta: meta_of(line)?, line: line.position.line(), is_late: false })
+        };
+        let is_own = |it: &OwnMeta<'_>| is_of(&it.meta, thread_id);
+        let first = head.into_iter().find_map(meta);
+        if first.as_ref().is_some_and(is_own) {
+            return first;
+        }
+        let mut metas = source.lines().filter_map(Result::ok).filter_map(|line| meta(&line));
+        let first = first.or_else(|| metas.next())?;
+        let own = if is_own(&first) { None } else { metas.find(is_own) };
+        Some(own.map_or(first, |own| OwnMeta { is_late: true, ..own }))
+    }
+}
+
+/// Whether a `session_meta` is that of a thread.
+pub(crate) fn is_of(meta: &SessionMeta<'_>, thread_id: &str) -> bool {
+    meta.id.is_some_and(|id| id.is(thread_id) || id.decode() == thread_id)
+}
+
 /// Whether the first lines of a file tell that all of it is the thread's own.
-pub(crate) fn owns_all<'l, 'a: 'l>(head: impl IntoIterator<Item = &'l RolloutLine<'a>>) -> bool {
+pub(crate) fn owns_all<'l, 'a: 'l>(
+    head: impl IntoIterator<Item = &'l RolloutLine<'a>>,
+    own: Option<&OwnMeta<'_>>,
+) -> bool {
+    if own.is_some_and(|own| own.is_late) {
+        return false;
+    }
     let mut head = head.into_iter();
     let Some(meta) = head.by_ref().find_map(meta_of) else { return false };
     let next = head.next();
@@ -81,13 +128,16 @@ pub(crate) fn owns_all<'l, 'a: 'l>(head: impl IntoIterator<Item = &'l RolloutLin
 /// Finds where a file's own lines begin.
 ///
 /// `ancestor` is the file that the head was copied from, if it is here.
-pub(crate) fn boundary(source: &Source, ancestor: Option<&Source>) -> Boundary {
+pub(crate) fn boundary(
+    source: &Source,
+    own: Option<&OwnMeta<'_>>,
+    ancestor: Option<&Source>,
+) -> Boundary {
     let own_from_start = Boundary::at(0);
-    let mut lines = source.lines().filter_map(Result::ok);
-    let Some(meta) = lines.by_ref().find_map(|line| meta_of(&line)) else {
-        return own_from_start;
-    };
-    let head = Head::of(&meta, lines.next().as_ref());
+    let Some(&OwnMeta { meta, line, is_late }) = own else { return own_from_start };
+    let mut after = source.lines().filter_map(Result::ok);
+    let next = after.find(|it| it.position.line() > line);
+    let head = if is_late { Head::Copied } else { Head::of(&meta, next.as_ref()) };
     if meta.subagent_history_start_ordinal.is_none() && head == Head::Own {
         return own_from_start;
     }

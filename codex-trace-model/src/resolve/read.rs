@@ -6,7 +6,7 @@ use codex_rollout::{Layout, Position, Result, RolloutItem, RolloutLine, Source};
 
 use crate::diagnostic::Code;
 use crate::resolve::fork::Reading;
-use crate::resolve::ownership::{self, Boundary, ByIds, ToldBy, meta_of};
+use crate::resolve::ownership::{self, Boundary, ByIds, OwnMeta, ToldBy, meta_of};
 use crate::resolve::usage::UsageTracker;
 use crate::resolve::{Outcome, ThreadBuilder};
 use crate::session::{RolloutFile, RolloutInput};
@@ -15,6 +15,9 @@ use crate::trace::Rollout;
 /// How many lines are looked at, once, to tell what is whose. A `session_meta`
 /// that comes later is looked for apart, and is none for an outline.
 const HEAD_LINES: usize = 4;
+
+/// How many lines are held until two of them can be read.
+const MOST_DAMAGED: usize = 64;
 
 impl<'a> ThreadBuilder<'a> {
     /// As [`new`](Self::new), for lines without their content.
@@ -26,12 +29,14 @@ impl<'a> ThreadBuilder<'a> {
     pub(crate) fn read(&mut self, input: &RolloutInput<'a>) {
         let mut lines = input.source.lines();
         let head: Vec<_> = lines.by_ref().take(HEAD_LINES).collect();
-        let boundary = if ownership::owns_all(head.iter().flatten()) {
+        let own = OwnMeta::find(head.iter().flatten(), input.source, input.file.thread_id);
+        let boundary = if ownership::owns_all(head.iter().flatten(), own.as_ref()) {
             Boundary::default()
         } else {
-            ownership::boundary(input.source, input.ancestor)
+            ownership::boundary(input.source, own.as_ref(), input.ancestor)
         };
         let mut reading = self.begin_rollout(&input.file, Some(input.source));
+        reading.meta_line = own.map_or(0, |own| own.line);
         match boundary.told_by {
             ToldBy::Records => {}
             ToldBy::Times => self.diagnose(
@@ -72,7 +77,7 @@ impl<'a> ThreadBuilder<'a> {
     /// are not enough to tell what is whose.
     pub(crate) fn read_outline(
         &mut self,
-        file: &RolloutFile<'_>,
+        file: &RolloutFile<'a>,
         mut lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
     ) -> bool {
         let mut head = Vec::new();
@@ -91,17 +96,15 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Notes a file of the thread; one that is read in outline has no source, and
     /// is never a document.
-    fn begin_rollout<'i>(
-        &mut self,
-        file: &RolloutFile<'i>,
-        source: Option<&Source>,
-    ) -> Reading<'i> {
+    fn begin_rollout(&mut self, file: &RolloutFile<'a>, source: Option<&Source>) -> Reading<'a> {
         let reading = self.reading(*file);
+        self.indexed_name = self.indexed_name.or(file.name);
         self.rollouts.push(Rollout {
             path: file.path.to_owned(),
             file: source.and_then(Source::path).map(Path::to_owned),
             layout: source.map_or(Layout::Lines, Source::layout),
             copies: file.copies.to_vec(),
+            links: file.links.to_vec(),
         });
         if self.rollouts.len() > 1 {
             self.close_open_turn();
@@ -134,8 +137,13 @@ impl<'a> ThreadBuilder<'a> {
             let elsewhere = self.pass_over(reading, position.line(), line.as_ref().ok());
             let outcome = match line {
                 Ok(line) => {
-                    let meta = !has_meta && matches!(line.item, RolloutItem::SessionMeta(_));
+                    let meta = !has_meta
+                        && matches!(line.item, RolloutItem::SessionMeta(_))
+                        && position.line() >= reading.meta_line;
                     let own = is_own(&line);
+                    if has_meta && self.outline && self.is_late_meta(&line, reading) {
+                        self.unsure = true;
+                    }
                     has_meta |= meta;
                     if let Some(elsewhere) = elsewhere {
                         elsewhere
@@ -162,6 +170,13 @@ impl<'a> ThreadBuilder<'a> {
         }
     }
 
+    /// Whether it is the thread's own `session_meta` that comes after another
+    /// one, which was taken for it.
+    fn is_late_meta(&self, line: &RolloutLine<'_>, reading: &Reading<'_>) -> bool {
+        let id = reading.file.thread_id;
+        self.thread_id != id && meta_of(line).is_some_and(|meta| ownership::is_of(&meta, id))
+    }
+
     fn settle(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Item => self.account.items += 1,
@@ -180,9 +195,18 @@ fn decide<'a>(
 ) -> Option<ByIds> {
     let mut meta = None;
     for line in lines {
+        if head.len() >= HEAD_LINES && meta.is_none() {
+            return None;
+        }
         let decoded = line.as_ref().ok().copied();
         head.push(line);
-        let Some(line) = decoded else { continue };
+        let Some(line) = decoded else {
+            // Damage after the meta tells nothing, however much of it there is.
+            if head.len() >= MOST_DAMAGED {
+                return None;
+            }
+            continue;
+        };
         if let Some(meta) = &meta {
             return ByIds::of_head(meta, Some(&line));
         }
@@ -190,7 +214,7 @@ fn decide<'a>(
         meta = meta_of(&line).filter(|meta| meta.cli_version.is_some());
         let base = meta.is_some_and(|meta| meta.history_base.is_some());
         let bare = meta.is_none() && matches!(line.item, RolloutItem::SessionMeta(_));
-        if base || bare || (meta.is_none() && head.len() >= HEAD_LINES) {
+        if base || bare {
             return None;
         }
     }

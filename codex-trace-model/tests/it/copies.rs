@@ -60,7 +60,10 @@ fn check(root: &Path, expected: &str) {
         for _ in 0..2 {
             heads.reverse();
             let mut text = String::new();
-            for session in group(&heads, &Copies::find(&heads)) {
+            let mut sessions = group(&heads, &Copies::find(&heads));
+            // Sessions come in the order of the files.
+            sessions.sort_by(|a, b| a.root_thread_id.cmp(&b.root_thread_id));
+            for session in sessions {
                 with_trace(&heads, &session, |trace| {
                     trace.validate().unwrap();
                     assert!(trace.threads.iter().all(|thread| thread.account.closes()));
@@ -330,5 +333,56 @@ fn the_beginning_of_a_real_file_beside_it_changes_nothing() {
             lines
         };
         assert_eq!(sorted(&text), sorted(&whole), "{name}");
+    }
+}
+
+/// F15 and ctx#614: whose file it is, is told by the name's id wherever the
+/// `session_meta` with it stands; grouping and resolving go by the same.
+#[test]
+fn own_meta_may_come_after_the_ancestors() {
+    let parent = r#"
+        0 meta {"id":"%a","cli_version":"0.144.5"}
+        100 started %b
+        110 user hi
+        200 says ho
+        210 count 90/0/10/0
+        220 complete %b
+    "#;
+    let own = r#"meta {"id":"%c","cli_version":"0.144.5","forked_from_id":"%a"}"#;
+    let copied = "
+        1000 started %b
+        1000 user hi
+        1000 says ho
+        1000 count 90/0/10/0
+        1000 complete %b
+    ";
+    let rest = "
+        1100 started %d
+        1110 user more
+        1200 says yes
+        1210 count 190/0/10/0
+        1220 complete %d
+    ";
+    let first = r#"1000 meta {"id":"%a","cli_version":"0.144.5"}"#;
+    for (nth, child) in [
+        format!("{first}\n1000 {own}\n{copied}{rest}"),
+        format!("1000 {own}\n{first}\n{copied}{rest}"),
+        format!("{first}\n{copied}\n1000 {own}\n{rest}"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let home = Home::new(&format!("own-meta{nth}")).script("%a", parent).script("%c", child);
+        check(
+            home.root(),
+            "
+            thread %a @0 +220 90/0/10/0
+              turn 1 @100 +120 90/0/10/0
+                model_call @100 +100 90/0/10/0 by token_count
+            thread %c @0 +220 190/0/10/0 forked_from %a
+              turn 1 @100 +120 190/0/10/0
+                model_call @100 +100 190/0/10/0 by token_count
+            ",
+        );
     }
 }

@@ -89,9 +89,11 @@ fn every_session_has_the_same_calls_with_and_without_content() {
     assert!(same > 40, "{same} sessions, {refused} refused");
 }
 
+const ID: &str = "019c1838-3300-7000-8000-000000000001";
+
 fn lines_of(text: &str) -> Option<Vec<Option<TokenUsage>>> {
     let source = Source::from_bytes(text.as_bytes().to_vec());
-    let input = UsageInput::new("made", "made", source.lines());
+    let input = UsageInput::new("made", ID, source.lines());
     resolve_usage([input]).map(|trace| trace.model_calls().map(|span| span.usage).collect())
 }
 
@@ -100,7 +102,7 @@ fn lines_of(text: &str) -> Option<Vec<Option<TokenUsage>>> {
 fn files_that_need_more_than_their_lines_are_refused() {
     let meta = |fields: &str| {
         format!(
-            r#"{{"timestamp":"2026-02-01T10:00:00Z","type":"session_meta","payload":{{"id":"019c1838-3300-7000-8000-000000000001","timestamp":"2026-02-01T10:00:00Z"{fields}}}}}
+            r#"{{"timestamp":"2026-02-01T10:00:00Z","type":"session_meta","payload":{{"id":"{ID}","timestamp":"2026-02-01T10:00:00Z"{fields}}}}}
 "#
         )
     };

@@ -300,6 +300,8 @@ fn grouping() {
                 len: 0,
                 modified: None,
                 file_id: None,
+                content: codex_rollout::Content::Rollout,
+                name: None,
             })
             .collect();
         let mut groups = Vec::new();

@@ -85,6 +85,9 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         ui.warn("interrupted: the list is not complete");
         return Ok(ExitStatus::Interrupted);
     }
+    if args.problems && !ui.settings().verbose {
+        history.passed.names().for_each(|line| ui.say(line));
+    }
     if args.problems && rows.is_empty() && total.sessions > 0 {
         ui.say(format!("no problems in {}", text::count(total.sessions, "session")));
     } else if args.problems {

@@ -19,6 +19,7 @@ use crate::paths;
 use crate::when::{self, Edge};
 use codex_trace_export::content::Content;
 use codex_trace_export::environment::Environment as Variables;
+use codex_trace_history::Directory;
 
 pub use codex_trace_history::select::Selection;
 pub use file::{ConfigFile, Table};
@@ -227,16 +228,18 @@ pub fn selection(args: &SelectArgs, now: Timestamp) -> Result<Selection, Failure
         files_from: args.files_from.clone(),
         since,
         until,
-        cwd: args.cwd.as_deref().map(absolute),
+        cwd: args.cwd.as_deref().map(directory),
         model: args.model.as_deref().map(str::to_lowercase),
         source: args.source.clone(),
         status: args.status.clone(),
     })
 }
 
-/// Makes a path absolute; one that cannot be stays as it is, and matches nothing.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+/// Resolves a directory that is asked for.
+#[expect(clippy::disallowed_methods, reason = "`~` is the home directory")]
+fn directory(path: &Path) -> Directory {
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    Directory::resolve(path, home.as_deref())
 }
 
 impl From<ContentArgs> for Content {

@@ -90,6 +90,8 @@ impl<'g> Manner<'g> {
              table.assume_backfill_allowed.map(|it| it.to_string())),
             ("no-redact", "redact", yes(!redacts(&self.redact(), true)), None),
             ("own_ids", "own_ids", None, table.own_ids.map(|it| it.to_string())),
+            ("include_disabled", "include_disabled",
+             flags.and_then(|it| yes(it.include_disabled)), None),
             ("no_sidecar", "sidecar",
              flags.and_then(|it| yes(it.no_sidecar)),
              table.sidecar.map(|it| (!it).to_string())),

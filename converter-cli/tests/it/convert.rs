@@ -281,7 +281,10 @@ fn a_bad_line_is_told_and_is_a_failure_only_if_asked() {
 fn one_file_that_cannot_be_read_does_not_stop_the_rest() {
     let (env, _) = one_session();
     let other = ID.replace("0001", "0002");
-    env.write(&format!(".codex/{}.zst", place("2026-11-21T06-00-00", &other)), b"not zstd at all");
+    env.write(
+        &format!(".codex/{}.zst", place("2026-11-21T06-00-00", &other)),
+        b"\x28\xB5\x2F\xFDnot zstd",
+    );
     let run = env.run(&["convert"]);
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert_eq!(run.json().len(), 6);

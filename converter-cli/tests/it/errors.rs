@@ -104,13 +104,44 @@ fn a_file_that_is_no_rollout() {
 }
 
 #[test]
-fn an_empty_rollout_is_a_session_without_turns() {
-    let env = TestEnv::new();
+fn an_empty_file_is_no_session() {
+    let env = two_sessions();
     env.write("empty.jsonl", "");
-    let run = env.run(&["list", "--json", "empty.jsonl"]);
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let lines = run.json();
-    assert_eq!((lines.len(), &lines[0]["turns"]), (1, &serde_json::json!(0)));
+    env.run(&["list", "--json", "empty.jsonl"]).is(
+        2,
+        "",
+        "error: not a rollout: `empty.jsonl` is empty\n\
+         hint: Codex may not have written to it yet\n",
+    );
+    // Among others it is passed over, and told when asked.
+    env.write(
+        ".codex/sessions/rollout-2026-11-20T05-00-00-01a1fc00-0000-7000-8000-00000000000f.jsonl",
+        "",
+    );
+    let run = env.run(&["list", "--json"]);
+    assert_eq!((run.code, run.json().len(), run.stderr.as_str()), (Some(0), 2, ""));
+    let told = env.run(&["list", "-v"]).stderr;
+    assert!(told.contains("00000000000f.jsonl`: empty\n"), "{told}");
+}
+
+#[test]
+fn what_codex_exec_prints_is_no_rollout() {
+    let env = two_sessions();
+    let lines = r#"{"type":"thread.started","thread_id":"01a1fc00-0000-7000-8000-000000000001"}
+{"type":"turn.started"}
+{"type":"item.completed","item":{"id":"item_0","type":"agent_message","text":"hi"}}
+{"type":"turn.completed","usage":{"input_tokens":1,"cached_input_tokens":0,"output_tokens":1}}
+"#;
+    env.write("out.jsonl", lines);
+    for command in ["convert", "list", "usage"] {
+        env.run(&[command, "out.jsonl"]).is(
+            2,
+            "",
+            "error: not a rollout: `out.jsonl` is what `codex exec --json` prints\n\
+             hint: Codex writes the rollout itself to `sessions/` in its home: \
+             `codex-trace show 01a1fc00-0000-7000-8000-000000000001`\n",
+        );
+    }
 }
 
 #[test]

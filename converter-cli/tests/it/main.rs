@@ -21,6 +21,7 @@ mod list;
 mod mlflow;
 mod origin;
 mod outputs;
+mod places;
 mod readme;
 mod schema;
 mod scripted_server;

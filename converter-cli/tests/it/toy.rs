@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use codex_trace_export::content::{ContentRules, Part};
 use codex_trace_export::{
-    Contract, EncodeError, Exporter, Framing, Limits, Rewrite, Route, Unit, UnitBuilder, UnitKey,
-    Verdict, Waits,
+    Contract, Cx, Encode, EncodeError, Framing, Limits, Protocol, Rewrite, Route, Signal, Unit,
+    UnitBuilder, UnitKey, Verdict, Waits,
 };
 use codex_trace_model::{SpanKind, Status, Timestamp, Trace};
 use converter_cli::args::{GlobalArgs, When};
@@ -93,13 +93,13 @@ impl Toy {
     }
 }
 
-impl Exporter for Toy {
-    fn encode(
-        &self,
-        trace: &Trace<'_>,
-        rules: &ContentRules,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
+impl Encode for Toy {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Rows]
+    }
+
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+        let Cx { trace, rules, .. } = *cx;
         let thread_id = trace.session_id().to_owned();
         let turn_of = |mut ix: usize| loop {
             match &trace.spans[ix].kind {
@@ -127,7 +127,9 @@ impl Exporter for Toy {
         }
         Ok(())
     }
+}
 
+impl Protocol for Toy {
     fn contract(&self) -> &Contract {
         &self.contract
     }

@@ -11,7 +11,7 @@ use codex_trace_export::content::ContentRules;
 use codex_trace_model::{RolloutInput, resolve};
 use converter_cli::backends::BACKENDS;
 
-use codex_trace_export::{Environment, Hasher, Settings, Unit};
+use codex_trace_export::{Cx, Environment, Hasher, Notes, Settings, Unit};
 
 /// Returns a rollout of one turn with so many calls of a tool.
 fn turn(calls: usize) -> String {
@@ -62,7 +62,8 @@ fn encoded(backend: &str, calls: usize) -> (u64, u64) {
             bytes += unit.body.len() as u64;
             hasher.add(&unit);
         };
-        exporter.encode(&trace, &ContentRules::default(), take).unwrap();
+        let (rules, notes) = (ContentRules::default(), Notes::default());
+        exporter.encode(&Cx { trace: &trace, rules: &rules, notes: &notes }, take).unwrap();
     });
     (bytes, work.bytes_max)
 }

@@ -7,10 +7,10 @@ use codex_trace_export::choice::Choice;
 use codex_trace_export::content::Content;
 use codex_trace_export::content::{Capture, ContentRules};
 use codex_trace_export::environment::Environment;
-use codex_trace_export::otlp::{LlmInput, Semconv};
+use codex_trace_export::otlp::{Amount, LlmInput, Options, Semconv, encode_json};
 use codex_trace_export::redact::Redactor;
 use codex_trace_export::wire::jsonl;
-use codex_trace_export::{Exporter, Settings};
+use codex_trace_export::{Cx, Exporter, Notes, Settings};
 use codex_trace_model::Trace;
 use converter_cli::backends::BACKENDS;
 use serde_json::{Value, json};
@@ -81,6 +81,8 @@ const FIELDS: &[(&str, Sort)] = &[
     ("patch-path", Sort::Tool), ("mcp-server", Sort::Label), ("mcp-tool", Sort::Label),
     ("tool-name", Sort::Label), ("cwd", Sort::Label), ("error", Sort::Label),
     ("git-url", Sort::Label), ("branch", Sort::Label), ("model", Sort::Label),
+    ("originator", Sort::Label), ("version", Sort::Label), ("provider", Sort::Label),
+    ("commit", Sort::Label), ("sandbox", Sort::Label), ("approval", Sort::Label),
 ];
 
 /// Makes a rollout of two turns whose texts are what `text` says for a field.
@@ -117,16 +119,16 @@ fn rollout(text: impl Fn(&str) -> String) -> String {
         (
             "session_meta",
             json!({"id": "019a0000-0000-7000-8000-000000000001",
-            "timestamp": "2026-03-01T10:00:00.000Z", "cwd": t("cwd"), "originator": "codex_exec",
-            "cli_version": "0.120.0", "source": "exec", "model_provider": "openai",
+            "timestamp": "2026-03-01T10:00:00.000Z", "cwd": t("cwd"), "originator": t("originator"),
+            "cli_version": t("version"), "source": "exec", "model_provider": t("provider"),
             "base_instructions": {"text": t("instructions")},
-            "git": {"commit_hash": "0123", "branch": t("branch"), "repository_url": t("git-url")}}),
+            "git": {"commit_hash": t("commit"), "branch": t("branch"), "repository_url": t("git-url")}}),
         ),
         event(json!({"type": "task_started", "turn_id": "t-1", "model_context_window": 1000})),
         (
             "turn_context",
             json!({"turn_id": "t-1", "cwd": t("cwd"), "model": t("model"),
-            "approval_policy": "never", "sandbox_policy": {"type": "read-only"},
+            "approval_policy": t("approval"), "sandbox_policy": {"type": t("sandbox")},
             "user_instructions": t("instructions"), "developer_instructions": t("developer")}),
         ),
         message("developer", "input_text", "developer"),
@@ -248,7 +250,11 @@ fn rules(capture: Capture, redact: bool) -> ContentRules {
 /// All that would be sent of a trace.
 fn bytes(exporter: &dyn Exporter, trace: &Trace<'_>, rules: &ContentRules) -> Vec<u8> {
     let mut all = Vec::new();
-    exporter.encode(trace, rules, &mut |unit| all.extend_from_slice(&unit.body)).unwrap();
+    exporter
+        .encode(&Cx { trace, rules, notes: &Notes::default() }, &mut |unit| {
+            all.extend_from_slice(&unit.body)
+        })
+        .unwrap();
     all
 }
 
@@ -284,6 +290,28 @@ fn no_secret_of_any_field_is_sent() {
             }
         });
     }
+}
+
+/// Who a subagent is, its user or its model has chosen.
+#[test]
+fn no_secret_of_a_subagents_name_is_sent() {
+    let (plain, secret) = SECRETS[4];
+    let spawn = json!({"subagent": {"thread_spawn": {
+        "parent_thread_id": "019a0000-0000-7000-8000-00000000000f", "depth": 1,
+        "agent_role": plain, "agent_nickname": plain, "agent_path": plain}}});
+    let made = rollout(str::to_owned);
+    let spawned = made.replace(r#""source":"exec""#, &format!(r#""source":{spawn}"#));
+    assert_ne!(made, spawned);
+    with_bytes(&spawned, |trace| {
+        for (name, exporter) in exporters() {
+            let sent = text(&*exporter, trace, &rules(Capture::Full, true));
+            assert!(!sent.contains(secret), "{name}");
+            let unredacted = text(&*exporter, trace, &rules(Capture::Full, false));
+            // The others do not say it of a root thread.
+            let finds = unredacted.contains(secret) || !name.starts_with("langsmith");
+            assert!(finds, "{name}: the search finds it");
+        }
+    });
 }
 
 #[test]
@@ -324,9 +352,56 @@ fn each_capture_leaves_out_what_it_says_and_nothing_else() {
             let mut bare = without(&[Sort::Tool, Sort::Message]);
             if name.starts_with("langsmith") {
                 // Its plugin's own metadata mode leaves out the place of work, too.
-                bare.retain(|(field, _)| !["cwd", "git-url", "branch"].contains(field));
+                bare.retain(|(field, _)| {
+                    !["cwd", "git-url", "branch", "commit", "sandbox", "approval"].contains(field)
+                });
             }
             assert_eq!(seen(Capture::MetadataOnly), bare, "{name}");
         }
     });
+}
+
+/// Collects the messages in OTLP/JSON: JSON within strings.
+fn messages(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|it| messages(it, found)),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value.as_str() {
+                    Some(text) if key == "stringValue" && text.starts_with("[{") => {
+                        found.push(text.to_owned());
+                    }
+                    _ => messages(value, found),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A writer that escapes all but ASCII spells one character as two escapes;
+/// half of it is JSON to nobody.
+#[test]
+fn a_text_is_never_cut_within_a_character() {
+    let amount = Amount { field_bytes: 40, ..Amount::default() };
+    let options = Options { amount, ..Options::default() };
+    for n in 0..24 {
+        let long = format!("{}{}", "a".repeat(n), "🚀".repeat(8));
+        let made = rollout(|field| if field == "prompt" { long.clone() } else { field.to_owned() });
+        with_bytes(&made.replace('🚀', r"\ud83d\ude80"), |trace| {
+            let mut out = Vec::new();
+            encode_json(trace, &rules(Capture::Full, false), &options, &mut out, &mut |_| true)
+                .unwrap();
+            let mut found = Vec::new();
+            for line in String::from_utf8(out).unwrap().lines() {
+                messages(&serde_json::from_str(line).unwrap(), &mut found);
+            }
+            let cut = found.iter().filter(|text| text.contains("bytes in all")).count();
+            assert!(cut > 0, "{n}: the text is cut");
+            for text in found {
+                let value: Result<Value, _> = serde_json::from_str(&text);
+                assert!(value.is_ok(), "{n}: {text}");
+            }
+        });
+    }
 }

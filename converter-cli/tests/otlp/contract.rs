@@ -5,7 +5,7 @@ use std::fs;
 
 use codex_trace_export::environment::Environment;
 use codex_trace_export::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
-use codex_trace_export::{ConfigError, ConfigFiles, Preflight, Settings, Verdict};
+use codex_trace_export::{ConfigError, ConfigFiles, Cx, Notes, Preflight, Settings, Verdict};
 use converter_cli::backends::BACKENDS;
 use converter_cli::private::Disk;
 use converter_cli::transport::{Compression, Response};
@@ -118,7 +118,9 @@ fn a_rollout_without_times_is_not_placed_in_time() {
     let exporter = exporter("otlp", &settings(&[]));
     with_bytes(rollout, |trace| {
         let rules = codex_trace_export::content::ContentRules::default();
-        let err = exporter.encode(trace, &rules, &mut |_| ()).unwrap_err();
+        let err = exporter
+            .encode(&Cx { trace, rules: &rules, notes: &Notes::default() }, &mut |_| ())
+            .unwrap_err();
         assert!(err.what.contains("nowhere when"), "{err}");
     });
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use codex_rollout::{Copies, RolloutHead, Source, discover};
 use codex_trace_export::content::ContentRules;
-use codex_trace_export::{Exporter, Settings, Unit};
+use codex_trace_export::{Cx, Exporter, Notes, Settings, Unit};
 use codex_trace_model::{RolloutInput, Trace, group, resolve};
 use converter_cli::backends::BACKENDS;
 
@@ -62,7 +62,10 @@ pub(crate) fn exporter(backend: &str, settings: &Settings) -> Box<dyn Exporter> 
 /// Returns the units of a trace.
 pub(crate) fn units(exporter: &dyn Exporter, trace: &Trace<'_>) -> Vec<Unit> {
     let mut units = Vec::new();
-    exporter.encode(trace, &ContentRules::default(), &mut |unit| units.push(unit)).unwrap();
+    let (rules, notes) = (ContentRules::default(), Notes::default());
+    exporter
+        .encode(&Cx { trace, rules: &rules, notes: &notes }, &mut |unit| units.push(unit))
+        .unwrap();
     units
 }
 

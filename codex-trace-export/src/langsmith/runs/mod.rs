@@ -8,7 +8,7 @@ mod tools;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use codex_rollout::{JsonText, TokenUsage};
+use codex_rollout::{JsonText, ResponseItem, TokenUsage};
 use codex_trace_model::{
     Event, EventKind, ItemIx, Span, SpanIx, SpanKind, Status, Thread, Timestamp, Trace, Turn,
 };
@@ -244,7 +244,15 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         }
         inputs.extend_from_slice(b"]}");
         outputs.extend_from_slice(b"{\"messages\":[");
-        let from = asked.map_or(0, |asked| asked + 1);
+        // Where nobody asked, what the harness wrote to begin with is no outcome.
+        let begun = || {
+            let made = |ix: &ItemIx| {
+                let item = self.thread.items.get(ix.0 as usize);
+                item.is_some_and(|item| is_made_by_model(&item.body))
+            };
+            items.iter().position(made).filter(|_| self.turn.prompt.is_none()).unwrap_or(0)
+        };
+        let from = asked.map_or_else(begun, |asked| asked + 1);
         let before = outputs.len();
         let room = self.room(inputs.len());
         written.tail(self.thread, items, &self.plan.messages, from, room, outputs);
@@ -396,5 +404,16 @@ fn muted(inputs: &mut Vec<u8>, outputs: &mut Vec<u8>) {
                 });
             });
         });
+    }
+}
+
+fn is_made_by_model(item: &ResponseItem<'_>) -> bool {
+    match item {
+        ResponseItem::Message(message) => message.role.is_some_and(|role| role.is("assistant")),
+        ResponseItem::Reasoning(_)
+        | ResponseItem::ToolCall(_)
+        | ResponseItem::WebSearchCall(_)
+        | ResponseItem::ImageGenerationCall(_) => true,
+        _ => false,
     }
 }

@@ -7,6 +7,7 @@ use codex_trace_model::{Item, Thread, Trace};
 use crate::content::Content;
 use crate::json::Object;
 use crate::splice;
+use crate::wire::jsonl::recorded::Recorded as _;
 
 /// Writes the fields of an item.
 pub(super) fn fields(
@@ -58,7 +59,7 @@ struct Fields<'f, 'o> {
 
 impl Fields<'_, '_> {
     fn word(&mut self, key: &str, text: Option<JsonText<'_>>) {
-        self.o.maybe(key, text);
+        self.o.recorded(key, text);
     }
 
     fn json(&mut self, key: &str, value: Option<RawJson<'_>>) {
@@ -68,7 +69,7 @@ impl Fields<'_, '_> {
     }
 
     fn encrypted(&mut self, text: Option<JsonText<'_>>) {
-        self.o.maybe("encrypted_content", text.filter(|_| self.content.encrypted));
+        self.o.recorded("encrypted_content", text.filter(|_| self.content.encrypted));
     }
 }
 

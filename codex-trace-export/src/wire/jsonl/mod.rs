@@ -4,6 +4,7 @@
 //! Pure: a trace goes in, bytes come out.
 
 mod item;
+mod recorded;
 mod span;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use codex_trace_model::{Diagnostic, Fate, History, Span, SpanKind, Thread, Trace
 use crate::content::Content;
 use crate::json::{self, Object};
 use crate::splice;
+use crate::wire::jsonl::recorded::Recorded as _;
 
 /// The name and version of the format.
 pub const FORMAT: &str = "codex-trace/v1";
@@ -97,18 +99,19 @@ impl Encoder<'_, '_> {
         let trace = self.trace;
         o.put("thread_id", &thread.id);
         o.put("span", &trace.span(thread.span).key);
-        o.maybe("recorded_session_id", thread.session_id);
+        o.recorded("recorded_session_id", thread.session_id);
         o.maybe("parent_thread_id", thread.parent_thread_id.as_ref());
-        o.maybe("forked_from_id", thread.forked_from_id);
+        o.recorded("forked_from_id", thread.forked_from_id);
         o.put("depth", thread.depth);
-        o.maybe("name", thread.name);
+        o.recorded("name", thread.name);
         o.maybe("created", thread.created);
-        o.maybe("created_local", thread.created_local);
+        o.recorded("created_local", thread.created_local);
         self.meta(&thread.meta, o);
         o.array("files", &thread.rollouts, |rollout, out| json::Json::write(&rollout.path, out));
-        let copies: Vec<&String> = thread.rollouts.iter().flat_map(|it| &it.copies).collect();
+        let copies = thread.rollouts.iter().flat_map(|it| &it.copies);
+        let copies: Vec<String> = copies.map(|path| path.display().to_string()).collect();
         if !copies.is_empty() {
-            o.array("copies", &copies, |path, out| json::Json::write(*path, out));
+            o.array("copies", &copies, |path, out| json::Json::write(path, out));
         }
         o.put("n_items", thread.items.len());
         o.array("histories", &thread.histories, |history, out| {
@@ -148,35 +151,35 @@ impl Encoder<'_, '_> {
     }
 
     fn meta(&self, meta: &SessionMeta<'_>, o: &mut Object<'_>) {
-        o.maybe("cwd", meta.cwd);
-        o.maybe("originator", meta.originator);
-        o.maybe("cli_version", meta.cli_version);
+        o.recorded("cwd", meta.cwd);
+        o.recorded("originator", meta.originator);
+        o.recorded("cli_version", meta.cli_version);
         o.maybe("source", meta.source.map(|source| codex_rollout::source_word(&source)));
-        o.maybe("thread_source", meta.thread_source);
-        o.maybe("model_provider", meta.model_provider);
-        o.maybe("agent_nickname", meta.agent_nickname);
-        o.maybe("agent_role", meta.agent_role);
-        o.maybe("agent_path", meta.agent_path);
-        o.maybe("history_mode", meta.history_mode);
-        o.maybe("multi_agent_version", meta.multi_agent_version);
+        o.recorded("thread_source", meta.thread_source);
+        o.recorded("model_provider", meta.model_provider);
+        o.recorded("agent_nickname", meta.agent_nickname);
+        o.recorded("agent_role", meta.agent_role);
+        o.recorded("agent_path", meta.agent_path);
+        o.recorded("history_mode", meta.history_mode);
+        o.recorded("multi_agent_version", meta.multi_agent_version);
         o.flag("attached_thread", meta.attached_thread == Some(true));
-        o.maybe("memory_mode", meta.memory_mode);
+        o.recorded("memory_mode", meta.memory_mode);
         if let Some(roots) = meta.runtime_workspace_roots {
             splice::value(roots, self.content, o.value("workspace_roots"));
         }
-        o.maybe("context_window_id", meta.context_window.and_then(|it| it.window_id));
-        o.maybe("creator_user_id", meta.creator_user_id);
-        o.maybe("creator_account_id", meta.creator_account_id);
+        o.recorded("context_window_id", meta.context_window.and_then(|it| it.window_id));
+        o.recorded("creator_user_id", meta.creator_user_id);
+        o.recorded("creator_account_id", meta.creator_account_id);
         o.flag("account_scoped", meta.account_scoped == Some(true));
         if let Some(git) = meta.git {
             o.object("git", |o| {
-                o.maybe("commit_hash", git.commit_hash);
-                o.maybe("branch", git.branch);
-                o.maybe("repository_url", git.repository_url);
+                o.recorded("commit_hash", git.commit_hash);
+                o.recorded("branch", git.branch);
+                o.recorded("repository_url", git.repository_url);
             });
         }
-        o.maybe("base_instructions", meta.base_instructions.and_then(|base| base.text));
-        o.maybe("instructions", meta.instructions);
+        o.recorded("base_instructions", meta.base_instructions.and_then(|base| base.text));
+        o.recorded("instructions", meta.instructions);
         if let Some(tools) = meta.dynamic_tools {
             splice::value(tools, self.content, o.value("dynamic_tools"));
         }

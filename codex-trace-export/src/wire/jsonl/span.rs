@@ -8,6 +8,7 @@ use codex_trace_model::{
 use crate::content::Content;
 use crate::json::{self, Object};
 use crate::splice;
+use crate::wire::jsonl::recorded::Recorded as _;
 
 /// Writes the fields of a span.
 pub(super) fn fields(trace: &Trace<'_>, span: &Span<'_>, content: Content, o: &mut Object<'_>) {
@@ -48,7 +49,7 @@ pub(super) fn fields(trace: &Trace<'_>, span: &Span<'_>, content: Content, o: &m
             json::object(out, |o| {
                 o.put("relation", link.relation.word());
                 o.put("thread_id", &link.thread_id);
-                o.maybe("turn_id", link.turn.map(|turn| turn.turn_id));
+                o.recorded("turn_id", link.turn.map(|turn| turn.turn_id));
             });
         });
     }
@@ -64,40 +65,40 @@ pub(super) fn fields(trace: &Trace<'_>, span: &Span<'_>, content: Content, o: &m
 }
 
 fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
-    o.maybe("turn_id", turn.turn_id);
+    o.recorded("turn_id", turn.turn_id);
     o.put("number", turn.number);
     o.flag("inferred", !turn.marked);
-    o.maybe("model", turn.model);
-    o.maybe("effort", turn.effort);
-    o.maybe("service_tier", turn.service_tier);
-    o.maybe("collaboration_mode", turn.collaboration_mode);
-    o.maybe("personality", turn.personality);
-    o.maybe("reasoning_summary", turn.reasoning_summary);
-    o.maybe("cwd", turn.cwd);
+    o.recorded("model", turn.model);
+    o.recorded("effort", turn.effort);
+    o.recorded("service_tier", turn.service_tier);
+    o.recorded("collaboration_mode", turn.collaboration_mode);
+    o.recorded("personality", turn.personality);
+    o.recorded("reasoning_summary", turn.reasoning_summary);
+    o.recorded("cwd", turn.cwd);
     if let Some(policy) = turn.approval_policy {
         splice::value(policy, content, o.value("approval_policy"));
     }
-    o.maybe("approvals_reviewer", turn.approvals_reviewer);
-    o.maybe("sandbox", turn.sandbox);
-    o.maybe("cyber_access_program", turn.cyber_access_program);
+    o.recorded("approvals_reviewer", turn.approvals_reviewer);
+    o.recorded("sandbox", turn.sandbox);
+    o.recorded("cyber_access_program", turn.cyber_access_program);
     if let Some(plugins) = turn.disabled_plugins {
         splice::value(plugins, content, o.value("disabled_plugins"));
     }
-    o.maybe("root_turn_id", turn.root_turn_id);
-    o.maybe("parent_turn_id", turn.parent_turn_id);
-    o.maybe("trigger", turn.trigger);
-    o.maybe("initiating_agent_path", turn.initiating_agent_path);
+    o.recorded("root_turn_id", turn.root_turn_id);
+    o.recorded("parent_turn_id", turn.parent_turn_id);
+    o.recorded("trigger", turn.trigger);
+    o.recorded("initiating_agent_path", turn.initiating_agent_path);
     o.maybe("tools", turn.tools.map(|ix| ix.0));
-    o.maybe("trace_id", turn.trace_id);
+    o.recorded("trace_id", turn.trace_id);
     o.list("input", turn.input.iter().map(|ix| ix.0));
-    o.maybe("prompt", turn.prompt);
-    o.maybe("last_agent_message", turn.last_agent_message);
+    o.recorded("prompt", turn.prompt);
+    o.recorded("last_agent_message", turn.last_agent_message);
     o.maybe("time_to_first_token_ms", turn.time_to_first_token_ms);
     o.maybe("duration_ms", turn.duration_ms);
     o.maybe("model_context_window", turn.model_context_window);
     if let Some(review) = turn.review {
         o.object("review", |o| {
-            o.maybe("hint", review.hint);
+            o.recorded("hint", review.hint);
             if let Some(output) = review.output {
                 splice::value(output, content, o.value("output"));
             }
@@ -106,11 +107,11 @@ fn turn(turn: &Turn<'_>, content: Content, o: &mut Object<'_>) {
 }
 
 fn model_call(call: &ModelCall<'_>, o: &mut Object<'_>) {
-    o.maybe("model", call.model);
-    o.maybe("effort", call.effort);
-    o.maybe("service_tier", call.service_tier);
-    o.maybe("provider", call.provider);
-    o.maybe("response_id", call.response_id);
+    o.recorded("model", call.model);
+    o.recorded("effort", call.effort);
+    o.recorded("service_tier", call.service_tier);
+    o.recorded("provider", call.provider);
+    o.recorded("response_id", call.response_id);
     o.object("window", |o| {
         o.put("history", call.window.history);
         o.put("end", call.window.end.0);
@@ -121,9 +122,9 @@ fn model_call(call: &ModelCall<'_>, o: &mut Object<'_>) {
 }
 
 fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
-    o.maybe("call_id", call.call_id);
-    o.maybe("tool", call.tool);
-    o.maybe("namespace", call.namespace);
+    o.recorded("call_id", call.call_id);
+    o.recorded("tool", call.tool);
+    o.recorded("namespace", call.namespace);
     o.put("family", call.family.word());
     o.maybe("call_item", call.call_item.map(|ix| ix.0));
     o.maybe("output_item", call.output_item.map(|ix| ix.0));
@@ -135,14 +136,14 @@ fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
     o.maybe("running_session", call.running_session.as_ref());
     if let Some((server, tool)) = call.mcp {
         o.object("mcp", |o| {
-            o.put("server", server);
-            o.put("tool", tool);
+            o.recorded("server", server);
+            o.recorded("tool", tool);
             if let Some(origin) = &call.mcp_origin {
-                o.maybe("app_name", origin.app_name);
-                o.maybe("action_name", origin.action_name);
-                o.maybe("connector_id", origin.connector_id);
+                o.recorded("app_name", origin.app_name);
+                o.recorded("action_name", origin.action_name);
+                o.recorded("connector_id", origin.connector_id);
                 o.maybe("read_only_hint", origin.read_only_hint);
-                o.maybe("environment_id", origin.environment_id);
+                o.recorded("environment_id", origin.environment_id);
             }
         });
     }
@@ -158,15 +159,15 @@ fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
         }
     }
     o.list("spawned", &call.spawned);
-    o.maybe("source", call.source);
-    o.maybe("process_id", call.process_id);
-    o.maybe("plugin_id", call.plugin_id);
-    o.maybe("script_path", call.script_path);
+    o.recorded("source", call.source);
+    o.recorded("process_id", call.process_id);
+    o.recorded("plugin_id", call.plugin_id);
+    o.recorded("script_path", call.script_path);
     if let Some(agents) = &call.agents {
         o.object("agents", |o| {
-            o.maybe("model", agents.model);
-            o.maybe("reasoning_effort", agents.reasoning_effort);
-            o.maybe("path", agents.path);
+            o.recorded("model", agents.model);
+            o.recorded("reasoning_effort", agents.reasoning_effort);
+            o.recorded("path", agents.path);
             if let Some(states) = agents.states {
                 splice::value(states, content, o.value("states"));
             }
@@ -190,13 +191,13 @@ fn risk_score(risk: &SecurityRiskScore<'_>, content: Content, o: &mut Object<'_>
 }
 
 fn compaction(compaction: &Compaction<'_>, content: Content, o: &mut Object<'_>) {
-    o.maybe("summary", compaction.summary);
+    o.recorded("summary", compaction.summary);
     if let Some(history) = compaction.replacement_history {
         splice::value(history, content, o.value("replacement_history"));
     }
     o.maybe("window_number", compaction.window_number);
-    o.maybe("window_id", compaction.window_id);
-    o.maybe("previous_window_id", compaction.previous_window_id);
+    o.recorded("window_id", compaction.window_id);
+    o.recorded("previous_window_id", compaction.previous_window_id);
 }
 
 fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
@@ -209,7 +210,7 @@ fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
             splice::text(*text, content, o.value("text"));
         }
         EventKind::Error { message, info } => {
-            o.maybe("message", *message);
+            o.recorded("message", *message);
             if let Some(info) = info {
                 raw("info", *info, o);
             }
@@ -218,48 +219,48 @@ fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
         EventKind::Goal(goal) => raw("goal", *goal, o),
         EventKind::HookPrompt(Some(prompt)) => raw("prompt", *prompt, o),
         EventKind::GuardianAssessment(it) => {
-            o.maybe("target_item_id", it.target_item_id);
-            o.maybe("assessment", it.status);
-            o.maybe("risk_level", it.risk_level);
-            o.maybe("rationale", it.rationale);
+            o.recorded("target_item_id", it.target_item_id);
+            o.recorded("assessment", it.status);
+            o.recorded("risk_level", it.risk_level);
+            o.recorded("rationale", it.rationale);
         }
         EventKind::SecurityRiskScore(it) => {
-            o.maybe("call_id", it.call_id);
+            o.recorded("call_id", it.call_id);
             risk_score(it, content, o);
         }
         EventKind::SubAgentActivity(it) => {
-            o.maybe("activity", it.kind);
-            o.maybe("agent_thread_id", it.agent_thread_id);
-            o.maybe("agent_path", it.agent_path);
-            o.maybe("agent_model", it.model);
-            o.maybe("agent_reasoning_effort", it.reasoning_effort);
+            o.recorded("activity", it.kind);
+            o.recorded("agent_thread_id", it.agent_thread_id);
+            o.recorded("agent_path", it.agent_path);
+            o.recorded("agent_model", it.model);
+            o.recorded("agent_reasoning_effort", it.reasoning_effort);
         }
         EventKind::AgentMessage(it) => {
-            o.maybe("author", it.author);
-            o.maybe("recipient", it.recipient);
-            o.maybe("text", it.content);
+            o.recorded("author", it.author);
+            o.recorded("recipient", it.recipient);
+            o.recorded("text", it.content);
         }
         EventKind::Voice(it) => {
-            o.maybe("what", it.kind);
-            o.maybe("voice_session_id", it.session_id);
-            o.maybe("role", it.said().role);
-            o.maybe("text", it.said().text);
-            o.maybe("turn_id", it.turn_id);
-            o.maybe("outcome", it.outcome);
+            o.recorded("what", it.kind);
+            o.recorded("voice_session_id", it.session_id);
+            o.recorded("role", it.said().role);
+            o.recorded("text", it.said().text);
+            o.recorded("turn_id", it.turn_id);
+            o.recorded("outcome", it.outcome);
         }
         EventKind::RetainedContext(it) => {
-            o.maybe("what", it.kind);
-            o.maybe("call_id", it.call_id);
-            o.maybe("turn_id", it.turn_id);
+            o.recorded("what", it.kind);
+            o.recorded("call_id", it.call_id);
+            o.recorded("turn_id", it.turn_id);
             if let Some(questions) = it.questions {
                 raw("questions", questions, o);
             }
-            o.maybe("text", it.text);
+            o.recorded("text", it.text);
         }
         EventKind::MessageNotes(it) => {
-            o.maybe("id", it.id);
-            o.maybe("delivery", it.delivery);
-            o.maybe("text", it.text);
+            o.recorded("id", it.id);
+            o.recorded("delivery", it.delivery);
+            o.recorded("text", it.text);
             for (key, value) in [
                 ("questions", it.questions),
                 ("memory_citation", it.memory_citation),
@@ -272,16 +273,16 @@ fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
         }
         EventKind::RolledBack(turns) => o.put("turns", *turns),
         EventKind::OrphanOutput { call_id, name, item } => {
-            o.maybe("call_id", *call_id);
-            o.maybe("name", *name);
+            o.recorded("call_id", *call_id);
+            o.recorded("name", *name);
             o.put("item", item.0);
         }
         EventKind::Late { what, id, exit_code } => {
             o.put("what", what);
-            o.maybe("id", *id);
+            o.recorded("id", *id);
             o.maybe("exit_code", *exit_code);
         }
-        EventKind::Unknown { kind } => o.maybe("recorded_kind", *kind),
+        EventKind::Unknown { kind } => o.recorded("recorded_kind", *kind),
         _ => {}
     }
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use codex_rollout::{Encoding, RolloutHead, RolloutPath, discover};
+use codex_rollout::{Encoding, Found, RolloutHead, RolloutPath, search};
+use codex_trace_history::passed::Passed;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -99,9 +100,11 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     };
     let mut problems = Vec::new();
     let mut rollouts: Vec<RolloutPath> = Vec::new();
-    for found in discover(home) {
+    let mut passed = Passed::default();
+    for found in search(home) {
         match found {
-            Ok(rollout) => rollouts.push(rollout),
+            Ok(Found::Rollout(rollout)) => rollouts.push(rollout),
+            Ok(Found::PassedOver { path, why }) => passed.add(&path, why),
             Err(err) => problems.push(err.to_string()),
         }
     }
@@ -127,6 +130,7 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     Ok(json!({"type": "history", "usable": usable, "path": home.display().to_string(),
         "from": settings.codex_home_from, "rollouts": rollouts.len(),
         "archived": archived, "compressed": compressed, "versions": versions,
+        "passed_over": counts_of(&passed),
         "problems": problems, "hint": (!usable).then_some(hint)}))
 }
 
@@ -244,6 +248,11 @@ fn place(exporter: &dyn Exporter, standings: &[Standing]) -> Value {
     let name = &exporter.contract().destination;
     let standing = standings.iter().find(|it| it.destination == *name);
     let count = |f: fn(&Standing) -> u64| standing.map_or(0, f);
-    json!({"destination": without_password(name), "sent": count(|it| it.sent),
+    let signals: Vec<&str> = exporter.signals().iter().map(|signal| signal.word()).collect();
+    json!({"destination": without_password(name), "signals": signals, "sent": count(|it| it.sent),
         "pending": count(|it| it.pending), "failed": count(|it| it.failed)})
+}
+
+fn counts_of(passed: &Passed) -> Value {
+    Value::Object(passed.counts().map(|(why, count)| (why.to_string(), json!(count))).collect())
 }

@@ -56,19 +56,27 @@ pub(super) fn write(report: &Value, verbose: bool, out: &mut impl Write) -> std:
     Ok(())
 }
 
+/// Says what was not looked into.
+fn passed_over(report: &Value) -> String {
+    let counts = report["passed_over"].as_object().into_iter().flatten();
+    let words: Vec<String> = counts.map(|(why, count)| format!("{count} {why}")).collect();
+    if words.is_empty() { String::new() } else { format!("; passed over: {}", words.join(", ")) }
+}
+
 /// What follows name and state.
 fn about(report: &Value) -> String {
     let path = text::escape(word(report, "path")).into_owned();
     match (report["type"].as_str(), report["exists"].as_bool()) {
         (Some("history"), _) if report["path"].is_string() => format!(
-            "{path} ({}): {} ({} archived, {} compressed)",
+            "{path} ({}): {} ({} archived, {} compressed){}",
             word(report, "from"),
             text::count(
                 usize::try_from(report["rollouts"].as_u64().unwrap_or(0)).unwrap_or(0),
                 "rollout"
             ),
             report["archived"],
-            report["compressed"]
+            report["compressed"],
+            passed_over(report)
         ),
         (Some("ledger"), Some(true)) => format!(
             "{path} (schema {}): {} sent, {} pending, {} failed",

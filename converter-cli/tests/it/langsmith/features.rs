@@ -189,3 +189,35 @@ fn the_tokens_of_every_home_are_all_there() {
     }
     assert!(n_tokens > 1_000_000, "{n_tokens}");
 }
+
+/// The goal's words are the harness'; what came of them is the model's alone.
+#[test]
+fn a_turn_that_a_goal_began_has_no_input_and_only_its_outcome() {
+    let item = |at, payload: Value| line(at, "response_item", &payload);
+    let event = |at, payload: Value| line(at, "event_msg", &payload);
+    let text = [
+        line(0.0, "session_meta", &json!({
+            "id": ID, "timestamp": "2026-03-01T10:00:00.000Z", "cwd": "/w", "originator": "codex_exec",
+            "cli_version": "0.171.0", "source": "exec", "model_provider": "openai"
+        })),
+        event(1.0, json!({"type": "task_started", "turn_id": "t-1", "turn_attribution": {"turn_trigger": "goal"}})),
+        line(1.0, "turn_context", &json!({"turn_id": "t-1", "cwd": "/w", "model": "gpt-x"})),
+        item(1.1, json!({"type": "function_call_output", "name": "goal_objective", "output": "make it work"})),
+        item(1.2, json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Go on with the goal."}],
+            "internal_chat_message_metadata_passthrough": {"content_item_metadata": [{"provenance": {"type": "harness"}}]}})),
+        item(2.0, json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "done"}]})),
+        event(2.1, usage(107, 107)),
+        event(3.0, json!({"type": "task_complete", "turn_id": "t-1", "last_agent_message": "done"})),
+    ]
+    .concat();
+    let server = Server::start(Rules::default());
+    let env = TestEnv::new();
+    Upload::new(&server.url).run(&[rollout(&env, &text)]);
+    server.is_clean();
+    let runs = server.runs();
+    let root = runs.iter().find(|run| run["name"] == "openai.codex").expect("a turn");
+    assert_eq!(root["inputs"], json!({"messages": []}));
+    let outcome = root["outputs"]["messages"].as_array().expect("messages");
+    assert_eq!(outcome.len(), 1, "{outcome:?}");
+    assert_eq!(outcome[0]["role"], "ai");
+}

@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::path::PathBuf;
 
 use codex_rollout::{Copies, Copy, JsonText, RolloutHead, Share};
 use hashbrown::{HashMap, HashSet};
@@ -28,8 +29,10 @@ pub struct Member {
     pub ancestor: Option<usize>,
     /// The file's path as it is called in provenance and diagnostics.
     pub path: String,
-    /// The paths of the files that this one stands for.
-    pub copies: Vec<String>,
+    /// The files that this one stands for.
+    pub copies: Vec<PathBuf>,
+    /// Other paths of the file.
+    pub links: Vec<PathBuf>,
     /// The lines after which other files leave this one, in rising order.
     pub forks: Vec<u64>,
     /// Where it leaves another file of the same rollout, if it does.
@@ -56,6 +59,7 @@ impl Member {
             thread_id: &heads[self.head].thread_id,
             name: heads[self.head].name.as_ref().map(|name| JsonText::new(name.as_bytes())),
             copies: &self.copies,
+            links: &self.links,
             forks: &self.forks,
             branch: self.branch.as_ref(),
         }
@@ -178,14 +182,16 @@ impl<'h> Families<'h> {
             _ => None,
         };
         let copies = self.copies_of.get(&head).into_iter().flatten();
+        let (links, copies): (Vec<_>, Vec<_>) = copies.partition(|(_, copy)| copy.is_link);
+        let paths = |files: Vec<&(usize, &Copy)>| {
+            files.iter().map(|(ix, _)| self.heads[*ix].rollout.path.clone()).collect()
+        };
         Member {
             head,
             ancestor,
             path: name_of(&self.heads[head]),
-            copies: copies
-                .filter(|(_, copy)| !copy.is_link)
-                .map(|(ix, _)| name_of(&self.heads[*ix]))
-                .collect(),
+            copies: paths(copies),
+            links: paths(links),
             forks: self.forks.remove(&head).unwrap_or_default(),
             branch,
         }

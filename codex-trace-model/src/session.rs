@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use codex_rollout::item::session_meta::ThreadOrigin;
 use codex_rollout::{JsonText, Source};
@@ -20,8 +21,10 @@ pub struct RolloutFile<'a> {
     pub thread_id: &'a str,
     /// The thread's name as the home's index has it.
     pub name: Option<JsonText<'a>>,
-    /// What other files that have nothing else are called.
-    pub copies: &'a [String],
+    /// Other files that have nothing else.
+    pub copies: &'a [PathBuf],
+    /// Other paths of the file.
+    pub links: &'a [PathBuf],
     /// The lines after which other files leave this one, in rising order.
     pub forks: &'a [u64],
     /// Where it leaves another file that is resolved before it, if it does.

@@ -96,8 +96,10 @@ pub struct Rollout {
     pub file: Option<PathBuf>,
     /// How its records are laid out.
     pub layout: Layout,
-    /// The paths of other files that hold the same, or its beginning.
-    pub copies: Vec<String>,
+    /// Other files that hold the same, or its beginning.
+    pub copies: Vec<PathBuf>,
+    /// Other paths of the same file.
+    pub links: Vec<PathBuf>,
 }
 
 /// One entry of a conversation.

@@ -71,7 +71,10 @@ impl Summary {
             usage: trace.usage(),
             status: trace.standing(),
             files: rollouts().map(|rollout| rollout.path.clone()).collect(),
-            copies: rollouts().flat_map(|rollout| rollout.copies.iter().cloned()).collect(),
+            copies: rollouts()
+                .flat_map(|rollout| &rollout.copies)
+                .map(|path| path.display().to_string())
+                .collect(),
             diagnostics: trace.diagnostics.clone(),
         }
     }

@@ -108,9 +108,10 @@ impl Encoder<'_, '_> {
         o.recorded("created_local", thread.created_local);
         self.meta(&thread.meta, o);
         o.array("files", &thread.rollouts, |rollout, out| json::Json::write(&rollout.path, out));
-        let copies: Vec<&String> = thread.rollouts.iter().flat_map(|it| &it.copies).collect();
+        let copies = thread.rollouts.iter().flat_map(|it| &it.copies);
+        let copies: Vec<String> = copies.map(|path| path.display().to_string()).collect();
         if !copies.is_empty() {
-            o.array("copies", &copies, |path, out| json::Json::write(*path, out));
+            o.array("copies", &copies, |path, out| json::Json::write(path, out));
         }
         o.put("n_items", thread.items.len());
         o.array("histories", &thread.histories, |history, out| {

@@ -327,6 +327,22 @@ fn what_is_private_stays_at_home_whatever_its_path_is() {
     }
 }
 
+/// The plugin knew the turns by the file that was there before the fuller one:
+/// active and archived, restored from a backup, a copy.
+#[test]
+fn what_is_private_stays_at_home_whichever_copy_is_read() {
+    let server = Server::start(Rules::default());
+    let env = TestEnv::new();
+    let file = rollout(&env, &turns(3));
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let older = env.write(&format!("older/{name}"), turns(2));
+    let private = "t-1\n{\"turnId\":\"t-2\",\"state\":\"off\"}\n";
+    std::fs::write(beside(&older, ".langsmith"), private).unwrap();
+    let upload = Upload::beside_the_plugin(&server.url);
+    assert_eq!(upload.run(&[file, older]).turns(), 1);
+    assert_eq!(prompts(&server), ["prompt 3"]);
+}
+
 #[test]
 fn what_the_plugin_has_done_is_left_alone() {
     let server = Server::start(Rules::default());

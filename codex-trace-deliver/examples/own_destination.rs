@@ -22,7 +22,7 @@ use codex_trace_export::{
 use codex_trace_history::History;
 use codex_trace_model::{SpanKind, Timestamp};
 
-/// Takes a line of text for each turn: its key and what it was asked.
+/// Takes a line of text for each turn: its key and what the agent said last.
 struct Lines(Contract);
 
 impl Encode for Lines {
@@ -36,8 +36,8 @@ impl Encode for Lines {
             let thread_id = cx.trace.thread_of(span).id.clone();
             let key = UnitKey { thread_id, turn: Some(span.key.clone()) };
             // Nothing recorded is written but by way of the rules.
-            let prompt = turn.prompt.and_then(|it| cx.rules.decoded(Part::Message, it));
-            let line = format!("{} {:?}\n", span.key, prompt.unwrap_or_default());
+            let answer = turn.last_agent_message.and_then(|it| cx.rules.decoded(Part::Message, it));
+            let line = format!("{} {:?}\n", span.key, answer.unwrap_or_default());
             let mut unit = UnitBuilder::new(key, 0, units);
             unit.starts_at(span.start);
             if cx.trace.is_open(span) {

@@ -374,8 +374,10 @@ impl<'a> ThreadBuilder<'a> {
             MarkKind::Repeated => {}
             _ => turn.touch(place.line, place.at),
         }
-        if matches!(kind, MarkKind::Repeated | MarkKind::Moved(_)) {
-            turn.counted = place.at.or(turn.counted);
+        match kind {
+            MarkKind::Moved(_) => turn.counted = place.at,
+            MarkKind::Repeated => turn.counted = None,
+            _ => {}
         }
         turn.marks.push(Mark { at: place.at, line: place.line, kind, items, history, settings });
     }

@@ -74,28 +74,86 @@ const MAX_FILE: u64 = 4 << 20;
 /// # Errors
 ///
 /// If it cannot be read, is not a file, or is too large for a configuration.
-fn small_text(path: &Path) -> io::Result<Option<String>> {
+pub fn small_text(path: &Path) -> io::Result<Option<String>> {
+    let Some(bytes) = small_bytes(path, MAX_FILE)? else { return Ok(None) };
+    String::from_utf8(bytes).map(Some).map_err(|_| io::Error::other("it is not text in UTF-8"))
+}
+
+/// Reads a file of at most `max` bytes; `None` if nothing is there.
+///
+/// # Errors
+///
+/// If it cannot be read, is not a regular file, or is larger.
+pub fn small_bytes(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
+    read(path, fs::metadata(path), max)
+}
+
+/// As [`small_bytes`], of a file that others may write beside a transcript: a
+/// link is not followed.
+///
+/// # Errors
+///
+/// As [`small_bytes`], and if it is a link.
+pub fn small_bytes_here(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
+    read(path, fs::symlink_metadata(path), max)
+}
+
+fn read(path: &Path, there: io::Result<fs::Metadata>, max: u64) -> io::Result<Option<Vec<u8>>> {
     let absent = |err: &io::Error| {
         matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
     };
     // Before it is opened: a FIFO would wait for somebody to write to it.
-    match fs::metadata(path) {
+    match there {
         Err(err) if absent(&err) => return Ok(None),
         Err(err) => return Err(err),
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Err(io::Error::other("it is not a regular file")),
     }
-    let mut text = String::new();
-    fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(io::Error::other("it is too large for a configuration"));
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max {
+        return Err(io::Error::other(format!("it is larger than {max} bytes")));
     }
-    Ok(Some(text))
+    Ok(Some(bytes))
+}
+
+/// Checks that what is to be written to is a regular file, or not there yet.
+///
+/// # Errors
+///
+/// If it is something else.
+pub fn check_regular(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is not a regular file")),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn only_small_regular_files_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("file"), "12345").unwrap();
+        std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+        let why = |read: io::Result<Option<Vec<u8>>>| read.unwrap_err().to_string();
+        assert_eq!(small_bytes(&path("file"), 5).unwrap().unwrap(), b"12345");
+        assert_eq!(why(small_bytes(&path("file"), 4)), "it is larger than 4 bytes");
+        assert_eq!(small_bytes(&path("none"), 5).unwrap(), None);
+        assert_eq!(small_bytes(&path("link"), 5).unwrap().unwrap(), b"12345");
+        let odd = "it is not a regular file";
+        assert_eq!(why(small_bytes_here(&path("link"), 5)), odd);
+        for name in [path("fifo"), "/dev/zero".into(), dir.path().into()] {
+            assert_eq!(why(small_bytes(&name, 5)), odd);
+            assert_eq!(check_regular(&name).unwrap_err().to_string(), odd);
+        }
+        assert!(check_regular(&path("none")).is_ok() && check_regular(&path("link")).is_ok());
+    }
 
     #[test]
     fn a_directory_is_the_same_however_it_is_reached() {

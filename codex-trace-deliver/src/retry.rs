@@ -55,12 +55,16 @@ pub struct Pace {
     streak: usize,
     /// Nothing is sent before this time.
     not_before: Duration,
+    /// The least time between the starts of two requests.
+    pause: Duration,
 }
 
 impl Pace {
-    /// Starts with as much at once as there can be.
-    pub fn new(max: usize) -> Pace {
-        Pace { max: max.max(1), allowed: max.max(1), streak: 0, not_before: Duration::ZERO }
+    /// Starts with as much at once as there can be; requests begin at least
+    /// `pause` apart.
+    pub fn new(max: usize, pause: Duration) -> Pace {
+        let max = max.max(1);
+        Pace { max, allowed: max, streak: 0, not_before: Duration::ZERO, pause }
     }
 
     /// Returns how many requests may be under way at once.
@@ -72,6 +76,11 @@ impl Pace {
     /// under way; `None` if not before one of these has ended.
     pub fn wait(&self, under_way: usize, now: Duration) -> Option<Duration> {
         (under_way < self.allowed).then(|| self.not_before.saturating_sub(now))
+    }
+
+    /// Notes that a request starts.
+    pub fn start(&mut self, now: Duration) {
+        self.not_before = self.not_before.max(now) + self.pause;
     }
 
     /// Notes a good answer: one request more at once after as many good
@@ -122,7 +131,7 @@ mod tests {
 
     #[test]
     fn overload_halves_and_good_answers_bring_it_back_one_by_one() {
-        let mut pace = Pace::new(4);
+        let mut pace = Pace::new(4, Duration::ZERO);
         assert_eq!(pace.wait(3, MS(0)), Some(MS(0)));
         assert_eq!(pace.wait(4, MS(0)), None);
         pace.overloaded(MS(100), MS(50));
@@ -141,5 +150,19 @@ mod tests {
         assert_eq!(pace.allowed(), 3);
         (0..100).for_each(|_| pace.good());
         assert_eq!(pace.allowed(), 4, "never more than at first");
+    }
+
+    #[test]
+    fn starts_are_a_pause_apart_however_many_ask() {
+        let mut pace = Pace::new(4, MS(250));
+        let mut at = |now| {
+            let wait = pace.wait(0, MS(now)).unwrap();
+            if wait.is_zero() {
+                pace.start(MS(now));
+            }
+            wait
+        };
+        let waits = [at(0), at(0), at(100), at(250), at(250), at(2000), at(2100)];
+        assert_eq!(waits, [0, 250, 150, 0, 250, 0, 150].map(MS));
     }
 }

@@ -33,6 +33,7 @@ mod origin;
 pub mod otlp;
 mod plugin_file;
 mod probe;
+mod proxy;
 pub mod redact;
 mod request;
 pub mod secret;
@@ -52,6 +53,7 @@ pub use environment::{ConfigFiles, Environment, Files};
 pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
 pub use origin::{Origin, OriginKind};
 pub use probe::Probed;
+pub use proxy::proxy_for;
 pub use request::{
     ClientOptions, Compression, Header, HeaderValue, Method, Request, Response, TlsFiles,
     secrets_of, shortened,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use codex_rollout::{
     Content, Copies, Found, PassedOver, RolloutHead, RolloutPath, SessionIndex, compare_set,
-    home_of, search, session_dirs,
+    find_reviewed, home_of, search, session_dirs,
 };
 use codex_trace_model::{Diagnostic, SessionGroup, group};
 use rayon::ThreadPool;
@@ -291,6 +291,7 @@ fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyho
     if all && history.heads.is_empty() {
         return Err(nothing_found(places, history.n_failures).into());
     }
+    find_reviewed(&mut history.heads);
     history.name_threads();
     history.group(pool);
     Ok(history)

@@ -9,6 +9,7 @@ use crate::session::RolloutFile;
 
 /// The files of one session: a root thread and every thread below it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SessionGroup {
     /// The root thread.
     pub root_thread_id: String,
@@ -40,6 +41,7 @@ pub struct Member {
 
 /// Where a file leaves another one of the same rollout, and what it adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BranchOf {
     /// The path of the other file.
     pub path: String,

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use codex_trace_export::redact::UserRule;
 use codex_trace_export::{Beside, Receipt};
 use codex_trace_model::SpanIx;
 
@@ -22,6 +23,12 @@ pub trait Companion: Send + Sync {
     /// If there is something that cannot be read: why, for people. The session is
     /// left alone, as the user may want some of it kept back.
     fn look(&self, turns: &[TurnFile<'_>]) -> Result<Beside, String>;
+
+    /// Returns what the project that a session was in says of its own sessions.
+    fn project(&self, cwd: &Path) -> OfProject {
+        let _ = cwd;
+        OfProject::default()
+    }
 
     /// Notes for the plugin that turns of one rollout are there. Called once the
     /// ledger has them; a failure is told, and changes nothing.
@@ -46,6 +53,21 @@ pub struct TurnFile<'s> {
     /// Other files of the thread: a plugin may have known the turn by one of
     /// them, before it was archived, copied, or went on elsewhere.
     pub others: Vec<&'s Path>,
+}
+
+/// What a project says of its own sessions. It has no say in where they go.
+#[derive(Clone, Debug, Default)]
+pub struct OfProject {
+    /// The file that has switched them off.
+    pub left_out: Option<String>,
+    /// Why it is not known what may be sent of them, for people.
+    pub refused: Option<String>,
+    /// Whether turns of which nothing else is said go without content.
+    pub muted: bool,
+    /// What is to be redacted in them, too.
+    pub rules: Vec<UserRule>,
+    /// What the user should know of what is not followed.
+    pub remark: Option<String>,
 }
 
 /// How long to wait for somebody else: some time, and not once the user wants

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use crate::delivery::{Destination, Fate, Run, Tally};
 
 /// What became of everything, for one destination.
@@ -35,6 +37,8 @@ pub struct Account {
     pub held: usize,
     /// Units that are older than the destination accepts.
     pub too_old: usize,
+    /// The files of projects that have switched their sessions off.
+    pub switched_off: BTreeSet<String>,
     /// Units that another place of the server has.
     pub elsewhere: usize,
     /// Which place has the first of them.

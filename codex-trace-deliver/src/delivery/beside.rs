@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use codex_trace_export::{Beside, Receipt};
+use codex_trace_export::{Beside, Keep, Receipt, UnitKey};
 use codex_trace_model::{SpanKind, Trace};
 
-use crate::companions::{Deadline, TurnFile};
-use crate::delivery::Engine;
+use crate::companions::{Deadline, OfProject, TurnFile};
 use crate::delivery::session::Session;
+use crate::delivery::{Engine, Fate};
 
 /// Returns the turns of a trace that have an id, with their files.
 fn turns<'s>(trace: &'s Trace<'_>) -> Vec<TurnFile<'s>> {
@@ -38,6 +38,39 @@ impl Engine<'_> {
     /// Why the session must be left alone.
     pub(super) fn look_beside(&self, trace: &Trace<'_>) -> Result<Beside, String> {
         self.companion.map_or_else(|| Ok(Beside::default()), |it| it.look(&turns(trace)))
+    }
+
+    /// Returns what the project that a session was in says of its own sessions.
+    pub(super) fn of_project(&self, trace: &Trace<'_>) -> OfProject {
+        let cwd = trace.root().meta.cwd.map(|cwd| PathBuf::from(&*cwd.decode()));
+        let of = self.companion.zip(cwd).map(|(companion, cwd)| companion.project(&cwd));
+        of.unwrap_or_default()
+    }
+
+    /// Notes that a session is left out, as its project wants it.
+    pub(super) fn leave_out(&self, trace: &Trace<'_>, file: String) {
+        self.account().switched_off.insert(file);
+        let session = Session::new(trace.session_id(), Vec::new());
+        for (_, span) in trace.iter().filter(|(_, span)| matches!(span.kind, SpanKind::Turn(_))) {
+            let thread_id = trace.thread_of(span).id.clone();
+            let key = UnitKey { thread_id, turn: Some(span.key.clone()) };
+            self.note(&session, &key, Fate::SwitchedOff);
+        }
+    }
+
+    /// Adds that turns of which nothing else is said go without content.
+    pub(super) fn mute(trace: &Trace<'_>, beside: &mut Beside) {
+        for (ix, _) in trace.iter().filter(|(_, span)| matches!(span.kind, SpanKind::Turn(_))) {
+            beside.entry(ix).or_default().keep.get_or_insert(Keep::Metadata);
+        }
+    }
+
+    /// Tells people of something once.
+    pub(super) fn tell_once(&self, what: &str) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.insert(what.to_owned()) {
+            (self.run.notice)(format!("{}: {what}", self.name));
+        }
     }
 
     /// Tells the live plugin of units that the ledger has. A session of which it

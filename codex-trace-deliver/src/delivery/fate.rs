@@ -10,6 +10,8 @@ use codex_trace_export::UnitKey;
 pub enum Fate {
     /// The live plugin has sent it, or its user keeps it back.
     OfPlugin,
+    /// The project that it was in has switched it off.
+    SwitchedOff,
     /// It was there before, by the ledger.
     AlreadyThere,
     /// The destination has acknowledged it; in a dry run, it would be sent.
@@ -32,8 +34,9 @@ pub enum Fate {
 
 impl Fate {
     /// All of them, in this order.
-    pub const ALL: [Fate; 10] = [
+    pub const ALL: [Fate; 11] = [
         Fate::OfPlugin,
+        Fate::SwitchedOff,
         Fate::AlreadyThere,
         Fate::Sent,
         Fate::Open,
@@ -49,6 +52,7 @@ impl Fate {
     pub fn word(self) -> &'static str {
         match self {
             Fate::OfPlugin => "of_plugin",
+            Fate::SwitchedOff => "switched_off",
             Fate::AlreadyThere => "already_there",
             Fate::Kept => "kept",
             Fate::Sent => "sent",
@@ -155,7 +159,7 @@ mod tests {
         }
         let counts = Fate::ALL.map(|fate| (tally.turns(fate), tally.sessions(fate)));
         let none = (0, 0);
-        assert_eq!(counts, [none, none, (3, 2), none, none, none, none, none, none, (1, 1)]);
+        assert_eq!(counts, [none, none, none, (3, 2), none, none, none, none, none, none, (1, 1)]);
         let named: Vec<_> = tally
             .named()
             .map(|(turn, fate)| format!("{} {} {}", turn.session_id, turn.key, fate.word()))

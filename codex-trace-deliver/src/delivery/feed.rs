@@ -205,10 +205,20 @@ impl Engine<'_> {
         stamps: Vec<FileStamp>,
         rests: Rests,
     ) -> Result<(), Failure> {
+        let of_project = self.of_project(trace);
+        if let Some(file) = of_project.left_out {
+            self.leave_out(trace, file);
+            return Ok(());
+        }
+        if let Some(why) = of_project.refused {
+            self.account().faults.push(format!("session {}: {why}", trace.session_id()));
+            return Ok(());
+        }
+        of_project.remark.iter().for_each(|remark| self.tell_once(remark));
         self.reopen(trace, &stamps)?;
         let session = Arc::new(Session::new(trace.session_id(), stamps.clone()));
         let mut result = Ok(());
-        let beside = match self.look_beside(trace) {
+        let mut beside = match self.look_beside(trace) {
             Ok(beside) => beside,
             Err(reason) => {
                 let what = format!("session {}: {reason}", trace.session_id());
@@ -216,9 +226,19 @@ impl Engine<'_> {
                 return Ok(());
             }
         };
+        if of_project.muted {
+            Self::mute(trace, &mut beside);
+        }
+        let own_rules;
+        let rules = if of_project.rules.is_empty() {
+            self.run.rules
+        } else {
+            own_rules = self.run.rules.and(&of_project.rules);
+            &own_rules
+        };
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
-        let cx = Cx { trace, rules: self.run.rules, notes: &notes };
+        let cx = Cx { trace, rules, notes: &notes };
         let mut taking = Taking { rests, files: stamps, ..Taking::default() };
         let mut encoded = self.exporter.encode(&cx, &mut |unit| {
             if result.is_ok() {
@@ -569,7 +589,7 @@ fn bytes_in_memory(head: &RolloutHead) -> usize {
     let len = head.rollout.path.metadata().map_or(0, |it| it.len());
     let len = match head.rollout.encoding {
         Encoding::Plain => len,
-        Encoding::Zstd | Encoding::Gzip => len.saturating_mul(USUAL_RATIO),
+        _ => len.saturating_mul(USUAL_RATIO),
     };
     usize::try_from(len.min(MAX_IN_MEMORY)).unwrap_or(usize::MAX)
 }

@@ -26,6 +26,7 @@ mod session;
 mod share;
 mod store;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -48,7 +49,7 @@ pub use account::Account;
 pub use dead_letter::DeadLetters;
 pub use fate::{Fate, Tally, TurnOf};
 use flight::{Part as UnitPart, Slice, Whole};
-use queue::{LOOK, Queue};
+use queue::{LOOK, Packing, Queue};
 use session::{Ready, Session};
 use share::Share;
 use store::Store;
@@ -169,12 +170,16 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
     {
         return Ok(Account { down: Some(reason), ..Account::of(&destination, run) });
     }
+    // One after the other, so that what a dry run says is the same each time.
+    let alone = run.options.dry_run;
+    let senders = if alone { 1 } else { run.options.senders };
     let share = Share::of(budget, run.options);
+    let share = if alone { Share { workers: 1, ..share } } else { share };
     let pool = pipeline::pool(share.workers).map_err(|err| Failure::new(format!("{err:#}")))?;
     let others = others(run, &*destination.exporter)?;
     let engine = Engine::new(run, &destination, share, others);
     std::thread::scope(|scope| {
-        for _ in 0..run.options.senders {
+        for _ in 0..senders {
             scope.spawn(|| engine.send_all());
         }
         let next = AtomicUsize::new(0);
@@ -253,6 +258,8 @@ struct Engine<'e> {
     n_good: AtomicUsize,
     /// Whether it was said that it does not answer as it should.
     told: AtomicBool,
+    /// What people were told, to be told once.
+    said: Mutex<HashSet<String>>,
     /// Other places of the server that may have the same ids, and say nothing.
     others: Vec<String>,
 }
@@ -270,6 +277,7 @@ impl<'e> Engine<'e> {
         share: Share,
         others: Vec<String>,
     ) -> Engine<'e> {
+        let packing = if run.options.dry_run { Packing::BySize } else { Packing::InTime };
         Engine {
             run,
             name: &destination.name,
@@ -277,17 +285,21 @@ impl<'e> Engine<'e> {
             companion: destination.companion.as_deref(),
             patience: Mutex::new(PATIENCE),
             transport: &*destination.transport,
-            queue: Queue::new(share.units),
+            queue: Queue::new(share.units, packing),
             routes: routes(destination, share.request),
             store: Arc::default(),
             buffers: Mutex::default(),
             clock: Clock::start(),
-            pace: Mutex::new(Flow { pace: Pace::new(run.options.senders), under_way: 0 }),
+            pace: Mutex::new(Flow {
+                pace: Pace::new(run.options.senders, destination.transport.pause()),
+                under_way: 0,
+            }),
             flow_changed: Condvar::new(),
             account: Mutex::new(Account::of(destination, run)),
             failed: AtomicBool::new(false),
             n_good: AtomicUsize::new(0),
             told: AtomicBool::new(false),
+            said: Mutex::default(),
             others,
         }
     }

@@ -11,7 +11,7 @@ use codex_trace_export::{Preflight, Verdict};
 ///
 /// Why the destination cannot be used.
 pub(super) fn ask(run: &Run<'_>, destination: &mut Destination) -> Result<(), String> {
-    let mut answer = None;
+    let (mut answer, mut asked) = (None, false);
     loop {
         let step =
             destination.exporter.preflight(answer.as_ref()).map_err(|err| match err.hint {
@@ -23,6 +23,10 @@ pub(super) fn ask(run: &Run<'_>, destination: &mut Destination) -> Result<(), St
         let mut attempt = 0;
         answer = loop {
             attempt += 1;
+            if asked {
+                pause(run, destination.transport.pause())?;
+            }
+            asked = true;
             let (after, reason) = match destination.transport.send(&request) {
                 Ok(response) => match Verdict::from_status(&response) {
                     Verdict::Retry { after, reason } => (after, reason),

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::delivery::flight::Slice;
 use codex_trace_export::Route;
 
@@ -11,6 +12,15 @@ const LINGER: Duration = Duration::from_millis(20);
 /// How often those who wait look whether they still should.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
 
+/// When a request is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// When nothing more fits, or comes for a while.
+    InTime,
+    /// When nothing more fits: the same in every run.
+    BySize,
+}
+
 /// What is encoded and not yet settled, bounded in bytes.
 ///
 /// Bytes count from when a unit is encoded until its destination has answered,
@@ -19,6 +29,7 @@ pub(super) const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Queue {
     budget: usize,
+    packing: Packing,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -34,13 +45,15 @@ struct State {
     peak: usize,
     /// Batches taken and not settled: they may put back more.
     under_way: usize,
+    /// Those who wait for room.
+    without_room: usize,
     closed: bool,
     stopped: bool,
 }
 
 impl Queue {
-    pub(super) fn new(budget: usize) -> Queue {
-        Queue { budget, state: Mutex::default(), changed: Condvar::new() }
+    pub(super) fn new(budget: usize, packing: Packing) -> Queue {
+        Queue { budget, packing, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Waits until there is room for a rollout of `bytes`; one that is larger
@@ -52,7 +65,10 @@ impl Queue {
             held > 0 && held + bytes > self.budget
         };
         while !state.stopped && is_full(&state) {
+            state.without_room += 1;
+            self.changed.notify_all();
             state = self.wait(state, LOOK);
+            state.without_room -= 1;
         }
         state.opened += bytes;
         Opened { queue: self, bytes }
@@ -66,7 +82,10 @@ impl Queue {
         let is_full =
             |state: &State| state.held > 0 && state.held + state.opened + bytes > self.budget;
         while !state.stopped && is_full(&state) {
+            state.without_room += 1;
+            self.changed.notify_all();
             state = self.wait(state, LOOK);
+            state.without_room -= 1;
         }
         if !state.stopped {
             state.held += bytes;
@@ -104,17 +123,23 @@ impl Queue {
         state.under_way += 1;
         let route = first.route();
         let mut batch = Batch::new(&routes[route], first);
-        let mut lingered = false;
+        let clock = Clock::start();
         loop {
             let next = state.slices.front().is_some_and(|it| it.route() == route);
             let fits = next && state.slices.front().is_some_and(|it| batch.fits(it));
             if fits {
                 batch.slices.extend(state.slices.pop_front());
-            } else if !next && state.slices.is_empty() && !state.closed && !lingered {
-                lingered = true;
-                state = self.wait(state, LINGER);
-            } else {
-                return Some(batch.slices);
+                continue;
+            }
+            let more = !next && state.slices.is_empty() && !state.closed && !state.stopped;
+            let left = match self.packing {
+                Packing::InTime => LINGER.checked_sub(clock.elapsed()),
+                // Whoever waits for room waits for this batch.
+                Packing::BySize => (state.without_room == 0).then_some(LOOK),
+            };
+            match left.filter(|_| more) {
+                Some(left) => state = self.wait(state, left),
+                None => return Some(batch.slices),
             }
         }
     }

@@ -205,7 +205,11 @@ impl Engine<'_> {
     /// Asks something in between, with a few attempts.
     fn ask(&self, request: &Request) -> Option<Response> {
         for attempt in 1..=SHORT_ATTEMPTS {
+            if !self.enter() {
+                return None;
+            }
             let answer = self.transport.send(request);
+            self.leave_flow();
             self.note_request(request.body.len());
             let after = match answer {
                 Ok(response) => match Verdict::from_status(&response) {
@@ -389,6 +393,7 @@ impl Engine<'_> {
             let wait = flow.pace.wait(flow.under_way, self.clock.elapsed());
             if wait == Some(Duration::ZERO) {
                 flow.under_way += 1;
+                flow.pace.start(self.clock.elapsed());
                 return true;
             }
             if self.interrupted() || self.queue.is_stopped() {

@@ -167,6 +167,7 @@ impl Ledger {
     pub fn open(dir: &Path) -> Result<Ledger, Failure> {
         private::make_dir(dir).map_err(|err| cannot(dir, &err))?;
         let path = dir.join("ledger.db");
+        private::check_regular(&path).map_err(|err| cannot(&path, &err))?;
         let private = private::options().create(true).append(true).open(&path);
         drop(private.map_err(|err| cannot(&path, &err))?);
         let connection = Connection::open(&path).map_err(|err| cannot(&path, &err))?;
@@ -187,6 +188,7 @@ impl Ledger {
         if !path.exists() {
             return Ok(None);
         }
+        private::check_regular(&path).map_err(|err| cannot(&path, &err))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&path, flags).map_err(|err| cannot(&path, &err))?;
@@ -262,6 +264,18 @@ impl Ledger {
                 done => return done.map_err(|err| self.failure(&err)),
             }
         }
+    }
+
+    /// Checks that the file still has its name: what is written to one that was
+    /// removed is lost.
+    fn check_there(&self) -> Result<(), Failure> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        let failure =
+            Failure::new(format!("the ledger `{}` was removed meanwhile", self.path.display()));
+        Err(failure
+            .hint("run the command again: what is not noted is sent again, with the same ids"))
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

@@ -145,6 +145,18 @@ fn files_are_unchanged_only_if_all_are() {
     assert!(!ledger.unchanged("y", &[file("a", 1)]).unwrap());
 }
 
+/// The system lets one write to a file that is gone.
+#[cfg(unix)]
+#[test]
+fn a_ledger_that_is_removed_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    ledger.record("x", &[entry(Some("1"), Outcome::Sent, None)], &[], "now").unwrap();
+    std::fs::remove_file(dir.path().join("ledger.db")).unwrap();
+    let err = ledger.record("x", &[entry(Some("2"), Outcome::Sent, None)], &[], "now").unwrap_err();
+    assert!(err.to_string().ends_with("ledger.db` was removed meanwhile"), "{err}");
+}
+
 #[test]
 fn two_at_once_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -39,6 +39,7 @@ impl Ledger {
         files: &[FileStamp],
         at: &str,
     ) -> Result<(), Failure> {
+        self.check_there()?;
         self.patiently(|connection| {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {

@@ -1,10 +1,8 @@
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-use crate::clock::Clock;
 use crate::transport::{Header, NoAnswer, Request, Response, TlsFiles, Transport};
 
 /// Reads the files of certificates.
@@ -71,9 +69,6 @@ pub struct Client {
     inner: Box<dyn Transport>,
     headers: Vec<Header>,
     pause: Duration,
-    clock: Clock,
-    /// When the next request may go out.
-    next: Mutex<Duration>,
 }
 
 impl Client {
@@ -86,23 +81,12 @@ impl Client {
     ) -> Client {
         let pause = requests_per_second.map(|rate| Duration::try_from_secs_f64(1.0 / rate));
         let pause = pause.and_then(Result::ok).unwrap_or_default();
-        Client { inner, headers, pause, clock: Clock::start(), next: Mutex::default() }
-    }
-
-    /// Takes the next turn; returns how long it is until then.
-    fn turn(&self, now: Duration) -> Duration {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = now.max(*next);
-        *next = at + self.pause;
-        at.saturating_sub(now)
+        Client { inner, headers, pause }
     }
 }
 
 impl Transport for Client {
     fn send(&self, request: &Request) -> Result<Response, NoAnswer> {
-        if !self.pause.is_zero() {
-            std::thread::sleep(self.turn(self.clock.elapsed()));
-        }
         if self.headers.is_empty() {
             return self.inner.send(request);
         }
@@ -114,21 +98,19 @@ impl Transport for Client {
         request.headers.extend(self.headers.iter().cloned());
         self.inner.send(&request)
     }
+
+    fn pause(&self) -> Duration {
+        self.pause
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::transport::{Discard, Method};
-    use codex_trace_export::Address;
+    use std::sync::Mutex;
 
-    #[test]
-    fn turns_are_a_pause_apart_however_many_ask() {
-        let client = Client::new(Box::new(Discard), Vec::new(), Some(4.0));
-        let ms = Duration::from_millis;
-        let waits: Vec<_> = [0, 0, 100, 2000, 2100].map(|at| client.turn(ms(at))).into();
-        assert_eq!(waits, [0, 250, 400, 0, 150].map(ms));
-    }
+    use super::*;
+    use crate::transport::Method;
+    use codex_trace_export::Address;
 
     #[test]
     fn headers_take_the_place_of_others() {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Timeout, http};
+use ureq::{Agent, Proxy, Timeout, http};
 
 use crate::transport::client::read_tls;
 use crate::transport::{Cause, Method, NoAnswer, Request, Response, TlsFiles, Transport};
@@ -24,23 +24,32 @@ pub struct Http {
 
 impl Http {
     /// Makes a client for at most `connections` requests at once, each of which
-    /// may take `timeout` in all.
+    /// may take `timeout` in all; without a proxy.
     pub fn new(connections: usize, timeout: Duration) -> Http {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        Http::of(connections, timeout, tls)
+        Http::of(connections, timeout, tls, None)
     }
 
-    /// As [`new`](Self::new), with certificates of its own.
+    /// As [`new`](Self::new), with certificates of its own, by way of a proxy.
     ///
     /// # Errors
     ///
-    /// If one of the files cannot be read or holds something else: which, for
-    /// people.
-    pub fn with(connections: usize, timeout: Duration, tls: &TlsFiles) -> Result<Http, String> {
-        Ok(Http::of(connections, timeout, read_tls(tls)?))
+    /// If one of the files cannot be read or holds something else, or the proxy
+    /// cannot be used: which, for people.
+    pub fn with(
+        connections: usize,
+        timeout: Duration,
+        tls: &TlsFiles,
+        proxy: Option<&Address>,
+    ) -> Result<Http, String> {
+        let tls = read_tls(tls)?;
+        let proxy = proxy.map(|proxy| {
+            Proxy::new(proxy.expose()).map_err(|err| format!("cannot use the proxy {proxy}: {err}"))
+        });
+        Ok(Http::of(connections, timeout, tls, proxy.transpose()?))
     }
 
-    fn of(connections: usize, timeout: Duration, tls: TlsConfig) -> Http {
+    fn of(connections: usize, timeout: Duration, tls: TlsConfig, proxy: Option<Proxy>) -> Http {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -50,6 +59,8 @@ impl Http {
             .max_idle_connections_per_host(connections)
             .user_agent(concat!("codex-trace/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
+            // Said in any case: else the environment would be asked.
+            .proxy(proxy)
             .build();
         Http { agent: config.into() }
     }

@@ -6,6 +6,7 @@ mod dir;
 mod http;
 
 use std::fmt;
+use std::time::Duration;
 
 pub use client::{Client, check_tls};
 pub use codex_trace_export::{
@@ -23,6 +24,12 @@ pub trait Transport: Send + Sync {
     ///
     /// If there is no whole answer. What was sent may have arrived all the same.
     fn send(&self, request: &Request) -> Result<Response, NoAnswer>;
+
+    /// Returns the least time between the starts of two requests, which whoever
+    /// sends keeps to: it may have reason to wait no longer.
+    fn pause(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// There is no answer to a request, or not all of it.

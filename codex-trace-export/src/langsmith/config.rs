@@ -195,8 +195,13 @@ impl Config {
             let mut unread = Config::default();
             let layer = unread.file(settings, file).unwrap_or_default();
             unread.lay(&mut Layer::default(), layer, |_| Origin::default_value());
-            let names: Vec<&str> = unread.found.iter().map(|found| found.name).collect();
-            self.unfollowed.push(unfollowed(file, &names));
+            // What holds for the project's own sessions is looked up session by session.
+            let of_its_own = ["enabled", "default_muted", "redact_extra_rules"];
+            let names = unread.found.iter().map(|found| found.name);
+            let names: Vec<&str> = names.filter(|name| !of_its_own.contains(name)).collect();
+            if !names.is_empty() || !unread.problems.is_empty() {
+                self.unfollowed.push(unfollowed(file, &names));
+            }
         } else if let Some(layer) = self.file(settings, file) {
             self.lay(all, layer, |_| file.origin(""));
         }

@@ -29,14 +29,14 @@ pub(super) fn times(tool: &ToolDraft<'_>) -> (Option<Timestamp>, Option<Timestam
 
 /// Returns when a call began that says how long it took. Before 0.66 a response
 /// was written down when all of it had come and its tools had run: calls and
-/// outputs in one moment, right after the count of its tokens at the latest.
+/// outputs in one moment, after the count of its tokens.
 fn begun(tool: &ToolDraft<'_>, called: Timestamp) -> Timestamp {
     let recorded = || {
         let (answered, took) = (tool.answered?, tool.call.duration?);
         let between = answered.duration_since(called);
         // Times are rounded to a tenth of a second at the worst.
         let start = answered.checked_sub(took).ok().filter(|_| between < took / 2)?;
-        Some(tool.counted.map_or(start, |counted| start.max(counted)).min(called))
+        Some(start.max(tool.counted?).min(called))
     };
     recorded().unwrap_or(called)
 }

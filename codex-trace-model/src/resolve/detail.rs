@@ -150,12 +150,12 @@ impl<'a> ThreadBuilder<'a> {
                     draft.call.spawned.push(thread);
                 }
                 let agents = draft.call.agents.get_or_insert_default();
-                *agents = Box::new(Agents {
+                **agents = Agents {
                     model: activity.model.or(agents.model),
                     reasoning_effort: activity.reasoning_effort.or(agents.reasoning_effort),
                     path: activity.agent_path.or(agents.path),
                     states: agents.states,
-                });
+                };
             }
         }
         self.push_event(place, EventKind::SubAgentActivity(*activity))

@@ -150,13 +150,11 @@ impl<'a> ThreadBuilder<'a> {
             return self.late("task_complete", complete.turn_id, place);
         };
         let draft = &mut self.turns[turn];
-        let place = match draft.restamped {
-            true => {
-                let recorded = stamp::from_seconds(complete.completed_at);
-                Place { at: recorded.or(draft.after(complete.duration_ms)), ..place }
-            }
-            false => place,
-        };
+        let mut place = place;
+        if draft.restamped {
+            let recorded = stamp::from_seconds(complete.completed_at);
+            place.at = recorded.or(draft.after(complete.duration_ms));
+        }
         draft.turn.last_agent_message = complete.last_agent_message;
         draft.turn.duration_ms = complete.duration_ms;
         draft.turn.time_to_first_token_ms = complete.time_to_first_token_ms;
@@ -174,10 +172,10 @@ impl<'a> ThreadBuilder<'a> {
             return self.late("turn_aborted", aborted.turn_id, place);
         };
         let draft = &mut self.turns[turn];
-        let place = match draft.restamped {
-            true => Place { at: draft.after(aborted.duration_ms), ..place },
-            false => place,
-        };
+        let mut place = place;
+        if draft.restamped {
+            place.at = draft.after(aborted.duration_ms);
+        }
         draft.turn.duration_ms = aborted.duration_ms;
         if !aborted.reason.is_some_and(|reason| reason.is("review_ended")) {
             let reason = aborted.reason.map_or("interrupted".into(), JsonText::decode);

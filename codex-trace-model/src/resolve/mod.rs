@@ -34,7 +34,6 @@ use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
 use codex_rollout::{
     ErrorKind, EventMsg, JsonText, Position, ResponseItem, RolloutItem, RolloutLine, SessionMeta,
-    TokenUsage,
 };
 use jiff::Timestamp;
 
@@ -48,7 +47,7 @@ use ids::IdTable;
 use settings::Current;
 use tool_call::ToolTable;
 use turn::{CompactionDraft, Mark, MarkKind, TurnDraft};
-use usage::UsageTracker;
+use usage::{UsageTracker, Used};
 
 /// What became of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +139,7 @@ pub(crate) struct ThreadBuilder<'a> {
     n_unknown: usize,
     /// The responses that have a usage record, by turn and id, and what the
     /// last one of an id says: the usage and the thread's total.
-    responses: IdTable<(&'a [u8], &'a [u8]), (Option<TokenUsage>, Option<TokenUsage>)>,
+    responses: IdTable<(&'a [u8], &'a [u8]), Used>,
     /// The last line of the first file.
     last_line: u64,
     /// How it stood where files leave others.
@@ -375,8 +374,10 @@ impl<'a> ThreadBuilder<'a> {
             MarkKind::Repeated => {}
             _ => turn.touch(place.line, place.at),
         }
-        if matches!(kind, MarkKind::Repeated | MarkKind::Moved(_)) {
-            turn.counted = place.at.or(turn.counted);
+        match kind {
+            MarkKind::Moved(_) => turn.counted = place.at,
+            MarkKind::Repeated => turn.counted = None,
+            _ => {}
         }
         turn.marks.push(Mark { at: place.at, line: place.line, kind, items, history, settings });
     }

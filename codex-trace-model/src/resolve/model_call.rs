@@ -37,8 +37,7 @@ pub(crate) fn model_calls<'a>(turn: &TurnDraft<'a>, counts_lead: bool) -> Vec<Ca
         calls: Vec::new(),
         pending: Vec::new(),
         leading: None,
-        repeated_last: false,
-        counts_lead: counts_lead && leads(&turn.marks),
+        leads: if counts_lead && leads(&turn.marks) { Leads::Always } else { Leads::No },
         waited: turn.start,
     };
     for mark in &turn.marks {
@@ -82,6 +81,16 @@ impl<'m> Pending<'m> {
     }
 }
 
+/// Whether a count comes before the items of its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leads {
+    No,
+    /// A count that repeats the one before came last (0.42 to 0.65).
+    AfterRepeat,
+    /// As all of the turn's do (0.34 to 0.40).
+    Always,
+}
+
 struct Splitter<'m, 'a> {
     settings: &'m [Settings<'a>],
     /// Whether the turn has usage records, so that its token counts are echoes.
@@ -93,11 +102,8 @@ struct Splitter<'m, 'a> {
     pending: Vec<Pending<'m>>,
     /// The call whose count came before its items (0.34 to 0.65).
     leading: Option<usize>,
-    /// Whether a repeated count came last: what tells a leading count (0.42 to
-    /// 0.65).
-    repeated_last: bool,
-    /// Whether all counts come before their items (0.34 to 0.40).
-    counts_lead: bool,
+    /// Whether the next count comes before its items.
+    leads: Leads,
     /// The end of what the next request waited for.
     waited: Option<Timestamp>,
 }
@@ -122,7 +128,7 @@ impl<'m> Splitter<'m, '_> {
                 // What came before broke off: a response that ended would have
                 // been counted.
                 self.close_runs(CallEvidence::Items);
-                self.repeated_last = true;
+                self.expect(Leads::AfterRepeat);
                 self.leading = None;
             }
             MarkKind::Context => {
@@ -149,7 +155,7 @@ impl<'m> Splitter<'m, '_> {
             self.waited = mark.at.or(call.end);
             return;
         }
-        self.repeated_last = false;
+        self.expect(Leads::No);
         self.pending.push(Pending::Item(mark, item, self.waited));
     }
 
@@ -160,13 +166,24 @@ impl<'m> Splitter<'m, '_> {
     }
 
     fn moved(&mut self, mark: &Mark, usage: u32) {
-        if self.counts_lead {
-            self.close_runs(CallEvidence::Items);
-        }
-        let leads = self.counts_lead || (self.repeated_last && self.pending.is_empty());
+        let leads = match self.leads {
+            Leads::No => false,
+            Leads::AfterRepeat => self.pending.is_empty(),
+            Leads::Always => {
+                self.close_runs(CallEvidence::Items);
+                true
+            }
+        };
         self.close(mark, Some(usage), CallEvidence::TokenCount);
         self.leading = leads.then(|| self.calls.len() - 1);
-        self.repeated_last = false;
+        self.expect(Leads::No);
+    }
+
+    /// Notes what the next count is to be.
+    fn expect(&mut self, leads: Leads) {
+        if self.leads != Leads::Always {
+            self.leads = leads;
+        }
     }
 
     /// Closes a call over everything pending.

@@ -16,6 +16,9 @@ use crate::trace::Rollout;
 /// that comes later is looked for apart, and is none for an outline.
 const HEAD_LINES: usize = 4;
 
+/// How many lines are held until two of them can be read.
+const MOST_DAMAGED: usize = 64;
+
 impl<'a> ThreadBuilder<'a> {
     /// As [`new`](Self::new), for lines without their content.
     pub(crate) fn outline(thread_id: &str) -> ThreadBuilder<'a> {
@@ -192,9 +195,18 @@ fn decide<'a>(
 ) -> Option<ByIds> {
     let mut meta = None;
     for line in lines {
+        if head.len() >= HEAD_LINES && meta.is_none() {
+            return None;
+        }
         let decoded = line.as_ref().ok().copied();
         head.push(line);
-        let Some(line) = decoded else { continue };
+        let Some(line) = decoded else {
+            // Damage after the meta tells nothing, however much of it there is.
+            if head.len() >= MOST_DAMAGED {
+                return None;
+            }
+            continue;
+        };
         if let Some(meta) = &meta {
             return ByIds::of_head(meta, Some(&line));
         }
@@ -202,7 +214,7 @@ fn decide<'a>(
         meta = meta_of(&line).filter(|meta| meta.cli_version.is_some());
         let base = meta.is_some_and(|meta| meta.history_base.is_some());
         let bare = meta.is_none() && matches!(line.item, RolloutItem::SessionMeta(_));
-        if base || bare || (meta.is_none() && head.len() >= HEAD_LINES) {
+        if base || bare {
             return None;
         }
     }

@@ -33,7 +33,7 @@ pub(crate) struct ToolDraft<'a> {
     /// The lines of call and output.
     pub(crate) called: Option<Timestamp>,
     pub(crate) answered: Option<Timestamp>,
-    /// The last count of tokens before the call.
+    /// When a response was counted, if that was the last count before the call.
     pub(crate) counted: Option<Timestamp>,
     /// What the output says of the call.
     pub(crate) outcome: Outcome<'a>,

@@ -44,7 +44,7 @@ pub(crate) struct TurnDraft<'a> {
     pub(crate) review_done: bool,
     /// The reviewer's own turn, whose start shows in a review.
     pub(crate) forwarded: Option<JsonText<'a>>,
-    /// When tokens were counted last.
+    /// When a response was counted, if nothing has been counted since.
     pub(crate) counted: Option<Timestamp>,
     /// What happened that tells model calls apart, in file order.
     pub(crate) marks: Vec<Mark>,

@@ -362,7 +362,8 @@ fn a_call_that_was_written_late_began_when_its_output_says() {
     );
 }
 
-/// From 0.66 on calls are written as they come; what took 60 ms says 0.1 s.
+/// From 0.66 on calls are written as they come, and counted afterwards; what
+/// took 60 ms says 0.1 s.
 #[test]
 fn a_call_that_was_written_in_time_began_at_its_line() {
     check(
@@ -372,13 +373,18 @@ fn a_call_that_was_written_in_time_began_at_its_line() {
         150 count 90/0/10/0
         200 call c1 shell {"command":["ls"]}
         262 output c1 {"output":"","metadata":{"exit_code":0,"duration_seconds":0.1}}
+        300 repeat
+        400 call c2 shell {"command":["ls"]}
+        410 output c2 {"output":"","metadata":{"exit_code":0,"duration_seconds":9.0}}
         "#,
         r"
-        thread t @0 +262 incomplete 90/0/10/0
+        thread t @0 +410 incomplete 90/0/10/0
           turn 1 @100 incomplete 90/0/10/0 inferred
             model_call @100 +50 90/0/10/0 by token_count
             model_call @150 +50 by items
             tool_call shell @200 +62 command exit 0
+            model_call @262 +138 by items
+            tool_call shell @400 +10 command exit 0
         ",
     );
 }

@@ -138,6 +138,44 @@ fn a_reviewer_hangs_under_the_review_that_shows_its_turn() {
         );
 }
 
+/// Reviewers of 0.100 to 0.135 name no parent: the thread that shows their turn
+/// is it, and of two the older one, which the other one copied.
+#[test]
+fn a_reviewer_without_a_parent_is_found_by_its_turn() {
+    let reviewed = r#"
+        0 meta {"id":"%a","cli_version":"0.128.0","cwd":"/w"}
+        100 event {"type":"entered_review_mode","user_facing_hint":"one"}
+        110 started %d
+        200 event {"type":"exited_review_mode","review_output":{}}
+        210 complete %c
+    "#;
+    let fork = r#"
+        300 meta {"id":"%e","forked_from_id":"%a","cli_version":"0.128.0","cwd":"/w"}
+        300 meta {"id":"%a","cli_version":"0.128.0","cwd":"/w"}
+        300 event {"type":"entered_review_mode","user_facing_hint":"one"}
+        300 started %d
+        300 event {"type":"exited_review_mode","review_output":{}}
+        300 complete %c
+    "#;
+    let reviewer = r#"
+        105 meta {"id":"%b","cli_version":"0.128.0","source":{"subagent":"review"},"cwd":"/w"}
+        110 started %d
+        120 says done
+        130 count 40/0/5/0
+        190 complete %d
+    "#;
+    Home::new("orphaned").script("%a", reviewed).script("%b", reviewer).script("%e", fork).check(
+        r"
+        thread %a @0 +210
+          turn 1 @100 +110 inferred review
+            thread %b @105 +85 40/0/5/0
+              turn 1 @110 +80 40/0/5/0
+                model_call @110 +10 40/0/5/0 by token_count
+        thread %e @0 +0 forked_from %a
+        ",
+    );
+}
+
 /// What `codex migrate-rollouts` makes of a review: brackets of its own around
 /// the beginning, and the reviewer's turn in the place of the review's.
 const MIGRATED_REVIEW: &str = r#"
@@ -315,9 +353,12 @@ fn reviews_of_real_homes_are_one_turn_each() {
         return;
     }
     // Sessions, turns of the one that is no fork, reviewers under a turn.
-    for (home, expected) in
-        [("review140", (2, 3, 2)), ("mig-review140", (2, 3, 2)), ("review171", (1, 3, 1))]
-    {
+    for (home, expected) in [
+        ("review128", (2, 3, 2)),
+        ("review140", (2, 3, 2)),
+        ("mig-review140", (2, 3, 2)),
+        ("review171", (1, 3, 1)),
+    ] {
         let mut found = (0, 0, 0);
         for_each_trace(&corpus.join(home), |trace| {
             found.0 += 1;
@@ -332,4 +373,35 @@ fn reviews_of_real_homes_are_one_turn_each() {
         });
         assert_eq!(found, expected, "{home}");
     }
+}
+
+/// Cases made after public reports, if they are there: their structure.
+#[test]
+fn cases_have_the_structure_that_they_describe() {
+    let cases = testdata("../../shared/cases");
+    if !cases.is_dir() {
+        eprintln!("skipped: {} is not there", cases.display());
+        return;
+    }
+    let found = |case: &str, kind: &str| {
+        let mut found = Vec::new();
+        for_each_trace(&cases.join(case).join("home"), |trace| {
+            let spans = trace.spans.iter().filter(|span| span.kind.word() == kind);
+            found.extend(spans.map(|span| {
+                let parent = span.parent.map_or("", |parent| trace.span(parent).kind.word());
+                format!("{} {} {parent}", span.name, span.status.word())
+            }));
+        });
+        found
+    };
+    // The root, and the guardian under the turn that it judged.
+    let threads = ["thread ok ", "thread ok turn"];
+    assert_eq!(found("02-guardian-beside-paginated", "thread"), threads);
+    let calls = ["search ok turn", "fetch error turn"];
+    assert_eq!(found("23-mcp-end-only", "tool_call"), calls);
+    let searches = ["web_search ok turn"; 3];
+    assert_eq!(found("31-web-search-end-and-idless-item", "tool_call"), searches);
+    // The memory writer is a session of its own.
+    let threads = ["thread ok "; 2];
+    assert_eq!(found("26-memory-consolidation", "thread"), threads);
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use codex_rollout::{Copies, RolloutHead, RolloutPath, Source, discover};
+use codex_rollout::{Copies, RolloutHead, RolloutPath, Source, discover, find_reviewed};
 use codex_trace_model::{RolloutInput, SessionGroup, Trace, group, resolve};
 
 /// Returns a path below `testdata/`.
@@ -28,7 +28,10 @@ pub(crate) fn heads(root: &Path) -> Vec<RolloutHead> {
     } else {
         discover(root).map(|found| found.expect("testdata can be read")).collect()
     };
-    found.iter().map(|rollout| RolloutHead::read(rollout).expect("testdata can be read")).collect()
+    let mut heads: Vec<RolloutHead> =
+        found.iter().map(|it| RolloutHead::read(it).expect("testdata can be read")).collect();
+    find_reviewed(&mut heads);
+    heads
 }
 
 /// Calls `check` with the trace of every session below a directory.

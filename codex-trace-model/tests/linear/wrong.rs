@@ -68,6 +68,19 @@ fn damaged_lines_take_no_memory() {
     both(|n| format!("{{\"timestamp\":\"2026{n}"), Code::BadLine, LINES);
 }
 
+/// A file of nothing else, as a bomb is: to tell that takes a few lines.
+#[test]
+fn a_file_of_damage_alone_is_not_held() {
+    let text = "{\n".repeat(LINES);
+    let strings = Strings::new();
+    let stream = LineStream::new(Box::new(Cursor::new(text.into_bytes())));
+    let lines = SkimReader::new(stream, &strings);
+    let work = allocation_counter::measure(|| {
+        assert!(resolve_usage([UsageInput::new("rollout", "t", lines)]).is_none());
+    });
+    assert!(work.bytes_max < 1 << 20, "{} bytes", work.bytes_max);
+}
+
 #[test]
 fn unknown_types_take_no_memory() {
     let stamp = "2026-01-01T00:00:00.000Z";

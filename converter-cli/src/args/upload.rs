@@ -124,6 +124,10 @@ pub struct UploadArgs {
     #[arg(long, conflicts_with = "time_shift")]
     pub assume_backfill_allowed: bool,
 
+    /// Send sessions, too, that their project has switched off for the live plugin
+    #[arg(long)]
+    pub include_disabled: bool,
+
     /// Leave the files alone that live plugins keep beside rollouts
     #[arg(long)]
     pub no_sidecar: bool,

@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::config::secret::{HeaderValue, Home, SecretRef};
 use crate::failure::Failure;
 use crate::when;
+use codex_trace_deliver::private;
 use codex_trace_export::content::Capture;
 use codex_trace_export::otlp::{LlmInput, Semconv};
 use codex_trace_export::secret::without_password;
@@ -151,11 +152,14 @@ impl ConfigFile {
             Some(dir.join("codex-trace").join("codex-trace.toml"))
         };
         let Some(path) = named.or_else(usual) else { return Ok(ConfigFile::default()) };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => ConfigFile::read(path, &text),
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound && !must_exist => {
-                Ok(ConfigFile { path: Some(path), ..ConfigFile::default() })
-            }
+        match private::small_text(&path) {
+            Ok(Some(text)) => ConfigFile::read(path, &text),
+            Ok(None) if !must_exist => Ok(ConfigFile { path: Some(path), ..ConfigFile::default() }),
+            Ok(None) => Err(Failure::new(format!(
+                "cannot read `{}`: No such file or directory (os error 2)",
+                path.display()
+            ))
+            .hint(format!("`--config` or the variable {VARIABLE} names the file"))),
             Err(err) => Err(Failure::new(format!("cannot read `{}`: {err}", path.display()))
                 .hint(format!("`--config` or the variable {VARIABLE} names the file"))),
         }

@@ -27,6 +27,9 @@ pub use redaction::{redactor, redacts};
 pub use secret::{HeaderValue, SecretRef};
 pub use upload::{UploadSettings, age, state_dir};
 
+/// The most threads that may be asked for.
+const MOST_JOBS: usize = 512;
+
 /// The most threads to use unless told otherwise.
 const MAX_JOBS: usize = 16;
 
@@ -150,6 +153,10 @@ impl Settings {
     ///
     /// If one of them makes no sense.
     pub fn resolve(args: &GlobalArgs, env: &Environment) -> Result<Settings, Failure> {
+        if args.jobs.is_some_and(|jobs| jobs > MOST_JOBS) {
+            return Err(Failure::new(format!("`--jobs` takes at most {MOST_JOBS} threads"))
+                .hint("more threads than processors make nothing faster"));
+        }
         if args.jobs == Some(0) {
             return Err(Failure::new("`--jobs` needs at least one thread"));
         }

@@ -1,6 +1,7 @@
 //! Keys by reference: where they are, never what they are.
 
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::de::{self, MapAccess, Visitor};
@@ -104,10 +105,13 @@ impl Home<'_> {
 ///
 /// If it cannot be read, or is no small file of text.
 fn private_text(path: &Path) -> std::io::Result<String> {
-    if std::fs::metadata(path)?.len() > MAX_KEY_FILE {
+    // `/dev/fd/3` may be where another program writes a key to.
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_KEY_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_KEY_FILE {
         return Err(std::io::Error::other("it is too large to be a key"));
     }
-    std::fs::read_to_string(path)
+    Ok(text)
 }
 
 /// What may stand where a key is referred to.

@@ -12,6 +12,9 @@ use codex_trace_export::choice::Choice;
 use codex_trace_export::content::Capture;
 use codex_trace_export::describe::Description;
 
+/// The most requests that may be under way at once.
+const MOST_SENDERS: usize = 128;
+
 /// How many requests are under way at once, where nobody says.
 const SENDERS: usize = 4;
 
@@ -87,6 +90,8 @@ impl<'g> Manner<'g> {
              table.assume_backfill_allowed.map(|it| it.to_string())),
             ("no-redact", "redact", yes(!redacts(&self.redact(), true)), None),
             ("own_ids", "own_ids", None, table.own_ids.map(|it| it.to_string())),
+            ("include_disabled", "include_disabled",
+             flags.and_then(|it| yes(it.include_disabled)), None),
             ("no_sidecar", "sidecar",
              flags.and_then(|it| yes(it.no_sidecar)),
              table.sidecar.map(|it| (!it).to_string())),
@@ -116,7 +121,12 @@ impl<'g> Manner<'g> {
             return Err(Failure::new("`--senders` needs at least one"));
         }
         let own = self.table().and_then(|table| table.senders);
-        Ok(self.said(("--senders", flag), ("senders", own), SENDERS))
+        let said = self.said(("--senders", flag), ("senders", own), SENDERS);
+        if said.value > MOST_SENDERS {
+            return Err(Failure::new(format!("`senders` cannot be more than {MOST_SENDERS}"))
+                .hint("a destination that takes more at once has another limit before"));
+        }
+        Ok(said)
     }
 
     /// Whether to move sessions that are too old.

@@ -17,7 +17,7 @@ use crate::transport::{Client, Header, Http, TlsFiles, Transport};
 use codex_trace_export::describe::Description;
 use codex_trace_export::secret::Secret;
 use codex_trace_export::secret::without_password;
-use codex_trace_export::{Access, Backend, ConfigFiles, Exporter, Said};
+use codex_trace_export::{Access, Backend, ConfigError, ConfigFiles, Exporter, Said, proxy_for};
 use codex_trace_export::{Address, Origin};
 
 pub use manner::Manner;
@@ -255,10 +255,20 @@ impl<'g> Named<'g> {
     ///
     /// # Errors
     ///
-    /// If a certificate cannot be read, or a length of time.
+    /// If a certificate cannot be read, or a length of time, or the proxy that is
+    /// named cannot be used.
     pub fn http(&self, exporter: &dyn Exporter) -> Result<Box<dyn Transport>, Failure> {
         let timeout = self.timeout(exporter)?;
-        let http = Http::with(self.manner().senders()?.value, timeout, &self.tls(exporter))
+        let proxy = self.proxy(exporter).map_err(|err| {
+            let failure = Failure::new(format!("{}: {}", self.name, err.message));
+            match err.hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
+        let proxy = proxy.as_ref().map(|said| &said.value);
+        let senders = self.manner().senders()?.value;
+        let http = Http::with(senders, timeout, &self.tls(exporter), proxy)
             .map_err(|what| Failure::new(format!("{}: {what}", self.name)))?;
         Ok(Box::new(http))
     }
@@ -273,6 +283,12 @@ impl<'g> Named<'g> {
             Header::secret(name.clone(), said.value.clone())
         };
         Box::new(Client::new(inner, self.headers.iter().map(header).collect(), rate))
+    }
+
+    /// Returns the proxy on the way to a place.
+    fn proxy(&self, exporter: &dyn Exporter) -> Result<Option<Said<Address>>, ConfigError> {
+        let Some(route) = exporter.contract().routes.first() else { return Ok(None) };
+        proxy_for(&self.settings.env, &route.url)
     }
 
     fn tls(&self, exporter: &dyn Exporter) -> TlsFiles {
@@ -302,6 +318,17 @@ impl<'g> Named<'g> {
         Ok(own.or(exporter.client().timeout).unwrap_or(TIMEOUT))
     }
 
+    /// Says by way of which proxy requests go.
+    fn describe_proxy(&self, all: &mut Description) {
+        let exporters = (self.backend.connect)(&self.settings).unwrap_or_default();
+        for exporter in exporters.iter().take(1) {
+            match self.proxy(&**exporter) {
+                Ok(said) => drop(all.take("proxy", said, Address::to_string)),
+                Err(err) => all.problems.push(err.message),
+            }
+        }
+    }
+
     /// Says every setting that is there, and where.
     pub fn describe(&self) -> Description {
         let mut all = (self.backend.describe)(&self.settings);
@@ -314,6 +341,7 @@ impl<'g> Named<'g> {
                 format!("{} s", timeout.as_secs())
             });
         }
+        self.describe_proxy(&mut all);
         let Some(table) = self.table else { return all };
         let tls = self.own_tls().unwrap_or_default();
         for (key, path) in [

@@ -31,6 +31,8 @@ struct Said {
     total: Value,
     list: Vec<Value>,
     by_session: [BySession; 3],
+    /// The spans that `convert` writes, of all sessions.
+    spans: Vec<Value>,
     /// Whether every line of every thread is accounted for.
     closes: bool,
 }
@@ -47,8 +49,9 @@ fn said(env: &TestEnv, dir: &Path, paths: &[&str]) -> Option<Said> {
     }
     let usage = usage.json().remove(0);
     let list = run(&["list", "--json"]).json();
-    let traces = run(&["convert"]).json();
-    let traces: Vec<&Value> = traces.iter().filter(|line| line["type"] == "trace").collect();
+    let lines = run(&["convert"]).json();
+    let traces: Vec<&Value> = lines.iter().filter(|line| line["type"] == "trace").collect();
+    let spans = lines.iter().filter(|line| line["type"] == "span").cloned().collect();
     let id = |of: &Value, key: &str| of[key].as_str().unwrap().to_owned();
     // A session without calls has no row.
     let used = |(_, counts): &(String, [u64; 7])| *counts != [0; 7];
@@ -65,7 +68,7 @@ fn said(env: &TestEnv, dir: &Path, paths: &[&str]) -> Option<Said> {
         let sum = kept.chain(ignored.map(Value::as_u64)).map(Option::unwrap).sum::<u64>();
         account["lines"] == sum
     });
-    Some(Said { total: usage["total"].clone(), list, by_session, closes })
+    Some(Said { total: usage["total"].clone(), list, by_session, spans, closes })
 }
 
 #[track_caller]
@@ -98,6 +101,7 @@ fn wrong(env: &TestEnv, case: &Path) -> Vec<String> {
         let paths: Vec<&str> = run.split(' ').collect();
         let Some(said) = said(env, case, &paths) else { continue };
         agree(&said, &format!("{} {run}", case.display()));
+        check_turns(case, &expected, &said);
         let mut compare = |what: &str, found: u64, wanted: &Value| {
             if wanted.as_u64().is_some_and(|wanted| wanted != found) {
                 odd.push(format!("{run}: {what} {found}, not {wanted}"));
@@ -118,6 +122,36 @@ fn wrong(env: &TestEnv, case: &Path) -> Vec<String> {
         }
     }
     odd
+}
+
+/// Compares the turns of a case with what it expects of them.
+fn check_turns(case: &Path, expected: &Value, said: &Said) {
+    let mut turns: Vec<&Value> = said.spans.iter().filter(|it| it["kind"] == "turn").collect();
+    turns.sort_by_key(|turn| turn["start"].to_string());
+    let at = |turn: &Value, key: &str| turn[key].as_str().unwrap().parse::<jiff::Timestamp>();
+    for (turn, start) in turns.iter().zip(expected["turn_starts"].as_array().into_iter().flatten())
+    {
+        let found = turn["start"].as_str().unwrap();
+        assert!(found.starts_with(start.as_str().unwrap()), "{}: {found}", case.display());
+    }
+    for (turn, status) in turns.iter().zip(expected["turn_status"].as_array().into_iter().flatten())
+    {
+        assert_eq!(turn["status"], *status, "{}", case.display());
+    }
+    for (turn, secs) in turns.iter().zip(expected["durations_s"].as_array().into_iter().flatten()) {
+        let took = at(turn, "end").unwrap().duration_since(at(turn, "start").unwrap());
+        let off = (took.as_secs_f64() - secs.as_f64().unwrap()).abs();
+        assert!(off < 0.1, "{}: {took:?}", case.display());
+    }
+    if let Some(words) = expected["turn1_message_contains"].as_str() {
+        assert!(turns[0].to_string().contains(words), "{}: {}", case.display(), turns[0]);
+    }
+    if expected["usage_on_spans"].is_string() {
+        assert!(said.spans.iter().all(|span| span["usage"].is_null()), "{}", case.display());
+    }
+    if expected["threads"].is_array() {
+        assert_eq!(said.list[0]["thread_ids"], expected["threads"], "{}", case.display());
+    }
 }
 
 /// Cases that are not right yet, and why.

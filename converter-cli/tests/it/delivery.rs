@@ -12,7 +12,7 @@ use codex_trace_export::{Contract, Rewrite};
 use converter_cli::delivery::Fate;
 use converter_cli::exit::{ExitStatus, of_upload};
 use converter_cli::ledger::{Ledger, Outcome, Reason};
-use converter_cli::transport::Http;
+use converter_cli::transport::{Client, Http, Transport};
 use tempfile::TempDir;
 
 use crate::scripted_server::{Act, Server};
@@ -261,6 +261,29 @@ fn large_stage(calls: usize) -> (Stage, impl Fn(&Server, bool) -> Toy) {
         toy
     };
     (stage, toy)
+}
+
+/// However slow it is to be, it ends when it is told to.
+#[test]
+fn a_rate_is_kept_to_and_keeps_nobody_waiting_at_the_end() {
+    let stage = Stage::new(6, 1);
+    let server = Server::start(&[], Some(Act::Ok));
+    let mut toy = Toy::new(&server.url);
+    toy.contract.routes[0].limits.max_pieces = 1;
+    let http = Box::new(Http::new(3, Duration::from_secs(10)));
+    let client: Box<dyn Transport> = Box::new(Client::new(http, Vec::new(), Some(2.0)));
+    let accounts = std::thread::scope(|scope| {
+        let run = scope.spawn(|| stage.case.upload_all(vec![(toy, client)]).unwrap());
+        std::thread::sleep(Duration::from_millis(1_200));
+        stage.case.interrupted.store(true, Ordering::Relaxed);
+        let told = std::time::SystemTime::now();
+        let accounts = run.join().expect("no panic");
+        let took = told.elapsed().expect("a time");
+        assert!(took < Duration::from_millis(450), "{took:?}: it waited for its next turn");
+        accounts
+    });
+    assert!((1..=3).contains(&server.requests()), "two a second: {}", server.requests());
+    assert!(accounts[0].cut_short || accounts[0].unsent > 0);
 }
 
 /// Whatever is in a turn, not all of it is held at once.

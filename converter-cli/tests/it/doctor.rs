@@ -235,3 +235,31 @@ fn an_address_that_is_none_is_told() {
         }
     }
 }
+
+/// As curl has it: a proxy is for the scheme of the address, a server may be
+/// excepted, and a proxy that cannot be used is not gone around.
+#[test]
+fn proxies_are_those_of_the_environment() {
+    let env = env();
+    let server = Server::start(&[], Some(Act::Refuse(200, "", "")));
+    let args = ["doctor", "--json", "--connect", "--to", "otlp", "--endpoint", &server.url];
+    let nowhere = "http://127.0.0.1:1";
+    #[rustfmt::skip]
+    let cases = [
+        (vec![],                                                       true),
+        (vec![("HTTPS_PROXY", nowhere)],                               true),
+        (vec![("HTTP_PROXY", nowhere)],                                false),
+        (vec![("HTTP_PROXY", nowhere), ("NO_PROXY", "a 127.0.0.0/8")], true),
+        (vec![("ALL_PROXY", "socks5://127.0.0.1:1")],                  false),
+        (vec![("ALL_PROXY", "foo://127.0.0.1:1")],                     false),
+    ];
+    for (vars, reached) in cases {
+        let run = env.finish(env.command(&args).envs(vars.iter().copied()));
+        let state = run.json()[3]["connect"][0]["state"].clone();
+        assert_eq!(state == "reachable", reached, "{vars:?}: {}", run.stdout);
+    }
+    let args = ["doctor", "-v", "--to", "otlp", "--endpoint", &server.url];
+    let run = env.finish(env.command(&args).env("http_proxy", "http://u:s3cret@proxy:3128"));
+    let shown = run.stdout.contains("http://[set]@proxy:3128") && run.stdout.contains("http_proxy");
+    assert!(shown && !run.stdout.contains("s3cret"), "{}", run.stdout);
+}

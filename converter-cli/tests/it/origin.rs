@@ -414,23 +414,11 @@ fn no_password_is_shown_however_wrong_the_address() {
             said.vars.push(("K", String::new()));
             let flag = ["--to", to, "--endpoint", address];
             for (case, args) in [(&case, &flag[..]), (&said, &flag[..2]), (&said, &["--to", "t"])] {
-                for dry in [&["--dry-run"][..], &[]] {
-                    let run = case.upload(&[args, dry].concat());
-                    assert_eq!(run.code, Some(2), "{address}: {}", run.stderr);
-                    let seen = run.stderr + &run.stdout;
-                    assert!(
-                        !seen.contains("ter2") && !seen.contains("hun"),
-                        "{to} {address}: {seen}"
-                    );
-                }
-                for json in [&["--json"][..], &[], &["--connect"]] {
-                    let run = case.command(&[&["doctor"], args, json].concat());
-                    let seen = run.stderr + &run.stdout;
-                    assert!(
-                        !seen.contains("ter2") && !seen.contains("hun"),
-                        "{to} {address}: {seen}"
-                    );
-                }
+                let run = case.upload(&[args, &["--dry-run"]].concat());
+                assert_eq!(run.code, Some(2), "{address}: {}", run.stderr);
+                let doctor = case.command(&[&["doctor", "--json"], args].concat());
+                let seen = run.stderr + &doctor.stderr + &doctor.stdout;
+                assert!(!seen.contains("ter2") && !seen.contains("hun"), "{to} {address}: {seen}");
             }
         }
     }
@@ -495,4 +483,62 @@ fn no_key_of_a_query_is_shown_or_kept() {
             }
         }
     }
+}
+
+/// A project that opted out stays out, and says nothing of the others.
+#[test]
+fn a_projects_file_holds_for_its_own_sessions() {
+    const PRIVATE: &str = "019a0000-0000-7000-8000-00000000000a";
+    const MUTED: &str = "019a0000-0000-7000-8000-00000000000b";
+    let case = Case::new().var("LANGSMITH_API_KEY", "ls");
+    let dir = case.env.dir().display().to_string();
+    let session = |id: &str, project: &str| {
+        let text = small_rollout(id, "2026-03-01T10:00", &format!("of {project} for ACME-1"));
+        case.env.write(
+            &format!(".codex/{}", place("2026-03-01T10-00-00", id)),
+            text.replace("/home/u/work/small", &format!("{dir}/{project}")),
+        );
+    };
+    session(ID, "open");
+    session(PRIVATE, "private/below");
+    session(MUTED, "muted");
+    case.env.write("private/.codex/langsmith.json", r#"{"enabled":false,"project":"theirs"}"#);
+    case.env.write(
+        "muted/.codex/langsmith.json",
+        r#"{"project":"proj-b","redact_extra_rules":[{"pattern":"ACME-[0-9]+"}]}"#,
+    );
+    let sent = |case: &Case, more: &[&str]| {
+        let out = tempfile::tempdir().unwrap();
+        let dir = format!("--dry-run={}", out.path().display());
+        let args = ["--to", "langsmith", "--assume-backfill-allowed", "--compress", "none", &dir];
+        let run = case.upload(&[&args, more].concat());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let mut all = String::new();
+        for entry in fs::read_dir(out.path().join("langsmith")).unwrap() {
+            all += &String::from_utf8_lossy(&fs::read(entry.unwrap().path()).unwrap());
+        }
+        (all, run.stderr)
+    };
+    let mut case = case;
+    // Wherever the command runs.
+    for cwd in ["repo", "private", "muted"] {
+        fs::create_dir_all(case.env.dir().join(cwd)).unwrap();
+        case.cwd = case.env.dir().join(cwd);
+        let (all, words) = sent(&case, &[]);
+        assert!(all.contains("of open for ACME-1") && !all.contains("of private"), "{cwd}");
+        assert!(all.contains("of muted for") && !all.contains("of muted for ACME-1"), "{cwd}");
+        for told in [
+            "`[DIR]/private/.codex/langsmith.json` switches tracing off for the sessions below it",
+            "1 turn switched off by the project that they were in",
+            "`[DIR]/muted/.codex/langsmith.json` (`project`) is not followed for the sessions below it",
+        ] {
+            assert!(words.contains(told), "{cwd}: {told}: {words}");
+        }
+    }
+    let (all, words) = sent(&case, &["--include-disabled"]);
+    assert!(all.contains("of private/below for ACME-1"), "{words}");
+    assert!(!words.contains("switches tracing off"), "{words}");
+    case.env.write("muted/.codex/langsmith.json", r#"{"defaultMuted":true}"#);
+    let (all, _) = sent(&case, &[]);
+    assert!(!all.contains("of muted") && all.contains(MUTED) && all.contains("of open"));
 }

@@ -418,3 +418,61 @@ fn what_a_server_says_is_cut_and_free_of_keys() {
         assert!(run.stderr.len() < 2_000 && kept.len() < 200_000, "{}", kept.len());
     }
 }
+
+/// What it says is what will be sent, on any number of threads.
+#[test]
+fn a_dry_run_says_the_same_each_time() {
+    let env = TestEnv::new();
+    let homes = crate::testenv::testdata("homes");
+    let run = |jobs: &str| {
+        let place = ["--endpoint", "http://127.0.0.1:1", "--settle", "0s", "-j", jobs];
+        let args = ["upload", "--to", "otlp", "--dry-run", "--json"].iter().chain(&place);
+        let mut command = env.command(&args.collect::<Vec<_>>());
+        env.finish(command.arg(&homes)).stdout
+    };
+    let first = run("1");
+    assert!(first.contains("\"requests\":"), "{first}");
+    for jobs in ["1", "2", "7"] {
+        assert!(run(jobs) == first, "with {jobs} threads");
+    }
+}
+
+#[test]
+fn numbers_of_threads_have_an_end() {
+    let env = home("hello");
+    let server = Server::start(&[], Some(Act::Ok));
+    for (flag, told) in [
+        ("--senders", "error: `senders` cannot be more than 128\n"),
+        ("--jobs", "error: `--jobs` takes at most 512 threads\n"),
+    ] {
+        let run = env.run(&upload(&server, &[flag, "100000"]));
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.starts_with(told), "{}", run.stderr);
+    }
+    assert_eq!(server.requests(), 0);
+}
+
+/// Nobody writes to the FIFO: to open it would be to wait for ever.
+#[cfg(unix)]
+#[test]
+fn side_files_that_are_no_files_hold_up_nobody() {
+    let env = home("hello");
+    let server = Server::start(&[], Some(Act::Ok));
+    let fifo = |name: &str| {
+        let path = env.dir().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    };
+    fifo("config.toml");
+    let run = env.run(&upload(&server, &["--config", "config.toml"]));
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("`config.toml`: it is not a regular file"), "{}", run.stderr);
+    fifo("state/ledger.db");
+    for args in [upload(&server, &["--state-dir", "state"]), vec!["status", "--state-dir", "state"]]
+    {
+        let run = env.run(&args);
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.contains("ledger.db`: it is not a regular file"), "{}", run.stderr);
+    }
+    assert_eq!(server.requests(), 0);
+}

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,15 @@ const INITIALIZING: Duration = Duration::from_secs(10);
 
 /// How long to wait between two looks at a lock that is held.
 const RETRY: Duration = Duration::from_millis(50);
+
+/// The most that an owner says of itself, in bytes.
+const MAX_OWNER: u64 = 4 << 10;
+
+/// What the system counts a process' start in, for a second.
+const TICKS: u64 = 100;
+
+/// By how much the clocks of files and of processes may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 
 /// The plugin's lock: a directory with a file that says whose it is.
 #[derive(Debug)]
@@ -87,13 +96,32 @@ fn owner(dir: &Path) -> Option<Owner> {
 }
 
 fn read_owner(file: &Path) -> Option<Owner> {
-    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+    serde_json::from_slice(&private::small_bytes_here(file, MAX_OWNER).ok()??).ok()
+}
+
+/// Whether the process that wrote a file of an owner still runs: one of its
+/// number does, and did when the file was written.
+fn still_runs(owner: &Owner, file: &Path) -> bool {
+    let written = file.symlink_metadata().and_then(|it| it.modified()).ok();
+    let reused = || Some(started_at(owner.pid)? > written? + CLOCKS_DIFFER);
+    is_alive(owner.pid) && !reused().unwrap_or(false)
+}
+
+/// Returns when a process began, where the system tells.
+fn started_at(pid: u32) -> Option<SystemTime> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in brackets, may hold anything.
+    let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let system = std::fs::read_to_string("/proc/stat").ok()?;
+    let booted = system.lines().find_map(|line| line.strip_prefix("btime "))?;
+    let booted = Duration::from_secs(booted.trim().parse().ok()?);
+    Some(UNIX_EPOCH + booted + Duration::from_millis(ticks.saturating_mul(1_000 / TICKS)))
 }
 
 /// Whether whoever wrote a file of an owner is no more.
 fn is_abandoned(file: &Path) -> bool {
     match read_owner(file) {
-        Some(owner) => !is_alive(owner.pid),
+        Some(owner) => !still_runs(&owner, file),
         None => file.symlink_metadata().is_ok_and(|it| age(&it) >= INITIALIZING),
     }
 }
@@ -113,7 +141,7 @@ fn recover(dir: &Path) -> io::Result<()> {
     }
     let seen = owner(dir);
     let dead = match &seen {
-        Some(owner) => !is_alive(owner.pid),
+        Some(owner) => !still_runs(owner, &dir.join("owner.json")),
         None => age(&metadata) >= INITIALIZING,
     };
     if !dead {
@@ -171,6 +199,21 @@ mod tests {
         let interrupted = AtomicBool::new(false);
         let until = Deadline::new(RETRY, &interrupted);
         drop(Lock::take(&lock, &until).unwrap());
+        assert!(!lock.exists());
+    }
+
+    /// After the machine was started again, another process has its number.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_lock_of_the_dead_is_taken_though_their_number_lives_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = dir.path().join("x.lock");
+        std::fs::create_dir(&lock).unwrap();
+        let owner = Owner { pid: std::process::id(), token: "x".to_owned() };
+        std::fs::write(lock.join("owner.json"), serde_json::to_vec(&owner).unwrap()).unwrap();
+        let file = std::fs::File::options().append(true).open(lock.join("owner.json")).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
+        recover(&lock).unwrap();
         assert!(!lock.exists());
     }
 

@@ -2,6 +2,7 @@
 //! user's file of what is private.
 
 mod lock;
+mod project;
 mod sidecar;
 
 use std::collections::HashMap;
@@ -10,18 +11,20 @@ use std::path::{Path, PathBuf};
 
 use codex_trace_export::{Beside, Receipt, Settings, TurnNote, TurnState};
 
-use crate::companions::{Companion, Deadline, TurnFile};
+use crate::companions::{Companion, Deadline, OfProject, TurnFile};
+use project::Projects;
 use sidecar::Policy;
 
 /// The companion of LangSmith.
 #[derive(Debug)]
 struct LangSmith {
     home: Option<PathBuf>,
+    projects: Projects,
 }
 
 /// Makes the companion for the settings of a destination.
 pub fn companion(settings: &Settings) -> Box<dyn Companion> {
-    Box::new(LangSmith { home: settings.home.clone() })
+    Box::new(LangSmith { home: settings.home.clone(), projects: Projects::new(settings) })
 }
 
 impl Companion for LangSmith {
@@ -53,6 +56,10 @@ impl Companion for LangSmith {
             }
         }
         Ok(beside)
+    }
+
+    fn project(&self, cwd: &Path) -> OfProject {
+        self.projects.of(cwd)
     }
 
     fn tell(&self, rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>) -> io::Result<()> {

@@ -22,6 +22,9 @@ use crate::whole::WholeFile;
 /// The most that a topology file may hold, as the plugin has it, in bytes.
 const MAX_TOPOLOGY: u64 = 64 << 10;
 
+/// The most that a sidecar may hold, in bytes: a million turns.
+const MAX_SIDECAR: u64 = 128 << 20;
+
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'l> {
@@ -70,11 +73,8 @@ pub(super) struct Lines {
 /// must not be.
 pub(super) fn lines(rollout: &Path) -> io::Result<Lines> {
     let mut lines = Lines::default();
-    let text = match std::fs::read(beside(rollout, ".langsmith")) {
-        Ok(text) => text,
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(lines),
-        Err(err) => return Err(err),
-    };
+    let text = private::small_bytes_here(&beside(rollout, ".langsmith"), MAX_SIDECAR)?;
+    let Some(text) = text else { return Ok(lines) };
     let Lines { states, ours } = &mut lines;
     for line in String::from_utf8_lossy(&text).split('\n').filter(|line| !line.is_empty()) {
         let noted = serde_json::from_str::<Line<'_>>(line).ok();
@@ -120,11 +120,8 @@ fn topology_path(rollout: &Path, turn: &str) -> PathBuf {
 /// Reads what the plugin has written of where the root of a turn is, if it has
 /// begun to.
 pub(super) fn topology(rollout: &Path, turn: &str) -> Option<String> {
-    let path = topology_path(rollout, turn);
-    if path.metadata().ok()?.len() > MAX_TOPOLOGY {
-        return None;
-    }
-    std::fs::read_to_string(path).ok()
+    let text = private::small_bytes_here(&topology_path(rollout, turn), MAX_TOPOLOGY);
+    String::from_utf8(text.ok()??).ok()
 }
 
 /// Notes that turns have been uploaded, and where their roots are, so that the
@@ -136,7 +133,7 @@ pub(super) fn topology(rollout: &Path, turn: &str) -> Option<String> {
 pub(super) fn note(rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>) -> io::Result<()> {
     let _lock = Lock::take(&beside(rollout, ".langsmith.lock"), until)?;
     let path = beside(rollout, ".langsmith");
-    let there = std::fs::read(&path).unwrap_or_default();
+    let there = private::small_bytes_here(&path, MAX_SIDECAR)?.unwrap_or_default();
     let mut text = String::new();
     for Receipt { turn, note, .. } in receipts {
         write_topology(&topology_path(rollout, turn), note)?;
@@ -198,11 +195,10 @@ impl Policy {
     /// Reads `~/.codex/langsmith-state.privacy.json`.
     pub(super) fn read(home: Option<&Path>) -> Policy {
         let Some(home) = home else { return Policy { threads: Some(HashMap::new()) } };
-        match std::fs::read(home.join(".codex/langsmith-state.privacy.json")) {
-            Ok(text) => Policy::parse(&text),
-            Err(err) if err.kind() == io::ErrorKind::NotFound => {
-                Policy { threads: Some(HashMap::new()) }
-            }
+        let path = home.join(".codex/langsmith-state.privacy.json");
+        match private::small_bytes(&path, MAX_SIDECAR) {
+            Ok(Some(text)) => Policy::parse(&text),
+            Ok(None) => Policy { threads: Some(HashMap::new()) },
             Err(_) => Policy { threads: None },
         }
     }

@@ -11,7 +11,7 @@ use anyhow::Context;
 use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
-use crate::config::{ConfigFile, UploadSettings, redactor, selection};
+use crate::config::{ConfigFile, UploadSettings, redactor, redacts, selection};
 use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
 use crate::destinations::{self, Given, Manner, places};
 use crate::exit::ExitStatus;
@@ -21,9 +21,9 @@ use crate::ledger::Ledger;
 use crate::transport::{Discard, RequestDir, Transport};
 use crate::ui::Ui;
 use crate::{backends, exit, interrupt, lock, pipeline};
-use codex_trace_export::Exporter;
 use codex_trace_export::content::Content;
 use codex_trace_export::content::ContentRules;
+use codex_trace_export::{Choice, Exporter};
 
 use report::Report;
 
@@ -218,8 +218,7 @@ fn own(
 ) -> anyhow::Result<Own> {
     let settings = ui.settings();
     let (capture, redact) = (manner.capture().value, manner.redact());
-    let values = manner.options();
-    let values: Vec<_> = values.iter().map(|(name, said)| (name, &said.value)).collect();
+    let encoding = encoding(args, manner);
     let options = Options {
         jobs: settings.jobs,
         senders: manner.senders()?.value,
@@ -231,13 +230,28 @@ fn own(
         retry: upload.retry,
         now: settings.now,
         compressions: manner.compressions(),
-        encoding: format!(
-            "{} {capture:?} {redact:?} {:?} {} {values:?}",
-            env!("CARGO_PKG_VERSION"),
-            args.content,
-            manner.time_shift().value
-        ),
+        encoding,
     };
     let redactor = redactor(&redact, true)?;
     Ok(Own { rules: ContentRules::new(capture, redactor, Content::from(args.content)), options })
+}
+
+/// Says what the encoded bytes depend on beside the sessions: the words that
+/// users give, so that only another choice makes unchanged files be read again.
+fn encoding(args: &UploadArgs, manner: &Manner<'_>) -> String {
+    let redact = manner.redact();
+    let mut said = vec![
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("capture", manner.capture().value.word().to_owned()),
+        ("redacts", redacts(&redact, true).to_string()),
+        ("rules", redact.redact_rules.iter().map(|it| it.display().to_string()).collect()),
+        ("encrypted", args.content.encrypted.to_string()),
+        ("images", args.content.max_image_bytes.to_string()),
+        ("shift", manner.time_shift().value.to_string()),
+    ];
+    said.extend(redact.redact_pattern.iter().map(|pattern| ("pattern", pattern.clone())));
+    let values = manner.options();
+    said.extend(values.iter().map(|(name, said)| (&**name, said.value.clone())));
+    // Lengths tell where one ends, whatever is in it.
+    said.iter().map(|(name, value)| format!("{name} {} {value}\n", value.len())).collect()
 }

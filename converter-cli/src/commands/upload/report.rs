@@ -31,6 +31,9 @@ impl Report<'_> {
         if let Some(reason) = &account.why_rejected {
             ui.error(format!("{to}: it does not take all: {}", without_password(reason)));
         }
+        for file in &account.switched_off {
+            ui.warn(format!("{to}: `{file}` switches tracing off for the sessions below it: they are left out (`--include-disabled` sends them)"));
+        }
         if let Some(why) = &account.why_elsewhere {
             ui.error(format!(
                 "{to}: not all can be there, as a trace is in one place of a server alone: {why}"
@@ -195,6 +198,7 @@ fn remarks(account: &Account) -> Vec<String> {
     }
     let turns = [
         (Fate::AlreadyThere, "already there"),
+        (Fate::SwitchedOff, "switched off by the project that they were in"),
         (Fate::OfPlugin, "sent, or kept back, by the live plugin"),
         (Fate::Kept, "changed after being sent, kept there as first sent (`--force` sends again)"),
         (Fate::Open, "still open, to be sent when settled (`--settle 0s` sends now)"),

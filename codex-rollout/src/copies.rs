@@ -34,6 +34,7 @@ pub enum Share {
 
 /// A file that another one stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Copy {
     /// The file that is read: the index of its head.
     pub of: usize,
@@ -46,6 +47,7 @@ pub struct Copy {
 
 /// A file that has a beginning in common with another one and goes its own way.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Branch {
     /// The file that it leaves: the index of its head.
     pub from: usize,

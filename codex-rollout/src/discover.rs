@@ -8,6 +8,7 @@ use crate::piped::Piped;
 
 /// How a rollout's bytes are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Encoding {
     /// As they are.
     Plain,
@@ -19,6 +20,7 @@ pub enum Encoding {
 
 /// How a rollout's records are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Layout {
     /// One record a line.
     Lines,
@@ -74,6 +76,29 @@ impl RolloutPath {
     pub fn from_pipe(path: &Path) -> Result<RolloutPath> {
         let piped = Piped::read(File::open(path)?)?;
         Ok(RolloutPath { piped: Some(piped), ..RolloutPath::from_file(path) })
+    }
+
+    /// Takes bytes for a rollout, in whatever encoding and layout they are: of a
+    /// notebook, an archive, a row of a table. The name is what it is to be
+    /// called, and says which thread it is where the bytes do not.
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use codex_rollout::{RolloutHead, RolloutPath, Source};
+    ///
+    /// let bytes = &b"{\"timestamp\":\"2026-01-01T00:00:00Z\",\"type\":\"compacted\",\"payload\":{}}\n"[..];
+    /// let rollout = RolloutPath::from_bytes(Path::new("a.jsonl"), bytes)?;
+    /// assert_eq!(RolloutHead::read(&rollout)?.thread_id, "a");
+    /// assert_eq!(Source::open(&rollout)?.lines().count(), 1);
+    /// # Ok::<(), codex_rollout::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If they are more than memory, and the room for temporary files, can hold.
+    pub fn from_bytes(name: &Path, bytes: &[u8]) -> Result<RolloutPath> {
+        Ok(RolloutPath { piped: Some(Piped::read(bytes)?), ..RolloutPath::from_file(name) })
     }
 
     /// Returns the name that the same rollout has when Codex compresses it, or

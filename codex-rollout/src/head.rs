@@ -27,6 +27,7 @@ const SEARCHED: usize = 256;
 /// What the first lines of a rollout say about it: enough to group threads
 /// into sessions before anything is read in full.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RolloutHead {
     /// The file.
     pub rollout: RolloutPath,
@@ -171,8 +172,8 @@ impl RolloutHead {
         self.created.is_some() && named.is_none_or(|id| *id == self.thread_id)
     }
 
-    /// Makes a head of the file's name alone.
-    fn of_name(rollout: &RolloutPath) -> RolloutHead {
+    /// Makes a head of the file's name alone; nothing is read.
+    pub fn of_name(rollout: &RolloutPath) -> RolloutHead {
         let name = rollout.path.file_name().unwrap_or_default().to_string_lossy();
         let stem = name.split(".json").next().unwrap_or(&name).to_owned();
         let thread_id = rollout.thread_id.clone().unwrap_or(stem);

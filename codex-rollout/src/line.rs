@@ -14,6 +14,7 @@ use crate::wire::{Field, fields};
 
 /// One record: a line of a rollout, its envelope and its payload decoded.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct RolloutLine<'a> {
     /// Where the line starts.
     pub position: Position,

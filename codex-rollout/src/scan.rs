@@ -31,6 +31,7 @@ type Result<T> = std::result::Result<T, Syntax>;
 
 /// What kind of value comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ValueKind {
     /// `"…"`
     String,

@@ -9,6 +9,7 @@ use crate::session::RolloutFile;
 
 /// The files of one session: a root thread and every thread below it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SessionGroup {
     /// The root thread.
     pub root_thread_id: String,
@@ -40,6 +41,7 @@ pub struct Member {
 
 /// Where a file leaves another one of the same rollout, and what it adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BranchOf {
     /// The path of the other file.
     pub path: String,
@@ -205,8 +207,8 @@ impl<'h> Families<'h> {
                 position: Some(branch.at),
                 column: None,
                 text: format!(
-                    "from here on it differs from `{}`, a file of the same thread (from line {} \
-                     on); what both have was read once, then what each of them has alone",
+                    "from here on it differs from `{}` (line {} there), a file of the same thread; \
+                     what both have was read once, then what each of them has alone",
                     name_of(&self.heads[branch.from]),
                     branch.after_line + 1,
                 ),

@@ -8,6 +8,7 @@ use crate::trace::{ItemIx, RolloutIx, SpanIx, ThreadIx};
 
 /// A node of the trace.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Span<'a> {
     /// What the span is, within its thread: `turn:<turn id>`, `tool:<call id>`.
     ///
@@ -47,6 +48,7 @@ pub struct Span<'a> {
 
 /// The lines of a rollout that a span was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Provenance {
     /// The file, in the thread's [`rollouts`](crate::Thread::rollouts).
     pub rollout: RolloutIx,
@@ -129,6 +131,7 @@ impl SpanKind<'_> {
 
 /// What is known of a turn.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Turn<'a> {
     /// Codex' id; absent before 0.100.
     pub turn_id: Option<JsonText<'a>>,
@@ -199,6 +202,7 @@ pub struct Turn<'a> {
 /// Whether a turn still belongs to the conversation. Its tokens were spent
 /// either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fate {
     /// It does.
     #[default]
@@ -222,6 +226,7 @@ impl Fate {
 
 /// What is known of a turn that is a review.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct Review<'a> {
     /// What was reviewed, for people.
     pub hint: Option<JsonText<'a>>,
@@ -231,6 +236,7 @@ pub struct Review<'a> {
 
 /// What is known of a model call.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ModelCall<'a> {
     /// The model asked for; reroutes by the provider are not recorded.
     pub model: Option<JsonText<'a>>,
@@ -256,6 +262,7 @@ pub struct ModelCall<'a> {
 
 /// By what evidence a model call was told apart from its neighbours, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CallEvidence {
     /// A `token_usage_record`: exactly one for each response (since 0.153).
     UsageRecord,
@@ -282,6 +289,7 @@ impl CallEvidence {
 /// What a model call saw of its thread's items: the `base` ranges of its
 /// [`History`](crate::History), then everything from there up to `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Window {
     /// Index into the thread's [`histories`](crate::Thread::histories).
     pub history: u32,
@@ -291,6 +299,7 @@ pub struct Window {
 
 /// What is known of a compaction.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Compaction<'a> {
     /// The summary; absent for a remote compaction, which is opaque.
     pub summary: Option<JsonText<'a>>,
@@ -306,6 +315,7 @@ pub struct Compaction<'a> {
 
 /// Another trace that a span refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Link<'a> {
     /// In what way.
     pub relation: Relation,
@@ -318,6 +328,7 @@ pub struct Link<'a> {
 
 /// A turn of another thread, whose history was copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CopiedTurn<'a> {
     /// Codex' id of it.
     pub turn_id: JsonText<'a>,
@@ -327,6 +338,7 @@ pub struct CopiedTurn<'a> {
 
 /// In what way a span refers to another trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Relation {
     /// The thread's history continues the other's.
     ForkedFrom,
@@ -349,6 +361,7 @@ impl Relation {
 
 /// Something that happened during a span.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Event<'a> {
     /// When, if the file says.
     pub at: Option<Timestamp>,
@@ -360,6 +373,7 @@ pub struct Event<'a> {
 
 /// What is recorded of a message of the agent beside its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct MessageNotes<'a> {
     /// The message; the call, if a tool sent it.
     pub id: Option<JsonText<'a>>,

@@ -9,6 +9,7 @@ use crate::trace::{ItemIx, Thread};
 
 /// What is known of a tool call.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ToolCall<'a> {
     /// What joins call and output; absent where the provider gives none.
     pub call_id: Option<JsonText<'a>>,
@@ -70,6 +71,7 @@ pub struct ToolCall<'a> {
 
 /// Where an MCP tool comes from, as far as that is recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct McpOrigin<'a> {
     /// The app that offers it.
     pub app_name: Option<JsonText<'a>>,
@@ -85,6 +87,7 @@ pub struct McpOrigin<'a> {
 
 /// What is recorded of the agents that a call concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Agents<'a> {
     /// The model of the agent.
     pub model: Option<JsonText<'a>>,
@@ -98,6 +101,7 @@ pub struct Agents<'a> {
 
 /// That the model asked to run something outside of the sandbox.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Escalation<'a> {
     /// Why, in the model's words.
     pub justification: Option<Cow<'a, str>>,
@@ -105,6 +109,7 @@ pub struct Escalation<'a> {
 
 /// What family of tools a call belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ToolFamily {
     /// A function of the harness or of the embedding program.
     #[default]
@@ -159,6 +164,7 @@ impl ToolFamily {
 /// What a model is told of a tool: the entry of a list of tools, or one of the
 /// tools of such an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ToolDefinition<'a> {
     /// All of it, as recorded.
     pub raw: Option<RawJson<'a>>,

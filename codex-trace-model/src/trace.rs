@@ -34,6 +34,7 @@ pub struct RolloutIx(pub u32);
 
 /// A session: a root thread with every subagent's thread under it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Trace<'a> {
     /// The root thread first.
     pub threads: Vec<Thread<'a>>,
@@ -45,6 +46,7 @@ pub struct Trace<'a> {
 
 /// One conversation of one agent.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Thread<'a> {
     /// Codex' id of the thread, or one made from the file's name.
     pub id: String,
@@ -85,6 +87,7 @@ pub struct Thread<'a> {
 
 /// One file of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rollout {
     /// What to call the file in provenance and diagnostics: its path as given.
     /// A label for people; the bytes of a path may not survive in it.
@@ -101,6 +104,7 @@ pub struct Rollout {
 
 /// One entry of a conversation.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Item<'a> {
     /// When it was written.
     pub at: Option<Timestamp>,
@@ -123,6 +127,7 @@ pub struct Item<'a> {
 ///
 /// A compaction, a rollback or a revert begins another one.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct History<'a> {
     /// What the history was replaced by, if a compaction began it.
     pub replacement: Option<RawJson<'a>>,
@@ -137,6 +142,7 @@ pub struct History<'a> {
 
 /// What became of every line of a thread's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Account {
     /// Lines that are not blank.
     pub lines: u64,

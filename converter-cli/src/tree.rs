@@ -261,9 +261,9 @@ fn marks(span: &Span<'_>) -> String {
     match &span.kind {
         SpanKind::Turn(turn) => {
             match turn.fate {
-                Fate::Kept => {}
                 Fate::RolledBack => marks.push("rolled back".to_owned()),
                 Fate::Abandoned => marks.push("abandoned".to_owned()),
+                _ => {}
             }
             if turn.review.is_some() {
                 marks.push("review".to_owned());

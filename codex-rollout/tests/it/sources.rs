@@ -324,8 +324,8 @@ fn resident(path: &Path) -> usize {
 
 #[test]
 fn what_a_lean_source_passed_is_still_there() {
-    map_large_files();
     const STEP: usize = 1 << 20;
+    map_large_files();
     let (text, _) = rollout(4 * STEP);
     let (_dir, path) = file(NAME, &text);
     let source = Source::open_lean(&RolloutPath::from_file(&path)).unwrap();
@@ -409,5 +409,22 @@ fn what_came_out_of_a_pipe_is_read_as_often_as_wanted() {
                 assert_eq!(skimmed.flatten().count(), n_lines);
             }
         }
+    }
+}
+
+/// As from a path, whatever the name says of the encoding.
+#[test]
+fn bytes_read_as_the_file_that_they_are_of() {
+    let (text, n_lines) = rollout(100_000);
+    let meta = r#"{"timestamp":"2026-01-01T00:00:00Z","type":"session_meta","payload":{"id":"01a1fc9d-4b1e-7a52-9e27-3f6f3a2e0c11","cwd":"/w"}}"#;
+    let text = [meta.as_bytes(), b"\n", &text].concat();
+    for bytes in [text.clone(), zstd(&text), gzip(&text)] {
+        let rollout = RolloutPath::from_bytes(Path::new("row 7"), &bytes).unwrap();
+        let head = codex_rollout::RolloutHead::read(&rollout).unwrap();
+        assert_eq!(head.thread_id, "01a1fc9d-4b1e-7a52-9e27-3f6f3a2e0c11");
+        assert_eq!(head.cwd.as_deref(), Some("/w"));
+        let source = Source::open(&head.rollout).unwrap();
+        assert!(source.bytes() == text);
+        assert_eq!(source.lines().flatten().count(), n_lines + 1);
     }
 }

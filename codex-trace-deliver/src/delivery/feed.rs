@@ -519,7 +519,7 @@ fn bytes_in_memory(head: &RolloutHead) -> usize {
     let len = head.rollout.path.metadata().map_or(0, |it| it.len());
     let len = match head.rollout.encoding {
         Encoding::Plain => len,
-        Encoding::Zstd | Encoding::Gzip => len.saturating_mul(USUAL_RATIO),
+        _ => len.saturating_mul(USUAL_RATIO),
     };
     usize::try_from(len.min(MAX_IN_MEMORY)).unwrap_or(usize::MAX)
 }

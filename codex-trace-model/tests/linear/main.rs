@@ -283,25 +283,16 @@ fn grouping() {
             |nth| format!("/h/sessions/2026/01/01/rollout-2026-01-01T00-00-00-{}.jsonl", id(nth));
         let path = std::env::temp_dir().join("codex-trace-no-such-file.jsonl");
         let heads: Vec<RolloutHead> = (0..n)
-            .map(|nth| RolloutHead {
-                rollout: RolloutPath::from_file(path.with_file_name(name(nth)).as_path()),
-                thread_id: if nth < n / 2 { id(nth) } else { id(0) },
-                rollout_id: id(nth),
-                session_id: None,
-                parent_thread_id: (0 < nth && nth < n / 2).then(|| id(nth - 1)),
-                forked_from_id: None,
-                copied_from_id: None,
-                base_rollout_id: (nth > n / 2).then(|| id(nth - 1)),
-                created: Some(String::new()),
-                cwd: None,
-                cli_version: None,
-                source: None,
-                document_items: Vec::new(),
-                len: 0,
-                modified: None,
-                file_id: None,
-                content: codex_rollout::Content::Rollout,
-                name: None,
+            .map(|nth| {
+                let path = path.with_file_name(name(nth));
+                let mut head = RolloutHead::of_name(&RolloutPath::from_file(&path));
+                head.thread_id = if nth < n / 2 { id(nth) } else { id(0) };
+                head.rollout_id = id(nth);
+                head.parent_thread_id = (0 < nth && nth < n / 2).then(|| id(nth - 1));
+                head.base_rollout_id = (nth > n / 2).then(|| id(nth - 1));
+                head.created = Some(String::new());
+                head.content = codex_rollout::Content::Rollout;
+                head
             })
             .collect();
         let mut groups = Vec::new();

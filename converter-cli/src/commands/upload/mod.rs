@@ -253,9 +253,6 @@ fn encoding(args: &UploadArgs, manner: &Manner<'_>) -> String {
     let values = manner.options();
     said.extend(values.iter().map(|(name, said)| (&**name, said.value.clone())));
     // Lengths tell where one ends, whatever is in it.
-    let mut text = String::new();
-    for (name, value) in said {
-        text.extend([name, " ", &value.len().to_string(), " ", &value, "\n"]);
-    }
-    text
+    let lines = said.iter().map(|(name, value)| format!("{name} {} {value}", value.len()));
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -100,7 +100,7 @@ pub fn discover(root: &Path) -> impl Iterator<Item = Result<RolloutPath>> {
 /// under other names those count that begin with a `session_meta`, compressed
 /// or not. Links are followed, and no directory is searched twice.
 ///
-/// The result is sorted by path. Of one rollout there may be several files:
+/// Rollouts are sorted by path. Of one rollout there may be several files:
 /// [`Copies`](crate::Copies) tells what is read of each.
 ///
 /// What is passed over is told where rollouts are kept (below `sessions/` and
@@ -117,18 +117,35 @@ pub fn search(root: &Path) -> impl Iterator<Item = Result<Found>> {
     };
     let mut visited = HashSet::new();
     let mut found = Vec::new();
+    let mut loops = Vec::new();
     for dir in &roots {
         let walk = WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter();
-        let first_visit = |entry: &DirEntry| match DirId::of(entry) {
-            Some(id) => visited.insert(id),
-            None => true,
+        let first_visit = |entry: &DirEntry| {
+            if leads_back(entry) {
+                let path = entry.path().to_path_buf();
+                loops.push(Ok(Found::PassedOver { path, why: PassedOver::Loop }));
+                return false;
+            }
+            DirId::of(entry).is_none_or(|id| visited.insert(id))
         };
         found.extend(walk.filter_entry(first_visit).filter_map(|entry| match entry {
             Ok(entry) => classify(&entry),
             Err(err) => Some(failure(err)),
         }));
     }
+    found.extend(loops);
     found.into_iter()
+}
+
+/// Whether a link below the root leads to a directory that it lies in itself,
+/// be that outside of what is searched.
+fn leads_back(entry: &DirEntry) -> bool {
+    let is_link = entry.depth() > 0 && entry.path_is_symlink() && entry.file_type().is_dir();
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    is_link
+        && real(entry.path())
+            .zip(entry.path().parent().and_then(real))
+            .is_some_and(|(target, parent)| parent.starts_with(target))
 }
 
 /// What a directory is, whatever path leads to it.

@@ -207,8 +207,8 @@ impl<'h> Families<'h> {
                 position: Some(branch.at),
                 column: None,
                 text: format!(
-                    "from here on it differs from `{}`, a file of the same thread (from line {} \
-                     on); what both have was read once, then what each of them has alone",
+                    "from here on it differs from `{}` (line {} there), a file of the same thread; \
+                     what both have was read once, then what each of them has alone",
                     name_of(&self.heads[branch.from]),
                     branch.after_line + 1,
                 ),

@@ -68,8 +68,7 @@ fn loses_bytes(dir: &Path) -> bool {
     fs::write(&path, "{}\n".repeat(MAPPED_FROM / 3 + 10)).unwrap();
     let source = Source::open_file(&path).unwrap();
     shorten(&path);
-    let n_zeros = source.bytes().iter().filter(|byte| **byte == 0).count();
-    assert_eq!(source.was_shortened(), n_zeros > 0);
+    assert_eq!(source.was_shortened(), source.bytes().contains(&0));
     source.was_shortened()
 }
 

@@ -169,10 +169,13 @@ fn links_are_followed_and_nothing_is_searched_twice() {
     symlink(dir.path().join("old"), sessions.join("2025-again")).unwrap();
     symlink(dir.path().join("files").join(&single), sessions.join(&single)).unwrap();
     symlink(dir.path().join("nowhere"), sessions.join("rollout-gone.jsonl")).unwrap();
+    symlink("/", sessions.join("everything")).unwrap();
+    symlink(&home, sessions.join("home")).unwrap();
     let linked = moved.replace("old/", "sessions/2025/");
     assert_eq!(found(&home), [linked, name, format!("sessions/{single}")]);
     let passed: Vec<_> = passed_over(&home).into_iter().map(|(_, why)| why).collect();
-    assert_eq!(passed, [PassedOver::Loop, PassedOver::BrokenLink]);
+    use PassedOver::{BrokenLink, Loop};
+    assert_eq!(passed, [Loop, BrokenLink, Loop, Loop]);
 }
 
 /// What is passed over, as paths below the root.

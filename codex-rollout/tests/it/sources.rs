@@ -324,8 +324,8 @@ fn resident(path: &Path) -> usize {
 
 #[test]
 fn what_a_lean_source_passed_is_still_there() {
-    map_large_files();
     const STEP: usize = 1 << 20;
+    map_large_files();
     let (text, _) = rollout(4 * STEP);
     let (_dir, path) = file(NAME, &text);
     let source = Source::open_lean(&RolloutPath::from_file(&path)).unwrap();

@@ -155,12 +155,11 @@ impl Metadata<'_, '_> {
             let name = role.or(spawn.agent_nickname).or(meta.agent_nickname);
             o.maybe("ls_subagent_type", self.rules.label(name));
         } else if let Some(policy) = self.turn.approval_policy.filter(|_| !self.muted) {
-            match policy.as_text() {
-                Some(text) => o.maybe("approval_policy", self.rules.label(text)),
-                None => {
-                    let value = self.rules.json_value(Part::Label, policy).unwrap_or_default();
-                    String::from_utf8_lossy(&value).write(o.value("approval_policy"));
-                }
+            if let Some(text) = policy.as_text() {
+                o.maybe("approval_policy", self.rules.label(text));
+            } else {
+                let value = self.rules.json_value(Part::Label, policy).unwrap_or_default();
+                String::from_utf8_lossy(&value).write(o.value("approval_policy"));
             }
         }
         if interrupted {

@@ -374,3 +374,34 @@ fn reviews_of_real_homes_are_one_turn_each() {
         assert_eq!(found, expected, "{home}");
     }
 }
+
+/// Cases made after public reports, if they are there: their structure.
+#[test]
+fn cases_have_the_structure_that_they_describe() {
+    let cases = testdata("../../shared/cases");
+    if !cases.is_dir() {
+        eprintln!("skipped: {} is not there", cases.display());
+        return;
+    }
+    let found = |case: &str, kind: &str| {
+        let mut found = Vec::new();
+        for_each_trace(&cases.join(case).join("home"), |trace| {
+            let spans = trace.spans.iter().filter(|span| span.kind.word() == kind);
+            found.extend(spans.map(|span| {
+                let parent = span.parent.map_or("", |parent| trace.span(parent).kind.word());
+                format!("{} {} {parent}", span.name, span.status.word())
+            }));
+        });
+        found
+    };
+    // The root, and the guardian under the turn that it judged.
+    let threads = ["thread ok ", "thread ok turn"];
+    assert_eq!(found("02-guardian-beside-paginated", "thread"), threads);
+    let calls = ["search ok turn", "fetch error turn"];
+    assert_eq!(found("23-mcp-end-only", "tool_call"), calls);
+    let searches = ["web_search ok turn"; 3];
+    assert_eq!(found("31-web-search-end-and-idless-item", "tool_call"), searches);
+    // The memory writer is a session of its own.
+    let threads = ["thread ok "; 2];
+    assert_eq!(found("26-memory-consolidation", "thread"), threads);
+}

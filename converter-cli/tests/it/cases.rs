@@ -1,6 +1,9 @@
 //! Small homes made after public reports, each with what is right of it; and
 //! that `usage`, `list` and `convert` say the same of every home at hand.
 
+#![expect(clippy::unwrap_used, reason = "in helpers, too, it is the test that fails")]
+#![expect(clippy::print_stderr, reason = "a test says why it has tested nothing")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

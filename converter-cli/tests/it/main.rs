@@ -17,6 +17,7 @@ mod doctor;
 mod errors;
 mod generated;
 mod langsmith;
+mod layout;
 mod list;
 mod mlflow;
 mod origin;

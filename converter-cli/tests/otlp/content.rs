@@ -252,7 +252,7 @@ fn bytes(exporter: &dyn Exporter, trace: &Trace<'_>, rules: &ContentRules) -> Ve
     let mut all = Vec::new();
     exporter
         .encode(&Cx { trace, rules, notes: &Notes::default() }, &mut |unit| {
-            all.extend_from_slice(&unit.body)
+            all.extend_from_slice(&unit.body);
         })
         .unwrap();
     all

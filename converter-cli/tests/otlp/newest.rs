@@ -1,6 +1,6 @@
 //! What the newest versions of Codex record, by the names of the conventions.
 
-use codex_trace_export::content::{Capture, ContentRules};
+use codex_trace_export::content::{Capture, Content, ContentRules};
 use codex_trace_export::otlp::{Amount, Options, Semconv, encode_json};
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ const ROLLOUT: &str = concat!(
 
 fn encoded(rollout: &str, capture: Capture, semconv: Semconv) -> (Vec<Value>, String) {
     with_bytes(rollout, |trace| {
-        let rules = ContentRules::new(capture, None, Default::default());
+        let rules = ContentRules::new(capture, None, Content::default());
         let options = Options { semconv, amount: Amount::default(), ..Options::default() };
         let mut out = Vec::new();
         encode_json(trace, &rules, &options, &mut out, &mut |_| true).unwrap();

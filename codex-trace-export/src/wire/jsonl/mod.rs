@@ -111,7 +111,7 @@ impl Encoder<'_, '_> {
         let copies = thread.rollouts.iter().flat_map(|it| &it.copies);
         let copies: Vec<String> = copies.map(|path| path.display().to_string()).collect();
         if !copies.is_empty() {
-            o.array("copies", &copies, |path, out| json::Json::write(path, out));
+            o.array("copies", &copies, json::Json::write);
         }
         o.put("n_items", thread.items.len());
         o.array("histories", &thread.histories, |history, out| {

@@ -253,5 +253,6 @@ fn encoding(args: &UploadArgs, manner: &Manner<'_>) -> String {
     let values = manner.options();
     said.extend(values.iter().map(|(name, said)| (&**name, said.value.clone())));
     // Lengths tell where one ends, whatever is in it.
-    said.iter().map(|(name, value)| format!("{name} {} {value}\n", value.len())).collect()
+    let lines = said.iter().map(|(name, value)| format!("{name} {} {value}", value.len()));
+    lines.collect::<Vec<_>>().join("\n")
 }

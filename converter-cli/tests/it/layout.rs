@@ -1,0 +1,85 @@
+//! The house: which crate may stand on which, and that one file names the backends.
+
+use std::path::Path;
+
+/// Each member and the members below it that it may use.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("codex-rollout", &[]),
+    ("codex-trace-model", &["codex-rollout"]),
+    ("codex-trace-export", &["codex-rollout", "codex-trace-model"]),
+    ("codex-trace-history", &["codex-rollout", "codex-trace-model"]),
+    (
+        "codex-trace-deliver",
+        &["codex-rollout", "codex-trace-model", "codex-trace-export", "codex-trace-history"],
+    ),
+];
+
+/// What opens sockets or files, starts threads or knows a terminal.
+const IMPURE: &[&str] = &[
+    "anyhow",
+    "clap",
+    "flate2",
+    "indicatif",
+    "memmap2",
+    "rayon",
+    "rusqlite",
+    "signal-hook",
+    "tempfile",
+    "ureq",
+    "walkdir",
+    "zstd",
+];
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The names in `[dependencies]`.
+fn dependencies(member: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(member).join("Cargo.toml")).expect("a manifest");
+    let table = text.split("[dependencies]").nth(1).expect("a table");
+    let table = table.split("\n[").next().unwrap_or_default();
+    let names = table.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn crates_stand_on_those_below() {
+    for (member, below) in LAYERS {
+        for name in dependencies(member) {
+            let ours = name.starts_with("codex-") || name == "converter-cli";
+            assert!(!ours || below.contains(&&*name), "{member} uses {name}");
+        }
+    }
+}
+
+#[test]
+fn encoding_depends_on_nothing_that_acts() {
+    for name in dependencies("codex-trace-export") {
+        assert!(!IMPURE.contains(&&*name), "{name}");
+    }
+}
+
+fn sources(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn one_file_names_the_backends() {
+    let mut files = Vec::new();
+    for member in ["converter-cli", "codex-trace-deliver", "codex-trace-history"] {
+        sources(&root().join(member).join("src"), &mut files);
+    }
+    for file in files.iter().filter(|file| !file.ends_with("converter-cli/src/backends.rs")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let named = ["otlp::BACKEND", "mlflow::BACKEND", "langsmith::BACKEND"];
+        assert!(!named.iter().any(|name| text.contains(name)), "{}", file.display());
+    }
+}

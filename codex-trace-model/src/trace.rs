@@ -163,6 +163,18 @@ impl Account {
     }
 }
 
+impl<'a> Thread<'a> {
+    /// Returns an item of this thread; none if the index is of another one.
+    pub fn item(&self, ix: ItemIx) -> Option<&Item<'a>> {
+        self.items.get(ix.0 as usize)
+    }
+
+    /// Returns a file of this thread; none if the index is of another one.
+    pub fn rollout(&self, ix: RolloutIx) -> Option<&Rollout> {
+        self.rollouts.get(ix.0 as usize)
+    }
+}
+
 impl<'a> Trace<'a> {
     /// Returns the root thread.
     pub fn root(&self) -> &Thread<'a> {

@@ -51,7 +51,7 @@ fn keys(raw: RawJson<'_>) -> String {
 }
 
 fn arguments<'a>(thread: &Thread<'a>, ix: ItemIx) -> Option<RawJson<'a>> {
-    match thread.items.get(ix.0 as usize)?.body {
+    match thread.item(ix)?.body {
         ResponseItem::ToolCall(call) => call.fields.arguments.or(call.fields.action),
         ResponseItem::WebSearchCall(search) => search.action,
         _ => None,
@@ -59,7 +59,7 @@ fn arguments<'a>(thread: &Thread<'a>, ix: ItemIx) -> Option<RawJson<'a>> {
 }
 
 fn input<'a>(thread: &Thread<'a>, ix: ItemIx) -> Option<JsonText<'a>> {
-    match thread.items.get(ix.0 as usize)?.body {
+    match thread.item(ix)?.body {
         ResponseItem::ToolCall(call) => call.fields.input,
         _ => None,
     }

@@ -19,7 +19,7 @@ pub fn first(trace: &Trace<'_>) -> Option<String> {
 
 /// Returns the beginning of what a turn was asked, on one line.
 pub fn of_turn(thread: &Thread<'_>, turn: &Turn<'_>) -> Option<String> {
-    let items = turn.input.iter().filter_map(|ix| thread.items.get(ix.0 as usize));
+    let items = turn.input.iter().filter_map(|ix| thread.item(*ix));
     let mut prompts = items.filter_map(|item| of_item(&item.body));
     let prompt = prompts.next().or_else(|| turn.prompt.map(beginning))?;
     Some(text::one_line(&prompt)).filter(|prompt| !prompt.is_empty())

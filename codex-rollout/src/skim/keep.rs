@@ -239,7 +239,7 @@ impl<'a> Keep<'a> {
                     parent_turn_id: self.text(cause.parent_turn_id),
                     root_turn_id: self.text(cause.root_turn_id),
                     turn_trigger: self.text(cause.turn_trigger),
-                    initiating_agent_path: None,
+                    initiating_agent_path: self.text(cause.initiating_agent_path),
                 }),
             }),
             EventMsg::TaskComplete(complete) => EventMsg::TaskComplete(TaskComplete {

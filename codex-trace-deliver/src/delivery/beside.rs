@@ -14,7 +14,7 @@ fn turns<'s>(trace: &'s Trace<'_>) -> Vec<TurnFile<'s>> {
     let turns = trace.iter().filter_map(|(ix, span)| {
         let SpanKind::Turn(turn) = &span.kind else { return None };
         let thread = trace.thread_of(span);
-        let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
+        let rollout = thread.rollout(span.provenance.rollout);
         // Not its label: what is private would not be found by it.
         let file = rollout.and_then(|rollout| rollout.file.as_deref());
         let others =

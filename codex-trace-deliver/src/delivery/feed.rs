@@ -1,5 +1,4 @@
 use std::collections::hash_map::Entry as MapEntry;
-use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,14 +11,13 @@ use sha2::{Digest, Sha256};
 use crate::delivery::flight::{Added, Whole};
 use crate::delivery::rest::{Rest, Rests};
 use crate::delivery::session::Session;
+use crate::delivery::taking::Taking;
 use crate::delivery::{Engine, Fate};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Outcome};
 use crate::panics;
 use crate::pipeline::{self, Look};
-use codex_trace_export::{
-    Cx, Fingerprint, Hasher, Notes, Receipt, Rewrite, Shift, Unit, UnitKey, Waits,
-};
+use codex_trace_export::{Cx, Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey};
 
 /// How much of a file's beginning tells it from another, in bytes.
 const HEAD: u64 = 4 << 10;
@@ -39,7 +37,7 @@ const TOO_OLD: &str = "older than the destination accepts";
 
 /// What to do with a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decision {
+pub(super) enum Decision {
     Send,
     /// It is there, byte by byte.
     Already,
@@ -52,74 +50,6 @@ enum Decision {
     TooOld,
     /// Another place of the server has it.
     Elsewhere,
-}
-
-/// What is known while the units of a session are taken.
-///
-/// A unit that comes in parts is too large to be kept until it is known whether
-/// to send it: then the session is encoded a second time for such units, and for
-/// those that wait for them.
-#[derive(Debug, Default)]
-struct Taking {
-    /// What the ledger knows of each thread.
-    known: HashMap<String, Known>,
-    /// How long its files have been left alone.
-    rests: Rests,
-    /// What is not sent in this run, and why.
-    withheld: HashMap<UnitKey, Decision>,
-    /// The units that others may wait for: their digests, all, and by key.
-    all: Vec<Fingerprint>,
-    by_key: HashMap<UnitKey, Vec<Fingerprint>>,
-    /// The digest of the parts so far.
-    parts: Option<Hasher>,
-    /// What is left for the second time.
-    deferred: HashMap<(UnitKey, usize), Fingerprint>,
-    deferred_keys: HashSet<UnitKey>,
-    /// The unit of which parts are being sent.
-    streamed: Option<Arc<Whole>>,
-    /// What the ledger knows of threads at other places, by place and thread.
-    known_of_others: HashMap<(String, String), Known>,
-    /// The session's files.
-    files: Vec<FileStamp>,
-    /// What the live plugin is to be told of units that were there before: a run
-    /// may have ended between the ledger and the note.
-    told: Vec<Receipt>,
-}
-
-impl Taking {
-    /// Returns the fingerprint of the next unit; nothing before its last part.
-    fn fingerprint(&mut self, unit: &Unit) -> Option<Fingerprint> {
-        let own = match (&mut self.parts, unit.more) {
-            (None, false) => unit.fingerprint(),
-            (parts, more) => {
-                let hasher = parts.get_or_insert_default();
-                hasher.add(unit);
-                if more {
-                    return None;
-                }
-                std::mem::take(hasher).fingerprint()
-            }
-        };
-        Some(match unit.waits {
-            Waits::ForTurn => own.after(self.by_key.get(&unit.key).into_iter().flatten().copied()),
-            Waits::ForTrace => own.after(self.all.iter().copied()),
-            Waits::No => {
-                self.all.push(own);
-                self.by_key.entry(unit.key.clone()).or_default().push(own);
-                own
-            }
-        })
-    }
-
-    /// Whether a unit comes in parts, or waits for one that is sent later.
-    fn is_for_later(&self, unit: &Unit) -> bool {
-        self.parts.is_some()
-            || match unit.waits {
-                Waits::No => unit.under.as_ref().is_some_and(|it| self.deferred_keys.contains(it)),
-                Waits::ForTurn => self.deferred_keys.contains(&unit.key),
-                Waits::ForTrace => !self.deferred.is_empty(),
-            }
-    }
 }
 
 impl Engine<'_> {
@@ -239,7 +169,7 @@ impl Engine<'_> {
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
         let cx = Cx { trace, rules, notes: &notes };
-        let mut taking = Taking { rests, files: stamps, ..Taking::default() };
+        let mut taking = Taking::new(rests, stamps);
         let mut encoded = self.exporter.encode(&cx, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);

@@ -25,6 +25,7 @@ mod send;
 mod session;
 mod share;
 mod store;
+mod taking;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -245,7 +245,7 @@ impl Encode for LangSmith {
                 && let Some(id) = beside::sidecar_turn(span)
             {
                 let thread = trace.thread_of(span);
-                let rollout = thread.rollouts.get(span.provenance.rollout.0 as usize);
+                let rollout = thread.rollout(span.provenance.rollout);
                 if let Some(file) = rollout.and_then(|rollout| rollout.file.clone()) {
                     unit.receipt(Receipt { file, turn: id, note: beside::checkpoint(turn) });
                 }

@@ -18,7 +18,7 @@ pub(crate) fn prompt<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<R
         // Nobody typed anything but what to look at.
         return reader.prompt(hint);
     }
-    let items = turn.input.iter().filter_map(|ix| subject.thread.items.get(ix.0 as usize));
+    let items = turn.input.iter().filter_map(|ix| subject.thread.item(*ix));
     let (mut parts, attached): (Vec<_>, Vec<_>) = items
         .filter_map(|item| reader.message(&item.body))
         .flat_map(|message| message.parts)
@@ -44,7 +44,7 @@ fn is_image_tag(text: &[u8]) -> bool {
 pub(crate) fn answer<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<Raw<'a>> {
     let reader = subject.reader();
     let words = |ix: &ItemIx| {
-        let item = subject.thread.items.get(ix.0 as usize)?;
+        let item = subject.thread.item(*ix)?;
         let parts = reader.message(&item.body)?.parts.into_iter();
         let texts: Vec<_> = parts.filter(|it| matches!(it, Piece::Text(_))).collect();
         (!texts.is_empty()).then(|| joined(texts))
@@ -117,7 +117,7 @@ pub(crate) fn tool_arguments<'a>(
     call: &ToolCall<'a>,
 ) -> Option<Raw<'a>> {
     let reader = subject.reader();
-    let item = call.call_item.and_then(|ix| subject.thread.items.get(ix.0 as usize));
+    let item = call.call_item.and_then(|ix| subject.thread.item(ix));
     if let Some(item) = item {
         let parts = reader.message(&item.body)?.parts;
         return parts.into_iter().find_map(|part| match part {
@@ -156,7 +156,7 @@ pub(crate) fn tool_definition<'a>(
 /// Returns the list of tools that the model was given in a turn, on the turn
 /// that it was written in: it is long, and holds for those after it.
 pub(crate) fn new_tools<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<RawJson<'a>> {
-    let item = subject.thread.items.get(turn.tools?.0 as usize)?;
+    let item = subject.thread.item(turn.tools?)?;
     let here = item.turn.map_or(turn.number == 1, |turn| Some(turn) == subject.turn());
     subject.thread.tools_of(turn).filter(|_| here)
 }
@@ -164,7 +164,7 @@ pub(crate) fn new_tools<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Optio
 /// Returns what a tool gave back, as a raw JSON text.
 pub(crate) fn tool_result<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>) -> Option<Raw<'a>> {
     let reader = subject.reader();
-    let item = call.output_item.and_then(|ix| subject.thread.items.get(ix.0 as usize));
+    let item = call.output_item.and_then(|ix| subject.thread.item(ix));
     if let Some(item) = item {
         return reader.message(&item.body)?.parts.into_iter().find_map(|part| match part {
             Piece::ToolResult { content, .. } => content,
@@ -241,6 +241,6 @@ pub(crate) fn instructions<'a>(subject: &Subject<'_, 'a>) -> Option<Raw<'a>> {
 /// Returns the name that Codex gave to the file that a span was read from: the
 /// same however the file was moved, compressed or copied since.
 pub(crate) fn file_name<'t>(subject: &Subject<'t, '_>) -> Option<Cow<'t, str>> {
-    let rollout = subject.thread.rollouts.get(subject.span.provenance.rollout.0 as usize)?;
+    let rollout = subject.thread.rollout(subject.span.provenance.rollout)?;
     codex_rollout::codex_name(&rollout.path).map(Cow::Borrowed)
 }

@@ -154,7 +154,7 @@ pub(crate) fn output<'a>(
     thread: &Thread<'a>,
     call: &ModelCall<'a>,
 ) -> Option<Message<'a>> {
-    let items = call.output.iter().filter_map(|ix| thread.items.get(ix.0 as usize));
+    let items = call.output.iter().filter_map(|ix| thread.item(*ix));
     let parts: Vec<_> = items
         .filter_map(|item| reader.message(&item.body))
         .flat_map(|message| message.parts)
@@ -172,7 +172,7 @@ fn newest_first<'t, 'a>(
     own.into_iter()
         .chain(base.iter().rev().copied())
         .flat_map(|(from, to)| (from.0..to.0).rev().map(ItemIx))
-        .filter_map(|ix| Some((ix, thread.items.get(ix.0 as usize)?)))
+        .filter_map(|ix| Some((ix, thread.item(ix)?)))
 }
 
 /// What a compaction put in the place of the older history, if the scope

@@ -36,7 +36,7 @@ fn root() -> &'static Path {
 
 /// The names in `[dependencies]`.
 fn dependencies(member: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+    let text = std::fs::read_to_string(root().join(member).join("Cargo.toml")).expect("a manifest");
     let table = text.split("[dependencies]").nth(1).expect("a table");
     let table = table.split("\n[").next().unwrap_or_default();
     let names = table.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
@@ -61,8 +61,8 @@ fn encoding_depends_on_nothing_that_acts() {
 }
 
 fn sources(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             sources(&path, found);
         } else if path.extension().is_some_and(|it| it == "rs") {

@@ -28,7 +28,7 @@ pub(super) fn fields(
     o.maybe("ordinal", item.ordinal);
     body(&item.body, &mut Fields { content, o });
     o.object("provenance", |o| {
-        o.maybe("file", thread.rollouts.get(item.rollout.0 as usize).map(|rollout| &rollout.path));
+        o.maybe("file", thread.rollout(item.rollout).map(|rollout| &rollout.path));
         o.put("line", item.position.line());
     });
 }

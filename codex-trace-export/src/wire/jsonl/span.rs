@@ -57,7 +57,7 @@ pub(super) fn fields(trace: &Trace<'_>, span: &Span<'_>, content: Content, o: &m
         o.array("events", &span.events, |it, out| json::object(out, |o| event(it, content, o)));
     }
     o.object("provenance", |o| {
-        let file = thread.rollouts.get(span.provenance.rollout.0 as usize);
+        let file = thread.rollout(span.provenance.rollout);
         o.maybe("file", file.map(|rollout| &rollout.path));
         o.put("first_line", span.provenance.first_line);
         o.put("last_line", span.provenance.last_line);

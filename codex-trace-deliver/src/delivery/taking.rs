@@ -1,0 +1,81 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::delivery::feed::Decision;
+use crate::delivery::flight::Whole;
+use crate::delivery::rest::Rests;
+use crate::ledger::{FileStamp, Known};
+use codex_trace_export::{Fingerprint, Hasher, Receipt, Unit, UnitKey, Waits};
+
+/// What is known while the units of a session are taken.
+///
+/// A unit that comes in parts is too large to be kept until it is known whether
+/// to send it: then the session is encoded a second time for such units, and for
+/// those that wait for them.
+#[derive(Debug, Default)]
+pub(super) struct Taking {
+    /// What the ledger knows of each thread.
+    pub(super) known: HashMap<String, Known>,
+    /// How long its files have been left alone.
+    pub(super) rests: Rests,
+    /// What is not sent in this run, and why.
+    pub(super) withheld: HashMap<UnitKey, Decision>,
+    /// The units that others may wait for: their digests, all, and by key.
+    all: Vec<Fingerprint>,
+    by_key: HashMap<UnitKey, Vec<Fingerprint>>,
+    /// The digest of the parts so far.
+    pub(super) parts: Option<Hasher>,
+    /// What is left for the second time.
+    pub(super) deferred: HashMap<(UnitKey, usize), Fingerprint>,
+    pub(super) deferred_keys: HashSet<UnitKey>,
+    /// The unit of which parts are being sent.
+    pub(super) streamed: Option<Arc<Whole>>,
+    /// What the ledger knows of threads at other places, by place and thread.
+    pub(super) known_of_others: HashMap<(String, String), Known>,
+    /// The session's files.
+    pub(super) files: Vec<FileStamp>,
+    /// What the live plugin is to be told of units that were there before: a run
+    /// may have ended between the ledger and the note.
+    pub(super) told: Vec<Receipt>,
+}
+
+impl Taking {
+    /// Begins with the files of a session.
+    pub(super) fn new(rests: Rests, files: Vec<FileStamp>) -> Taking {
+        Taking { rests, files, ..Taking::default() }
+    }
+
+    /// Returns the fingerprint of the next unit; nothing before its last part.
+    pub(super) fn fingerprint(&mut self, unit: &Unit) -> Option<Fingerprint> {
+        let own = match (&mut self.parts, unit.more) {
+            (None, false) => unit.fingerprint(),
+            (parts, more) => {
+                let hasher = parts.get_or_insert_default();
+                hasher.add(unit);
+                if more {
+                    return None;
+                }
+                std::mem::take(hasher).fingerprint()
+            }
+        };
+        Some(match unit.waits {
+            Waits::ForTurn => own.after(self.by_key.get(&unit.key).into_iter().flatten().copied()),
+            Waits::ForTrace => own.after(self.all.iter().copied()),
+            Waits::No => {
+                self.all.push(own);
+                self.by_key.entry(unit.key.clone()).or_default().push(own);
+                own
+            }
+        })
+    }
+
+    /// Whether a unit comes in parts, or waits for one that is sent later.
+    pub(super) fn is_for_later(&self, unit: &Unit) -> bool {
+        self.parts.is_some()
+            || match unit.waits {
+                Waits::No => unit.under.as_ref().is_some_and(|it| self.deferred_keys.contains(it)),
+                Waits::ForTurn => self.deferred_keys.contains(&unit.key),
+                Waits::ForTrace => !self.deferred.is_empty(),
+            }
+    }
+}

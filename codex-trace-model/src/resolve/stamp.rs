@@ -77,15 +77,16 @@ pub(crate) fn from_seconds(seconds: Option<i64>) -> Option<Timestamp> {
 /// what lies further apart was written again, by an import or a migration.
 const SOON: i64 = 5;
 
-/// Returns the time that a line tells of something in whole seconds, if it is
-/// not the time at which the line was written.
+/// Returns the time that a line tells of something in whole seconds, if the
+/// line was written long after it. A line that claims to have been written
+/// before what it tells only shows that two clocks differ.
 pub(crate) fn recorded_elsewhen(
     seconds: Option<i64>,
     written: Option<Timestamp>,
 ) -> Option<Timestamp> {
     let recorded = from_seconds(seconds)?;
     let apart = written?.as_second().checked_sub(recorded.as_second())?;
-    (apart.abs() > SOON).then_some(recorded)
+    (apart > SOON).then_some(recorded)
 }
 
 /// Whether the second of two ids was made after the first, if both are UUIDv7,
@@ -98,6 +99,16 @@ pub(crate) fn is_later_uuid_v7(earlier: &str, later: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_was_written_later_was_written_again() {
+        let written = from_seconds(Some(1_791_528_000));
+        let elsewhen = |seconds| recorded_elsewhen(Some(seconds), written);
+        assert_eq!(elsewhen(1_791_528_000 - 86_400), from_seconds(Some(1_791_528_000 - 86_400)));
+        assert_eq!(elsewhen(1_791_528_000 - 5), None);
+        assert_eq!(elsewhen(1_791_528_000 + 31), None);
+        assert_eq!(recorded_elsewhen(Some(1), None), None);
+    }
 
     /// Every day that the short way may take, and what it must leave alone.
     #[test]

@@ -171,16 +171,12 @@ enum Look {
     Free,
 }
 
-/// Returns whose lock it is, if whoever that is lives no more; `None` if nobody
-/// can be told.
-fn dead_owner(dir: &Path) -> Option<Option<Owner>> {
-    let metadata = std::fs::symlink_metadata(dir).ok()?;
-    let seen = owner(dir);
-    let dead = match &seen {
+/// Whether whoever holds a lock lives no more; in doubt, it does.
+fn is_dead(owner: Option<&Owner>, dir: &Path) -> bool {
+    match owner {
         Some(owner) => !still_runs(owner, &dir.join("owner.json")),
-        None => age(&metadata) >= INITIALIZING,
-    };
-    dead.then_some(seen)
+        None => dir.symlink_metadata().is_ok_and(|it| age(&it) >= INITIALIZING),
+    }
 }
 
 /// Removes the lock of a process that is no more. One at a time: the plugin
@@ -191,7 +187,10 @@ fn recover(dir: &Path) -> io::Result<Look> {
         let what = format!("`{}` is no lock", dir.display());
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
-    let Some(seen) = dead_owner(dir) else { return Ok(Look::Held) };
+    let seen = owner(dir);
+    if !is_dead(seen.as_ref(), dir) {
+        return Ok(Look::Held);
+    }
     let pid = seen.as_ref().map_or(0, |owner| owner.pid);
     let mut at_it = dir.as_os_str().to_owned();
     at_it.push(format!(".recover-{pid}"));
@@ -205,7 +204,8 @@ fn recover(dir: &Path) -> io::Result<Look> {
     let said = serde_json::to_vec(&me).map_err(io::Error::from);
     let said = said.and_then(|me| file.write_all(&me));
     // Somebody else may have done it, and hold it by now.
-    let gone = said.is_ok() && dead_owner(dir).as_ref() == Some(&seen) && {
+    let same = said.is_ok() && owner(dir) == seen && is_dead(seen.as_ref(), dir);
+    let gone = same && {
         std::fs::remove_file(dir.join("owner.json")).ok();
         std::fs::remove_dir(dir).is_ok()
     };

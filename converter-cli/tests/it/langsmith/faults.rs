@@ -315,7 +315,9 @@ fn an_interrupt_ends_the_wait_for_the_plugin() {
             env.write(&format!("sessions/rollout-2026-03-01T10-00-00-{id}.jsonl"), text)
         })
         .collect();
-    files.iter().for_each(|file| hold(file, Some(std::process::id())));
+    for file in &files {
+        hold(file, Some(std::process::id()));
+    }
     let dir = env.dir().join("sessions");
     let args = ["upload", "--to", "langsmith", "--endpoint", &server.url, "--settle", "0s"];
     let mut command = env.command(&args);

@@ -297,7 +297,7 @@ fn plain(input: &Input, read_up_to: u64) -> Result<Bytes> {
         Input::Piped(_, piped) => {
             return Ok(match piped.kept() {
                 Ok(bytes) => Bytes::Owned(bytes.to_vec()),
-                Err(file) => Bytes::Mapped(MappedFile::new(file)?),
+                Err(file) => Bytes::Mapped(MappedFile::of_our_own(file)?),
             });
         }
         Input::File(file) => file,

@@ -11,6 +11,7 @@ use codex_trace_export::redact::Redactor;
 use codex_trace_model::{RolloutInput, Trace, resolve};
 use serde_json::Value;
 
+#[expect(clippy::disallowed_methods, reason = "only the library may not touch the world")]
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("which rollout?")?;
     let head = RolloutHead::read(&RolloutPath::from_file(Path::new(&path)))?;

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 
 use codex_trace_export::redact::Redactor;
 
+#[expect(clippy::disallowed_methods, reason = "only the library may not touch the world")]
 fn main() -> io::Result<()> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;

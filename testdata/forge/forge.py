@@ -10,7 +10,9 @@ that is not there. Needs Python 3.9, npm and, for the namespace, unshare (util-l
 """
 
 import argparse
+import contextlib
 import fcntl
+import itertools
 import json
 import os
 import platform
@@ -40,6 +42,7 @@ SCENARIOS = {
     "interrupt": [("forge:sleep", ("interrupt",)), ("forge:plain", ("resume",))],
     "interrupt-app": [("forge:sleep", ("app",)), ("forge:plain", ("resume",))],
     "kill": [("forge:sleep", ("kill",))],
+    "fork": [("forge:exec", ()), ("forge:plain", ("fork",)), ("forge:exec", ("fork",)), ("forge:plain", ("resume",))],
 }
 
 
@@ -84,7 +87,7 @@ class Forge:
     def __init__(self, program, home, work, scripted, address, options):
         self.program, self.home, self.work, self.options = program, home, work, options
         self.scripted, self.address = scripted, address
-        self.before, self.thread = set(), None
+        self.before, self.thread, self.forks = set(), None, 0
         self.environment = {
             "PATH": os.environ["PATH"], "HOME": str(work), "CODEX_HOME": str(home), "LANG": "C.UTF-8", "TZ": "UTC",
             "OPENAI_API_KEY": "none", "CODEX_API_KEY": "none", "OPENAI_BASE_URL": address,
@@ -102,6 +105,8 @@ class Forge:
         """Runs `codex exec` once; raises if it takes too long or fails unasked."""
         if "app" in how:
             return self.interrupt_in_app_server(prompt)
+        if "fork" in how:
+            return self.run_in_fork(prompt)
         words = [str(self.program), "exec", "--json", "--skip-git-repo-check",
                  "--dangerously-bypass-approvals-and-sandbox", "-c", f'openai_base_url="{self.address}"', *self.options]
         if "resume" in how:
@@ -134,7 +139,33 @@ class Forge:
     def interrupt_in_app_server(self, prompt):
         """Interrupts a turn by request. In old versions a signal reaches the command too, and which end is written
         is a race. Speaks the protocol that `codex app-server` had up to 0.98 or so."""
-        words = [str(self.program), "app-server", *self.options]
+        with self.app_server() as (send, call, _):
+            made = call("newConversation", approvalPolicy="never", sandbox="danger-full-access")
+            self.thread = made["conversationId"]
+            said = [{"type": "text", "data": {"text": prompt}}]
+            call("sendUserMessage", conversationId=self.thread, items=said)
+            self.until((self.work / "asleep").exists)
+            time.sleep(1)
+            send(id="last", method="interruptConversation", params={"conversationId": self.thread})
+            time.sleep(2)  # it is answered to listeners only
+            self.scripted.stop("interrupted")
+
+    def run_in_fork(self, prompt):
+        """Forks the conversation, asks in the fork, and goes on with the fork. Speaks the protocol that
+        `codex app-server` has had since 0.88 or so."""
+        with self.app_server() as (_, call, receive):
+            forked = call("thread/fork", threadId=self.thread, approvalPolicy="never", sandbox="danger-full-access")
+            self.thread = forked["thread"]["id"]
+            call("turn/start", threadId=self.thread, input=[{"type": "text", "text": prompt}])
+            receive(lambda it: it.get("method") == "turn/completed" and it["params"]["threadId"] == self.thread)
+            self.forks += 1
+
+    @contextlib.contextmanager
+    def app_server(self):
+        """Runs `codex app-server`; gives what sends a message, what calls a method, and what awaits a message."""
+        address = ("-c", f'openai_base_url="{self.address}"')
+        words = [str(self.program), "app-server", *address, *self.options]
+        numbers = itertools.count(1)
         with subprocess.Popen(words, cwd=self.work, env=self.environment, text=True, stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as codex:
             watchdog = threading.Timer(90, codex.kill)
@@ -143,31 +174,42 @@ class Forge:
             def send(**message):
                 print(json.dumps(message), file=codex.stdin, flush=True)
 
-            def call(number, method, **parameters):
-                send(id=number, method=method, params=parameters)
+            def receive(wanted):
                 for line in codex.stdout:
                     message = json.loads(line)
-                    if message.get("id") == number:
-                        if "error" in message:
-                            raise RuntimeError(f"{method}: {message['error']}")
-                        return message["result"]
-                raise RuntimeError(f"`codex app-server` ended before it answered {method}")
+                    if wanted(message):
+                        return message
+                raise RuntimeError("`codex app-server` ended before it answered")
+
+            def call(method, **parameters):
+                number = next(numbers)
+                send(id=number, method=method, params=parameters)
+                answer = receive(lambda message: message.get("id") == number and "method" not in message)
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
+                return answer["result"]
 
             try:
-                call(1, "initialize", clientInfo={"name": "forge", "version": "1"})
+                call("initialize", clientInfo={"name": "forge", "version": "1"})
                 send(method="initialized")
-                made = call(2, "newConversation", approvalPolicy="never", sandbox="danger-full-access")
-                self.thread = made["conversationId"]
-                said = [{"type": "text", "data": {"text": prompt}}]
-                call(3, "sendUserMessage", conversationId=self.thread, items=said)
-                self.until((self.work / "asleep").exists)
-                time.sleep(1)
-                send(id=4, method="interruptConversation", params={"conversationId": self.thread})
-                time.sleep(2)  # it is answered to listeners only
-                self.scripted.stop("interrupted")
+                yield send, call, receive
+                codex.stdin.close()
+                codex.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                pass  # old versions do not end with their input
             finally:
                 watchdog.cancel()
                 codex.kill()
+
+    def migrate(self, program):
+        """Lets a later version rewrite all rollouts as paginated ones; raises if it leaves one as it was."""
+        words = [str(program), "migrate-rollouts", "--apply", "--json"]
+        done = subprocess.run(words, cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=90, check=False)
+        first_lines = [path.read_text().split("\n", 1)[0] for path in self.rollouts()]
+        modes = [json.loads(line)["payload"].get("history_mode") for line in first_lines]
+        if done.returncode != 0 or set(modes) != {"paginated"}:
+            raise RuntimeError(f"the migration ended with {done.returncode} and left {modes}\n{done.stdout.decode()}")
 
     @staticmethod
     def until(happened, seconds=60):
@@ -193,13 +235,16 @@ def inside(arguments):
                 forge.begin()
                 for prompt, how in SCENARIOS[scenario]:
                     forge.run(prompt, how)
+            if arguments.migrator:
+                forge.migrate(arguments.migrator)
         except RuntimeError as error:
             sys.exit(f"forge: {arguments.version}: {error}\n" + "\n".join(scripted.problems))
     server.shutdown()
     if scripted.problems:
         sys.exit("forge: " + "\n".join(scripted.problems))
     truth = {
-        "codex": arguments.version, "scenarios": arguments.scenarios, **scripted.truth,
+        "codex": arguments.version, "migrated": arguments.migrate, "scenarios": arguments.scenarios,
+        **scripted.truth, "sessions": len(arguments.scenarios) + forge.forks,
         "prompts": sum(len(SCENARIOS[scenario]) for scenario in arguments.scenarios), "files": len(forge.rollouts()),
     }
     (arguments.home / "truth.json").write_text(json.dumps(truth, indent=1) + "\n")
@@ -213,19 +258,24 @@ def main():
                         help=", ".join(sorted(SCENARIOS)))
     parser.add_argument("-m", "--model", help="the model to ask for (which tools there are depends on it)")
     parser.add_argument("-c", "--config", action="append", default=[], help="passed on to codex")
+    parser.add_argument("--migrate", metavar="VERSION", help="a later version, which then rewrites what was written")
     parser.add_argument("--program", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--migrator", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.home = arguments.home.resolve()
     if arguments.program:
         return inside(arguments)
     cache = os.environ.get("CODEX_TRACE_CACHE")
-    program = fetch(arguments.version, Path(cache) if cache else Path.home() / ".cache/codex-trace")
+    cache = Path(cache) if cache else Path.home() / ".cache/codex-trace"
+    programs = ["--program", str(fetch(arguments.version, cache))]
+    if arguments.migrate:
+        programs += ["--migrator", str(fetch(arguments.migrate, cache))]
     if arguments.home.exists() and any(arguments.home.iterdir()):
         sys.exit(f"forge: {arguments.home} is not empty")
     arguments.home.mkdir(parents=True, exist_ok=True)
     unshare = alone()
-    again = [sys.executable, __file__, *sys.argv[1:], "--program", str(program), *(["--alone"] if unshare else [])]
+    again = [sys.executable, __file__, *sys.argv[1:], *programs, *(["--alone"] if unshare else [])]
     return subprocess.run([*unshare, *again], check=False).returncode
 
 

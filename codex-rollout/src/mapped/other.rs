@@ -2,7 +2,7 @@
 //! removing it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::ops::Range;
 
 /// The bytes of a file.
@@ -21,7 +21,8 @@ impl MappedFile {
         Ok(MappedFile(bytes))
     }
 
-    pub(crate) fn of_our_own(file: &File) -> io::Result<MappedFile> {
+    pub(crate) fn of_our_own(mut file: &File) -> io::Result<MappedFile> {
+        file.rewind()?;
         MappedFile::new(file)
     }
 

@@ -68,7 +68,9 @@ fn loses_bytes(dir: &Path) -> bool {
     fs::write(&path, "{}\n".repeat(MAPPED_FROM / 3 + 10)).unwrap();
     let source = Source::open_file(&path).unwrap();
     shorten(&path);
-    assert_eq!(source.was_shortened(), source.bytes().contains(&0));
+    // Only who looks at bytes finds out that they are gone.
+    let has_zeros = source.bytes().contains(&0);
+    assert_eq!(source.was_shortened(), has_zeros);
     source.was_shortened()
 }
 

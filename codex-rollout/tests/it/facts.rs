@@ -307,10 +307,30 @@ fn item_of(item: &Value, facts: &mut Facts) {
         | "agent_message"
         | "additional_tools"
         | "configuration_update" => {}
-        kind => {
-            facts.insert("kind", kind.into());
-        }
+        kind => other_item_of(kind, item, facts),
     }
+}
+
+/// What no version wrote so far: a call and an output are known by their ends.
+fn other_item_of(kind: &str, item: &Value, facts: &mut Facts) {
+    if kind.ends_with("_call_output") {
+        facts.insert("call_id", string(item, "call_id"));
+        facts.insert("output", item["output"].clone());
+        return;
+    }
+    let joins = ["call_id", "id", "status"].iter().any(|key| item[*key].is_string());
+    let Some(name) = kind.strip_suffix("_call").filter(|_| joins) else {
+        facts.insert("kind", kind.into());
+        return;
+    };
+    let recorded = ["arguments", "action"].map(|key| &item[key]);
+    let first = recorded.into_iter().find(|value| !value.is_null()).unwrap_or(item);
+    let input = string(item, "input");
+    facts.insert("arguments", if input.is_null() { first } else { recorded[0] }.clone());
+    facts.insert("input", input);
+    facts.insert("call_id", string(item, "call_id"));
+    let own = string(item, "name");
+    facts.insert("name", if own.is_null() { name.into() } else { own });
 }
 
 /// The events that carry no facts compared here.

@@ -49,10 +49,13 @@ pub enum ErrorKind {
     },
     /// The file is stored in a way that is not read: the name of it.
     Encoding(&'static str),
-    /// A compressed rollout is larger than the reader was told to accept.
+    /// A compressed rollout, or what comes through a pipe, is larger than the
+    /// reader accepts.
     TooLarge {
-        /// The most decompressed bytes accepted.
+        /// The most bytes accepted, decompressed.
         limit: u64,
+        /// The size of the compressed file in bytes, if it is one.
+        compressed: Option<u64>,
     },
 }
 
@@ -117,8 +120,13 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Encoding(name) => {
                 write!(f, "is compressed with {name}, which is not read; decompress it first")
             }
-            ErrorKind::TooLarge { limit } => {
-                write!(f, "decompresses to more than the limit of {limit} bytes")
+            ErrorKind::TooLarge { limit, compressed: Some(compressed) } => write!(
+                f,
+                "decompresses from {compressed} bytes to more than the limit of {limit}; \
+                 decompress it yourself to have all of it read"
+            ),
+            ErrorKind::TooLarge { limit, compressed: None } => {
+                write!(f, "has more than the limit of {limit} bytes")
             }
         }
     }

@@ -42,7 +42,7 @@ impl Piped {
         let begun = io::copy(&mut bytes.as_slice(), &mut file).map_err(room)?;
         let rest = io::copy(&mut pipe, &mut file).map_err(room)?;
         if begun + rest > MAX_PIPED {
-            let kind = ErrorKind::TooLarge { limit: MAX_PIPED };
+            let kind = ErrorKind::TooLarge { limit: MAX_PIPED, compressed: None };
             return Err(Error::new(kind, Position::default()));
         }
         Ok(Piped(Arc::new(Kept::File(file))))
@@ -51,6 +51,14 @@ impl Piped {
     /// Returns a reader from the start, independent of others.
     pub(crate) fn reader(&self) -> PipedReader {
         PipedReader { piped: self.clone(), at: 0 }
+    }
+
+    /// Returns how many bytes came.
+    pub(crate) fn len(&self) -> io::Result<u64> {
+        match &*self.0 {
+            Kept::Memory(bytes) => Ok(bytes.len() as u64),
+            Kept::File(file) => Ok(file.metadata()?.len()),
+        }
     }
 
     /// Returns the bytes, or the file that has them.

@@ -25,8 +25,22 @@ const LEAN_READ_UP_TO: u64 = 1 << 20;
 /// How much of a lean mapping stays in memory behind the reader, in bytes.
 const LEAN_STEP: usize = 1 << 20;
 
-/// The most bytes that a compressed rollout may become, unless told otherwise.
-pub(crate) const DEFAULT_MAX_DECOMPRESSED: u64 = 16 << 30;
+/// The most bytes that any compressed rollout may become, unless told otherwise.
+const MAX_DECOMPRESSED: u64 = 16 << 30;
+
+/// How many times its size a compressed rollout may become: recorded ones
+/// become 3 to 20 times as large, because their ids and times are hard to
+/// compress.
+const MAX_RATIO: u64 = 256;
+
+/// What any compressed rollout may become, however small it is.
+const ALWAYS_DECOMPRESSED: u64 = 64 << 20;
+
+/// Returns how many bytes a compressed rollout of `len` bytes may become. As
+/// this depends on the file alone, all readers of it stop at the same byte.
+fn max_decompressed(len: u64) -> u64 {
+    len.saturating_mul(MAX_RATIO).clamp(ALWAYS_DECOMPRESSED, MAX_DECOMPRESSED)
+}
 
 /// The bytes of one rollout, opened; decompressed if need be.
 ///
@@ -49,7 +63,7 @@ pub struct Source {
 #[derive(Clone, Debug)]
 enum Failure {
     Io(io::ErrorKind, String),
-    TooLarge(u64),
+    TooLarge { compressed: u64, limit: u64 },
 }
 
 impl Failure {
@@ -60,11 +74,15 @@ impl Failure {
     fn error(&self) -> Error {
         match self {
             Failure::Io(kind, text) => io::Error::new(*kind, text.clone()).into(),
-            Failure::TooLarge(limit) => {
-                Error::new(ErrorKind::TooLarge { limit: *limit }, Position::default())
-            }
+            Failure::TooLarge { compressed, limit } => too_large(*compressed, *limit),
         }
     }
+}
+
+/// Says that a compressed file of `compressed` bytes becomes too large.
+pub(crate) fn too_large(compressed: u64, limit: u64) -> Error {
+    let kind = ErrorKind::TooLarge { limit, compressed: Some(compressed) };
+    Error::new(kind, Position::default())
 }
 
 #[derive(Debug)]
@@ -83,11 +101,12 @@ impl Source {
     ///
     /// If the file cannot be opened, or is not compressed and cannot be read.
     ///
-    /// A compressed file that is cut short or damaged, or decompresses to more
-    /// than 16 GiB, is read as far as that goes: an error is the last of its
-    /// [`lines`](Self::lines).
+    /// A compressed file that is cut short or damaged, or becomes too large, is
+    /// read as far as that goes: an error is the last of its
+    /// [`lines`](Self::lines). Too large is more than 64 MiB and 256 times the
+    /// size of the file, or more than 16 GiB.
     pub fn open(rollout: &RolloutPath) -> Result<Source> {
-        Source::open_limited(rollout, DEFAULT_MAX_DECOMPRESSED)
+        Source::open_within(rollout, None)
     }
 
     /// As [`open`](Self::open), with another limit for decompressed bytes.
@@ -96,11 +115,17 @@ impl Source {
     ///
     /// As [`open`](Self::open).
     pub fn open_limited(rollout: &RolloutPath, max_decompressed: u64) -> Result<Source> {
+        Source::open_within(rollout, Some(max_decompressed))
+    }
+
+    fn open_within(rollout: &RolloutPath, limit: Option<u64>) -> Result<Source> {
         let (input, encoding) = open_either(rollout)?;
+        let len = input.len()?;
+        let limit = limit.unwrap_or_else(|| max_decompressed(len));
         let (bytes, failure) = match encoding {
             Encoding::Plain => (plain(&input, READ_UP_TO)?, None),
-            Encoding::Zstd => decompressed(zstd::Decoder::new(input)?, max_decompressed)?,
-            Encoding::Gzip => decompressed(MultiGzDecoder::new(input), max_decompressed)?,
+            Encoding::Zstd => decompressed(zstd::Decoder::new(input)?, len, limit)?,
+            Encoding::Gzip => decompressed(MultiGzDecoder::new(input), len, limit)?,
         };
         Ok(Source::of(bytes, rollout, false, failure))
     }
@@ -208,6 +233,16 @@ enum Input {
     Piped(PipedReader, Piped),
 }
 
+impl Input {
+    /// Returns how many bytes there are, as they are stored.
+    fn len(&self) -> io::Result<u64> {
+        match self {
+            Input::File(file) => Ok(file.metadata()?.len()),
+            Input::Piped(_, piped) => piped.len(),
+        }
+    }
+}
+
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -288,10 +323,10 @@ pub(crate) fn no_room(dir: &Path, err: &io::Error) -> io::Error {
     io::Error::new(err.kind(), format!("no room to decompress it in `{}`: {err}", dir.display()))
 }
 
-/// Decompresses into memory, or beyond a size into a nameless temporary file
-/// that only this process can see.
-fn decompressed(decoder: impl Read, limit: u64) -> Result<(Bytes, Option<Failure>)> {
-    let mut decoder = Decoder { inner: decoder, failure: None, limit, n_read: 0 };
+/// Decompresses a file of `len` bytes into memory, or beyond a size into a
+/// nameless temporary file that only this process can see.
+fn decompressed(decoder: impl Read, len: u64, limit: u64) -> Result<(Bytes, Option<Failure>)> {
+    let mut decoder = Decoder { inner: decoder, failure: None, compressed: len, limit, n_read: 0 };
     let mut bytes = Vec::new();
     decoder.by_ref().take(READ_UP_TO + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 <= READ_UP_TO {
@@ -314,6 +349,8 @@ fn decompressed(decoder: impl Read, limit: u64) -> Result<(Bytes, Option<Failure
 struct Decoder<R> {
     inner: R,
     failure: Option<Failure>,
+    /// The size of what is decompressed.
+    compressed: u64,
     limit: u64,
     n_read: u64,
 }
@@ -332,7 +369,8 @@ impl<R: Read> Read for Decoder<R> {
         };
         let room = usize::try_from(self.limit - self.n_read).unwrap_or(usize::MAX);
         if n > room {
-            self.failure = Some(Failure::TooLarge(self.limit));
+            let (compressed, limit) = (self.compressed, self.limit);
+            self.failure = Some(Failure::TooLarge { compressed, limit });
         }
         let n = n.min(room);
         self.n_read += n as u64;
@@ -343,9 +381,17 @@ impl<R: Read> Read for Decoder<R> {
 /// A rollout opened for reading from its start, without holding all of it.
 pub(crate) struct Opened {
     pub(crate) input: Box<dyn Read + Send>,
-    /// How many bytes there are to come, if that is known.
-    pub(crate) len: Option<u64>,
+    /// How many bytes are stored.
+    pub(crate) len: u64,
     pub(crate) encoding: Encoding,
+}
+
+impl Opened {
+    /// Returns how many bytes it may become by decompression; nothing if it is
+    /// not compressed.
+    pub(crate) fn max_decompressed(&self) -> Option<u64> {
+        (self.encoding != Encoding::Plain).then(|| max_decompressed(self.len))
+    }
 }
 
 /// Opens a rollout for reading from its start.
@@ -355,12 +401,9 @@ pub(crate) struct Opened {
 /// If the file cannot be opened.
 pub(crate) fn open_stream(rollout: &RolloutPath) -> Result<Opened> {
     let (input, encoding) = open_either(rollout)?;
-    let mut len = None;
+    let len = input.len()?;
     let input: Box<dyn Read + Send> = match (encoding, input) {
-        (Encoding::Plain, Input::File(file)) => {
-            len = Some(file.metadata()?.len());
-            Box::new(file)
-        }
+        (Encoding::Plain, Input::File(file)) => Box::new(file),
         (Encoding::Plain, piped) => Box::new(piped),
         (Encoding::Zstd, input) => Box::new(zstd::Decoder::new(input)?),
         (Encoding::Gzip, input) => Box::new(MultiGzDecoder::new(input)),
@@ -376,5 +419,21 @@ impl Source {
     /// As [`open`](Self::open).
     pub fn open_file(path: &Path) -> Result<Source> {
         Source::open(&RolloutPath::from_file(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::max_decompressed;
+
+    #[test]
+    fn limit_follows_the_size_between_two_bounds() {
+        let mib = 1 << 20;
+        assert_eq!(max_decompressed(0), 64 * mib);
+        assert_eq!(max_decompressed(1378), 64 * mib);
+        assert_eq!(max_decompressed(mib / 4), 64 * mib);
+        assert_eq!(max_decompressed(3 * mib), 768 * mib);
+        assert_eq!(max_decompressed(64 * mib), 16 << 30);
+        assert_eq!(max_decompressed(u64::MAX), 16 << 30);
     }
 }

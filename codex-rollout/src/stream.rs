@@ -6,7 +6,7 @@ use crate::discover::{Encoding, Layout, RolloutPath};
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Position;
 use crate::reader::{BYTE_ORDER_MARK, DEFAULT_MAX_LINE_LEN, RolloutReader};
-use crate::source::{DEFAULT_MAX_DECOMPRESSED, Opened, open_stream};
+use crate::source::{Opened, open_stream, too_large};
 
 /// How much is read at a time, in bytes: what stays in a core's own cache.
 const CHUNK: usize = 1 << 18;
@@ -45,6 +45,8 @@ pub struct LineStream {
     /// How many bytes were read, and how many may be.
     n_read: u64,
     max_len: u64,
+    /// The size of the file, as it is stored.
+    stored: u64,
     max_line_len: usize,
     done: bool,
     /// Why there is no more than was read: told when that has been handed out.
@@ -71,20 +73,25 @@ impl LineStream {
     ///
     /// If the file cannot be opened, or is one JSON document.
     pub fn open(rollout: &RolloutPath) -> Result<LineStream> {
-        LineStream::open_limited(rollout, DEFAULT_MAX_DECOMPRESSED)
+        LineStream::open_within(rollout, None)
     }
 
     /// As [`open`](Self::open), with another limit for decompressed bytes; the
-    /// default is 16 GiB. A rollout that is larger ends with an error.
+    /// default is that of [`Source::open`](crate::Source::open). A rollout that
+    /// is larger ends with an error after as many bytes.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open).
     pub fn open_limited(rollout: &RolloutPath, max_decompressed: u64) -> Result<LineStream> {
+        LineStream::open_within(rollout, Some(max_decompressed))
+    }
+
+    fn open_within(rollout: &RolloutPath, limit: Option<u64>) -> Result<LineStream> {
         if rollout.layout == Layout::Document {
             return Err(Error::new(ErrorKind::NotARecord, Position::default()));
         }
-        LineStream::open_as_lines(rollout, max_decompressed)
+        LineStream::open_as_lines(rollout, limit)
     }
 
     /// As [`open`](Self::open), whatever the layout of the file.
@@ -93,20 +100,20 @@ impl LineStream {
     ///
     /// If the file cannot be opened.
     pub(crate) fn open_any(rollout: &RolloutPath) -> Result<LineStream> {
-        LineStream::open_as_lines(rollout, DEFAULT_MAX_DECOMPRESSED)
+        LineStream::open_as_lines(rollout, None)
     }
 
-    fn open_as_lines(rollout: &RolloutPath, max_decompressed: u64) -> Result<LineStream> {
-        let Opened { input, len, encoding } = open_stream(rollout)?;
-        let mut stream = LineStream { encoding, ..LineStream::new(input) };
-        match len {
+    fn open_as_lines(rollout: &RolloutPath, limit: Option<u64>) -> Result<LineStream> {
+        let opened = open_stream(rollout)?;
+        let max_len = opened.max_decompressed().map(|max_len| limit.unwrap_or(max_len));
+        let Opened { input, len, encoding } = opened;
+        let mut stream = LineStream { encoding, stored: len, ..LineStream::new(input) };
+        if let Some(max_len) = max_len {
+            stream.max_len = max_len;
+        } else {
             // Room for all of a small file, and to see that it has ended.
-            Some(len) => {
-                let len = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK);
-                stream.chunk = CHUNK.min(2 * len + 64);
-            }
-            None if encoding == Encoding::Plain => {}
-            None => stream.max_len = max_decompressed,
+            let len = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK);
+            stream.chunk = CHUNK.min(2 * len + 64);
         }
         Ok(stream)
     }
@@ -122,6 +129,7 @@ impl LineStream {
             chunk: CHUNK,
             n_read: 0,
             max_len: u64::MAX,
+            stored: 0,
             max_line_len: DEFAULT_MAX_LINE_LEN,
             done: false,
             failure: None,
@@ -271,12 +279,12 @@ impl LineStream {
 
     fn take_in(&mut self, n: usize) {
         self.chunk = (2 * self.chunk).min(CHUNK);
-        self.n_read += n as u64;
-        if self.n_read > self.max_len {
-            let kind = ErrorKind::TooLarge { limit: self.max_len };
-            self.fail(Error::new(kind, Position::default()));
-            return;
+        let room = usize::try_from(self.max_len - self.n_read).unwrap_or(usize::MAX);
+        if n > room {
+            self.fail(too_large(self.stored, self.max_len));
         }
+        let n = n.min(room);
+        self.n_read += n as u64;
         self.end += n;
     }
 

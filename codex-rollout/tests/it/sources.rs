@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use codex_rollout::{
-    ErrorKind, LineStream, Piped, RolloutPath, SkimReader, Source, Strings, map_large_files,
+    ErrorKind, LineStream, Piped, RolloutPath, RolloutReader, SkimReader, Source, Strings,
+    map_large_files,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -114,13 +115,77 @@ fn decompression_stops_at_the_limit() {
             let source = Source::open_limited(&rollout, limit).unwrap();
             assert_eq!(source.bytes().len() as u64, limit);
             let err = source.lines().last().unwrap().unwrap_err();
-            assert!(matches!(err.kind(), ErrorKind::TooLarge { limit: named } if *named == limit));
-            let message = format!("decompresses to more than the limit of {limit} bytes");
+            let len = bytes.len();
+            let message = format!(
+                "decompresses from {len} bytes to more than the limit of {limit}; \
+                 decompress it yourself to have all of it read"
+            );
             assert_eq!(err.to_string(), message);
         }
         let source = Source::open_limited(&rollout, 64 << 20).unwrap();
         assert_eq!(source.bytes().len(), 64 << 20);
     }
+}
+
+/// What a [`Source`] or a [`LineStream`] makes of a rollout: where its records
+/// start, and what is wrong.
+type Records = Vec<Result<u64, String>>;
+
+fn records_of(reader: RolloutReader<'_>) -> Records {
+    reader.map(|it| it.map(|line| line.position.byte()).map_err(|err| err.to_string())).collect()
+}
+
+fn streamed_records(mut stream: LineStream) -> Records {
+    let mut records = Records::new();
+    loop {
+        match stream.next_records() {
+            Ok(Some(reader)) => records.extend(records_of(reader)),
+            Ok(None) => return records,
+            Err(err) => {
+                records.push(Err(err.to_string()));
+                return records;
+            }
+        }
+    }
+}
+
+/// Inside of a line, at its end, before and after its newline.
+#[test]
+fn streams_and_sources_stop_at_the_same_byte() {
+    let (text, _) = rollout(1 << 20);
+    let line_end = text[..700_000].iter().rposition(|byte| *byte == b'\n').unwrap() as u64;
+    for (suffix, bytes) in [(".zst", zstd(&text)), (".gz", gzip(&text))] {
+        let (_dir, path) = file(&format!("{NAME}{suffix}"), &bytes);
+        let rollout = RolloutPath::from_file(&path);
+        for limit in [0, 1, 1000, line_end - 9, line_end, line_end + 1, line_end + 2] {
+            let streamed = streamed_records(LineStream::open_limited(&rollout, limit).unwrap());
+            match Source::open_limited(&rollout, limit) {
+                Ok(source) => assert_eq!(streamed, records_of(source.lines()), "{limit}"),
+                Err(err) => assert_eq!(streamed, [Err(err.to_string())], "{limit}"),
+            }
+        }
+    }
+}
+
+/// Without being asked to: 64 MiB, if 256 times its size is less.
+#[test]
+fn small_file_does_not_become_gigabytes() {
+    const LIMIT: usize = 64 << 20;
+    let line = [b"{\"type\":\"x\",\"payload\":[\"", &b" ".repeat(1 << 20)[..], b"\"]}\n"].concat();
+    let text = line.repeat(65);
+    let (_dir, path) = file(&format!("{NAME}.zst"), &zstd(&text));
+    let rollout = RolloutPath::from_file(&path);
+    let source = Source::open(&rollout).unwrap();
+    assert_eq!(source.bytes().len(), LIMIT);
+    let records = records_of(source.lines());
+    assert_eq!(records.iter().flatten().count(), LIMIT / line.len());
+    assert_eq!(records, streamed_records(LineStream::open(&rollout).unwrap()));
+    let err = records.last().unwrap().as_ref().unwrap_err();
+    assert!(err.contains("to more than the limit of 67108864;"), "{err}");
+
+    // The same lines are read whole where they are not compressed.
+    let (_dir, path) = file(NAME, &text);
+    assert_reads_as(&path, &text);
 }
 
 #[test]
@@ -278,7 +343,8 @@ fn streams_of_compressed_rollouts_say_that_they_are_too_large() {
         match count(len - 1) {
             Ok(n) => assert_eq!((extension, n), ("", n_lines)),
             Err(err) => {
-                assert!(matches!(err.kind(), ErrorKind::TooLarge { limit } if *limit == len - 1));
+                let ErrorKind::TooLarge { limit, .. } = err.kind() else { panic!("{err}") };
+                assert_eq!(*limit, len - 1);
                 assert!(!err.is_about_a_line());
             }
         }

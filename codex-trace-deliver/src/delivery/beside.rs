@@ -83,10 +83,11 @@ impl Engine<'_> {
         }
         for (file, told) in by_file {
             let receipts: Vec<&Receipt> = told.iter().map(|it| it.0).collect();
-            let left = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
-            let until = Deadline::new(left, self.run.interrupted);
-            let noted = companion.tell(file, &receipts, &until);
+            // One at a time: those who note must not wait for each other's locks,
+            // and a time that all of them wait must count once.
             let mut left = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+            let until = Deadline::new(*left, self.run.interrupted);
+            let noted = companion.tell(file, &receipts, &until);
             *left = left.saturating_sub(until.rested());
             drop(left);
             if let Err(err) = noted {

@@ -301,6 +301,8 @@ impl Engine<'_> {
                 let before = before.map_or(fingerprint, |(before, _)| before);
                 let entry = self.entry_of(&unit, before, Outcome::Stale, Some(KEPT));
                 self.record(&[entry], &[]);
+                // As it is there, the plugin is not to add it once more.
+                taking.told.extend(unit.receipt);
                 // Not all is done, and the next run is to say so, too.
                 session.look_again();
             }

@@ -241,7 +241,8 @@ struct Engine<'e> {
     name: &'e str,
     exporter: &'e dyn Exporter,
     companion: Option<&'e dyn Companion>,
-    /// How long to wait, in this run, for live plugins that hold their files.
+    /// How long to wait, in this run, for live plugins that hold their files;
+    /// whoever tells a plugin something has it.
     patience: Mutex<Duration>,
     transport: &'e dyn Transport,
     routes: Vec<Route>,

@@ -202,3 +202,35 @@ fn compressing_moving_and_copying_change_nothing_that_is_sent() {
         assert!(*bytes == sent[0], "{file}");
     }
 }
+
+/// What a small file becomes is bounded, and all commands stop at the same
+/// byte: of three turns the one beyond 64 MiB is not counted.
+#[test]
+fn small_file_that_becomes_large_is_read_to_the_same_byte_by_all_commands() {
+    let env = TestEnv::new();
+    let turn = |n: usize| {
+        format!(
+            "{}\n",
+            one().lines().skip(1).collect::<Vec<_>>().join("\n").replace("one", &n.to_string())
+        )
+    };
+    let filler = format!("{{\"type\":\"filler\",\"payload\":\"{}\"}}\n", " ".repeat(1 << 20));
+    let meta = format!("{}\n", one().lines().next().unwrap());
+    let text = [meta, turn(1), turn(2), filler.repeat(65), turn(3)].concat();
+    let packed = zstd::encode_all(text.as_bytes(), 3).unwrap();
+    let told =
+        format!("decompresses from {} bytes to more than the limit of 67108864;", packed.len());
+    env.write(&format!(".codex/{}.zst", place("2026-11-20T05-00-00", ID)), packed);
+
+    let usage = env.run(&["usage", "--json"]);
+    assert_eq!((usage.code, &usage.json()[0]["total"]["model_calls"]), (Some(1), &2.into()));
+    let list = env.run(&["list", "--problems", "--json"]);
+    assert_eq!((list.code, &list.json()[0]["model_calls"]), (Some(1), &2.into()));
+    assert!(list.stdout.contains(&told), "{}", list.stdout);
+    let convert = env.run(&["convert"]);
+    assert_eq!(convert.code, Some(1), "{}", convert.stderr);
+    assert!(convert.stdout.contains(&told), "{}", convert.stdout);
+    for run in [usage, convert] {
+        assert!(run.stderr.contains("1 unreadable"), "{}", run.stderr);
+    }
+}

@@ -229,8 +229,9 @@ fn under_way(env: &TestEnv, server: &Server) -> std::process::Child {
     child
 }
 
+/// Sends a signal, by the name that `kill` has for it.
 #[cfg(unix)]
-fn signal(child: &std::process::Child, name: &str) {
+pub(crate) fn signal(child: &std::process::Child, name: &str) {
     let pid = child.id().to_string();
     let mut kill = std::process::Command::new("kill");
     assert!(kill.args([name, &pid]).status().expect("kill runs").success());

@@ -57,7 +57,7 @@ fn beside(rollout: &Path, suffix: &str) -> PathBuf {
 pub(super) struct Lines {
     /// What the plugin has noted, by turn.
     pub(super) states: HashMap<String, TurnState>,
-    /// The turns that we have noted.
+    /// The turns that we have noted, for both generations.
     pub(super) ours: HashSet<String>,
 }
 
@@ -76,15 +76,18 @@ pub(super) fn lines(rollout: &Path) -> io::Result<Lines> {
     let text = private::small_bytes_here(&beside(rollout, ".langsmith"), MAX_SIDECAR)?;
     let Some(text) = text else { return Ok(lines) };
     let Lines { states, ours } = &mut lines;
+    // Killed after the first of two lines, we have told only one generation.
+    let mut said = HashSet::new();
     for line in String::from_utf8_lossy(&text).split('\n').filter(|line| !line.is_empty()) {
         let noted = serde_json::from_str::<Line<'_>>(line).ok();
         if let Some(Line { by: Some(by), turn_id, .. }) = &noted
             && *by == US
         {
-            ours.insert(turn_id.clone().into_owned());
+            said.insert(turn_id.clone().into_owned());
             continue;
         }
-        if ours.contains(line) {
+        if said.contains(line) {
+            ours.insert(line.to_owned());
             continue;
         }
         let noted = noted.and_then(|line| {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use converter_cli::clock::Clock;
 use serde_json::Value;
@@ -172,7 +172,7 @@ fn killed_at_any_moment_all_is_there_once_and_the_plugin_knows() {
     let mut upload = Upload::beside_the_plugin(&server.url);
     upload.at = Some(state.path().to_owned());
     let account = upload.run(&[env.dir().to_owned()]);
-    assert!(account.is_complete(), "{account:?}");
+    assert!(account.is_complete() && account.not_noted.is_none(), "{account:?}");
     assert_eq!(server.runs(), clean.runs());
     for (file, clean) in files.iter().zip(&clean_files) {
         let (json, bare) = noted(file);
@@ -226,6 +226,131 @@ fn the_next_run_notes_what_the_last_one_could_not() {
         assert_eq!(noted(&file).0.len(), 3);
         assert_eq!(upload.run(std::slice::from_ref(&file)).unchanged, 1);
     }
+}
+
+/// Makes the plugin's lock of a rollout: of a process, or of one that was
+/// killed before it said who it was, long ago.
+fn hold(rollout: &Path, owner: Option<u32>) {
+    let lock = beside(rollout, ".langsmith.lock");
+    fs::create_dir(&lock).unwrap();
+    match owner {
+        Some(pid) => {
+            let owner = format!(r#"{{"pid":{pid},"token":"x"}}"#);
+            fs::write(lock.join("owner.json"), owner).unwrap();
+        }
+        None => fs::File::open(&lock).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap(),
+    }
+}
+
+/// Above the largest id that Linux gives.
+const DEAD: u32 = 4_194_305;
+
+/// The ledger has all of it, the plugin was told of half or nothing, and every
+/// kind of lock is left.
+#[test]
+fn what_a_killed_run_has_left_is_made_up_for() {
+    let server = Server::start(Rules::default());
+    let env = TestEnv::new();
+    let files = home(&env);
+    let mut upload = Upload::beside_the_plugin(&server.url);
+    upload.run(&[env.dir().to_owned()]);
+    let whole: Vec<_> = files.iter().map(|file| noted(file)).collect();
+    let n_runs = server.runs().len();
+    for (nth, file) in files.iter().enumerate() {
+        let sidecar = beside(file, ".langsmith");
+        let text = fs::read_to_string(&sidecar).unwrap();
+        match nth % 3 {
+            0 => fs::remove_file(&sidecar).unwrap(),
+            // The first line of a turn and not its second.
+            1 => fs::write(&sidecar, text.split_inclusive('\n').next().unwrap()).unwrap(),
+            _ => fs::write(&sidecar, &text[..10]).unwrap(),
+        }
+        hold(file, (nth % 2 == 0).then_some(DEAD));
+        if nth % 4 == 0 {
+            let at_it = beside(file, &format!(".langsmith.lock.recover-{DEAD}"));
+            fs::write(at_it, format!(r#"{{"pid":{DEAD},"token":"recovery"}}"#)).unwrap();
+        }
+    }
+    // Killed, it has not noted that the files are done with.
+    upload.encoding = "another".to_owned();
+    let account = upload.run(&[env.dir().to_owned()]);
+    assert!(account.is_complete() && account.not_noted.is_none(), "{account:?}");
+    assert_eq!((account.sent, server.runs().len()), (0, n_runs));
+    for (file, (json, bare)) in files.iter().zip(whole) {
+        let text = fs::read_to_string(beside(file, ".langsmith")).unwrap();
+        let has = |turn: &String| text.lines().any(|line| line == turn);
+        assert!(bare.iter().all(has), "{}: {text}", file.display());
+        let has = |turn: &String| text.contains(&format!(r#"{{"turnId":"{turn}","state":"up"#));
+        assert!(json.iter().all(has), "{}: {text}", file.display());
+        assert!(!beside(file, ".langsmith.lock").exists());
+    }
+}
+
+/// What is there in an older version is there: the plugin must not add it.
+#[test]
+fn what_changed_before_it_was_noted_is_noted() {
+    let server = Server::start(Rules::default());
+    let env = TestEnv::new();
+    let file = rollout(&env, &turns(3));
+    let upload = Upload::beside_the_plugin(&server.url);
+    upload.run(std::slice::from_ref(&file));
+    let whole = noted(&file);
+    fs::remove_file(beside(&file, ".langsmith")).unwrap();
+    rollout(&env, &turns(3).replace("prompt 2", "another prompt"));
+    let account = upload.run(std::slice::from_ref(&file));
+    assert_eq!((account.kept, account.already), (1, 2), "{account:?}");
+    assert_eq!(noted(&file), whole);
+}
+
+/// The plugin lives and holds all its locks: the user need not wait for it.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_the_wait_for_the_plugin() {
+    let server = Server::start(Rules { max_runs: 2, ..Rules::default() });
+    let env = TestEnv::new();
+    let files: Vec<PathBuf> = (1..=6)
+        .map(|nth| {
+            let id = format!("019a0000-0000-7000-8000-{nth:012}");
+            let text = turns(1).replace(super::ID, &id);
+            env.write(&format!("sessions/rollout-2026-03-01T10-00-00-{id}.jsonl"), text)
+        })
+        .collect();
+    for file in &files {
+        hold(file, Some(std::process::id()));
+    }
+    let dir = env.dir().join("sessions");
+    let args = ["upload", "--to", "langsmith", "--endpoint", &server.url, "--settle", "0s"];
+    let mut command = env.command(&args);
+    command.arg(&dir).env("LANGSMITH_API_KEY", "a-key").env("LANGSMITH_ENDPOINT", &server.url);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while server.n("/runs/multipart", 202) == 0 {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    crate::upload::signal(&child, "-INT");
+    let interrupted = Clock::start();
+    while child.try_wait().unwrap().is_none() {
+        if interrupted.elapsed() > Duration::from_secs(20) {
+            child.kill().unwrap();
+            panic!("it waits on");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("the live plugin could not be told"), "{said}");
+    // The next run tells it.
+    for file in &files {
+        assert!(!beside(file, ".langsmith").exists());
+        fs::remove_dir_all(beside(file, ".langsmith.lock")).unwrap();
+    }
+    let run = env.finish(&mut command);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(server.runs().len(), 12);
+    assert!(files.iter().all(|file| noted(file).0 == ["t-1"]));
 }
 
 /// What hangs under something else waits for it, whichever request that is in.

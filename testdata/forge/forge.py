@@ -194,9 +194,7 @@ class Forge:
                 send(method="initialized")
                 yield send, call, receive
                 codex.stdin.close()
-                codex.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                pass  # old versions do not end with their input
+                codex.wait()
             finally:
                 watchdog.cancel()
                 codex.kill()
@@ -237,6 +235,8 @@ def inside(arguments):
                     forge.run(prompt, how)
             if arguments.migrator:
                 forge.migrate(arguments.migrator)
+                forge.program = arguments.migrator
+                forge.run("forge:exec", ("resume",))
         except RuntimeError as error:
             sys.exit(f"forge: {arguments.version}: {error}\n" + "\n".join(scripted.problems))
     server.shutdown()
@@ -245,7 +245,8 @@ def inside(arguments):
     truth = {
         "codex": arguments.version, "migrated": arguments.migrate, "scenarios": arguments.scenarios,
         **scripted.truth, "sessions": len(arguments.scenarios) + forge.forks,
-        "prompts": sum(len(SCENARIOS[scenario]) for scenario in arguments.scenarios), "files": len(forge.rollouts()),
+        "prompts": sum(len(SCENARIOS[scenario]) for scenario in arguments.scenarios) + bool(arguments.migrate),
+        "files": len(forge.rollouts()),
     }
     (arguments.home / "truth.json").write_text(json.dumps(truth, indent=1) + "\n")
 
@@ -258,7 +259,7 @@ def main():
                         help=", ".join(sorted(SCENARIOS)))
     parser.add_argument("-m", "--model", help="the model to ask for (which tools there are depends on it)")
     parser.add_argument("-c", "--config", action="append", default=[], help="passed on to codex")
-    parser.add_argument("--migrate", metavar="VERSION", help="a later version, which then rewrites what was written")
+    parser.add_argument("--migrate", metavar="VERSION", help="a later version, which then migrates the home and goes on")
     parser.add_argument("--program", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--migrator", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)

@@ -38,6 +38,8 @@ const START: &str = "2026-03-01T10:00";
 const HOSTED: &str = "https://api.smith.langchain.com";
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
+type Between = fn(Box<dyn Companion>) -> Box<dyn Companion>;
+
 /// A history to upload, and where to remember what was sent of it.
 struct Upload {
     server: String,
@@ -57,7 +59,7 @@ struct Upload {
     /// What else the bytes depend on: another one, and files are looked at again.
     encoding: String,
     /// What comes between the run and the plugin's files.
-    between: Option<fn(Box<dyn Companion>) -> Box<dyn Companion>>,
+    between: Option<Between>,
 }
 
 impl Upload {

@@ -2,10 +2,14 @@
 //! once, and the plugin knows.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use codex_trace_deliver::companions::{Companion, Deadline, TurnFile};
+use codex_trace_export::{Beside, Receipt};
 use converter_cli::clock::Clock;
 use serde_json::Value;
 
@@ -284,6 +288,38 @@ fn what_a_killed_run_has_left_is_made_up_for() {
         assert!(json.iter().all(has), "{}: {text}", file.display());
         assert!(!beside(file, ".langsmith.lock").exists());
     }
+}
+
+/// Refuses whoever comes while another one notes something.
+struct OneAtATime(Box<dyn Companion>, AtomicBool);
+
+impl Companion for OneAtATime {
+    fn look(&self, turns: &[TurnFile<'_>]) -> Result<Beside, String> {
+        self.0.look(turns)
+    }
+
+    fn tell(&self, rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>) -> io::Result<()> {
+        if self.1.swap(true, Ordering::SeqCst) {
+            return Err(io::Error::other("somebody is at it"));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        let told = self.0.tell(rollout, receipts, until);
+        self.1.store(false, Ordering::SeqCst);
+        told
+    }
+}
+
+/// Threads that waited for one lock side by side would each take their time
+/// from the patience that the run has: one lock, and it would be gone.
+#[test]
+fn the_plugin_is_told_by_one_thread_at_a_time() {
+    let server = Server::start(Rules { max_runs: 6, ..Rules::default() });
+    let env = TestEnv::new();
+    home(&env);
+    let mut upload = Upload::beside_the_plugin(&server.url);
+    upload.between = Some(|it| Box::new(OneAtATime(it, AtomicBool::new(false))));
+    let account = upload.run(&[env.dir().to_owned()]);
+    assert!(account.is_complete() && account.not_noted.is_none(), "{account:?}");
 }
 
 /// What is there in an older version is there: the plugin must not add it.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use codex_trace_deliver::companions::Companion;
 use codex_trace_export::content::{Capture, Content, ContentRules};
 use codex_trace_export::environment::Environment;
 use codex_trace_export::redact::Redactor;
@@ -55,6 +56,8 @@ struct Upload {
     max_image_bytes: usize,
     /// What else the bytes depend on: another one, and files are looked at again.
     encoding: String,
+    /// What comes between the run and the plugin's files.
+    between: Option<fn(Box<dyn Companion>) -> Box<dyn Companion>>,
 }
 
 impl Upload {
@@ -75,6 +78,7 @@ impl Upload {
             redact: false,
             max_image_bytes: Content::default().max_image_bytes,
             encoding: String::new(),
+            between: None,
         }
     }
 
@@ -149,6 +153,8 @@ impl Upload {
             let transport = Box::new(Rerouted(http, self.server.clone()));
             let name = "langsmith".to_owned();
             let companion = backends::companion(&name, &self.settings());
+            let wrap = self.between.unwrap_or(|it| it);
+            let companion = companion.map(wrap);
             Destination { name, exporter, companion, transport, own: None }
         });
         delivery::run(&run, destinations.collect()).unwrap()

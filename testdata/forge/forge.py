@@ -259,7 +259,7 @@ def main():
                         help=", ".join(sorted(SCENARIOS)))
     parser.add_argument("-m", "--model", help="the model to ask for (which tools there are depends on it)")
     parser.add_argument("-c", "--config", action="append", default=[], help="passed on to codex")
-    parser.add_argument("--migrate", metavar="VERSION", help="a later version, which then migrates the home and goes on")
+    parser.add_argument("--migrate", metavar="VERSION", help="a later version, which migrates the home and goes on")
     parser.add_argument("--program", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--migrator", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)

@@ -398,9 +398,9 @@ impl History {
         self.inputs.extend(other.inputs);
         self.passed.extend(other.passed);
         let members = other.sessions.iter().flat_map(|session| &session.members);
-        let files = members.flat_map(|member| [Some(member.head), member.ancestor]).flatten();
+        let files = members.flat_map(|member| member.ancestors.iter().chain([&member.head]));
         let wanted: HashSet<String> =
-            files.map(|file| other.heads[file].rollout_id.clone()).collect();
+            files.map(|file| other.heads[*file].rollout_id.clone()).collect();
         self.heads.extend(other.heads.into_iter().filter(|it| wanted.contains(&it.rollout_id)));
         self.group(pool);
     }

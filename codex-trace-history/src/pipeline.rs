@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context;
 use codex_rollout::Source;
-use codex_trace_model::{Code, Diagnostic, SessionGroup, Trace};
+use codex_trace_model::{Code, Diagnostic, SessionGroup, Trace, nearest_ancestor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::history::History;
@@ -175,8 +175,9 @@ pub fn open(
         match open(&head.rollout) {
             Ok(source) => {
                 // Without its ancestor a file is read all the same: the model says what is missing.
-                let ancestor = member.ancestor.map(|ancestor| &history.heads[ancestor].rollout);
-                let ancestor = ancestor.and_then(|rollout| open(rollout).ok());
+                let ancestors = member.ancestors.iter().map(|it| &history.heads[*it].rollout);
+                let ancestors = ancestors.filter_map(|rollout| open(rollout).ok());
+                let ancestor = nearest_ancestor(&source, ancestors);
                 files.push(OwnedFile::new(head.clone(), member.clone(), source, ancestor));
             }
             Err(err) => odd.push(unreadable(member.path.clone(), &err)),

@@ -24,9 +24,10 @@ pub struct SessionGroup {
 pub struct Member {
     /// The index of the file's head.
     pub head: usize,
-    /// The index of the head of the file whose history this one continues or
-    /// holds a copy of, if that file is here.
-    pub ancestor: Option<usize>,
+    /// The indices of the heads of the files of the rollout whose history this
+    /// one continues or holds a copy of, if it is here; several, if they went on
+    /// apart. [`nearest_ancestor`](crate::nearest_ancestor) tells which it is.
+    pub ancestors: Vec<usize>,
     /// The file's path as it is called in provenance and diagnostics.
     pub path: String,
     /// The files that this one stands for.
@@ -111,8 +112,8 @@ pub fn group(heads: &[RolloutHead], copies: &Copies) -> Vec<SessionGroup> {
         });
         groups[at].diagnostics.extend(cycle.then(|| cycle_note(&heads[ix])));
         for &file in &threads[thread] {
-            let ancestor = ancestor_of(file, heads, &threads, &by_rollout, &oldest_forks);
-            let member = families.member(file, ancestor);
+            let ancestors = ancestors_of(file, heads, &threads, &by_rollout, &oldest_forks);
+            let member = families.member(file, ancestors);
             groups[at].members.push(member);
             groups[at].diagnostics.append(&mut families.odd(file));
         }
@@ -172,7 +173,7 @@ impl<'h> Families<'h> {
         families
     }
 
-    fn member(&mut self, head: usize, ancestor: Option<usize>) -> Member {
+    fn member(&mut self, head: usize, ancestors: Vec<usize>) -> Member {
         let branch = match self.copies.share(head) {
             Share::Branch(branch) => Some(BranchOf {
                 path: name_of(&self.heads[branch.from]),
@@ -188,7 +189,7 @@ impl<'h> Families<'h> {
         };
         Member {
             head,
-            ancestor,
+            ancestors,
             path: name_of(&self.heads[head]),
             copies: paths(copies),
             links: paths(links),
@@ -307,19 +308,26 @@ fn oldest_forks<'h>(heads: &'h [RolloutHead], kept: &[usize]) -> HashMap<&'h str
     oldest
 }
 
-fn ancestor_of(
+fn ancestors_of(
     ix: usize,
     heads: &[RolloutHead],
     threads: &HashMap<&str, Vec<usize>>,
     by_rollout: &HashMap<&str, usize>,
     oldest_forks: &HashMap<&str, usize>,
-) -> Option<usize> {
+) -> Vec<usize> {
     let head = &heads[ix];
     if let Some(base) = &head.base_rollout_id {
-        return by_rollout.get(base.as_str()).copied();
+        return by_rollout.get(base.as_str()).copied().into_iter().collect();
     }
-    let origin = origin_of(head)?;
-    let parent = threads.get(origin).and_then(|files| files.first());
-    let ancestor = parent.or_else(|| oldest_forks.get(origin)).copied();
-    ancestor.filter(|ancestor| heads[*ancestor].rollout_id != head.rollout_id)
+    let Some(origin) = origin_of(head) else { return Vec::new() };
+    let files = match threads.get(origin) {
+        Some(files) => files.as_slice(),
+        None => oldest_forks.get(origin).map(std::slice::from_ref).unwrap_or_default(),
+    };
+    let Some(rollout_id) = files.first().map(|first| &heads[*first].rollout_id) else {
+        return Vec::new();
+    };
+    let of_rollout = |ix: &usize| heads[*ix].rollout_id == *rollout_id;
+    let is_other = *rollout_id != head.rollout_id;
+    files.iter().copied().filter(of_rollout).filter(|_| is_other).collect()
 }

@@ -9,7 +9,7 @@
 //! use std::path::Path;
 //!
 //! use codex_rollout::{Copies, RolloutHead, Source, discover};
-//! use codex_trace_model::{RolloutInput, SpanKind, Status, group, resolve};
+//! use codex_trace_model::{RolloutInput, SpanKind, Status, group, nearest_ancestor, resolve};
 //!
 //! let heads = discover(Path::new("../testdata/tree"))
 //!     .map(|rollout| RolloutHead::read(&rollout?))
@@ -20,8 +20,10 @@
 //!     let mut files = Vec::new();
 //!     for member in &session.members {
 //!         // The file that this one continues, where it does so.
-//!         let ancestor = member.ancestor.map(open).transpose()?;
-//!         files.push((member.file(&heads), open(member.head)?, ancestor));
+//!         let ancestors = member.ancestors.iter().filter_map(|it| open(*it).ok());
+//!         let source = open(member.head)?;
+//!         let ancestor = nearest_ancestor(&source, ancestors);
+//!         files.push((member.file(&heads), source, ancestor));
 //!     }
 //!     let inputs: Vec<_> = files
 //!         .iter()
@@ -73,6 +75,7 @@ pub use group::{BranchOf, Member, SessionGroup, group};
 pub use jiff::{SignedDuration, Timestamp};
 pub use render::Tree;
 pub use request::request;
+pub use resolve::common::nearest_ancestor;
 pub use session::{RolloutFile, RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
     CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, MessageNotes, ModelCall,

@@ -23,6 +23,26 @@ impl Common {
     }
 }
 
+/// Returns the file whose history another one continues or holds a copy of: of
+/// several files of that rollout the one that it has the most in common with,
+/// the first of those if they are equal.
+pub fn nearest_ancestor(
+    source: &Source,
+    ancestors: impl IntoIterator<Item = Source>,
+) -> Option<Source> {
+    let mut ancestors = ancestors.into_iter();
+    let mut nearest = ancestors.next()?;
+    let mut most = None;
+    for other in ancestors {
+        let n_common = beginning(source, &other).n_common;
+        let before = *most.get_or_insert_with(|| beginning(source, &nearest).n_common);
+        if n_common > before {
+            (nearest, most) = (other, Some(n_common));
+        }
+    }
+    Some(nearest)
+}
+
 /// What a line says that stays the same when it is copied, migrated to the
 /// paginated form, or reduced: an item of the conversation or a count.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,7 +6,7 @@
 mod answer;
 mod author;
 mod clock;
-mod common;
+pub(crate) mod common;
 mod count;
 mod detail;
 mod event;

@@ -157,6 +157,37 @@ fn what_went_on_on_two_machines_is_read_once_and_then_both() {
     });
 }
 
+/// Before turns had ids, only the file that was copied tells how much was.
+#[test]
+fn a_fork_may_have_left_either_of_two_copies() {
+    let own = "
+        5000 context {\"cwd\":\"/w\"}
+        5010 user fork
+        5020 typed fork
+        5100 says done
+        5110 count 7/0/1/0
+    ";
+    let meta = r#"
+        5000 meta {"id":"%e","forked_from_id":"%a","cli_version":"0.98.0"}
+    "#;
+    let old = |text: &str| text.replace("0.144.5", "0.98.0");
+    for went_on in [LAPTOP, DESKTOP] {
+        let name = "rollout-2026-01-01T00-00-00-%a.jsonl";
+        let home = Home::new("forked-copy")
+            .file(&format!("sessions/a/{name}"), &script(&[&old(COMMON), DESKTOP]))
+            .file(&format!("sessions/b/{name}"), &script(&[&old(COMMON), LAPTOP]))
+            .file(
+                "sessions/b/rollout-2026-01-01T00-00-05-%e.jsonl",
+                &script(&[meta, &old(COMMON), went_on, own]),
+            );
+        for session in group(&heads(home.root()), &Copies::find(&heads(home.root()))) {
+            let n_calls = with_trace(&heads(home.root()), &session, |it| it.model_calls().count());
+            let expected = if session.members.len() == 2 { 3 } else { 1 };
+            assert_eq!(n_calls, expected, "{went_on}");
+        }
+    }
+}
+
 /// A third machine went on from where the second one had been for a while, and
 /// somebody kept a copy of the beginning.
 #[test]

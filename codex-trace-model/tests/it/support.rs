@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use codex_rollout::{Copies, RolloutHead, RolloutPath, Source, discover, find_reviewed};
-use codex_trace_model::{RolloutInput, SessionGroup, Trace, group, resolve};
+use codex_trace_model::{RolloutInput, SessionGroup, Trace, group, nearest_ancestor, resolve};
 
 /// Returns a path below `testdata/`.
 pub(crate) fn testdata(relative: &str) -> PathBuf {
@@ -52,7 +52,11 @@ pub(crate) fn with_trace<T>(
     let sources: Vec<_> = session
         .members
         .iter()
-        .map(|member| (open(member.head), member.ancestor.map(open)))
+        .map(|member| {
+            let source = open(member.head);
+            let ancestor = nearest_ancestor(&source, member.ancestors.iter().copied().map(open));
+            (source, ancestor)
+        })
         .collect();
     let inputs: Vec<RolloutInput<'_>> = session
         .members

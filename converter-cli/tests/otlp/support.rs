@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use codex_rollout::{Copies, RolloutHead, Source, discover};
 use codex_trace_export::content::ContentRules;
 use codex_trace_export::{Cx, Exporter, Notes, Settings, Unit};
-use codex_trace_model::{RolloutInput, Trace, group, resolve};
+use codex_trace_model::{RolloutInput, Trace, group, nearest_ancestor, resolve};
 use converter_cli::backends::BACKENDS;
 
 /// Returns the homes of `testdata/`, sorted.
@@ -32,7 +32,12 @@ pub(crate) fn for_each_trace(mut check: impl FnMut(&str, &Trace<'_>)) {
             let opened: Vec<_> = session
                 .members
                 .iter()
-                .map(|it| (it.file(&heads), open(it.head), it.ancestor.map(open)))
+                .map(|it| {
+                    let source = open(it.head);
+                    let ancestors = it.ancestors.iter().copied().map(open);
+                    let ancestor = nearest_ancestor(&source, ancestors);
+                    (it.file(&heads), source, ancestor)
+                })
                 .collect();
             let inputs: Vec<RolloutInput<'_>> = opened
                 .iter()

@@ -15,6 +15,7 @@ mod delivery;
 mod dependencies;
 mod doctor;
 mod errors;
+mod formats;
 mod generated;
 mod langsmith;
 mod layout;

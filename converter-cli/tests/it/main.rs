@@ -32,5 +32,6 @@ mod terminal;
 mod testenv;
 mod tls;
 mod toy;
+mod upgrades;
 mod upload;
 mod usage;

@@ -18,7 +18,10 @@ mod errors;
 mod generated;
 mod langsmith;
 mod layout;
+mod leaks;
 mod list;
+#[path = "../marked/mod.rs"]
+mod marked;
 mod mlflow;
 mod origin;
 mod outputs;

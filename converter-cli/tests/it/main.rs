@@ -23,6 +23,7 @@ mod list;
 #[path = "../marked/mod.rs"]
 mod marked;
 mod mlflow;
+mod options;
 mod origin;
 mod outputs;
 mod places;

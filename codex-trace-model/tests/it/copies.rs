@@ -241,9 +241,8 @@ fn files_that_begin_otherwise_are_read_whole() {
         7220 complete t-1
     "#;
     let one = COMMON.replace("%b", "t-1");
-    let home = Home::new("one-id")
-        .file(SESSIONS, &script(&[&one]))
-        .file(ARCHIVED, &script(&[other]));
+    let home =
+        Home::new("one-id").file(SESSIONS, &script(&[&one])).file(ARCHIVED, &script(&[other]));
     check(
         home.root(),
         "

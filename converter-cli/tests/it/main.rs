@@ -4,6 +4,7 @@
 
 mod bench;
 mod blame;
+mod case_structure;
 mod cases;
 mod completions;
 mod config;

@@ -4,6 +4,7 @@
 
 mod bench;
 mod blame;
+mod case_structure;
 mod cases;
 mod completions;
 mod config;
@@ -19,7 +20,10 @@ mod formats;
 mod generated;
 mod langsmith;
 mod layout;
+mod leaks;
 mod list;
+#[path = "../marked/mod.rs"]
+mod marked;
 mod mlflow;
 mod options;
 mod origin;
@@ -34,5 +38,6 @@ mod terminal;
 mod testenv;
 mod tls;
 mod toy;
+mod upgrades;
 mod upload;
 mod usage;

@@ -2,7 +2,7 @@
 
 use codex_trace_export::{Backend, Settings, langsmith, mlflow, otlp};
 
-use crate::companions::{self, Companion};
+use codex_trace_deliver::companions::{self, Companion};
 
 /// Every backend, in the order of `--help`.
 pub const BACKENDS: &[&Backend] = &[&otlp::BACKEND, &mlflow::BACKEND, &langsmith::BACKEND];

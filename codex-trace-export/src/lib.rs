@@ -2,8 +2,8 @@
 //! destination expects of requests.
 //!
 //! A trace goes in, [`Unit`]s of bytes come out: [`content`] says what of it may
-//! leave the machine, [`wire`] has the neutral format, [`otlp`], [`mlflow`] and
-//! [`langsmith`] those of backends. [`Protocol`] says where requests go,
+//! leave the machine, [`wire`] has the neutral format, [`otlp`], [`mlflow`],
+//! [`langsmith`] and [`codex_otel`] those of backends. [`Protocol`] says where requests go,
 //! how they are made up, and what the answers mean.
 //!
 //! # What it promises
@@ -20,6 +20,7 @@
 pub mod address;
 pub mod choice;
 mod client;
+pub mod codex_otel;
 pub mod content;
 pub mod describe;
 mod destination;

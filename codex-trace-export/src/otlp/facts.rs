@@ -34,7 +34,7 @@ pub(crate) fn prompt<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<R
 
 /// Whether a text is what Codex puts before or after an image: `<image>`,
 /// `<image name=[Image #1]>`, `</image>`.
-fn is_image_tag(text: &[u8]) -> bool {
+pub(crate) fn is_image_tag(text: &[u8]) -> bool {
     let opens = text.strip_prefix(b"<image").is_some_and(|rest| matches!(rest, [b'>' | b' ', ..]));
     text == b"</image>"
         || opens && text.iter().position(|byte| *byte == b'>') == text.len().checked_sub(1)

@@ -17,6 +17,7 @@ use super::spans::Scene;
 use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv};
 use crate::choice::Choice;
 use crate::client::{SaidClient, Unit};
+use crate::codex_otel::service_name;
 use crate::describe::Description;
 use crate::origin::NamedPlaces;
 use crate::request::{ClientOptions, Compression, Header};
@@ -31,16 +32,31 @@ const TENANT: &str = "X-Scope-OrgID";
 
 /// Where requests go, and how.
 #[derive(Debug)]
-pub(super) struct Target {
-    pub(super) url: Address,
-    pub(super) headers: Vec<Header>,
-    pub(super) encoding: Encoding,
-    pub(super) compressions: &'static [Compression],
-    pub(super) tenant: Option<String>,
-    pub(super) client: ClientOptions,
+pub(crate) struct Target {
+    pub(crate) url: Address,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) encoding: Encoding,
+    pub(crate) compressions: &'static [Compression],
+    pub(crate) tenant: Option<String>,
+    pub(crate) client: ClientOptions,
     /// Whether it is the receiver of Codex' own telemetry.
-    is_live: bool,
+    pub(crate) is_live: bool,
 }
+
+/// Where requests of one signal go, as variables and addresses name it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The word in variables: `TRACES`.
+    pub(crate) word: &'static str,
+    /// What an address ends with.
+    pub(crate) path: &'static str,
+    /// Where it goes if nobody says.
+    pub(crate) default: &'static str,
+}
+
+/// Where traces go.
+const TRACES: Place =
+    Place { word: "TRACES", path: "/v1/traces", default: "http://localhost:4318" };
 
 /// Makes an exporter of settings.
 pub(super) fn connect(settings: &Settings) -> Result<Vec<Box<dyn Exporter>>, ConfigError> {
@@ -70,7 +86,7 @@ struct Reading {
 fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigError> {
     let codex = codex_otel(settings)?;
     found.remarks.extend(codex.unfollowed.clone());
-    let target = target(settings, &codex, found)?;
+    let target = target(settings, TRACES, || codex.receiver(), found)?;
     let semconv = semconv(settings, found)?;
     let added = added(settings, &codex, found)?;
     let mut rendering = Rendering::read(settings, found)?;
@@ -84,30 +100,50 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigE
     Ok(Reading { target, semconv, added, rendering })
 }
 
-/// A variable of OTLP exporters, that of traces first.
-fn otlp_var(settings: &Settings, name: &str) -> Option<Said<String>> {
-    let of_traces = format!("OTEL_EXPORTER_OTLP_TRACES_{name}");
-    settings.place_var(&[&of_traces, &format!("OTEL_EXPORTER_OTLP_{name}")])
+impl Place {
+    /// A variable of OTLP exporters, that of the signal first.
+    pub(crate) fn var(self, settings: &Settings, name: &str) -> Option<Said<String>> {
+        let own = format!("OTEL_EXPORTER_OTLP_{}_{name}", self.word);
+        settings.place_var(&[&own, &format!("OTEL_EXPORTER_OTLP_{name}")])
+    }
+
+    /// Returns the address that a flag, `codex-trace.toml` or a variable names.
+    pub(crate) fn named(self, settings: &Settings) -> NamedPlaces {
+        let whole = format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", self.word);
+        let whole = settings.place_var(&[&whole]);
+        let base = settings.place_var(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+        let based = |said: Said<String>| said.map(|url| self.url(&url));
+        let mut named = NamedPlaces::default();
+        named.push(settings.said_endpoint().map(based));
+        named.push(whole.or_else(|| base.map(based)));
+        named
+    }
+
+    /// Appends the path of the signal, unless it is there. What is no address
+    /// stays as it is, to be told.
+    fn url(self, base: &str) -> String {
+        let Ok(base) = Address::parse(base.trim_end_matches('/')) else { return base.to_owned() };
+        let whole = if base.ends_with(self.path) { base } else { base.join(self.path) };
+        whole.expose().to_owned()
+    }
 }
 
-fn target(
+/// Finds where requests of a signal go. `live` is asked for the receiver of
+/// Codex' own telemetry if nobody names another place.
+pub(crate) fn target(
     settings: &Settings,
-    codex: &OtelTable,
+    place: Place,
+    live: impl FnOnce() -> Result<Option<Live>, ConfigError>,
     found: &mut Description,
 ) -> Result<Target, ConfigError> {
-    let var = |name: &str| otlp_var(settings, name);
-    let whole = settings.place_var(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]);
-    let base = settings.place_var(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
-    let based = |said: Said<String>| said.map(|url| traces_url(&url));
-    let mut named = NamedPlaces::default();
-    named.push(settings.said_endpoint().map(based));
-    named.push(whole.or_else(|| base.map(based)));
+    let var = |name: &str| place.var(settings, name);
+    let mut named = place.named(settings);
     let live = match named.strongest() {
         Some(_) => None,
-        None => codex.receiver()?,
+        None => live()?,
     };
     named.push(live.as_ref().map(|it| it.said(|it| it.endpoint.clone())));
-    let default = || Said::by_default(Address::unchecked(&traces_url("http://localhost:4318")));
+    let default = || Said::by_default(Address::unchecked(&place.url(place.default)));
     let to = named.strongest().unwrap_or_else(default);
     found.take("endpoint", Some(to.clone()), Address::to_string);
 
@@ -118,8 +154,8 @@ fn target(
     let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
     let compression = settings.said_option("compression").or_else(|| var("COMPRESSION"));
     let compression = found.text("compression", compression);
-    let (headers, of_headers) = headers(settings, live.as_ref(), found)?;
-    let (client, of_client) = client(settings, live.as_ref(), found)?;
+    let (headers, of_headers) = headers(settings, place, live.as_ref(), found)?;
+    let (client, of_client) = client(settings, place, live.as_ref(), found)?;
     // Last, so that all else is found.
     let url = Address::parse(to.value.expose())?;
     for from in of_headers.iter().chain(&of_client) {
@@ -139,12 +175,13 @@ fn target(
 /// Finds the headers, and where each that may let us in was said.
 fn headers(
     settings: &Settings,
+    place: Place,
     live: Option<&Live>,
     found: &mut Description,
 ) -> Result<(Vec<Header>, Vec<Origin>), ConfigError> {
     let mut headers = Vec::new();
     let mut origins = Vec::new();
-    if let Some(said) = otlp_var(settings, "HEADERS") {
+    if let Some(said) = place.var(settings, "HEADERS") {
         headers = headers_of(&said.from.to_string(), &said.value)?;
         for header in &headers {
             let secret = Secret::new(header.wire_value());
@@ -190,6 +227,7 @@ fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigErro
 /// of ours was said.
 fn client(
     settings: &Settings,
+    place: Place,
     live: Option<&Live>,
     found: &mut Description,
 ) -> Result<(ClientOptions, Option<Origin>), ConfigError> {
@@ -199,13 +237,13 @@ fn client(
             let path = live.tls_file(name)?;
             Some(live.said(|_| path))
         };
-        otlp_var(settings, name).map(|said| said.map(PathBuf::from)).or_else(of_live)
+        place.var(settings, name).map(|said| said.map(PathBuf::from)).or_else(of_live)
     };
     let said = SaidClient {
         ca: file("CERTIFICATE"),
         client_cert: file("CLIENT_CERTIFICATE"),
         client_key: file("CLIENT_KEY"),
-        timeout: otlp_var(settings, "TIMEOUT"),
+        timeout: place.var(settings, "TIMEOUT"),
         unit: Unit::Milliseconds,
     };
     let from = said.key_origin();
@@ -222,11 +260,12 @@ fn semconv(settings: &Settings, found: &mut Description) -> Result<Semconv, Conf
     })
 }
 
-fn added(
+/// Reads what the resource of live telemetry says besides Codex' own.
+pub(crate) fn resource_attributes(
     settings: &Settings,
     codex: &OtelTable,
     found: &mut Description,
-) -> Result<Added, ConfigError> {
+) -> Result<Vec<(String, String)>, ConfigError> {
     let mut resource = Vec::new();
     let environment = codex.environment.clone();
     let environment = environment.map(|it| Said::new(it, codex.origin("environment")));
@@ -237,6 +276,17 @@ fn added(
     if let Some(pairs) = found.text("resource", var("OTEL_RESOURCE_ATTRIBUTES")) {
         resource.extend(pairs_of("OTEL_RESOURCE_ATTRIBUTES", &pairs)?);
     }
+    Ok(resource)
+}
+
+/// Reads what is said besides Codex' own.
+pub(crate) fn added(
+    settings: &Settings,
+    codex: &OtelTable,
+    found: &mut Description,
+) -> Result<Added, ConfigError> {
+    let mut resource = resource_attributes(settings, codex, found)?;
+    let var = |name: &str| settings.said_var(name);
     if let Some(name) = found.text("service name", var("OTEL_SERVICE_NAME")) {
         resource.push(("service.name".to_owned(), name));
     }
@@ -258,9 +308,8 @@ pub(super) fn resource(scene: &Scene<'_, '_>, asked: &[(String, String)]) -> Res
         let text = scene.rules.decoded(crate::content::Part::Label, text?)?;
         Some(text.into_owned())
     };
-    let originator = label(meta.originator).unwrap_or_else(|| "codex".to_owned());
     let mut all = BTreeMap::new();
-    all.insert("service.name".to_owned(), service_name(&originator).to_owned());
+    all.insert("service.name".to_owned(), service_name(scene.trace.root()).to_owned());
     if let Some(version) = label(meta.cli_version) {
         all.insert("service.version".to_owned(), version);
     }
@@ -270,23 +319,6 @@ pub(super) fn resource(scene: &Scene<'_, '_>, asked: &[(String, String)]) -> Res
         attributes.word(key, value);
     }
     Resource { attributes: attributes.0 }
-}
-
-/// Codex' telemetry names its service before the terminal client gives itself
-/// another name, so it differs from what the rollout says.
-fn service_name(originator: &str) -> &str {
-    match originator {
-        "codex-tui" => "codex_cli_rs",
-        other => other,
-    }
-}
-
-/// Appends the path for traces, unless it is there. What is no address stays as
-/// it is, to be told.
-fn traces_url(base: &str) -> String {
-    let Ok(base) = Address::parse(base.trim_end_matches('/')) else { return base.to_owned() };
-    let whole = if base.ends_with("/v1/traces") { base } else { base.join("/v1/traces") };
-    whole.expose().to_owned()
 }
 
 fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {

@@ -12,6 +12,7 @@ mod exporter;
 mod logs;
 mod loki;
 mod metrics;
+mod options;
 mod prometheus;
 mod record;
 mod settings;

@@ -4,59 +4,35 @@
 
 use super::exporter::{Content, Receiver, What};
 use super::logs::Wanted;
+use super::options::{LOG_AGENT_RESPONSES, LOG_USER_PROMPT, OPTIONS, SIGNALS};
 use crate::describe::Description;
+use crate::options::Opt;
 use crate::otlp::Rendering;
 use crate::otlp::live::{OtelTable, codex_otel};
-use crate::otlp::settings::{self as otlp, Place};
-use crate::{Backend, ConfigError, Exporter, Said, Setting, Settings, Signal};
+use crate::otlp::options::{LOGS, METRICS, Place, TRACES};
+use crate::otlp::settings as otlp;
+use crate::{Backend, ConfigError, Exporter, Said, Settings, Signal};
 
 /// The backend.
 pub const BACKEND: Backend = Backend {
     name: "codex-otel",
     summary: "Codex' own telemetry from history: logs for Loki, traces for Tempo, metrics",
-    settings: SETTINGS,
+    options: OPTIONS,
     connect,
     describe,
-    keys: &["workspace", "protocol", "signals", "llm_input_bytes", "field_bytes"],
 };
 
-const SETTINGS: &[Setting] = &[
-    Setting { env: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", help: "Whole address of logs" },
-    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", help: "Whole address of traces" },
-    Setting { env: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", help: "Whole address of metrics" },
-    Setting { env: "OTEL_EXPORTER_OTLP_ENDPOINT", help: "Base address" },
-    Setting { env: "OTEL_EXPORTER_OTLP_HEADERS", help: "Headers: k=v,k=v" },
-    Setting { env: "OTEL_EXPORTER_OTLP_PROTOCOL", help: "http/protobuf or http/json" },
-    Setting { env: "OTEL_RESOURCE_ATTRIBUTES", help: "Added: k=v,k=v" },
-];
-
-/// A signal: what it is called, where it goes, and the key of `[otel]` that says so.
+/// A signal: where it goes, and the key of `[otel]` that says so.
 struct Sort {
     signal: Signal,
-    place: Place,
+    place: &'static Place,
     key: &'static str,
 }
 
 const SORTS: [Sort; 3] = [
-    Sort {
-        signal: Signal::Logs,
-        place: Place { word: "LOGS", path: "/v1/logs", default: "http://localhost:3100/otlp" },
-        key: "exporter",
-    },
-    Sort {
-        signal: Signal::Traces,
-        place: Place { word: "TRACES", path: "/v1/traces", default: "http://localhost:4318" },
-        key: "trace_exporter",
-    },
-    Sort {
-        signal: Signal::Metrics,
-        place: Place {
-            word: "METRICS",
-            path: "/v1/metrics",
-            default: "http://localhost:9090/api/v1/otlp",
-        },
-        key: "metrics_exporter",
-    },
+    Sort { signal: Signal::Logs, place: LOGS, key: "exporter" },
+    Sort { signal: Signal::Traces, place: TRACES, key: "trace_exporter" },
+    Sort { signal: Signal::Metrics, place: METRICS, key: "metrics_exporter" },
 ];
 
 fn connect(settings: &Settings) -> Result<Vec<Box<dyn Exporter>>, ConfigError> {
@@ -85,7 +61,7 @@ fn read(
         let what = match sort.signal {
             Signal::Metrics => What::Metrics(content.clone()),
             Signal::Traces => {
-                let mut rendering = Rendering::read(settings, found)?;
+                let mut rendering = Rendering::read(settings, found);
                 rendering.amount.prompts = content.prompts;
                 What::Traces(rendering, otlp::added(settings, &codex, &mut Description::default())?)
             }
@@ -104,17 +80,16 @@ fn wanted(
     codex: &OtelTable,
     found: &mut Description,
 ) -> Result<Vec<&'static Sort>, ConfigError> {
-    if let Some(words) = found.text("signals", settings.said_option("signals")) {
-        let named = words.split(',').map(str::trim).filter(|word| !word.is_empty());
-        return named.map(sort_of).collect();
+    if let Some(words) = found.option(&SIGNALS, settings) {
+        return words.iter().map(|word| sort_of(word)).collect();
     }
     if settings.endpoint.is_some() {
         return Ok(vec![&SORTS[0]]);
     }
     let mut sorts = Vec::new();
     for sort in SORTS.iter().filter(|sort| sort.signal != Signal::Metrics) {
-        let own = format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", sort.place.word);
-        if settings.place_var(&[&own]).is_some() || codex.receiver_of(sort.key)?.is_some() {
+        let named = settings.var_of(&sort.place.endpoint).is_some();
+        if named || codex.receiver_of(sort.key)?.is_some() {
             sorts.push(sort);
         }
     }
@@ -131,7 +106,7 @@ fn wanted(
 fn sort_of(word: &str) -> Result<&'static Sort, ConfigError> {
     SORTS.iter().find(|sort| sort.signal.word() == word).ok_or_else(|| {
         ConfigError::new(format!("`{word}` is no signal of telemetry"))
-            .hint("say `logs`, `traces`, `metrics`, or several of them with commas between")
+            .hint("say `logs`, `traces` or `metrics`")
     })
 }
 
@@ -143,10 +118,13 @@ fn content(
     found: &mut Description,
 ) -> Result<Content, ConfigError> {
     let resource = otlp::resource_attributes(settings, codex, found)?;
-    let mut flag = |key: &str, value: bool| {
-        found.take(key, Some(Said::new(value, codex.origin(key))), bool::to_string)
+    let mut flag = |option: &Opt<bool>, of_codex: bool| {
+        let name = option.name();
+        let of_codex = || Said::new(of_codex, codex.origin(name));
+        let said = settings.get(option).unwrap_or_else(of_codex);
+        found.take(name, Some(said), bool::to_string).unwrap_or_default()
     };
-    let prompts = flag("log_user_prompt", codex.log_user_prompt).unwrap_or_default();
-    let answers = flag("log_agent_responses", codex.log_agent_responses).unwrap_or_default();
+    let prompts = flag(&LOG_USER_PROMPT, codex.log_user_prompt);
+    let answers = flag(&LOG_AGENT_RESPONSES, codex.log_agent_responses);
     Ok(Content { resource, prompts, wanted: Wanted { answers } })
 }

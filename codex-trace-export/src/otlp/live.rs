@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::request;
 use crate::secret::Secret;
 use crate::{ConfigError, Origin, Remark, Said, Settings};
 
@@ -80,16 +81,18 @@ impl Live {
         Said::new(what(&self.receiver), from)
     }
 
-    /// Returns a file of the table `tls`, by the end of the variable's name
-    /// that OTLP has for it. Relative ones lie beside the configuration.
-    pub(crate) fn tls_file(&self, suffix: &str) -> Option<PathBuf> {
-        let tls = &self.receiver.tls;
-        let file = match suffix {
-            "CERTIFICATE" => &tls.ca_certificate,
-            "CLIENT_CERTIFICATE" => &tls.client_certificate,
-            _ => &tls.client_private_key,
+    /// Returns the files of the table `tls`. Relative ones lie beside the
+    /// configuration.
+    pub(crate) fn tls_files(&self) -> request::TlsFiles {
+        let beside = |file: &Option<PathBuf>| {
+            Some(self.path.parent().unwrap_or(Path::new("")).join(file.as_ref()?))
         };
-        Some(self.path.parent().unwrap_or(Path::new("")).join(file.as_ref()?))
+        let tls = &self.receiver.tls;
+        request::TlsFiles {
+            ca: beside(&tls.ca_certificate),
+            client_cert: beside(&tls.client_certificate),
+            client_key: beside(&tls.client_private_key),
+        }
     }
 }
 
@@ -99,6 +102,15 @@ impl OtelTable {
         Origin::file(false, &self.path, &format!("otel.{key}"))
     }
 
+    fn exporter_of(&self, key: &str) -> Option<&LiveExporter> {
+        let exporter = match key {
+            "exporter" => &self.exporter,
+            "trace_exporter" => &self.trace_exporter,
+            _ => &self.metrics_exporter,
+        };
+        exporter.as_ref()
+    }
+
     /// Returns where one signal of the live telemetry goes, by the key that says
     /// so: `exporter` is that of logs. OpenAI's own receiver is none of ours.
     ///
@@ -106,12 +118,7 @@ impl OtelTable {
     ///
     /// If it is a receiver that cannot be sent to.
     pub(crate) fn receiver_of(&self, key: &'static str) -> Result<Option<Live>, ConfigError> {
-        let exporter = match key {
-            "exporter" => &self.exporter,
-            "trace_exporter" => &self.trace_exporter,
-            _ => &self.metrics_exporter,
-        };
-        match exporter {
+        match self.exporter_of(key) {
             Some(LiveExporter::OtlpHttp(receiver)) => {
                 Ok(Some(Live { receiver: receiver.clone(), path: self.path.clone(), key }))
             }
@@ -122,12 +129,7 @@ impl OtelTable {
 
     /// Whether it says of a signal that it is sent nowhere, or to OpenAI alone.
     pub(crate) fn is_kept_from(&self, key: &str) -> bool {
-        let exporter = match key {
-            "exporter" => &self.exporter,
-            "trace_exporter" => &self.trace_exporter,
-            _ => &self.metrics_exporter,
-        };
-        matches!(exporter, Some(LiveExporter::None | LiveExporter::OpenAi))
+        matches!(self.exporter_of(key), Some(LiveExporter::None | LiveExporter::OpenAi))
     }
 
     /// Returns where the live telemetry goes, if over HTTP. Logs alone say where

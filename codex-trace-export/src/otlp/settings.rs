@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use codex_rollout::JsonText;
 
 use super::live::{Live, OtelTable, codex_otel};
+use super::options::{BASE, Place, RESOURCE_ATTRIBUTES, SEMCONV, SERVICE_NAME, TRACES};
 use super::proto::Resource;
 use super::spans::Scene;
 use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv};
@@ -19,6 +20,7 @@ use crate::choice::Choice;
 use crate::client::{SaidClient, Unit};
 use crate::codex_otel::service_name;
 use crate::describe::Description;
+use crate::options::Opt;
 use crate::origin::NamedPlaces;
 use crate::request::{ClientOptions, Compression, Header};
 use crate::secret::Secret;
@@ -42,21 +44,6 @@ pub(crate) struct Target {
     /// Whether it is the receiver of Codex' own telemetry.
     pub(crate) is_live: bool,
 }
-
-/// Where requests of one signal go, as variables and addresses name it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    /// The word in variables: `TRACES`.
-    pub(crate) word: &'static str,
-    /// What an address ends with.
-    pub(crate) path: &'static str,
-    /// Where it goes if nobody says.
-    pub(crate) default: &'static str,
-}
-
-/// Where traces go.
-const TRACES: Place =
-    Place { word: "TRACES", path: "/v1/traces", default: "http://localhost:4318" };
 
 /// Makes an exporter of settings.
 pub(super) fn connect(settings: &Settings) -> Result<Vec<Box<dyn Exporter>>, ConfigError> {
@@ -87,9 +74,9 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigE
     let codex = codex_otel(settings)?;
     found.remarks.extend(codex.unfollowed.clone());
     let target = target(settings, TRACES, || codex.receiver(), found)?;
-    let semconv = semconv(settings, found)?;
+    let semconv = found.option(&SEMCONV, settings).unwrap_or_default();
     let added = added(settings, &codex, found)?;
-    let mut rendering = Rendering::read(settings, found)?;
+    let mut rendering = Rendering::read(settings, found);
     // Who sends to the receiver of the live telemetry has said there whether
     // prompts may go to it.
     if target.is_live {
@@ -101,17 +88,10 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigE
 }
 
 impl Place {
-    /// A variable of OTLP exporters, that of the signal first.
-    pub(crate) fn var(self, settings: &Settings, name: &str) -> Option<Said<String>> {
-        let own = format!("OTEL_EXPORTER_OTLP_{}_{name}", self.word);
-        settings.place_var(&[&own, &format!("OTEL_EXPORTER_OTLP_{name}")])
-    }
-
     /// Returns the address that a flag, `codex-trace.toml` or a variable names.
-    pub(crate) fn named(self, settings: &Settings) -> NamedPlaces {
-        let whole = format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", self.word);
-        let whole = settings.place_var(&[&whole]);
-        let base = settings.place_var(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+    fn named(&self, settings: &Settings) -> NamedPlaces {
+        let whole = settings.var_of(&self.endpoint);
+        let base = settings.var_of(&BASE);
         let based = |said: Said<String>| said.map(|url| self.url(&url));
         let mut named = NamedPlaces::default();
         named.push(settings.said_endpoint().map(based));
@@ -121,7 +101,7 @@ impl Place {
 
     /// Appends the path of the signal, unless it is there. What is no address
     /// stays as it is, to be told.
-    fn url(self, base: &str) -> String {
+    fn url(&self, base: &str) -> String {
         let Ok(base) = Address::parse(base.trim_end_matches('/')) else { return base.to_owned() };
         let whole = if base.ends_with(self.path) { base } else { base.join(self.path) };
         whole.expose().to_owned()
@@ -132,11 +112,10 @@ impl Place {
 /// Codex' own telemetry if nobody names another place.
 pub(crate) fn target(
     settings: &Settings,
-    place: Place,
+    place: &Place,
     live: impl FnOnce() -> Result<Option<Live>, ConfigError>,
     found: &mut Description,
 ) -> Result<Target, ConfigError> {
-    let var = |name: &str| place.var(settings, name);
     let mut named = place.named(settings);
     let live = match named.strongest() {
         Some(_) => None,
@@ -149,11 +128,14 @@ pub(crate) fn target(
 
     let of_live =
         live.as_ref().and_then(|it| it.receiver.protocol.clone().map(|text| it.said(|_| text)));
-    let protocol = settings.said_option("protocol").or_else(|| var("PROTOCOL")).or(of_live);
-    let protocol = found.text("protocol", protocol);
+    let protocol = settings.get(&place.protocol);
+    let protocol = protocol.or_else(|| settings.var_of(&place.protocol)).or(of_live);
+    let protocol = found.text(place.protocol.name(), protocol);
     let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
-    let compression = settings.said_option("compression").or_else(|| var("COMPRESSION"));
-    let compression = found.text("compression", compression);
+    let compression = settings.get(&place.compression);
+    let compression = compression.map(|said| said.map(|how| how.word().to_owned()));
+    let compression = compression.or_else(|| settings.var_of(&place.compression));
+    let compression = found.text(place.compression.name(), compression);
     let (headers, of_headers) = headers(settings, place, live.as_ref(), found)?;
     let (client, of_client) = client(settings, place, live.as_ref(), found)?;
     // Last, so that all else is found.
@@ -175,13 +157,13 @@ pub(crate) fn target(
 /// Finds the headers, and where each that may let us in was said.
 fn headers(
     settings: &Settings,
-    place: Place,
+    place: &Place,
     live: Option<&Live>,
     found: &mut Description,
 ) -> Result<(Vec<Header>, Vec<Origin>), ConfigError> {
     let mut headers = Vec::new();
     let mut origins = Vec::new();
-    if let Some(said) = place.var(settings, "HEADERS") {
+    if let Some(said) = settings.var_of(&place.headers) {
         headers = headers_of(&said.from.to_string(), &said.value)?;
         for header in &headers {
             let secret = Secret::new(header.wire_value());
@@ -227,37 +209,24 @@ fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigErro
 /// of ours was said.
 fn client(
     settings: &Settings,
-    place: Place,
+    place: &Place,
     live: Option<&Live>,
     found: &mut Description,
 ) -> Result<(ClientOptions, Option<Origin>), ConfigError> {
-    let file = |name: &str| {
-        let of_live = || {
-            let live = live?;
-            let path = live.tls_file(name)?;
-            Some(live.said(|_| path))
-        };
-        place.var(settings, name).map(|said| said.map(PathBuf::from)).or_else(of_live)
+    let of_live = live.map(Live::tls_files).unwrap_or_default();
+    let file = |option: &Opt<PathBuf>, of_live: Option<PathBuf>| {
+        let of_live = live.zip(of_live).map(|(live, path)| live.said(|_| path));
+        settings.var_of(option).map(|said| said.map(PathBuf::from)).or(of_live)
     };
     let said = SaidClient {
-        ca: file("CERTIFICATE"),
-        client_cert: file("CLIENT_CERTIFICATE"),
-        client_key: file("CLIENT_KEY"),
-        timeout: place.var(settings, "TIMEOUT"),
+        ca: file(&place.certificate, of_live.ca),
+        client_cert: file(&place.client_certificate, of_live.client_cert),
+        client_key: file(&place.client_key, of_live.client_key),
+        timeout: settings.var_of(&place.timeout),
         unit: Unit::Milliseconds,
     };
     let from = said.key_origin();
     Ok((said.read(settings, found)?, from))
-}
-
-fn semconv(settings: &Settings, found: &mut Description) -> Result<Semconv, ConfigError> {
-    let Some(word) = found.text("semconv", settings.said_option("semconv")) else {
-        return Ok(Semconv::default());
-    };
-    Semconv::from_word(&word).ok_or_else(|| {
-        ConfigError::new(format!("`{word}` is no set of conventions"))
-            .hint("say `genai` or `openinference`")
-    })
 }
 
 /// Reads what the resource of live telemetry says besides Codex' own.
@@ -272,9 +241,9 @@ pub(crate) fn resource_attributes(
     if let Some(environment) = found.text("environment", environment) {
         resource.push(("env".to_owned(), environment));
     }
-    let var = |name: &str| settings.said_var(name);
-    if let Some(pairs) = found.text("resource", var("OTEL_RESOURCE_ATTRIBUTES")) {
-        resource.extend(pairs_of("OTEL_RESOURCE_ATTRIBUTES", &pairs)?);
+    let pairs = settings.own_var_of(&RESOURCE_ATTRIBUTES);
+    if let Some(pairs) = found.text("resource", pairs) {
+        resource.extend(pairs_of(RESOURCE_ATTRIBUTES.name(), &pairs)?);
     }
     Ok(resource)
 }
@@ -286,8 +255,7 @@ pub(crate) fn added(
     found: &mut Description,
 ) -> Result<Added, ConfigError> {
     let mut resource = resource_attributes(settings, codex, found)?;
-    let var = |name: &str| settings.said_var(name);
-    if let Some(name) = found.text("service name", var("OTEL_SERVICE_NAME")) {
+    if let Some(name) = found.text("service name", settings.own_var_of(&SERVICE_NAME)) {
         resource.push(("service.name".to_owned(), name));
     }
     if let Some(project) = found.text("project", settings.said_project()) {

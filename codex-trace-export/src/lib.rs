@@ -25,6 +25,7 @@ pub mod content;
 pub mod describe;
 mod destination;
 pub mod environment;
+pub mod file;
 pub mod json;
 mod key;
 pub mod langsmith;
@@ -52,6 +53,7 @@ pub use destination::{
     Limits, Preflight, Protocol, Remark, Rewrite, Route, Signal, Verdict,
 };
 pub use environment::{ConfigFiles, Environment, Files};
+pub use file::{FileEncoder, FileFormat, FileSettings, Layout, OutputFiles, Sink};
 pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
 pub use origin::{Origin, OriginKind};
 pub use probe::Probed;

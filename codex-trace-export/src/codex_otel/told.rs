@@ -142,14 +142,19 @@ impl<'t, 'a> ToldTurn<'t, 'a> {
 }
 
 /// Returns the name that Codex' telemetry gives the process that ran a session:
-/// by what started its root thread, whatever calls itself its originator.
+/// by what started its root thread, whatever calls itself its originator. Only
+/// files that do not say what started them go by that.
 pub(crate) fn service_name(root: &Thread<'_>) -> &'static str {
-    let version = Version::read(root.meta.cli_version);
-    match root.meta.source {
-        Some(ThreadOrigin::Program(program)) if program.is("exec") => "codex_exec",
-        Some(ThreadOrigin::Program(program)) if program.is("cli") => "codex_cli_rs",
-        Some(ThreadOrigin::Program(program)) if program.is("mcp") => "codex_mcp_server",
-        _ if !version.since(110) => "codex_app_server",
+    let program = match root.meta.source {
+        Some(ThreadOrigin::Program(program)) => Some(program),
+        Some(_) => None,
+        None => root.meta.originator,
+    };
+    match program.unwrap_or_default().raw() {
+        b"exec" | b"codex_exec" => "codex_exec",
+        b"cli" | b"codex_cli_rs" | b"codex-tui" => "codex_cli_rs",
+        b"mcp" => "codex_mcp_server",
+        _ if !Version::read(root.meta.cli_version).since(110) => "codex_app_server",
         _ => "codex-app-server",
     }
 }

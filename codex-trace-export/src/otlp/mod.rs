@@ -11,6 +11,7 @@ pub(crate) mod chat;
 pub(crate) mod codex;
 mod events;
 pub(crate) mod facts;
+mod file;
 pub(crate) mod genai;
 pub mod ids;
 mod images;
@@ -45,6 +46,7 @@ use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceS
 
 pub(crate) use answer::verdict;
 pub(crate) use attributes::Attributes;
+pub use file::{JSON_FILE, PROTO_FILE};
 pub use options::{PROTOCOL, SEMCONV};
 pub(crate) use rendering::Rendering;
 pub use spans::Amount;

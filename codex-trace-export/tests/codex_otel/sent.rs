@@ -107,18 +107,16 @@ pub(crate) fn openmetrics(dir: &std::path::Path) -> BTreeMap<(String, String), (
     let mut last = BTreeMap::new();
     let rules = ContentRules::default();
     for_each_trace(dir, |trace| {
-        let mut families = std::array::from_fn(|_| Vec::new());
-        openmetrics::write(trace, &rules, &[], &mut families);
-        for family in families {
-            for line in String::from_utf8(family).unwrap().lines() {
-                let (series, rest) = line.rsplit_once("} ").unwrap();
-                let (name, labels) = series.split_once('{').unwrap();
-                let (value, at) = rest.split_once(' ').unwrap();
-                let (value, at): (u64, f64) = (value.parse().unwrap(), at.parse().unwrap());
-                let key = (name.to_owned(), labels.to_owned());
-                let before = last.insert(key, (at, value));
-                assert!(before.is_none_or(|(then, less)| then < at && less <= value), "{line}");
-            }
+        let mut text = Vec::new();
+        openmetrics::write(trace, &rules, &mut text);
+        for line in String::from_utf8(text).unwrap().lines() {
+            let (series, rest) = line.rsplit_once("} ").unwrap();
+            let (name, labels) = series.split_once('{').unwrap();
+            let (value, at) = rest.split_once(' ').unwrap();
+            let (value, at): (u64, f64) = (value.parse().unwrap(), at.parse().unwrap());
+            let key = (name.to_owned(), labels.to_owned());
+            let before = last.insert(key, (at, value));
+            assert!(before.is_none_or(|(then, less)| then < at && less <= value), "{line}");
         }
     });
     last

@@ -27,6 +27,7 @@ pub mod environment;
 pub mod json;
 mod key;
 pub mod langsmith;
+pub mod logfire;
 pub mod mlflow;
 mod notes;
 mod origin;

@@ -1,11 +1,12 @@
 //! The registry: the only file that names the backends.
 
-use codex_trace_export::{Backend, Settings, langsmith, mlflow, otlp};
+use codex_trace_export::{Backend, Settings, langsmith, logfire, mlflow, otlp};
 
 use crate::companions::{self, Companion};
 
 /// Every backend, in the order of `--help`.
-pub const BACKENDS: &[&Backend] = &[&otlp::BACKEND, &mlflow::BACKEND, &langsmith::BACKEND];
+pub const BACKENDS: &[&Backend] =
+    &[&otlp::BACKEND, &mlflow::BACKEND, &langsmith::BACKEND, &logfire::BACKEND];
 
 /// Returns the backend of a name.
 pub fn named(name: &str) -> Option<&'static Backend> {

@@ -20,7 +20,7 @@ pub(crate) mod messages;
 mod openinference;
 pub mod proto;
 mod rendering;
-mod semconv;
+pub(crate) mod semconv;
 pub(crate) mod settings;
 pub(crate) mod spans;
 mod times;
@@ -31,8 +31,8 @@ use prost::Message as _;
 use serde::Deserialize;
 
 use super::{
-    Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol, Remark,
-    Rewrite, Route, Setting, Unit, UnitBuilder, UnitKey, Verdict,
+    Address, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol,
+    Remark, Rewrite, Route, Setting, Unit, UnitBuilder, UnitKey, Verdict,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -43,7 +43,7 @@ pub(crate) use answer::verdict;
 pub(crate) use attributes::Attributes;
 pub(crate) use rendering::Rendering;
 pub use spans::Amount;
-pub(crate) use spans::{Group, Scene, Subject, Vocabulary};
+pub(crate) use spans::{Group, Place, Scene, Subject, Vocabulary};
 pub use window::LlmInput;
 
 /// The backend.
@@ -206,6 +206,7 @@ pub(crate) struct Writer<'w, 's, 'a> {
     vocabulary: &'w dyn Vocabulary,
     encoding: Encoding,
     resource: Resource,
+    scope: InstrumentationScope,
     added: &'w [(String, String)],
 }
 
@@ -218,7 +219,16 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         encoding: Encoding,
     ) -> Writer<'w, 's, 'a> {
         let resource = settings::resource(scene, &added.resource);
-        Writer { scene, vocabulary, encoding, resource, added: &added.spans }
+        let scope = InstrumentationScope {
+            name: "codex-trace".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Writer { scene, vocabulary, encoding, resource, scope, added: &added.spans }
+    }
+
+    /// Says where the spans come from in other words.
+    pub(crate) fn saying(self, resource: Resource, scope: InstrumentationScope) -> Self {
+        Writer { resource, scope, ..self }
     }
 
     /// Hands out the spans of a group in pieces, each of them a part of a
@@ -260,13 +270,9 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
     }
 
     fn write(&self, spans: Vec<proto::Span>) -> Vec<u8> {
-        let scope = InstrumentationScope {
-            name: "codex-trace".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
         let resource_spans = ResourceSpans {
             resource: Some(self.resource.clone()),
-            scope_spans: vec![ScopeSpans { scope: Some(scope), spans }],
+            scope_spans: vec![ScopeSpans { scope: Some(self.scope.clone()), spans }],
         };
         match self.encoding {
             Encoding::Proto => {
@@ -394,7 +400,17 @@ pub(crate) fn without_spans(route: &Route) -> Request {
 
 /// Returns the route for traces.
 fn route(target: settings::Target) -> Route {
-    let (content_type, framing) = match target.encoding {
+    Route {
+        url: target.url,
+        headers: target.headers,
+        compressions: target.compressions,
+        ..route_of(target.encoding)
+    }
+}
+
+/// Returns what routes for traces have in common, whatever the place.
+pub(crate) fn route_of(encoding: Encoding) -> Route {
+    let (content_type, framing) = match encoding {
         Encoding::Proto => ("application/x-protobuf", Framing::CONCATENATED),
         Encoding::Json => {
             ("application/json", Framing::new(JSON_FRAMING.0, JSON_FRAMING.1, JSON_FRAMING.2))
@@ -403,11 +419,11 @@ fn route(target: settings::Target) -> Route {
     Route {
         name: "traces",
         method: Method::Post,
-        url: target.url,
-        headers: target.headers,
+        url: Address::unchecked(""),
+        headers: Vec::new(),
         content_type: content_type.into(),
         framing,
-        compressions: target.compressions,
+        compressions: &[],
         limits: LIMITS,
         in_order: false,
         tells_sizes: false,

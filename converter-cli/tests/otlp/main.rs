@@ -8,6 +8,7 @@ mod content;
 mod contract;
 mod encoding;
 mod faults;
+mod logfire;
 mod newest;
 mod outage;
 mod properties;

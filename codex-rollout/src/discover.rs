@@ -46,6 +46,9 @@ pub struct RolloutPath {
     pub layout: Layout,
     /// What came out of it, if it is a pipe, which can be read once only.
     pub piped: Option<Piped>,
+    /// The most bytes that it may become by decompression, if that is another
+    /// number than its size allows: see [`share_room`](crate::share_room).
+    pub max_decompressed: Option<u64>,
 }
 
 impl RolloutPath {
@@ -65,6 +68,7 @@ impl RolloutPath {
             encoding,
             layout,
             piped: None,
+            max_decompressed: None,
         }
     }
 

@@ -16,5 +16,11 @@ pub fn named(name: &str) -> Option<&'static Backend> {
 /// Makes what reads and writes beside rollouts for a backend, if its live plugin
 /// keeps something there.
 pub fn companion(backend: &str, settings: &Settings) -> Option<Box<dyn Companion>> {
-    (backend == langsmith::BACKEND.name).then(|| companions::langsmith::companion(settings))
+    [
+        (langsmith::BACKEND.name, companions::langsmith::companion as fn(&Settings) -> _),
+        (logfire::BACKEND.name, companions::logfire::companion),
+    ]
+    .into_iter()
+    .find(|(name, _)| *name == backend)
+    .map(|(_, make)| make(settings))
 }

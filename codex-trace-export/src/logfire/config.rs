@@ -10,21 +10,18 @@ use crate::content::Capture;
 use crate::describe::Description;
 use crate::logfire::credentials::Credentials;
 use crate::logfire::env_file::Variables;
+use crate::logfire::limits;
+use crate::logfire::options::{
+    ADD_MISSING, AUTH_SCHEME, BASE, CAPTURE_MODE, ENCODING, EXPORTER_LIMITS, HEADER_PAIRS,
+    PROJECT_LABEL, REGION, SECONDS, SERVICE_NAME, TOKEN,
+};
 use crate::logfire::place::{Place, region_of};
+use crate::options::common::COMPRESSION;
 use crate::origin::NamedPlaces;
 use crate::otlp::{Encoding, Rendering, settings as otlp_settings};
 use crate::request::{ClientOptions, Header};
 use crate::secret::Secret;
 use crate::{Address, ConfigError, Origin, Remark, Said, Settings, key};
-
-/// What the addresses of places are called, in the exporter's order.
-const ENDPOINTS: [&str; 5] = [
-    "CODEX_LOGFIRE_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "LOGFIRE_BASE_URL",
-    "LOGFIRE_URL",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-];
 
 /// What holds for every project.
 #[derive(Clone, Debug)]
@@ -37,6 +34,8 @@ pub(super) struct Config {
     pub(super) project: Option<String>,
     /// Whether turns that the live exporter has sent get what it does not send.
     pub(super) adds_missing: bool,
+    /// Whether to keep to what exporter 0.2.0 sends at most.
+    pub(super) exporter_limits: bool,
 }
 
 /// All that was said.
@@ -72,14 +71,19 @@ fn read_into(settings: &Settings, found: &mut Description) -> Result<Reading, Co
     let variables = Variables::read(settings)?;
     let credentials = Credentials::find(settings)?;
     found.remarks.extend(credentials.unfollowed.iter().cloned());
-    let project = variables.said(&["CODEX_LOGFIRE_PROJECT"]);
+    let project = variables.said(&PROJECT_LABEL);
     let config = Config {
         capture: capture(settings, &variables, found)?,
-        service: found.text("service name", variables.said(&["CODEX_LOGFIRE_SERVICE_NAME"])),
+        service: found.text("service name", variables.said(&SERVICE_NAME)),
         project: found.text("codex.logfire_project", project),
-        adds_missing: settings.options.get("add_missing").is_some_and(|it| it == "true"),
+        adds_missing: found.option(&ADD_MISSING, settings).unwrap_or_default(),
+        exporter_limits: found.option(&EXPORTER_LIMITS, settings).unwrap_or_default(),
     };
-    let rendering = Rendering::read(settings, found)?;
+    let mut rendering = Rendering::read(settings, found);
+    if config.exporter_limits {
+        // What the exporter does not cut to the byte; a note of ours comes behind.
+        rendering.amount.field_bytes = rendering.amount.field_bytes.min(limits::TEXT);
+    }
     let places = places(settings, &variables, &credentials, &config, found)?;
     Ok(Reading { config, rendering, places, remarks: Vec::new() })
 }
@@ -91,8 +95,8 @@ fn capture(
     variables: &Variables<'_>,
     found: &mut Description,
 ) -> Result<Capture, ConfigError> {
-    let said = variables.said(&["CODEX_LOGFIRE_CONTENT_CAPTURE_MODE"]);
-    let Some(said) = said.filter(|_| settings.option("capture").is_none()) else {
+    let said = variables.said(&CAPTURE_MODE);
+    let Some(said) = said.filter(|_| settings.get(&CAPTURE_MODE).is_none()) else {
         return Ok(Capture::Full);
     };
     let word = said.value.to_ascii_lowercase().replace('_', "-");
@@ -126,7 +130,8 @@ fn places(
     let named = settings.said_project().or_else(|| credentials.project());
     let named = found.text("project", named);
     let called = named.clone().or_else(|| config.project.clone());
-    let region = variables.said(&["PYDANTIC_LOGFIRE_REGION"]);
+    let compression = settings.get(&COMPRESSION).map(|said| said.value.word());
+    let region = variables.said(&REGION);
     let region = found.text("region", region.filter(|_| way.to.is_none()));
     let of = |token: Option<&Said<Secret>>| {
         let by_token = || region_of(token.map(|it| it.value.expose()), region.as_deref());
@@ -140,9 +145,7 @@ fn places(
         let place = Place {
             url: to.value,
             encoding: way.encoding,
-            compressions: otlp_settings::compressions(
-                settings.options.get("compression").map(String::as_str),
-            )?,
+            compressions: otlp_settings::compressions(compression)?,
             headers: headers(token, &way),
             token: token.map(|it| it.value.clone()),
             called: called.clone().filter(|_| alone),
@@ -183,15 +186,15 @@ fn way(
     let whole = |said: Said<String>| said.map(|url| traces_url(&url));
     let mut named = NamedPlaces::default();
     named.push(settings.said_endpoint().map(whole));
-    named.push(variables.of_place(&ENDPOINTS).map(whole));
+    named.push(variables.of_place(&BASE).map(whole));
     named.push(credentials.url().map(whole));
     let to = named.strongest();
     found.take("endpoint", to.clone(), Address::to_string);
-    let protocol = found.text("protocol", settings.said_option("protocol"));
+    let protocol = found.option(&ENCODING, settings);
     let encoding = protocol.map(|text| otlp_settings::encoding_of(&text)).transpose()?;
-    let scheme = variables.of_place(&["CODEX_LOGFIRE_AUTH_SCHEME"]);
+    let scheme = variables.of_place(&AUTH_SCHEME);
     let scheme = found.text("auth scheme", scheme);
-    let said = variables.of_place(&["CODEX_LOGFIRE_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]);
+    let said = variables.of_place(&HEADER_PAIRS);
     let extra = said.as_ref().map(extra_headers).unwrap_or_default();
     for header in &extra {
         let from = said.as_ref().map_or_else(Origin::default_value, |said| said.from.clone());
@@ -211,7 +214,7 @@ fn client(
     variables: &Variables<'_>,
     found: &mut Description,
 ) -> Result<ClientOptions, ConfigError> {
-    let timeout = variables.said(&["CODEX_LOGFIRE_EXPORT_TIMEOUT"]).map(|said| {
+    let timeout = variables.said(&SECONDS).map(|said| {
         let seconds = said.value.parse().ok().and_then(|it| Duration::try_from_secs_f64(it).ok());
         said.map(|text| {
             let whole = |it: Duration| it.as_secs() + u64::from(it.subsec_nanos() > 0);
@@ -230,7 +233,7 @@ fn tokens(
     credentials: &Credentials,
     found: &mut Description,
 ) -> Result<Vec<Said<Secret>>, ConfigError> {
-    let variable = || variables.of_place(&["LOGFIRE_TOKEN", "CODEX_LOGFIRE_TOKEN"]);
+    let variable = || variables.of_place(&TOKEN);
     let said = settings.said_key().or_else(|| variable().map(|said| said.map(Secret::new)));
     let Some(said) = said.or_else(|| credentials.token()) else { return Ok(Vec::new()) };
     let files = [variables.file(), credentials.file()];

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::env_file::in_home;
+use super::options::CREDENTIALS_DIR;
 use crate::plugin_file::{PluginFile, unfollowed};
 use crate::secret::Secret;
 use crate::{ConfigError, Remark, Said, Settings};
@@ -82,7 +83,7 @@ impl Credentials {
 }
 
 fn file(settings: &Settings) -> Option<PluginFile> {
-    if let Some(dir) = settings.var("LOGFIRE_CREDENTIALS_DIR") {
+    if let Some(dir) = settings.first_var(CREDENTIALS_DIR.spec.env) {
         return Some(PluginFile { path: in_home(settings, dir).join(NAME), of_project: false });
     }
     let dir: PathBuf = settings.cwd.as_ref()?.join(".logfire");

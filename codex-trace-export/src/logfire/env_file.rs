@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::options::{CONFIG_FILE, STATE_DIR};
+use crate::options::Opt;
 use crate::{ConfigError, Origin, Said, Settings};
 
 const NAME: &str = "config.env";
@@ -48,16 +50,16 @@ impl<'s> Variables<'s> {
         (!self.file.is_empty()).then_some(&*self.path)
     }
 
-    /// Returns the first of several variables that is set and not empty,
-    /// whatever the place.
-    pub(super) fn said(&self, names: &[&str]) -> Option<Said<String>> {
-        names.iter().find_map(|name| self.one(name))
+    /// Returns the first variable of an option that is set and not empty, whatever
+    /// the place.
+    pub(super) fn said<T>(&self, option: &Opt<T>) -> Option<Said<String>> {
+        option.spec.env.iter().find_map(|name| self.one(name))
     }
 
     /// As [`said`](Self::said), for variables about place and access: a
     /// destination with an endpoint of its own is another place.
-    pub(super) fn of_place(&self, names: &[&str]) -> Option<Said<String>> {
-        self.said(names).filter(|_| !self.settings.own_place)
+    pub(super) fn of_place<T>(&self, option: &Opt<T>) -> Option<Said<String>> {
+        self.said(option).filter(|_| !self.settings.own_place)
     }
 
     fn one(&self, name: &str) -> Option<Said<String>> {
@@ -71,7 +73,7 @@ impl<'s> Variables<'s> {
 }
 
 fn path(settings: &Settings) -> Option<PathBuf> {
-    if let Some(path) = settings.var("CODEX_LOGFIRE_CONFIG_FILE") {
+    if let Some(path) = settings.first_var(CONFIG_FILE.spec.env) {
         return Some(in_home(settings, path));
     }
     let base = match settings.var("XDG_CONFIG_HOME") {
@@ -80,6 +82,17 @@ fn path(settings: &Settings) -> Option<PathBuf> {
     };
     let paths = DIRECTORIES.iter().map(|dir| base.join(dir).join(NAME));
     paths.into_iter().find(|path| settings.files.is_file(path))
+}
+
+/// Returns the directory in which the live exporter keeps what it knows of
+/// sessions and turns.
+pub fn state_dir(settings: &Settings) -> Option<PathBuf> {
+    let said = Variables::read(settings).ok().and_then(|variables| variables.said(&STATE_DIR));
+    match (said, settings.var("XDG_STATE_HOME")) {
+        (Some(said), _) => Some(in_home(settings, &said.value)),
+        (None, Some(base)) => Some(in_home(settings, base).join(DIRECTORIES[0])),
+        (None, None) => Some(settings.home.as_ref()?.join(".local/state").join(DIRECTORIES[0])),
+    }
 }
 
 /// Puts the home directory in the place of `~`.

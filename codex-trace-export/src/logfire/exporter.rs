@@ -7,7 +7,7 @@ use codex_rollout::TokenUsage;
 use codex_trace_model::{SpanKind as Kind, Status, ToolCall, Turn};
 
 use super::names::Names;
-use super::{hooks, json};
+use super::{hooks, json, limits};
 use crate::content::Part;
 use crate::otlp::messages::Raw;
 use crate::otlp::{Attributes, Subject, facts};
@@ -37,8 +37,9 @@ pub(super) fn turn<'a>(
     out: &mut Attributes,
 ) {
     let lengths = hooks::lengths(subject, turn);
-    let prompt = hooks::prompt(subject, turn);
-    let answer = hooks::answer(subject, turn);
+    let cut = |text: String| if names.exporter_limits { limits::cut(text) } else { text };
+    let prompt = hooks::prompt(subject, turn).map(cut);
+    let answer = hooks::answer(subject, turn).map(cut);
     let model = model(subject, turn);
     let tools = hooks::tools(subject, |ix| names.places.turn(ix) == Some(subject.ix));
     let messages = Messages::of(prompt.as_deref(), &tools, answer.as_deref());

@@ -13,19 +13,22 @@ mod exporter;
 mod hooks;
 mod ids;
 mod json;
+mod limits;
 mod names;
+mod options;
 mod place;
 mod script;
 mod sent;
 
 use std::time::Duration;
 
+use crate::langsmith::ASSUME_BACKFILL_ALLOWED;
 use crate::otlp::proto::{InstrumentationScope, Resource};
 use crate::otlp::{Added, Attributes, Rendering, Writer};
 use crate::request::{ClientOptions, Request, Response};
 use crate::{
     Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Preflight,
-    Probed, Protocol, Remark, Rewrite, Setting, Settings, Unit, UnitBuilder, Verdict, otlp,
+    Probed, Protocol, Remark, Rewrite, Settings, Unit, UnitBuilder, Verdict, otlp,
 };
 use config::Config;
 use ids::Places;
@@ -33,41 +36,18 @@ use names::Names;
 use place::Place;
 use sent::Sent;
 
+pub use env_file::state_dir;
+pub use options::ADD_MISSING;
 pub use sent::BARE;
 
 /// The backend.
 pub const BACKEND: Backend = Backend {
     name: "logfire",
     summary: "Pydantic Logfire: turns and tools as the live exporter sends them, and more",
-    settings: &[
-        setting("LOGFIRE_TOKEN", "write token, or several with commas [also CODEX_LOGFIRE_TOKEN]"),
-        setting("LOGFIRE_BASE_URL", "address [default: the region of the token]"),
-        setting("CODEX_LOGFIRE_TRACES_ENDPOINT", "whole address of the traces"),
-        setting("CODEX_LOGFIRE_AUTH_SCHEME", "`Bearer` before the token, or `raw`"),
-        setting("CODEX_LOGFIRE_OTLP_HEADERS", "headers: k=v,k=v"),
-        setting("CODEX_LOGFIRE_CONTENT_CAPTURE_MODE", "full, no_tool_content, metadata_only"),
-        setting("CODEX_LOGFIRE_SERVICE_NAME", "service [default: logfire-exporter]"),
-        setting("CODEX_LOGFIRE_PROJECT", "name of the project, on every turn"),
-        setting("CODEX_LOGFIRE_EXPORT_TIMEOUT", "seconds for a request"),
-        setting("CODEX_LOGFIRE_CONFIG_FILE", "the exporter's config.env"),
-        setting("LOGFIRE_CREDENTIALS_DIR", "directory of logfire_credentials.json"),
-        setting("PYDANTIC_LOGFIRE_REGION", "us or eu, for tokens that do not say"),
-    ],
+    options: options::OPTIONS,
     connect,
     describe: config::describe,
-    keys: &[
-        "own_ids",
-        "protocol",
-        "llm_input_bytes",
-        "field_bytes",
-        "assume_backfill_allowed",
-        "time_shift",
-    ],
 };
-
-const fn setting(env: &'static str, help: &'static str) -> Setting {
-    Setting { env, help }
-}
 
 /// The exporter, in resource and scope.
 const EXPORTER: &str = "logfire-exporter";
@@ -92,7 +72,7 @@ struct Logfire {
 fn connect(settings: &Settings) -> Connected {
     let read = config::read(settings)?;
     let mut remarks = read.remarks;
-    let allowed = settings.options.get("assume_backfill_allowed").is_some_and(|it| it == "true");
+    let allowed = settings.get(&ASSUME_BACKFILL_ALLOWED).is_some_and(|said| said.value);
     let exporters = read.places.into_iter().map(|place| -> Box<dyn Exporter> {
         Box::new(Logfire {
             contract: Contract {
@@ -132,6 +112,7 @@ impl Encode for Logfire {
         let Cx { trace, rules, notes } = *cx;
         let rules = &rules.at_most(self.config.capture);
         let scene = self.rendering.scene(trace, rules, &self.contract);
+        let scene = scene.moved(|started| notes.shift_of(started));
         let places = Places::new(trace);
         let added = Added::default();
         let scope = InstrumentationScope {
@@ -145,6 +126,7 @@ impl Encode for Logfire {
                 places: &places,
                 project: self.config.project.as_deref(),
                 tokens: sent.tokens(),
+                exporter_limits: self.config.exporter_limits,
             };
             let writer = Writer::new(&scene, &names, &added, self.place.encoding)
                 .saying(self.resource(), scope.clone());

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use codex_trace_model::{Compaction, Link, ModelCall, Relation, SpanKind as Kind, Status as Ended};
 
-use super::exporter;
 use super::ids::{self, Places};
+use super::{exporter, limits};
 use crate::content::Part;
 use crate::otlp::ids::{SpanId, TraceId};
 use crate::otlp::proto::{Status, StatusCode};
@@ -35,6 +35,8 @@ pub(super) struct Names<'n> {
     /// What the user calls the project.
     pub(super) project: Option<&'n str>,
     pub(super) tokens: Tokens,
+    /// Whether to keep to what exporter 0.2.0 sends at most.
+    pub(super) exporter_limits: bool,
 }
 
 impl Names<'_> {
@@ -182,6 +184,9 @@ impl Vocabulary for Names<'_> {
             if !out.0.iter().any(|it| it.key == attribute.key) {
                 out.0.push(attribute);
             }
+        }
+        if self.exporter_limits {
+            limits::keep_to(out);
         }
     }
 

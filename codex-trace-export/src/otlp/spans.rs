@@ -107,6 +107,9 @@ pub(crate) struct Scene<'s, 'a> {
     /// The place that ids are for alone, if they are.
     place: Option<&'s str>,
     times: Vec<Option<Times>>,
+    /// By how many milliseconds the times of each span were moved; empty if none
+    /// were.
+    moved: Vec<i64>,
     /// The last item seen by the call before, by model call.
     seen_before: HashMap<SpanIx, ItemIx>,
     /// The root thread's events, by the turn that comes next.
@@ -169,6 +172,7 @@ impl<'s, 'a> Scene<'s, 'a> {
             amount,
             place: None,
             times,
+            moved: Vec::new(),
             seen_before,
             between_turns,
             images,
@@ -179,6 +183,36 @@ impl<'s, 'a> Scene<'s, 'a> {
     /// Makes all ids for one place alone.
     pub(crate) fn for_place(self, place: Option<&'s str>) -> Scene<'s, 'a> {
         Scene { place, ..self }
+    }
+
+    /// Moves the times of each group by so many milliseconds, given when it began.
+    pub(crate) fn moved(mut self, by: impl Fn(i64) -> i64) -> Scene<'s, 'a> {
+        let mut moved = vec![0; self.times.len()];
+        for group in self.groups() {
+            let Some(root) = self.times[group.root.index()] else { continue };
+            let millis = by(i64::try_from(root.start / 1_000_000).unwrap_or(i64::MAX));
+            for ix in group.members {
+                moved[ix.index()] = millis;
+                if let Some(times) = &mut self.times[ix.index()] {
+                    times.start = times::moved(times.start, millis);
+                    times.end = times::moved(times.end, millis);
+                }
+            }
+        }
+        if moved.iter().any(|millis| *millis != 0) {
+            self.moved = moved;
+        }
+        self
+    }
+
+    fn moved_by(&self, ix: SpanIx) -> i64 {
+        self.moved.get(ix.index()).copied().unwrap_or_default()
+    }
+
+    /// Returns when a group begins, as it is sent.
+    pub(crate) fn starts_at(&self, group: &Group) -> Option<Timestamp> {
+        let start = self.trace.span(group.root).start?.as_millisecond();
+        Timestamp::from_millisecond(start.saturating_add(self.moved_by(group.root))).ok()
     }
 
     /// Returns an id as it is at this place.
@@ -403,6 +437,13 @@ impl<'s, 'a> Subject<'s, 'a> {
             attributes.text("codex.time.recorded_start", text(start));
             attributes.text("codex.time.recorded_end", text(end));
         }
+        let millis = self.scene.moved_by(self.ix);
+        if millis != 0 {
+            let start = times::moved(self.times.start, -millis);
+            let start = Timestamp::from_nanosecond(i128::from(start)).ok();
+            attributes.text("codex.original_start_time", start.map(|at| at.to_string().into()));
+            attributes.signed("codex.time_shift_ms", Some(millis));
+        }
     }
 
     /// Returns the threads that it refers to and that are traces of their own.
@@ -452,7 +493,7 @@ impl<'s, 'a> Subject<'s, 'a> {
     /// Returns when something happened, or at least a time within the span.
     pub(crate) fn moment(&self, at: Option<Timestamp>) -> (u64, bool) {
         match at.and_then(nanos) {
-            Some(at) => (at, true),
+            Some(at) => (times::moved(at, self.scene.moved_by(self.ix)), true),
             None => (self.times.start, false),
         }
     }

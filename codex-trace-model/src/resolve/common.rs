@@ -1,6 +1,8 @@
 //! What two files have in common at their beginnings: a fork before 0.145
 //! begins with a copy of its parent's lines (rollout-format §7.7).
 
+use std::borrow::Borrow;
+
 use codex_rollout::item::usage::TokenCountInfo;
 use codex_rollout::{EventMsg, RawJson, RolloutItem, RolloutLine, Source, TokenUsage};
 
@@ -26,16 +28,16 @@ impl Common {
 /// Returns the file whose history another one continues or holds a copy of: of
 /// several files of that rollout the one that it has the most in common with,
 /// the first of those if they are equal.
-pub fn nearest_ancestor(
+pub fn nearest_ancestor<S: Borrow<Source>>(
     source: &Source,
-    ancestors: impl IntoIterator<Item = Source>,
-) -> Option<Source> {
+    ancestors: impl IntoIterator<Item = S>,
+) -> Option<S> {
     let mut ancestors = ancestors.into_iter();
     let mut nearest = ancestors.next()?;
     let mut most = None;
     for other in ancestors {
-        let n_common = beginning(source, &other).n_common;
-        let before = *most.get_or_insert_with(|| beginning(source, &nearest).n_common);
+        let n_common = beginning(source, other.borrow()).n_common;
+        let before = *most.get_or_insert_with(|| beginning(source, nearest.borrow()).n_common);
         if n_common > before {
             (nearest, most) = (other, Some(n_common));
         }

@@ -20,6 +20,7 @@ mod langsmith;
 mod layout;
 mod list;
 mod mlflow;
+mod options;
 mod origin;
 mod outputs;
 mod places;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use codex_trace_export::content::{Capture, Content, ContentRules};
-use codex_trace_export::{Cx, Exporter, Notes, Settings};
+use codex_trace_export::{Cx, Exporter, Notes, Settings, logfire};
 use codex_trace_model::Trace;
 use serde_json::{Value, json};
 
@@ -51,9 +51,10 @@ pub(crate) fn settings(options: &[(&str, &str)]) -> Settings {
     let mut settings =
         Settings { endpoint: Some("http://localhost:3000".to_owned()), ..Settings::default() };
     settings.env.0.insert("LOGFIRE_TOKEN".to_owned(), "pylf_v1_local_x".to_owned());
-    settings.options.insert("protocol".to_owned(), "http/json".to_owned());
-    for (key, value) in options {
-        settings.options.insert((*key).to_owned(), (*value).to_owned());
+    for (key, value) in options.iter().chain(&[("protocol", "http/json")]) {
+        let mut specs = codex_trace_export::options::of(logfire::BACKEND.options);
+        let spec = specs.find(|spec| spec.name() == *key).unwrap();
+        settings.options.put_text(spec, value).unwrap();
     }
     settings
 }

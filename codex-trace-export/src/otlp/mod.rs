@@ -13,7 +13,7 @@ mod events;
 pub(crate) mod facts;
 mod genai;
 pub mod ids;
-mod images;
+pub(crate) mod images;
 pub(crate) mod json;
 mod live;
 pub(crate) mod messages;

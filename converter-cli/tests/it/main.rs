@@ -4,6 +4,7 @@
 
 mod bench;
 mod blame;
+mod browser;
 mod cases;
 mod completions;
 mod config;
@@ -24,6 +25,7 @@ mod origin;
 mod outputs;
 mod places;
 mod readme;
+mod report;
 mod schema;
 mod scripted_server;
 mod scripting;

@@ -70,9 +70,8 @@ impl<'r> Texts<'r> {
 
     /// Returns what items say, without thoughts and calls.
     pub fn said<'a>(&self, thread: &Thread<'a>, items: &[ItemIx]) -> Option<Raw<'a>> {
-        let is_said = |it: &Piece<'_>| {
-            matches!(it, Piece::Text(_) | Piece::Image(_) | Piece::LargeImage(_))
-        };
+        let is_said =
+            |it: &Piece<'_>| matches!(it, Piece::Text(_) | Piece::Image(_) | Piece::LargeImage(_));
         self.pieces(items.iter().filter_map(|ix| Some(&thread.item(*ix)?.body)), is_said)
     }
 
@@ -88,9 +87,7 @@ impl<'r> Texts<'r> {
             ResponseItem::ToolCall(_)
             | ResponseItem::WebSearchCall(_)
             | ResponseItem::ImageGenerationCall(_) => self.arguments(item),
-            ResponseItem::ToolOutput(it) => {
-                self.reader(self.limit).output(it.output.or(it.tools)?)
-            }
+            ResponseItem::ToolOutput(it) => self.reader(self.limit).output(it.output.or(it.tools)?),
             _ => self.pieces(std::iter::once(item), |_| true),
         }
     }
@@ -103,9 +100,7 @@ impl<'r> Texts<'r> {
             ResponseItem::ToolCall(it) => {
                 ItemHead { name: it.fields.name, call_id: it.fields.call_id, ..none }
             }
-            ResponseItem::ToolOutput(it) => {
-                ItemHead { name: it.name, call_id: it.call_id, ..none }
-            }
+            ResponseItem::ToolOutput(it) => ItemHead { name: it.name, call_id: it.call_id, ..none },
             ResponseItem::AgentMessage(it) => ItemHead { name: it.author, ..none },
             _ => none,
         }

@@ -20,6 +20,7 @@ pub mod commands;
 pub mod config;
 pub mod destinations;
 pub mod exit;
+pub mod formats;
 pub mod interrupt;
 pub mod label;
 pub mod measure;

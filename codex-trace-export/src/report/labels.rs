@@ -90,9 +90,8 @@ pub(super) fn repository(meta: &SessionMeta<'_>) -> Option<String> {
     let address = meta.git?.repository_url?.decode();
     let address = address.trim().trim_end_matches('/');
     let address = address.strip_suffix(".git").unwrap_or(address);
-    let host_and = |host: &str, path: &str| {
-        format!("{}/{path}", host.rsplit('@').next().unwrap_or(host))
-    };
+    let host_and =
+        |host: &str, path: &str| format!("{}/{path}", host.rsplit('@').next().unwrap_or(host));
     let short = match (address.split_once("://"), address.split_once(':')) {
         (Some((_, rest)), _) => {
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));

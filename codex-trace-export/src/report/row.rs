@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use codex_rollout::{Cursor, JsonText, RawJson};
 use codex_trace_model::{EventKind, Span, SpanKind, Status, Timestamp, TokenUsage, Trace};
 
-use super::labels::{self, Reader};
 use super::Options;
+use super::labels::{self, Reader};
 use crate::content::Part;
 use crate::json::{self, Json, Object};
 

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::args::words::word;
-use crate::args::{ContentArgs, RedactArgs, SelectArgs};
+use crate::args::{ContentArgs, OptionArgs, Redaction, SelectArgs};
 use codex_trace_export::report::Amount;
 
 /// Arguments of `list`.
@@ -117,7 +117,7 @@ pub struct ReportArgs {
 
     /// What to redact.
     #[command(flatten)]
-    pub redact: RedactArgs,
+    pub redact: OptionArgs<Redaction>,
 }
 
 /// Arguments of `bench`.

@@ -16,7 +16,7 @@ use self::pack::Packer;
 use self::pages::{LARGEST_PAGE, Pages, Place};
 use crate::account::Account;
 use crate::args::ReportArgs;
-use crate::config::{self, Selection, selection};
+use crate::config::{Redaction, Selection, selection};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::history::History;
@@ -35,7 +35,7 @@ const CHUNK: usize = 256 << 10;
 /// If nothing can be read, or the page cannot be written.
 pub fn run(args: &ReportArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = selection(&args.select, ui.settings().now)?;
-    let redactor = config::redactor(&args.redact, true)?;
+    let redactor = Redaction::from(&args.redact).redactor(true)?;
     let redacted = redactor.is_some();
     let with_cost = args.cost || args.prices.is_some();
     let prices = with_cost.then(|| PriceTable::load(args.prices.as_deref())).transpose()?;

@@ -196,13 +196,13 @@ fn nothing_that_is_recorded_runs_in_a_browser() {
         assert!(shown.as_str().unwrap().contains("\\u{202e}"), "{shown}");
         // Each session, and each span of it.
         let mut all = 0;
-        for nth in 0..rows {
+        for row in unpacked(&page, "rows") {
+            let id = &row["id"];
             let opened = browser.eval(&format!(
-                "(async () => {{ const row = [...document.querySelectorAll('.list .row')]; \
-                 history.replaceState(null, '', '#'); dispatchEvent(new PopStateEvent('popstate')); \
-                 await new Promise(done => setTimeout(done, 60)); \
-                 document.querySelectorAll('.table .row')[{nth}].click(); \
-                 for (let n = 0; n < 40 && !document.querySelector('.water .row'); n++) await new Promise(done => setTimeout(done, 10)); \
+                "(async () => {{ history.replaceState(null, '', '#' + new URLSearchParams({{s: {id}}})); \
+                 dispatchEvent(new PopStateEvent('popstate')); \
+                 const pause = () => new Promise(done => setTimeout(done, 10)); \
+                 for (let n = 0; n < 300 && !document.querySelector('.detail dl'); n++) await pause(); \
                  const spans = [...document.querySelectorAll('.water .row')]; \
                  for (const span of spans) span.click(); \
                  return [spans.length, document.title, document.querySelectorAll('img, main script, main style').length]; }})()"
@@ -211,11 +211,7 @@ fn nothing_that_is_recorded_runs_in_a_browser() {
                 panic!("{opened}")
             };
             all += spans.as_u64().unwrap();
-            assert_eq!(
-                (title, foreign),
-                (&json!("codex-trace report"), &json!(0)),
-                "session {nth}"
-            );
+            assert_eq!((title, foreign), (&json!("codex-trace report"), &json!(0)), "session {id}");
         }
         assert!(all > 60, "{all}");
         assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);

@@ -100,7 +100,7 @@ function visible(session, closed) {
   const needed = new Set();
   const only = state.only === '1', said = state.said === '1', agents = state.agents !== '0';
   for (const span of session.spans) {
-    if (only && !isBad(span) || said && !isSaid(span)) continue;
+    if (only && !isBad(span) || said && !isSaid(span) || !agents && span.t > 0) continue;
     for (let up = span; up && !needed.has(up); up = up.up) needed.add(up);
   }
   const rows = [];

@@ -210,7 +210,7 @@ fn ids_within(name: &str) -> Option<Ids<'_>> {
     Some(Ids { thread, rollout: rollout.filter(|id| is_uuid(id)).unwrap_or(thread) })
 }
 
-fn is_uuid(text: &str) -> bool {
+pub(crate) fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(i, byte)| match i {
             8 | 13 | 18 | 23 => byte == b'-',

@@ -9,6 +9,8 @@ mod contract;
 mod encoding;
 mod faults;
 mod logfire;
+#[path = "../marked/mod.rs"]
+mod marked;
 mod newest;
 mod outage;
 mod properties;

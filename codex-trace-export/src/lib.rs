@@ -2,8 +2,8 @@
 //! destination expects of requests.
 //!
 //! A trace goes in, [`Unit`]s of bytes come out: [`content`] says what of it may
-//! leave the machine, [`wire`] has the neutral format, [`otlp`], [`mlflow`],
-//! [`langsmith`] and [`codex_otel`] those of backends. [`Protocol`] says where requests go,
+//! leave the machine, [`wire`] has the neutral format, [`report`] a page to look at,
+//! [`otlp`], [`codex_otel`], [`mlflow`] and [`langsmith`] those of backends. [`Protocol`] says where requests go,
 //! how they are made up, and what the answers mean.
 //!
 //! # What it promises
@@ -29,6 +29,7 @@ pub mod file;
 pub mod json;
 mod key;
 pub mod langsmith;
+pub mod logfire;
 pub mod mlflow;
 mod notes;
 pub mod options;
@@ -38,10 +39,12 @@ mod plugin_file;
 mod probe;
 mod proxy;
 pub mod redact;
+pub mod report;
 mod request;
 pub mod secret;
 mod settings;
 pub mod splice;
+pub mod texts;
 mod understood;
 mod unit;
 pub mod wire;

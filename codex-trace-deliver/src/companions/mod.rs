@@ -2,6 +2,7 @@
 //! told of what is there afterwards.
 
 pub mod langsmith;
+pub mod logfire;
 
 use std::cell::Cell;
 use std::io;

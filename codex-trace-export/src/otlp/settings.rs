@@ -195,7 +195,7 @@ fn headers(
     Ok((headers, origins))
 }
 
-fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigError> {
+pub(crate) fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigError> {
     match word {
         None | Some("gzip" | "auto") => Ok(&[Compression::Gzip]),
         Some("zstd") => Ok(&[Compression::Zstd]),
@@ -289,7 +289,7 @@ pub(super) fn resource(scene: &Scene<'_, '_>, asked: &[(String, String)]) -> Res
     Resource { attributes: attributes.0 }
 }
 
-fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
+pub(crate) fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
     match protocol {
         "http/protobuf" | "binary" => Ok(Encoding::Proto),
         "http/json" | "json" => Ok(Encoding::Json),

@@ -4,6 +4,7 @@
 
 mod bench;
 mod blame;
+mod browser;
 mod case_structure;
 mod cases;
 mod completions;
@@ -30,6 +31,7 @@ mod origin;
 mod outputs;
 mod places;
 mod readme;
+mod report;
 mod schema;
 mod scripted_server;
 mod scripting;

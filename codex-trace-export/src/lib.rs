@@ -2,8 +2,8 @@
 //! destination expects of requests.
 //!
 //! A trace goes in, [`Unit`]s of bytes come out: [`content`] says what of it may
-//! leave the machine, [`wire`] has the neutral format, [`otlp`], [`mlflow`] and
-//! [`langsmith`] those of backends. [`Protocol`] says where requests go,
+//! leave the machine, [`wire`] has the neutral format, [`otlp`], [`mlflow`],
+//! [`langsmith`] and [`braintrust`] those of backends. [`Protocol`] says where requests go,
 //! how they are made up, and what the answers mean.
 //!
 //! # What it promises
@@ -18,6 +18,7 @@
 //! Sending, trying again, and remembering what was sent.
 
 pub mod address;
+pub mod braintrust;
 pub mod choice;
 mod client;
 pub mod content;
@@ -41,6 +42,7 @@ mod settings;
 pub mod splice;
 mod understood;
 mod unit;
+mod uuid;
 pub mod wire;
 
 pub use address::Address;
@@ -50,7 +52,7 @@ pub use destination::{
     Limits, Preflight, Protocol, Remark, Rewrite, Route, Setting, Signal, Verdict,
 };
 pub use environment::{ConfigFiles, Environment, Files};
-pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
+pub use notes::{Beside, Detour, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
 pub use origin::{Origin, OriginKind};
 pub use probe::Probed;
 pub use proxy::proxy_for;

@@ -15,6 +15,7 @@
 mod account;
 mod beside;
 mod dead_letter;
+mod detour;
 mod fate;
 mod feed;
 mod flight;

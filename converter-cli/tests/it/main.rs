@@ -4,6 +4,7 @@
 
 mod bench;
 mod blame;
+mod braintrust;
 mod cases;
 mod completions;
 mod config;

@@ -30,6 +30,7 @@ mod key;
 pub mod langsmith;
 pub mod mlflow;
 mod notes;
+pub mod options;
 mod origin;
 pub mod otlp;
 mod plugin_file;
@@ -49,7 +50,7 @@ pub use address::Address;
 pub use choice::Choice;
 pub use destination::{
     Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Framing, IdSpace,
-    Limits, Preflight, Protocol, Remark, Rewrite, Route, Setting, Signal, Verdict,
+    Limits, Preflight, Protocol, Remark, Rewrite, Route, Signal, Verdict,
 };
 pub use environment::{ConfigFiles, Environment, Files};
 pub use notes::{Beside, Detour, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};

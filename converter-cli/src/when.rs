@@ -35,17 +35,7 @@ pub fn parse(text: &str, edge: Edge, now: Timestamp) -> Option<Timestamp> {
 
 /// Reads a length of time: `90s`, `15m`, `24h`, `7d`, `2w`.
 pub fn parse_age(text: &str) -> Option<SignedDuration> {
-    let unit = text.chars().last()?;
-    let number: i64 = text.strip_suffix(unit)?.parse().ok().filter(|number| *number >= 0)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        'w' => 7 * 24 * 60 * 60,
-        _ => return None,
-    };
-    Some(SignedDuration::from_secs(number.checked_mul(seconds)?))
+    SignedDuration::try_from(codex_trace_export::options::parse_age(text)?).ok()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use crate::braintrust::layer::{self, Layer, Route};
+use crate::braintrust::options::{CA_CERT, INPUT, INPUT_BYTES};
 use crate::braintrust::rows::Form;
 use crate::choice::Choice;
 use crate::client::{SaidClient, Unit};
@@ -24,7 +25,7 @@ const APP: &str = "https://www.braintrust.dev";
 const PROJECT: &str = "codex";
 
 /// The most that one model call is given unless told otherwise, in bytes.
-const INPUT_BYTES: usize = 16 << 20;
+const MAX_INPUT: usize = 16 << 20;
 
 /// What was found.
 #[derive(Debug)]
@@ -97,12 +98,11 @@ impl Config {
         found: &mut Description,
     ) -> Result<Config, ConfigError> {
         let layers = layer::read(settings, found);
-        let form = form(settings, &layers, found)?;
+        let form = form(settings, &layers, found);
         let client = client(settings, found)?;
         let place = place(settings, &layers, found)?;
-        let named = matches!(place.target, Target::ProjectName(_));
         let project = match &place.target {
-            Target::ProjectName(name) if named => Some(name.clone()),
+            Target::ProjectName(name) => Some(name.clone()),
             _ => None,
         };
         let form = Form { project, ..form };
@@ -179,14 +179,10 @@ fn no_key(settings: &Settings, found: &Description) -> ConfigError {
 }
 
 /// Returns how sessions become rows.
-fn form(
-    settings: &Settings,
-    layers: &[Layer],
-    found: &mut Description,
-) -> Result<Form, ConfigError> {
+fn form(settings: &Settings, layers: &[Layer], found: &mut Description) -> Form {
     let mut form = Form {
         llm_input: LlmInput::Full,
-        input_bytes: INPUT_BYTES,
+        input_bytes: MAX_INPUT,
         // Who uploads a home of somebody else's did not have its sessions.
         username: settings
             .first_var(&["USER", "LOGNAME", "USERNAME"])
@@ -194,30 +190,25 @@ fn form(
             .map(str::to_owned),
         ..Form::default()
     };
-    if let Some(word) = found.text("llm-input", settings.said_option("llm-input")) {
-        form.llm_input = LlmInput::from_word(&word).ok_or_else(|| {
-            ConfigError::new(format!("`llm-input` cannot be `{word}`")).hint(
-                "it is `full` (as Braintrust's own tracers have it), `turn`, `delta` or `none`",
-            )
-        })?;
+    let input = settings.get(&INPUT);
+    if let Some(input) = found.take(INPUT.name(), input, |it| it.word().to_owned()) {
+        form.llm_input = input;
     }
-    if let Some(text) = found.text("llm-input-bytes", settings.said_option("llm-input-bytes")) {
-        form.input_bytes = text.parse().map_err(|_| {
-            ConfigError::new(format!("`llm-input-bytes` cannot be `{text}`"))
-                .hint("it is a number of bytes")
-        })?;
+    if let Some(bytes) = found.take(INPUT_BYTES.name(), settings.get(&INPUT_BYTES), u64::to_string)
+    {
+        form.input_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
     let show = |map: &Map<String, Value>| format!("{} keys", map.len());
     let metadata = strongest(layers, |layer| layer.metadata.as_ref());
     form.metadata = found.take("additional metadata", metadata, show).unwrap_or_default();
     let tags = strongest(layers, |layer| layer.tags.as_ref());
     form.tags = found.take("tags", tags, |tags| tags.join(", ")).unwrap_or_default();
-    Ok(form)
+    form
 }
 
 fn client(settings: &Settings, found: &mut Description) -> Result<ClientOptions, ConfigError> {
     let said = SaidClient {
-        ca: settings.place_var(&["BRAINTRUST_CA_CERT"]).map(|said| said.map(PathBuf::from)),
+        ca: settings.var_of(&CA_CERT).map(|said| said.map(PathBuf::from)),
         client_cert: None,
         client_key: None,
         timeout: None,

@@ -9,6 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::braintrust::config::{Parent, Target};
+use crate::braintrust::options::{
+    API_KEY, API_URL, APP_URL, EXPERIMENT, METADATA, ORG, PARENT_ROOT_SPAN, PARENT_SPAN, PROFILE,
+    PROJECT_ID, PROJECT_NAME, TAGS,
+};
 use crate::describe::Description;
 use crate::plugin_file::PluginFile;
 use crate::secret::Secret;
@@ -49,7 +53,7 @@ impl Route {
 /// be told: the vendor's own tools go on without it, too.
 pub(super) fn read(settings: &Settings, found: &mut Description) -> Vec<Layer> {
     let mut layers = vec![flags(settings, found), variables(settings, found)];
-    let mut profile = settings.place_var(&["BRAINTRUST_PROFILE"]);
+    let mut profile = settings.var_of(&PROFILE);
     for file in settings.own_files(TRACER) {
         let Some(tracer) = parsed::<Tracer>(&file, settings, found) else { continue };
         let auth = tracer.route.auth.clone();
@@ -78,48 +82,35 @@ pub(super) fn read(settings: &Settings, found: &mut Description) -> Vec<Layer> {
 }
 
 fn flags(settings: &Settings, found: &mut Description) -> Layer {
-    let option = |name: &str| settings.said_option(name);
-    let route = option("experiment").map(|said| said.map(Target::Experiment));
-    let route = route.or_else(|| option("project_id").map(|said| said.map(Target::ProjectId)));
-    let route = route.or_else(|| settings.said_project().map(|said| said.map(Target::ProjectName)));
-    let route = route.map(|said| {
-        said.map(|target| {
-            let span_id = settings.options.get("parent_span").cloned();
-            let root = settings.options.get("parent_root_span").cloned();
-            let parent = span_id.map(|span_id| Parent {
-                root_span_id: root.unwrap_or_else(|| span_id.clone()),
-                span_id,
-            });
-            Route { target, parent }
-        })
-    });
+    let route = settings.get(&EXPERIMENT).map(|said| said.map(Target::Experiment));
+    let route = route.or_else(|| settings.get(&PROJECT_ID).map(|it| it.map(Target::ProjectId)));
+    let route = route.or_else(|| settings.said_project().map(|it| it.map(Target::ProjectName)));
+    let span = settings.get(&PARENT_SPAN).map(|said| said.value);
+    let root = settings.get(&PARENT_ROOT_SPAN).map(|said| said.value);
+    let parent = span
+        .map(|span_id| Parent { root_span_id: root.unwrap_or_else(|| span_id.clone()), span_id });
     Layer {
         api: settings.said_endpoint(),
-        app: option("app_url"),
+        app: settings.get(&APP_URL),
         key: settings.said_key(),
         org: settings.said_workspace(),
-        route,
-        metadata: option("metadata").and_then(|said| object(&said, found)),
-        tags: option("tags").map(|said| said.map(|text| tags(&text))),
+        route: route.map(|said| said.map(|target| Route { target, parent })),
+        metadata: settings.get(&METADATA).and_then(|said| object(&said, found)),
+        tags: settings.get(&TAGS),
     }
 }
 
 fn variables(settings: &Settings, found: &mut Description) -> Layer {
-    let var = |name: &str| settings.place_var(&[name]);
-    let route =
-        |said: Said<String>, make: fn(String) -> Target| said.map(|text| Route::to(make(text)));
-    let project = var("BRAINTRUST_PROJECT_ID").map(|said| route(said, Target::ProjectId));
-    let by_name = settings.place_var(&["BRAINTRUST_PROJECT", "BRAINTRUST_DEFAULT_PROJECT"]);
+    let by_id = settings.var_of(&PROJECT_ID).map(|said| said.map(Target::ProjectId));
+    let by_name = || settings.var_of(&PROJECT_NAME).map(|said| said.map(Target::ProjectName));
     Layer {
-        api: var("BRAINTRUST_API_URL"),
-        app: var("BRAINTRUST_APP_URL"),
-        key: var("BRAINTRUST_API_KEY").map(|said| said.map(Secret::new)),
-        org: var("BRAINTRUST_ORG_NAME"),
-        route: project.or_else(|| by_name.map(|said| route(said, Target::ProjectName))),
-        metadata: settings
-            .said_var("BRAINTRUST_ADDITIONAL_METADATA")
-            .and_then(|said| object(&said, found)),
-        tags: settings.said_var("BRAINTRUST_TAGS").map(|said| said.map(|text| tags(&text))),
+        api: settings.var_of(&API_URL),
+        app: settings.var_of(&APP_URL),
+        key: settings.var_of(&API_KEY).map(|said| said.map(Secret::new)),
+        org: settings.var_of(&ORG),
+        route: by_id.or_else(by_name).map(|said| said.map(Route::to)),
+        metadata: settings.own_var_of(&METADATA).and_then(|said| object(&said, found)),
+        tags: settings.own_var_of(&TAGS).map(|said| said.map(|text| tags(&text))),
     }
 }
 

@@ -12,6 +12,7 @@ mod ids;
 mod layer;
 mod messages;
 mod metadata;
+mod options;
 mod overflow;
 mod plan;
 mod prompt;
@@ -33,43 +34,17 @@ use crate::request::{ClientOptions, Request, Response};
 use crate::understood;
 use crate::{
     Backend, ConfigError, Connected, Contract, Cx, Detour, Encode, EncodeError, Preflight, Probed,
-    Protocol, Remark, Rewrite, Setting, Settings, Signal, Unit, Verdict,
+    Protocol, Remark, Rewrite, Settings, Signal, Unit, Verdict,
 };
 
 /// The backend.
 pub const BACKEND: Backend = Backend {
     name: "braintrust",
     summary: "Braintrust: rows, as `bt` traces and imports them",
-    settings: &[
-        setting("BRAINTRUST_API_KEY", "key"),
-        setting("BRAINTRUST_API_URL", "address of the API [default: what the service says]"),
-        setting("BRAINTRUST_APP_URL", "address to log in at [default: https://www.braintrust.dev]"),
-        setting("BRAINTRUST_ORG_NAME", "organisation, for keys of several"),
-        setting("BRAINTRUST_PROJECT", "project [also BRAINTRUST_DEFAULT_PROJECT; default: codex]"),
-        setting("BRAINTRUST_PROJECT_ID", "project, by its id"),
-        setting("BRAINTRUST_ADDITIONAL_METADATA", "JSON for the metadata of every session"),
-        setting("BRAINTRUST_TAGS", "tags of every session, with commas between them"),
-        setting("BRAINTRUST_PROFILE", "profile of `bt login`"),
-        setting("BRAINTRUST_CA_CERT", "PEM file of authorities to trust"),
-    ],
+    options: options::OPTIONS,
     connect,
-    describe,
-    keys: &[
-        "app_url",
-        "experiment",
-        "llm_input_bytes",
-        "metadata",
-        "parent_root_span",
-        "parent_span",
-        "project_id",
-        "tags",
-        "workspace",
-    ],
+    describe: config::describe,
 };
-
-const fn setting(env: &'static str, help: &'static str) -> Setting {
-    Setting { env, help }
-}
 
 /// The routes of rows that are new, and of those that may be there already.
 const ROWS: usize = 0;
@@ -96,10 +71,6 @@ fn connect(settings: &Settings) -> Connected {
         max_age: None,
     };
     Ok(vec![Box::new(Braintrust { place, form, client, contract, known, remarks })])
-}
-
-fn describe(settings: &Settings) -> Description {
-    config::describe(settings)
 }
 
 impl Encode for Braintrust {

@@ -8,12 +8,14 @@ use clap_complete::Shell;
 use crate::args::words::word;
 use codex_trace_model::Standing;
 
+mod options;
 mod reports;
 mod upload;
 mod words;
 
+pub use options::{Manner, OptionArgs, OptionList, Place, Redaction};
 pub use reports::{BenchArgs, By, ListArgs, ShowArgs, UsageArgs, Zone};
-pub use upload::{Compress, DoctorArgs, OtlpArgs, PlaceArgs, RedactArgs, StatusArgs, UploadArgs};
+pub use upload::{DoctorArgs, OtlpArgs, PlaceArgs, StatusArgs, UploadArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -220,7 +222,7 @@ pub struct ConvertArgs {
 
     /// What to redact.
     #[command(flatten)]
-    pub redact: RedactArgs,
+    pub redact: OptionArgs<Redaction>,
 
     /// Exit with 1 if any line could not be read
     #[arg(long)]

@@ -7,7 +7,7 @@ use codex_trace_model::{Code, Trace};
 
 use crate::account::Account;
 use crate::args::{ConvertArgs, Format};
-use crate::config::selection;
+use crate::config::{Redaction, selection};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::output::{Directory, Target, Writer};
@@ -142,7 +142,7 @@ enum Encoder {
 impl Encoder {
     fn new(args: &ConvertArgs) -> anyhow::Result<Encoder> {
         let content = Content::from(args.content);
-        let redactor = crate::config::redactor(&args.redact, false)?;
+        let redactor = Redaction::from(&args.redact).redactor(false)?;
         let encoding = match args.to {
             Format::Spans if args.otlp.semconv.is_some() || args.otlp.llm_input.is_some() => {
                 let failure = Failure::new("`--semconv` and `--llm-input` are for OTLP");

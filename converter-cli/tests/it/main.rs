@@ -5,6 +5,7 @@
 mod bench;
 mod blame;
 mod braintrust;
+mod case_structure;
 mod cases;
 mod completions;
 mod config;
@@ -21,6 +22,7 @@ mod langsmith;
 mod layout;
 mod list;
 mod mlflow;
+mod options;
 mod origin;
 mod outputs;
 mod places;

@@ -7,6 +7,7 @@ use codex_trace_export::choice::Choice;
 use codex_trace_export::content::Content;
 use codex_trace_export::content::{Capture, ContentRules};
 use codex_trace_export::environment::Environment;
+use codex_trace_export::options::OptionSet;
 use codex_trace_export::otlp::{Amount, LlmInput, Options, Semconv, encode_json};
 use codex_trace_export::redact::Redactor;
 use codex_trace_export::wire::jsonl;
@@ -226,14 +227,19 @@ fn exporters() -> Vec<(String, Box<dyn Exporter>)> {
         }
         for mut form in forms {
             // As much as the backend can send.
-            form.insert("llm-input", LlmInput::Full.word());
-            let words = |(name, word): (&&str, &&str)| ((*name).to_owned(), (*word).to_owned());
-            let keys = backend.settings.iter().filter(|it| it.env.ends_with("_API_KEY"));
+            form.insert("llm_input", LlmInput::Full.word());
+            let mut options = OptionSet::default();
+            for (name, word) in &form {
+                let spec = backend.options.iter().find(|spec| spec.name() == *name);
+                options.put_text(spec.expect("it is an option"), word).unwrap();
+            }
+            let names = backend.options.iter().flat_map(|spec| spec.env);
+            let keys = names.filter(|name| name.ends_with("_API_KEY"));
             let settings = Settings {
                 endpoint: Some("http://localhost:1".to_owned()),
                 project: Some("p".to_owned()),
-                options: form.iter().map(words).collect(),
-                env: Environment(keys.map(|it| (it.env.to_owned(), "k".to_owned())).collect()),
+                options,
+                env: Environment(keys.map(|name| ((*name).to_owned(), "k".to_owned())).collect()),
                 ..Settings::default()
             };
             let connected = (backend.connect)(&settings).expect(backend.name);

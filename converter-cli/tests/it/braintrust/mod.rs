@@ -4,6 +4,7 @@
 
 mod golden;
 mod server;
+mod settings;
 mod wire;
 
 use std::collections::BTreeMap;

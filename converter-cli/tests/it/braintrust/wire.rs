@@ -22,6 +22,7 @@ fn rule(
     Box::new(move |asked, nth| if asked.path == path { answer(nth) } else { None })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what a rule gives")]
 fn status(status: u16, body: &str) -> Answer {
     Some((status, String::new(), body.to_owned()))
 }
@@ -112,7 +113,7 @@ fn a_place_that_is_refused_costs_the_row_alone_and_is_told() {
         let rule: Rule = Box::new(move |asked, _| {
             let matches = asked.path == path
                 || path.starts_with("/place") && asked.path.starts_with("/place");
-            if matches { Some(status(403, "{\"error\":\"no room\"}"))) } else { None }
+            if matches { Some(status(403, "{\"error\":\"no room\"}")) } else { None }
         });
         let (env, server) = (TestEnv::new(), Server::with(rule, 200_000, None));
         let home = small(&env, &"long ".repeat(50_000));
@@ -139,7 +140,8 @@ fn a_server_that_takes_less_than_it_says_is_sent_less() {
 #[test]
 fn trouble_is_waited_out() {
     for (code, n) in [(429, 1), (500, 2), (503, 1)] {
-        let rule = rule("/logs3", move |nth| if nth <= n { Some(status(code, "{}")) } else { None });
+        let rule =
+            rule("/logs3", move |nth| if nth <= n { Some(status(code, "{}")) } else { None });
         let (env, server) = (TestEnv::new(), Server::with(rule, 6 << 20, None));
         let run = run(&env, &server, &[&small(&env, "do it")], &[]);
         assert_eq!(run.code, Some(0), "{code}: {}", run.stderr);
@@ -169,7 +171,10 @@ fn a_wrong_key_ends_the_run_and_the_next_one_goes_on() {
 #[test]
 fn a_key_that_goes_wrong_midway_loses_nothing() {
     let gone =
-        rule("/logs3", |nth| if nth > 1 { Some(status(401, "{\"error\":\"revoked\"}")) } else { None });
+        rule(
+            "/logs3",
+            |nth| if nth > 1 { Some(status(401, "{\"error\":\"revoked\"}")) } else { None },
+        );
     let (env, server) = (TestEnv::new(), Server::with(gone, 16_000, None));
     let home = testdata("homes/r144");
     let first = run(&env, &server, &[&home], &["--llm-input", "none"]);

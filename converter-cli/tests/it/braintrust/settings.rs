@@ -115,10 +115,10 @@ fn a_dry_run_asks_nothing_and_shows_what_would_be_sent() {
     let run = upload(&env, &vars, &["--dry-run=shown"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(server.asked("").is_empty());
-    let body = std::fs::read(env.dir().join("shown/000001.body.json")).unwrap();
+    let body = std::fs::read(env.dir().join("shown/braintrust/000001.body.json")).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["rows"].as_array().unwrap().len(), 3);
-    let about = std::fs::read_to_string(env.dir().join("shown/000001.json")).unwrap();
+    let about = std::fs::read_to_string(env.dir().join("shown/braintrust/000001.json")).unwrap();
     assert!(!about.contains(KEY), "{about}");
     // What was sent is not to be sent again, whatever the project's id.
     assert_eq!(upload(&env, &vars, &[]).code, Some(0));

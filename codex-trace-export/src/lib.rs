@@ -2,8 +2,8 @@
 //! destination expects of requests.
 //!
 //! A trace goes in, [`Unit`]s of bytes come out: [`content`] says what of it may
-//! leave the machine, [`wire`] has the neutral format, [`otlp`], [`mlflow`],
-//! [`langsmith`] and [`braintrust`] those of backends. [`Protocol`] says where requests go,
+//! leave the machine, [`wire`] has the neutral format, [`report`] a page to look at,
+//! [`otlp`], [`mlflow`], [`langsmith`] and [`braintrust`] those of backends. [`Protocol`] says where requests go,
 //! how they are made up, and what the answers mean.
 //!
 //! # What it promises
@@ -25,6 +25,7 @@ pub mod content;
 pub mod describe;
 mod destination;
 pub mod environment;
+pub mod file;
 pub mod json;
 mod key;
 pub mod langsmith;
@@ -37,10 +38,12 @@ mod plugin_file;
 mod probe;
 mod proxy;
 pub mod redact;
+pub mod report;
 mod request;
 pub mod secret;
 mod settings;
 pub mod splice;
+pub mod texts;
 mod understood;
 mod unit;
 mod uuid;
@@ -53,6 +56,7 @@ pub use destination::{
     Limits, Preflight, Protocol, Remark, Rewrite, Route, Signal, Verdict,
 };
 pub use environment::{ConfigFiles, Environment, Files};
+pub use file::{FileEncoder, FileFormat, FileSettings, Layout, OutputFiles, Sink};
 pub use notes::{Beside, Detour, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
 pub use origin::{Origin, OriginKind};
 pub use probe::Probed;

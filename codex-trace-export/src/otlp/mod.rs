@@ -11,9 +11,10 @@ pub(crate) mod chat;
 pub(crate) mod codex;
 mod events;
 pub(crate) mod facts;
+mod file;
 mod genai;
 pub mod ids;
-mod images;
+pub(crate) mod images;
 pub(crate) mod json;
 mod live;
 pub(crate) mod messages;
@@ -41,6 +42,7 @@ use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceS
 
 pub(crate) use answer::verdict;
 pub(crate) use attributes::Attributes;
+pub use file::{JSON_FILE, PROTO_FILE};
 pub use options::{PROTOCOL, SEMCONV};
 pub(crate) use rendering::Rendering;
 pub use spans::Amount;

@@ -29,6 +29,7 @@ pub mod file;
 pub mod json;
 mod key;
 pub mod langsmith;
+pub mod logfire;
 pub mod mlflow;
 mod notes;
 pub mod options;

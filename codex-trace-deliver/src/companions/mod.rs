@@ -3,6 +3,7 @@
 
 pub mod braintrust;
 pub mod langsmith;
+pub mod logfire;
 
 use std::cell::Cell;
 use std::io;

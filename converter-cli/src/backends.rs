@@ -1,6 +1,8 @@
 //! The registry: the only file that names the backends.
 
-use codex_trace_export::{Backend, Settings, codex_otel, langsmith, logfire, mlflow, otlp};
+use codex_trace_export::{
+    Backend, Settings, braintrust, codex_otel, langsmith, logfire, mlflow, otlp,
+};
 
 use crate::companions::{self, Companion};
 
@@ -11,6 +13,7 @@ pub const BACKENDS: &[&Backend] = &[
     &mlflow::BACKEND,
     &langsmith::BACKEND,
     &logfire::BACKEND,
+    &braintrust::BACKEND,
 ];
 
 /// Returns the backend of a name.
@@ -24,6 +27,7 @@ pub fn companion(backend: &str, settings: &Settings) -> Option<Box<dyn Companion
     [
         (langsmith::BACKEND.name, companions::langsmith::companion as fn(&Settings) -> _),
         (logfire::BACKEND.name, companions::logfire::companion),
+        (braintrust::BACKEND.name, companions::braintrust::companion),
     ]
     .into_iter()
     .find(|(name, _)| *name == backend)

@@ -16,6 +16,7 @@ mod account;
 mod beside;
 mod dead_letter;
 mod decide;
+mod detour;
 mod fate;
 mod feed;
 mod flight;

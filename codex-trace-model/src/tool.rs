@@ -28,6 +28,10 @@ pub struct ToolCall<'a> {
     pub arguments: Option<RawJson<'a>>,
     /// What it printed or answered where there is no output item.
     pub output_text: Option<RawJson<'a>>,
+    /// What an item of the user interface says that it printed or answered
+    /// (paginated rollouts only), whether or not there is an output item, which
+    /// says it in the words that the model saw.
+    pub reported_output: Option<RawJson<'a>>,
     /// The command: a string, or an array of words.
     pub command: Option<Cow<'a, str>>,
     /// Where the command ran.

@@ -6,7 +6,7 @@ use codex_rollout::{JsonText, RawJson};
 use codex_trace_model::{ItemIx, ModelCall, SpanKind as Kind, Status, ToolCall, ToolFamily, Turn};
 
 use super::chat;
-use super::messages::{Message, Part as Piece, Raw, decode, joined};
+use super::messages::{ItemReader, Message, Part as Piece, Raw, decode, joined};
 use super::spans::Subject;
 use super::window::{self, Input, Scope};
 use crate::content::Part;
@@ -34,7 +34,7 @@ pub(crate) fn prompt<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<R
 
 /// Whether a text is what Codex puts before or after an image: `<image>`,
 /// `<image name=[Image #1]>`, `</image>`.
-fn is_image_tag(text: &[u8]) -> bool {
+pub(crate) fn is_image_tag(text: &[u8]) -> bool {
     let opens = text.strip_prefix(b"<image").is_some_and(|rest| matches!(rest, [b'>' | b' ', ..]));
     text == b"</image>"
         || opens && text.iter().position(|byte| *byte == b'>') == text.len().checked_sub(1)
@@ -42,7 +42,15 @@ fn is_image_tag(text: &[u8]) -> bool {
 
 /// Returns the agent's last word in a turn.
 pub(crate) fn answer<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<Raw<'a>> {
-    let reader = subject.reader();
+    answer_by(&subject.reader(), subject, turn)
+}
+
+/// As [`answer`], by another reader than that of the scene.
+pub(crate) fn answer_by<'a>(
+    reader: &ItemReader<'_>,
+    subject: &Subject<'_, 'a>,
+    turn: &Turn<'a>,
+) -> Option<Raw<'a>> {
     let words = |ix: &ItemIx| {
         let item = subject.thread.item(*ix)?;
         let parts = reader.message(&item.body)?.parts.into_iter();
@@ -246,7 +254,7 @@ pub(crate) fn provider<'t>(subject: &Subject<'t, '_>) -> Option<Cow<'t, str>> {
 
 /// Returns the address of the repository, without name and password.
 pub(crate) fn repository(subject: &Subject<'_, '_>) -> Option<String> {
-    let address = subject.label(subject.thread.meta.git?.repository_url)?;
+    let address = subject.place(subject.thread.meta.git?.repository_url)?;
     let Some((scheme, rest)) = address.split_once("://") else {
         return Some(address.into_owned());
     };

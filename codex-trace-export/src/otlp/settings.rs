@@ -175,7 +175,7 @@ fn headers(
     Ok((headers, origins))
 }
 
-fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigError> {
+pub(crate) fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigError> {
     match word {
         None | Some("gzip" | "auto") => Ok(&[Compression::Gzip]),
         Some("zstd") => Ok(&[Compression::Zstd]),
@@ -275,7 +275,7 @@ fn traces_url(base: &str) -> String {
     whole.expose().to_owned()
 }
 
-fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
+pub(crate) fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
     match protocol {
         "http/protobuf" | "binary" => Ok(Encoding::Proto),
         "http/json" | "json" => Ok(Encoding::Json),

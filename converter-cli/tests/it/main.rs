@@ -4,6 +4,8 @@
 
 mod bench;
 mod blame;
+mod braintrust;
+mod browser;
 mod case_structure;
 mod cases;
 mod completions;
@@ -16,16 +18,21 @@ mod delivery;
 mod dependencies;
 mod doctor;
 mod errors;
+mod formats;
 mod generated;
 mod langsmith;
 mod layout;
+mod leaks;
 mod list;
+#[path = "../marked/mod.rs"]
+mod marked;
 mod mlflow;
 mod options;
 mod origin;
 mod outputs;
 mod places;
 mod readme;
+mod report;
 mod schema;
 mod scripted_server;
 mod scripting;
@@ -34,5 +41,6 @@ mod terminal;
 mod testenv;
 mod tls;
 mod toy;
+mod upgrades;
 mod upload;
 mod usage;

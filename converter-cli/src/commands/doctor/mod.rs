@@ -23,6 +23,7 @@ use crate::ui::Ui;
 use codex_trace_export::Exporter;
 use codex_trace_export::describe::Known;
 use codex_trace_export::options;
+use codex_trace_export::redact::Redactor;
 use codex_trace_export::secret::without_password;
 
 /// Says what was found where; writes nothing, and sends nothing unless asked to.
@@ -112,10 +113,13 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     let heads: Vec<_> = pipeline::pool(settings.jobs)?
         .install(|| rollouts.par_iter().map(RolloutHead::read).collect());
     let mut versions: BTreeMap<String, usize> = BTreeMap::new();
+    // What is said here is what people put into reports of faults.
+    let redactor = Redactor::default();
     for head in heads {
         match head {
             Ok(head) => {
-                *versions.entry(head.cli_version.unwrap_or("unknown".to_owned())).or_default() += 1;
+                let version = head.cli_version.map(|it| redactor.text(&it).into_owned());
+                *versions.entry(version.unwrap_or("unknown".to_owned())).or_default() += 1;
             }
             Err(err) => problems.push(err.to_string()),
         }

@@ -72,8 +72,7 @@ pub enum RolloutItem<'a> {
 }
 
 /// The line types that are known and say nothing about turns, calls or usage.
-pub(crate) const BOOKKEEPING: &[&str] =
-    &["session_state", "rollout_reference"];
+pub(crate) const BOOKKEEPING: &[&str] = &["session_state", "rollout_reference"];
 
 /// What the envelope held beside the fields of the line.
 #[derive(Default)]

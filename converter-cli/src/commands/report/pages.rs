@@ -8,8 +8,8 @@ use anyhow::Context;
 use codex_trace_export::report::page::{self, About};
 
 use super::pack::Packer;
-use codex_trace_history::failure::Failure;
 use crate::ui::Ui;
+use codex_trace_history::failure::Failure;
 use codex_trace_history::whole::{self, WholeFile, directory_of};
 
 /// The largest page that is written, about, in bytes: a browser opens it at once.

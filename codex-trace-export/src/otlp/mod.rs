@@ -25,7 +25,7 @@ mod rendering;
 pub(crate) mod semconv;
 pub(crate) mod settings;
 pub(crate) mod spans;
-mod times;
+pub(crate) mod times;
 mod window;
 
 use codex_trace_model::{Span as TreeSpan, Trace};

@@ -146,6 +146,22 @@ pub trait Protocol: Send + Sync {
         Probed::from_status(answer)
     }
 
+    /// Whether it takes the units of a thread in their order alone: then one
+    /// request is under way at a time.
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
+    /// Returns how much it takes, in bytes a second before compression.
+    fn max_rate(&self) -> Option<u64> {
+        None
+    }
+
+    /// Returns what the user should do or know once something was sent.
+    fn afterwards(&self) -> &[&'static str] {
+        &[]
+    }
+
     /// Returns what the user should know before anything is sent: settings of
     /// the live plugin's that are not followed, or that somebody else made.
     fn remarks(&self) -> &[Remark] {

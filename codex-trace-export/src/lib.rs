@@ -3,7 +3,8 @@
 //!
 //! A trace goes in, [`Unit`]s of bytes come out: [`content`] says what of it may
 //! leave the machine, [`wire`] has the neutral format, [`report`] a page to look at,
-//! [`otlp`], [`mlflow`], [`langsmith`] and [`braintrust`] those of backends. [`Protocol`] says where requests go,
+//! [`otlp`], [`codex_otel`], [`mlflow`], [`langsmith`] and [`braintrust`] those of
+//! backends. [`Protocol`] says where requests go,
 //! how they are made up, and what the answers mean.
 //!
 //! # What it promises
@@ -21,6 +22,7 @@ pub mod address;
 pub mod braintrust;
 pub mod choice;
 mod client;
+pub mod codex_otel;
 pub mod content;
 pub mod describe;
 mod destination;

@@ -1,12 +1,15 @@
 //! The registry: the only file that names the backends.
 
-use codex_trace_export::{Backend, Settings, braintrust, langsmith, logfire, mlflow, otlp};
+use codex_trace_export::{
+    Backend, Settings, braintrust, codex_otel, langsmith, logfire, mlflow, otlp,
+};
 
 use crate::companions::{self, Companion};
 
 /// Every backend, in the order of `--help`.
 pub const BACKENDS: &[&Backend] = &[
     &otlp::BACKEND,
+    &codex_otel::BACKEND,
     &mlflow::BACKEND,
     &langsmith::BACKEND,
     &logfire::BACKEND,

@@ -314,6 +314,7 @@ impl Engine<'_> {
         let nth = part[0].route();
         let buffer = self.buffers().pop().unwrap_or_default();
         let request = request_of(&self.routes[nth], part, self.run, buffer);
+        self.keep_to_rate(part.iter().map(Slice::len).sum());
         let is_single = part.iter().map(Slice::n_pieces).sum::<usize>() == 1;
         let outcome = if is_single {
             self.exchange_single(nth, &request, patience)
@@ -322,6 +323,17 @@ impl Engine<'_> {
         };
         self.buffers().push(request.body);
         outcome
+    }
+
+    /// Has the next request wait for as long as so many bytes take at the rate that
+    /// the destination takes.
+    fn keep_to_rate(&self, bytes: usize) {
+        let Some(rate) = self.exporter.max_rate().filter(|_| !self.run.options.dry_run) else {
+            return;
+        };
+        let millis = (bytes as u64).saturating_mul(1000) / rate.max(1);
+        let now = self.clock.elapsed();
+        self.flow(|flow| flow.pace.spend(now, Duration::from_millis(millis)));
     }
 
     fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {

@@ -47,7 +47,7 @@ impl Place {
                 }
                 let dir = path.with_extension("");
                 if dir == path || dir.is_file() {
-                    let failure = format!("`{}`: the report is too large for one page", text);
+                    let failure = format!("`{text}`: the report is too large for one page");
                     return Err(
                         Failure::new(failure).hint("name a directory: a path that ends in `/`")
                     );

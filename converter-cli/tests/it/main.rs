@@ -29,6 +29,8 @@ mod mlflow;
 mod options;
 mod origin;
 mod outputs;
+mod parquet;
+mod perfetto;
 mod places;
 mod readme;
 mod report;

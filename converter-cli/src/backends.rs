@@ -1,12 +1,20 @@
 //! The registry: the only file that names the backends.
 
-use codex_trace_export::{Backend, Settings, langsmith, logfire, mlflow, otlp};
+use codex_trace_export::{
+    Backend, Settings, braintrust, codex_otel, langsmith, logfire, mlflow, otlp,
+};
 
-use crate::companions::{self, Companion};
+use codex_trace_deliver::companions::{self, Companion};
 
 /// Every backend, in the order of `--help`.
-pub const BACKENDS: &[&Backend] =
-    &[&otlp::BACKEND, &mlflow::BACKEND, &langsmith::BACKEND, &logfire::BACKEND];
+pub const BACKENDS: &[&Backend] = &[
+    &otlp::BACKEND,
+    &codex_otel::BACKEND,
+    &mlflow::BACKEND,
+    &langsmith::BACKEND,
+    &logfire::BACKEND,
+    &braintrust::BACKEND,
+];
 
 /// Returns the backend of a name.
 pub fn named(name: &str) -> Option<&'static Backend> {
@@ -19,6 +27,7 @@ pub fn companion(backend: &str, settings: &Settings) -> Option<Box<dyn Companion
     [
         (langsmith::BACKEND.name, companions::langsmith::companion as fn(&Settings) -> _),
         (logfire::BACKEND.name, companions::logfire::companion),
+        (braintrust::BACKEND.name, companions::braintrust::companion),
     ]
     .into_iter()
     .find(|(name, _)| *name == backend)

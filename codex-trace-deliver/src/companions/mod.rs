@@ -1,6 +1,7 @@
 //! What live plugins keep beside rollouts: read before a session is encoded,
 //! told of what is there afterwards.
 
+pub mod braintrust;
 pub mod langsmith;
 pub mod logfire;
 

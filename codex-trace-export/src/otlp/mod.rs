@@ -12,20 +12,24 @@ pub(crate) mod codex;
 mod events;
 pub(crate) mod facts;
 mod file;
-mod genai;
+pub(crate) mod genai;
 pub mod ids;
 pub(crate) mod images;
 pub(crate) mod json;
-mod live;
+pub(crate) mod live;
+pub(crate) mod log_json;
+pub mod log_proto;
 pub(crate) mod messages;
+pub(crate) mod metric_json;
+pub mod metric_proto;
 mod openinference;
-mod options;
+pub(crate) mod options;
 pub mod proto;
 mod rendering;
 pub(crate) mod semconv;
 pub(crate) mod settings;
 pub(crate) mod spans;
-mod times;
+pub(crate) mod times;
 mod window;
 
 use codex_trace_model::{Span as TreeSpan, Trace};
@@ -298,7 +302,8 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
     }
 }
 
-fn timeless(span: &TreeSpan<'_>) -> EncodeError {
+/// Says that a file says no time at all.
+pub(crate) fn timeless(span: &TreeSpan<'_>) -> EncodeError {
     let what = "its file says nowhere when it was, and OTLP cannot do without";
     EncodeError { span: span.key.clone(), what: what.to_owned() }
 }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod blame;
+mod braintrust;
 mod browser;
 mod case_structure;
 mod cases;

@@ -1,9 +1,9 @@
 use std::io::{self, Write};
 
 use crate::config::UploadSettings;
-use crate::delivery::{Account, DeadLetters, Fate};
 use crate::text::{bytes, count};
 use crate::ui::Ui;
+use codex_trace_deliver::delivery::{Account, DeadLetters, Fate};
 use codex_trace_export::json;
 use codex_trace_export::secret::without_password;
 
@@ -47,6 +47,9 @@ impl Report<'_> {
                 ui.say(format!("{to}: {remark}"));
             }
             ui.say(self.sentence(account));
+            if account.turns() > 0 && !self.upload.dry_run {
+                account.afterwards.iter().for_each(|what| ui.say(format!("{to}: {what}")));
+            }
             if found_nothing(account) {
                 ui.warn("no session matches the filters");
             }

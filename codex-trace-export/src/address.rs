@@ -138,6 +138,14 @@ impl Address {
         }
     }
 
+    /// Returns the port, if it says one.
+    pub fn port(&self) -> Option<u16> {
+        let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        host.rsplit_once(':').filter(|_| !host.ends_with(']'))?.1.parse().ok()
+    }
+
     /// Returns what the ledger calls the address: without name and password, and
     /// with digests in the place of what its query says, so that two queries are
     /// two places and no key is written down.

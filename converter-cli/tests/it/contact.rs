@@ -80,3 +80,33 @@ fn another_protocol_is_told_by_its_name() {
     let run = upload(&home(), "otlp", &server.url);
     assert!(run.stderr.contains("status 307: it is at `https://[set]@h/x`"), "{}", run.stderr);
 }
+
+/// What a run would stop at before it has sent anything, a dry run stops at.
+#[test]
+fn a_dry_run_fails_where_the_run_would() {
+    const LANGSMITH: [&str; 2] = ["--to", "langsmith"];
+    let table = "[destinations.x]\nbackend = 'otlp'\nendpoint = 'http://127.0.0.1:1'\n";
+    #[rustfmt::skip]
+    let cases: &[(&[&str], &str, &[(&str, &str)], &str)] = &[
+        (&["--to", "otlp", "--endpoint", "127.0.0.1:4318"], "", &[], "is no address"),
+        (&LANGSMITH, "", &[], "key"),
+        (&["--to", "otlp", "--semconv", "x"], "", &[], "--semconv"),
+        (&["--to", "x"], "tls.ca_file = '/no-such-file'\n", &[], "no-such-file"),
+        (&["--to", "x"], "key.env = 'NOT_SET'\n", &[], "NOT_SET"),
+        (&["--to", "x"], "", &[("http_proxy", "ftp://proxy:1")], "proxy"),
+        (&["--to", "x,x"], "", &[], "x"),
+        (&["--to", "otlp"], "", &[("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier-pigeon")], "carrier-pigeon"),
+    ];
+    for (args, more, vars, expected) in cases {
+        let env = home();
+        env.write(".config/codex-trace/codex-trace.toml", format!("{table}{more}"));
+        let run = |dry: &[&str]| {
+            let all = [&["upload", "--settle", "0s"], *args, dry].concat();
+            env.finish(env.command(&all).envs(vars.iter().copied()))
+        };
+        let (dry, real) = (run(&["--dry-run"]), run(&["--retry-for", "0s"]));
+        assert_eq!((dry.code, real.code), (Some(2), Some(2)), "{args:?} {more}: {}", dry.stderr);
+        assert_eq!(dry.stderr, real.stderr, "{args:?} {more}");
+        assert!(dry.stderr.contains(expected), "{args:?} {more}: {}", dry.stderr);
+    }
+}

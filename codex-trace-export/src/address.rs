@@ -138,6 +138,14 @@ impl Address {
         }
     }
 
+    /// Returns the server alone: scheme, host and port.
+    pub fn origin(&self) -> String {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("http", &self.0));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        format!("{scheme}://{host}")
+    }
+
     /// Returns the port, if it says one.
     pub fn port(&self) -> Option<u16> {
         let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);

@@ -48,7 +48,7 @@ pub use address::Address;
 pub use choice::Choice;
 pub use destination::{
     Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Framing, IdSpace,
-    Limits, Preflight, Protocol, Remark, Rewrite, Route, Signal, Verdict,
+    Limits, Preflight, Protocol, Remark, Rewrite, Route, Signal, Verdict, View,
 };
 pub use environment::{ConfigFiles, Environment, Files};
 pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};

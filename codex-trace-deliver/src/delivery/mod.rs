@@ -374,6 +374,7 @@ impl<'e> Engine<'e> {
         self.leave(self.skipped(self.queue.drain()), &self.why_ended());
         let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
         account.peak = self.queue.peak();
+        account.view = self.exporter.view();
         account
     }
 

@@ -82,8 +82,7 @@ impl Engine<'_> {
                 Outcomes::Exhausted { reason, suspicious } => {
                     good_before.get_or_insert(self.n_good.load(Ordering::Relaxed));
                     if !suspicious || suspects.len() == MAX_SUSPECTS {
-                        let known = self.heard.load(Ordering::Relaxed);
-                        self.give_up(reason.clone(), (!known).then_some(LOOK_INTO_IT));
+                        self.give_up(reason.clone(), None);
                         self.unsent(part, &reason);
                         continue;
                     }

@@ -298,7 +298,12 @@ impl Companion for OneAtATime {
         self.0.look(turns)
     }
 
-    fn tell(&self, rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>) -> io::Result<()> {
+    fn tell(
+        &self,
+        rollout: &Path,
+        receipts: &[&Receipt],
+        until: &Deadline<'_>,
+    ) -> io::Result<bool> {
         if self.1.swap(true, Ordering::SeqCst) {
             return Err(io::Error::other("somebody is at it"));
         }

@@ -111,10 +111,20 @@ pub fn object(out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
     out.push(b'}');
 }
 
+/// Writes the fields of an object without the braces around them.
+pub fn fields(out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
+    fields(&mut Object { out, empty: true });
+}
+
 impl Object<'_> {
     /// Writes a field. The key must not need escapes.
     pub fn put(&mut self, key: &str, value: impl Json) {
         value.write(self.value(key));
+    }
+
+    /// Writes a field that is null.
+    pub fn null(&mut self, key: &str) {
+        self.value(key).extend_from_slice(b"null");
     }
 
     /// Writes a field if there is a value.

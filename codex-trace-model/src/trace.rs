@@ -163,6 +163,19 @@ impl Account {
     }
 }
 
+/// An item by an index that comes from this thread.
+///
+/// # Panics
+///
+/// If the index is of another thread.
+impl<'a> std::ops::Index<ItemIx> for Thread<'a> {
+    type Output = Item<'a>;
+
+    fn index(&self, ix: ItemIx) -> &Item<'a> {
+        &self.items[ix.0 as usize]
+    }
+}
+
 impl<'a> Thread<'a> {
     /// Returns an item of this thread; none if the index is of another one.
     pub fn item(&self, ix: ItemIx) -> Option<&Item<'a>> {
@@ -231,6 +244,15 @@ impl<'a> Trace<'a> {
     /// Returns every model call of the session, in file order.
     pub fn model_calls(&self) -> impl Iterator<Item = &Span<'a>> {
         self.spans.iter().filter(|span| matches!(span.kind, SpanKind::ModelCall(_)))
+    }
+
+    /// Returns when a call was made, as well as can be told: when it ended, else
+    /// when it began, else when its thread was made (by the local clock of its
+    /// machine, where that is all that was recorded).
+    pub fn made_at(&self, span: &Span<'a>) -> Option<Timestamp> {
+        let thread = self.thread_of(span);
+        let local = || thread.created_local?.decode().parse().ok();
+        span.end.or(span.start).or(thread.created).or_else(local)
     }
 
     /// Returns how the session stands: as its root thread does.

@@ -20,6 +20,7 @@ pub mod commands;
 pub mod config;
 pub mod destinations;
 pub mod exit;
+pub mod formats;
 pub mod interrupt;
 pub mod label;
 pub mod measure;
@@ -33,13 +34,6 @@ pub mod tree;
 pub mod ui;
 pub mod usage;
 pub mod when;
-
-pub use codex_trace_deliver::{
-    clock, companions, delivery, ledger, lock, paths, private, retry, transport,
-};
-pub use codex_trace_history::{
-    failure, history, ids, inputs, ordered, panics, pipeline, skim, whole,
-};
 
 use std::ffi::OsString;
 use std::io;
@@ -62,7 +56,7 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
             return status.into();
         }
     };
-    panics::quiet_when_caught();
+    codex_trace_history::panics::quiet_when_caught();
     // Else large files are read into memory.
     codex_rollout::map_large_files();
     let settings = match Settings::resolve(&args.global, &Environment::read()) {
@@ -94,6 +88,7 @@ fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Command::Upload(args) => commands::upload::run(args, ui),
         Command::Status(args) => commands::status::run(args, ui),
         Command::Doctor(args) => commands::doctor::run(args, ui),
+        Command::Report(args) => commands::report::run(args, ui),
         Command::Usage(args) => commands::usage::run(args, ui),
         Command::Bench(args) => commands::bench::run(args, ui),
         Command::Completions(args) => commands::completions::run(args, ui),

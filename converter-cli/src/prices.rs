@@ -9,8 +9,8 @@ use anyhow::Context;
 use codex_trace_model::{Timestamp, TokenUsage};
 use serde_json::{Map, Value};
 
-use crate::failure::Failure;
 use codex_trace_export::json::Json;
+use codex_trace_history::failure::Failure;
 
 /// The table that comes with the program; the sources of its rows are in it.
 const TABLE: &str = include_str!("../data/prices.json");
@@ -27,6 +27,11 @@ impl Dollars {
     /// Whether it is something, and rounds to no cent.
     pub fn is_under_a_cent(self) -> bool {
         self.0 > 0 && self.cents() == 0
+    }
+
+    /// Returns the amount as a number, as near as it gets.
+    pub fn as_f64(self) -> f64 {
+        self.to_string().parse().expect("it is written as a number")
     }
 
     /// Returns the amount in cents, rounded to the nearest.
@@ -161,6 +166,12 @@ impl PriceTable {
             table.prices.extend(own.prices);
         }
         Ok(table)
+    }
+
+    /// Returns the date on which the built-in table was last checked.
+    pub fn checked() -> String {
+        let table: Value = serde_json::from_str(TABLE).expect("the table in the program is JSON");
+        table["checked"].as_str().expect("it says when").to_owned()
     }
 
     fn parse(text: &str) -> Result<PriceTable, String> {

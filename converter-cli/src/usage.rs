@@ -16,13 +16,13 @@ use rayon::ThreadPool;
 use crate::account::Account;
 use crate::args::By;
 use crate::config::Selection;
-use crate::history::History;
-use crate::pipeline::Lost;
 use crate::prices::{Dollars, NoPrice, PriceTable, Request};
 use crate::ui::Ui;
-use crate::{panics, skim};
 use codex_trace_export::json::Object;
 use codex_trace_export::wire::jsonl::usage_fields;
+use codex_trace_history::history::History;
+use codex_trace_history::pipeline::Lost;
+use codex_trace_history::{panics, skim};
 
 /// The key of what does not say where it belongs.
 const UNKNOWN: &str = "unknown";
@@ -123,7 +123,7 @@ impl Query {
         let session = self.session_key(trace);
         for span in trace.model_calls() {
             let SpanKind::ModelCall(call) = &span.kind else { continue };
-            let at = made_at(trace, span);
+            let at = trace.made_at(span);
             let model = call.model.map(JsonText::decode);
             if !self.takes(at, model.as_deref()) {
                 continue;
@@ -169,16 +169,7 @@ impl Query {
         let Some(prices) = self.prices.as_ref().filter(|_| !usage.is_empty()) else {
             return counts;
         };
-        let [model, provider, tier] =
-            [call.model, call.provider, call.service_tier].map(|it| it.map(JsonText::decode));
-        let request = Request {
-            model: model.as_deref().unwrap_or(UNKNOWN),
-            provider: provider.as_deref(),
-            tier: tier.as_deref(),
-            at,
-            usage: &usage,
-        };
-        match prices.cost(&request) {
+        match price_of(prices, span, call, at) {
             Ok(cost) => counts.cost = Some(cost),
             Err(lacking) => {
                 counts.unpriced_tokens = usage.total_tokens;
@@ -220,12 +211,35 @@ impl Query {
     }
 }
 
-/// Returns when a call was made, as well as can be told: when it ended, else
-/// when its thread was made.
-fn made_at(trace: &Trace<'_>, span: &Span<'_>) -> Option<Timestamp> {
-    let thread = trace.thread_of(span);
-    let local = || thread.created_local?.decode().parse().ok();
-    span.end.or(span.start).or(thread.created).or_else(local)
+/// Returns what a call cost.
+///
+/// # Errors
+///
+/// If there is no price for it.
+pub fn cost(
+    prices: &PriceTable,
+    trace: &Trace<'_>,
+    span: &Span<'_>,
+    call: &ModelCall<'_>,
+) -> Result<Dollars, NoPrice> {
+    price_of(prices, span, call, trace.made_at(span))
+}
+
+fn price_of(
+    prices: &PriceTable,
+    span: &Span<'_>,
+    call: &ModelCall<'_>,
+    at: Option<Timestamp>,
+) -> Result<Dollars, NoPrice> {
+    let [model, provider, tier] =
+        [call.model, call.provider, call.service_tier].map(|it| it.map(JsonText::decode));
+    prices.cost(&Request {
+        model: model.as_deref().unwrap_or(UNKNOWN),
+        provider: provider.as_deref(),
+        tier: tier.as_deref(),
+        at,
+        usage: &span.usage.unwrap_or_default(),
+    })
 }
 
 /// Returns a directory as its own system writes it.

@@ -58,7 +58,10 @@ fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attri
     out.text("agent.name", Some(subject.agent()));
     let (prompt, answer) = (facts::prompt(subject, turn), facts::answer(subject, turn));
     let (prompt, answer) = facts::asked_and_answered(subject, prompt, answer);
-    put_text(out, "input", prompt);
+    if let Some(prompt) = prompt {
+        out.text("input.value", Some(Cow::Owned(facts::asked(&prompt))));
+        out.word("input.mime_type", "text/plain");
+    }
     put_text(out, "output", answer);
 }
 
@@ -91,6 +94,9 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.int("llm.token_count.prompt_details.cache_write", written);
         let reasoning = usage.reasoning_output_tokens;
         out.int("llm.token_count.completion_details.reasoning", reasoning);
+    }
+    for (nth, tool) in facts::tools_of_call(subject).into_iter().enumerate() {
+        out.json(&format!("llm.tools.{nth}.tool.json_schema"), Some(tool.into_owned()));
     }
     let input = facts::model_input(subject, call);
     put_text(out, "input", facts::last_words(&input.messages));

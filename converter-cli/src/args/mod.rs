@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::args::words::word;
+use crate::args::words::{format, word};
+use crate::formats::FORMATS;
+use codex_trace_export::FileFormat;
 use codex_trace_model::Standing;
 
 mod options;
@@ -13,15 +15,16 @@ mod reports;
 mod upload;
 mod words;
 
-pub use options::{Manner, OptionArgs, OptionList, Place, Redaction};
-pub use reports::{BenchArgs, By, ListArgs, ShowArgs, UsageArgs, Zone};
-pub use upload::{DoctorArgs, OtlpArgs, PlaceArgs, StatusArgs, UploadArgs};
+pub use options::{Files, Manner, OptionArgs, OptionList, Place, Redaction};
+pub use reports::{BenchArgs, By, ListArgs, ReportArgs, ShowArgs, UsageArgs, Zone};
+pub use upload::{DoctorArgs, PlaceArgs, StatusArgs, UploadArgs};
 
 const EXAMPLES: &str = "\
 Examples:
   codex-trace list                           What is there, newest first
   codex-trace show 01a1fca4                  One session as a tree
   codex-trace usage --by model --cost        Tokens and dollars
+  codex-trace report -o report.html          A page to look at, and to hand on
   codex-trace convert -o traces.jsonl        Everything as JSON lines
   codex-trace upload --to mlflow --dry-run   What would be sent, and what not
   codex-trace doctor --to mlflow --connect   Whether it could be
@@ -123,6 +126,13 @@ pub enum Command {
     /// Counts every model call of the span trees once. `--since`, `--until` and
     /// `--model` choose single calls here, the other filters whole sessions.
     Usage(UsageArgs),
+    /// Write a page to look at a history with: one HTML file that opens anywhere
+    ///
+    /// Tokens by day, model, project and tool, a table of all sessions, and each
+    /// session on a time axis. The file needs no network and no other file. It is
+    /// made to be handed on: texts are shortened and secrets redacted unless told
+    /// otherwise.
+    Report(ReportArgs),
     /// Measure how fast a history is read
     ///
     /// Each stage is run several times and the best time counts. Times are
@@ -195,17 +205,17 @@ pub struct ConvertArgs {
     pub select: SelectArgs,
 
     /// Format to write
-    #[arg(long, value_name = "FORMAT", default_value = "spans")]
-    pub to: Format,
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].name, value_parser = format())]
+    pub to: &'static FileFormat,
 
-    /// How to write OTLP.
+    /// How to write the format.
     #[command(flatten)]
-    pub otlp: OtlpArgs,
+    pub options: OptionArgs<Files>,
 
     /// File to write to, or directory for one file per session
     ///
     /// An existing directory, or a name that ends in `/`, gets one file per
-    /// session. Files are private, and compressed if the name ends in `.gz` or
+    /// session, or all files of a format that needs several. Files are private, and compressed if the name ends in `.gz` or
     /// `.zst`. They appear only when complete, and then take the place of what
     /// had the name before. What is read, or lies where rollouts are looked for,
     /// is not written to. `-` is standard output.
@@ -227,39 +237,6 @@ pub struct ConvertArgs {
     /// Exit with 1 if any line could not be read
     #[arg(long)]
     pub strict: bool,
-}
-
-/// What `convert` can write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// JSON lines of the format codex-trace/v1
-    Spans,
-    /// OTLP/JSON, one request a line, as a collector's file receiver reads it
-    OtlpJson,
-    /// OTLP protobuf: one request, to be posted to a collector
-    OtlpProto,
-}
-
-impl Format {
-    /// All of them.
-    pub const ALL: [Format; 3] = [Format::Spans, Format::OtlpJson, Format::OtlpProto];
-
-    /// Returns the word for it, as given to `--to`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Format::Spans => "spans",
-            Format::OtlpJson => "otlp-json",
-            Format::OtlpProto => "otlp-proto",
-        }
-    }
-
-    /// Returns what the names of its files may end in; ours end in the first.
-    pub fn endings(self) -> &'static [&'static str] {
-        match self {
-            Format::Spans | Format::OtlpJson => &["jsonl", "ndjson", "json", "txt"],
-            Format::OtlpProto => &["pb", "binpb", "bin", "protobuf"],
-        }
-    }
 }
 
 /// Arguments of `completions`.

@@ -4,9 +4,14 @@ use std::marker::PhantomData;
 use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use codex_trace_export::options::{Flag, Kind, Opt, OptionSpec, OptionValue, Value, common};
+use codex_trace_export::options::{
+    Flag, Kind, Opt, OptionSet, OptionSpec, OptionValue, Value, common,
+};
+use codex_trace_export::{FileFormat, Origin, Said};
 
 use crate::backends::BACKENDS;
+use crate::formats::FORMATS;
+use codex_trace_history::failure::Failure;
 
 /// Which options become flags.
 pub trait OptionList {
@@ -47,6 +52,16 @@ impl OptionList for Redaction {
     }
 }
 
+/// How to write a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Files;
+
+impl OptionList for Files {
+    fn specs() -> Vec<&'static OptionSpec> {
+        FORMATS.iter().flat_map(|format| format.options).collect()
+    }
+}
+
 /// The options of a list that were given as flags.
 #[derive(Clone, Debug, Default)]
 pub struct OptionArgs<L> {
@@ -74,6 +89,38 @@ impl<L> OptionArgs<L> {
             Flag::Each { name, .. } => texts(name).map(|texts| Ok(Value::Texts(texts.clone()))),
             Flag::Value { name, .. } => texts(name)?.last().map(|text| spec.kind.parse(text)),
         }
+    }
+}
+
+impl OptionArgs<Files> {
+    /// Returns the options of a format.
+    ///
+    /// # Errors
+    ///
+    /// If a flag is there that is for other formats.
+    pub fn of(&self, format: &FileFormat) -> Result<OptionSet, Failure> {
+        let mut options = OptionSet::default();
+        let foreign = Files::specs()
+            .into_iter()
+            .filter(|spec| format.options.iter().all(|own| own.flag != spec.flag));
+        for spec in format.options.iter().chain(foreign) {
+            let (Some(value), Some(flag)) = (self.value(spec), spec.flag) else { continue };
+            let is_of = |format: &FileFormat| format.options.iter().any(|it| it.flag == spec.flag);
+            if !is_of(format) {
+                let others = FORMATS.iter().filter(|format| is_of(format));
+                let others: Vec<String> =
+                    others.map(|format| format!("`--to {}`", format.name)).collect();
+                let what = format!("`--{}` means nothing to `--to {}`", flag.name(), format.name);
+                return Err(Failure::new(what).hint(format!("add {}", others.join(" or "))));
+            }
+            let from = Origin::flag(format!("--{}", flag.name()));
+            let value = value.map_err(|hint| {
+                let what = format!("`--{}` has no such value for `{}`", flag.name(), format.name);
+                Failure::new(what).hint(hint)
+            })?;
+            options.put(spec, Said::new(value, from));
+        }
+        Ok(options)
     }
 }
 

@@ -1,13 +1,11 @@
 use std::path::PathBuf;
 
-use crate::args::words::word;
 use crate::args::{ContentArgs, Manner, OptionArgs, Place, Redaction, SelectArgs};
-use codex_trace_export::otlp::{LlmInput, Semconv};
 
 /// Where to send to.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct PlaceArgs {
-    /// Destinations: `otlp`, `mlflow`, `langsmith`, or names of codex-trace.toml
+    /// Destinations: `otlp`, `codex-otel`, `mlflow`, `langsmith`, or names of codex-trace.toml
     ///
     /// A backend by its own name is found where its live plugin finds it:
     /// variables and files that are there already. A name of codex-trace.toml
@@ -39,18 +37,6 @@ pub struct PlaceArgs {
     /// Directory of the ledger [default: $XDG_STATE_HOME/codex-trace]
     #[arg(long, value_name = "DIR", help_heading = "Destinations")]
     pub state_dir: Option<PathBuf>,
-}
-
-/// How to write what goes out as OTLP.
-#[derive(Clone, Copy, Debug, Default, clap::Args)]
-pub struct OtlpArgs {
-    /// Conventions to name attributes by, in OTLP [default: genai]
-    #[arg(long, value_name = "WHICH", value_parser = word::<Semconv>(), help_heading = "Encoding")]
-    pub semconv: Option<Semconv>,
-
-    /// What to repeat of the history as the input of a model call [default: turn]
-    #[arg(long, value_name = "WHAT", value_parser = word::<LlmInput>(), help_heading = "Encoding")]
-    pub llm_input: Option<LlmInput>,
 }
 
 pub(super) const EXAMPLES: &str = "\

@@ -6,12 +6,13 @@ use std::path::Path;
 use crate::args::StatusArgs;
 use crate::config;
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
-use crate::ledger::{Ledger, Outcome, Reason, Standing};
+
 use crate::text::{self, count};
 use crate::ui::Ui;
+use codex_trace_deliver::ledger::{Ledger, Outcome, Reason, Standing};
 use codex_trace_export::json;
 use codex_trace_export::secret::without_password;
+use codex_trace_history::failure::Failure;
 
 /// Says how things stand with every destination.
 ///

@@ -4,6 +4,8 @@
 
 mod bench;
 mod blame;
+mod braintrust;
+mod browser;
 mod case_structure;
 mod cases;
 mod completions;
@@ -17,6 +19,7 @@ mod delivery;
 mod dependencies;
 mod doctor;
 mod errors;
+mod formats;
 mod generated;
 mod langsmith;
 mod layout;
@@ -30,6 +33,7 @@ mod origin;
 mod outputs;
 mod places;
 mod readme;
+mod report;
 mod schema;
 mod scripted_server;
 mod scripting;

@@ -2,9 +2,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::config::UploadSettings;
-use crate::delivery::{Account, DeadLetters, Fate};
 use crate::text::{bytes, count};
 use crate::ui::Ui;
+use codex_trace_deliver::delivery::{Account, DeadLetters, Fate};
 use codex_trace_export::View;
 use codex_trace_export::json;
 use codex_trace_export::secret::without_password;
@@ -49,6 +49,9 @@ impl Report<'_> {
                 ui.say(format!("{to}: {remark}"));
             }
             ui.say(self.sentence(account));
+            if account.turns() > 0 && !self.upload.dry_run {
+                account.afterwards.iter().for_each(|what| ui.say(format!("{to}: {what}")));
+            }
             if found_nothing(account) {
                 ui.warn("no session matches the filters");
             }

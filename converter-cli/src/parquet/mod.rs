@@ -54,8 +54,8 @@ fn open(settings: FileSettings) -> Result<Box<dyn FileEncoder>, ConfigError> {
 
 #[cfg(not(feature = "parquet"))]
 fn open(_: FileSettings) -> Result<Box<dyn FileEncoder>, ConfigError> {
-    Err(ConfigError::new("this codex-trace was built without Parquet").hint(
-        "build it with: cargo install --locked --path converter-cli --features parquet; \
-         or read the JSON lines of `--to spans`: docs/looking.md has examples",
+    Err(ConfigError::new(
+        "this codex-trace was built without Parquet; `cargo install --locked --path converter-cli \
+         --features parquet` builds it in, and `--to spans` writes JSON lines",
     ))
 }

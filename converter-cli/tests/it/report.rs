@@ -263,7 +263,10 @@ fn the_page_shows_the_right_figures_and_is_reached_by_keyboard() {
     browser.wait(
         "location.hash.includes('q=id') && document.querySelectorAll('.table .row').length === 1",
     );
+    // The filter is applied once nobody types any more.
+    browser.eval("new Promise(done => setTimeout(done, 500))");
     browser.press("Enter");
+    browser.wait("document.activeElement.matches('.list')");
     browser.press("Enter");
     browser.wait("document.querySelectorAll('.water .row').length > 3");
     assert!(browser.eval("location.hash").as_str().unwrap().contains(id));

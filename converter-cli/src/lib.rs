@@ -13,26 +13,35 @@
 //! * **One bad file does not stop the rest**; the exit code tells.
 
 pub mod account;
+pub mod again;
 pub mod args;
 pub mod axis;
 pub mod backends;
 pub mod commands;
 pub mod config;
+pub mod content;
 pub mod destinations;
 pub mod exit;
+pub mod format;
 pub mod interrupt;
 pub mod label;
+pub mod limits;
 pub mod measure;
+mod nothing;
 pub mod output;
+mod pager;
 pub mod prices;
 pub mod prompt;
 pub mod session;
 pub mod table;
 pub mod text;
+pub mod tools;
+pub mod transcript;
 pub mod tree;
 pub mod ui;
 pub mod usage;
 pub mod when;
+pub mod zone;
 
 pub use codex_trace_deliver::{
     clock, companions, delivery, ledger, lock, paths, private, retry, transport,

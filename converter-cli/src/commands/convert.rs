@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::{Directory, Target, Writer};
 use crate::pipeline::{self, Event, Look, Sink};
 use crate::ui::Ui;
-use crate::{history, interrupt};
+use crate::{history, interrupt, nothing};
 use codex_trace_export::content::Content;
 use codex_trace_export::content::{Capture, ContentRules};
 use codex_trace_export::redact::Redactor;
@@ -33,7 +33,7 @@ struct Converted {
 ///
 /// If nothing can be read, or the output cannot be written.
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let selection = selection(&args.select, ui.settings().now)?;
+    let selection = selection(&args.select, ui.settings())?;
     let encoder = Encoder::new(args)?;
     let target = Target::of(args.output.as_deref(), args.gzip, args.to)?;
     let pool = pipeline::pool(ui.settings().jobs)?;
@@ -115,7 +115,11 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         });
         return Ok(ExitStatus::Interrupted);
     }
-    total.tell("converted", &history, &selection, ui);
+    if total.is_empty() {
+        nothing::explain(&args.select, Vec::new(), &pool, ui)?;
+    } else {
+        total.tell("converted", &args.select, ui);
+    }
     if let Some(left) = left
         && !ui.settings().quiet
     {

@@ -60,6 +60,9 @@ pub struct Branch {
     pub own: Vec<Range<u64>>,
     /// The first of them.
     pub at: Position,
+    /// Whether the two begin alike. Else they may be of two threads that were
+    /// given the same id.
+    pub has_beginning: bool,
 }
 
 /// What is read of each of a list of files.
@@ -184,8 +187,8 @@ impl Family<'_> {
             let rest = seen.rest_of(&self.heads[file].rollout, it.at, it.migrated);
             if let Some(Rest { own, at }) = rest {
                 it.own_from = at.line();
-                let Parted { from, after_line, .. } = it;
-                let branch = Branch { from, after_line, nth, own, at };
+                let Parted { from, after_line, has_beginning, .. } = it;
+                let branch = Branch { from, after_line, nth, own, at, has_beginning };
                 shares.push((file, Share::Branch(branch)));
             } else {
                 let (of, differs_at) = (it.from, Some(it.at));
@@ -210,14 +213,17 @@ impl Family<'_> {
         let mut from = before;
         loop {
             let meeting = meet(&self.heads[from].rollout, &self.heads[file].rollout).ok()?;
-            let Meeting::Apart(Apart { after_line, at, migrated, .. }) = meeting else {
+            let Meeting::Apart(Apart { after_line, at, migrated, has_beginning, .. }) = meeting
+            else {
                 return None;
             };
             match parted.iter().find(|it| it.file == from) {
                 Some(it) if after_line < it.own_from => from = it.from,
                 _ => {
                     let own_from = u64::MAX;
-                    return Some(Parted { file, from, after_line, at, own_from, migrated });
+                    let parted =
+                        Parted { file, from, after_line, at, own_from, migrated, has_beginning };
+                    return Some(parted);
                 }
             }
         }
@@ -236,4 +242,5 @@ struct Parted {
     own_from: u64,
     /// Whether only one of the two was migrated.
     migrated: bool,
+    has_beginning: bool,
 }

@@ -46,6 +46,9 @@ pub struct RolloutPath {
     pub layout: Layout,
     /// What came out of it, if it is a pipe, which can be read once only.
     pub piped: Option<Piped>,
+    /// The most bytes that it may become by decompression, if that is another
+    /// number than its size allows: see [`share_room`](crate::share_room).
+    pub max_decompressed: Option<u64>,
 }
 
 impl RolloutPath {
@@ -65,6 +68,7 @@ impl RolloutPath {
             encoding,
             layout,
             piped: None,
+            max_decompressed: None,
         }
     }
 
@@ -206,7 +210,7 @@ fn ids_within(name: &str) -> Option<Ids<'_>> {
     Some(Ids { thread, rollout: rollout.filter(|id| is_uuid(id)).unwrap_or(thread) })
 }
 
-fn is_uuid(text: &str) -> bool {
+pub(crate) fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(i, byte)| match i {
             8 | 13 | 18 | 23 => byte == b'-',

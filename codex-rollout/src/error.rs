@@ -68,13 +68,22 @@ impl Error {
         Error(Box::new(Inner { kind, position, column }))
     }
 
+    /// Says where it was, unless that is known.
+    pub(crate) fn found_at(mut self, position: Position) -> Error {
+        if self.0.position == Position::default() {
+            self.0.position = position;
+        }
+        self
+    }
+
     /// Returns what went wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// Returns the start of the line concerned, or the default position if
-    /// the whole file is concerned.
+    /// Returns the start of the line concerned: the first that cannot be read to
+    /// its end, where the rest of the file cannot be. The default position if the
+    /// whole file is concerned.
     pub fn position(&self) -> Position {
         self.0.position
     }

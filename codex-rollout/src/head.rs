@@ -21,6 +21,9 @@ use crate::wire::Field;
 /// is still wanted of them.
 const HEAD_LINES: usize = 4;
 
+/// The longest line looked at, in bytes: what says whose the file is is short.
+pub(crate) const MAX_HEAD_LINE: usize = 16 << 20;
+
 /// How many bytes of a line are searched for its type.
 const SEARCHED: usize = 256;
 
@@ -109,7 +112,7 @@ impl RolloutHead {
                 head.file_id = Some((metadata.dev(), metadata.ino()));
             }
         }
-        let mut stream = LineStream::open_any(rollout)?.head_first();
+        let mut stream = LineStream::open_any(rollout)?.head_first().max_line_len(MAX_HEAD_LINE);
         head.rollout.encoding = stream.encoding();
         let mut scan = HeadScan::default();
         loop {
@@ -117,6 +120,9 @@ impl RolloutHead {
                 Ok(Some((bytes, at, _))) => (bytes, at),
                 Ok(None) => break,
                 Err(err) if err.is_about_a_line() => {
+                    if scan.n_lines == 0 && rollout.layout == Layout::Document {
+                        return head.of_document();
+                    }
                     scan.n_lines += 1;
                     continue;
                 }
@@ -128,9 +134,7 @@ impl RolloutHead {
             if scan.n_lines == 0 {
                 head.rollout.layout = layout_of(bytes, rollout.layout);
                 if head.rollout.layout == Layout::Document {
-                    let source = Source::open(&head.rollout)?;
-                    head.take_document(&source);
-                    return Ok(head);
+                    return head.of_document();
                 }
             }
             if !head.scan(bytes, at, &mut scan) {
@@ -197,6 +201,12 @@ impl RolloutHead {
             content: Content::Empty,
             name: None,
         }
+    }
+
+    fn of_document(mut self) -> Result<RolloutHead> {
+        let source = Source::open(&self.rollout)?;
+        self.take_document(&source);
+        Ok(self)
     }
 
     /// Takes in a whole-file rollout. Its name is of no use to tell it from

@@ -6,9 +6,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::legacy::{self, Part};
 use crate::line::RolloutLine;
 use crate::position::Position;
+use crate::source::Source;
 
 /// The longest line decoded unless told otherwise, in bytes.
 pub(crate) const DEFAULT_MAX_LINE_LEN: usize = 256 << 20;
+
+/// How much of a line that may be too long is looked at at once, in bytes.
+const STEP: usize = 16 << 20;
 
 /// What some foreign writers put before the first line.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -33,6 +37,10 @@ pub struct RolloutReader<'a> {
     parts: VecDeque<Part<'a>>,
     /// Why there is no more: what comes last.
     failure: Option<Error>,
+    /// The start of the last line, if that has no newline.
+    cut: Option<Position>,
+    /// What the lines are of, if it is a whole file.
+    source: Option<&'a Source>,
 }
 
 impl<'a> RolloutReader<'a> {
@@ -52,7 +60,14 @@ impl<'a> RolloutReader<'a> {
             pending: VecDeque::new(),
             parts: VecDeque::new(),
             failure: None,
+            cut: None,
+            source: None,
         }
+    }
+
+    /// Reads the lines of a file.
+    pub(crate) fn of_source(source: &'a Source) -> RolloutReader<'a> {
+        RolloutReader { source: Some(source), ..RolloutReader::new(source.bytes()) }
     }
 
     /// Yields nothing but `err`.
@@ -94,23 +109,50 @@ impl<'a> RolloutReader<'a> {
             && line.decode_first(self.rest)
             && line.bytes.len() <= self.max_line_len;
         if found {
-            let len = line.bytes.len();
-            self.at = Position::new(self.at.line() + 1, self.at.byte() + len as u64 + 1);
-            self.rest = self.rest.get(len + 1..).unwrap_or_default();
+            self.pass(line.bytes.len());
         }
         found
+    }
+
+    /// Goes on behind a line of so many bytes.
+    fn pass(&mut self, len: usize) {
+        self.cut = (len == self.rest.len()).then_some(self.at);
+        self.at = Position::new(self.at.line() + 1, self.at.byte() + len as u64 + 1);
+        self.rest = self.rest.get(len + 1..).unwrap_or_default();
     }
 
     /// Takes the next line; says where it was and whether a newline ended it.
     fn take_line(&mut self) -> (&'a [u8], Position, bool) {
         let at = self.at;
-        let (line, rest, complete) = match memchr(b'\n', self.rest) {
-            Some(end) => (&self.rest[..end], &self.rest[end + 1..], true),
-            None => (self.rest, &self.rest[self.rest.len()..], false),
-        };
-        self.at = Position::new(at.line() + 1, at.byte() + line.len() as u64 + 1);
-        self.rest = rest;
-        (line, at, complete)
+        let newline = memchr(b'\n', self.rest);
+        let line = &self.rest[..newline.unwrap_or(self.rest.len())];
+        self.pass(line.len());
+        (line, at, newline.is_some())
+    }
+
+    /// Takes the next line if it is too long, step by step, so that no more of
+    /// it than a step is in memory.
+    fn take_too_long(&mut self) -> Option<Error> {
+        let at = self.at;
+        let mut len = 0;
+        loop {
+            let step = &self.rest[len..self.rest.len().min(len + STEP)];
+            let newline = memchr(b'\n', step);
+            let end = len + newline.unwrap_or(step.len());
+            if newline.is_some() && end <= self.max_line_len {
+                return None;
+            }
+            if let Some(source) = self.source {
+                let start = self.rest.as_ptr().addr() - source.bytes().as_ptr().addr();
+                source.pass_over(start + len..start + end);
+            }
+            len = end;
+            if newline.is_some() || step.is_empty() {
+                break;
+            }
+        }
+        self.pass(len);
+        Some(self.too_long(at))
     }
 
     fn too_long(&self, at: Position) -> Error {
@@ -191,6 +233,11 @@ impl<'a> Iterator for RolloutReader<'a> {
             });
         }
         while !self.rest.is_empty() {
+            if self.rest.len() > self.max_line_len
+                && let Some(err) = self.take_too_long()
+            {
+                return Some(Err(err));
+            }
             let mut line = RolloutLine::empty(self.at);
             if self.take_record(&mut line) {
                 return Some(Ok(line));
@@ -200,6 +247,10 @@ impl<'a> Iterator for RolloutReader<'a> {
                 return Some(self.decode(line, at, complete));
             }
         }
-        self.failure.take().map(Err)
+        let failure = self.failure.take()?;
+        Some(Err(match self.source {
+            Some(_) => failure.found_at(self.cut.unwrap_or(self.at)),
+            None => failure,
+        }))
     }
 }

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use memchr::memmem::Finder;
 
 use crate::discover::Layout;
-use crate::head::RolloutHead;
+use crate::head::{MAX_HEAD_LINE, RolloutHead};
 use crate::item::event_msg::EventMsg;
 use crate::line::{RolloutItem, RolloutLine};
 use crate::stream::LineStream;
@@ -55,7 +55,8 @@ fn turns_of(head: &RolloutHead, n_lines: usize) -> Vec<String> {
     if head.rollout.layout == Layout::Document {
         return turns;
     }
-    let Ok(mut stream) = LineStream::open(&head.rollout) else { return turns };
+    let Ok(stream) = LineStream::open(&head.rollout) else { return turns };
+    let mut stream = stream.max_line_len(MAX_HEAD_LINE);
     for _ in 0..n_lines {
         match stream.next_line() {
             Ok(Some((bytes, at, _))) => {

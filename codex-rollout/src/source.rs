@@ -13,6 +13,7 @@ use crate::mapped::MappedFile;
 use crate::piped::{Piped, PipedReader};
 use crate::position::Position;
 use crate::reader::RolloutReader;
+use crate::room::max_decompressed;
 
 /// Up to this size the bytes are read into memory: that costs less than the
 /// page faults of a mapping, and nothing can take them away again.
@@ -24,23 +25,6 @@ const LEAN_READ_UP_TO: u64 = 1 << 20;
 
 /// How much of a lean mapping stays in memory behind the reader, in bytes.
 const LEAN_STEP: usize = 1 << 20;
-
-/// The most bytes that any compressed rollout may become, unless told otherwise.
-const MAX_DECOMPRESSED: u64 = 16 << 30;
-
-/// How many times its size a compressed rollout may become: recorded ones
-/// become 3 to 20 times as large, because their ids and times are hard to
-/// compress.
-const MAX_RATIO: u64 = 256;
-
-/// What any compressed rollout may become, however small it is.
-const ALWAYS_DECOMPRESSED: u64 = 64 << 20;
-
-/// Returns how many bytes a compressed rollout of `len` bytes may become. As
-/// this depends on the file alone, all readers of it stop at the same byte.
-fn max_decompressed(len: u64) -> u64 {
-    len.saturating_mul(MAX_RATIO).clamp(ALWAYS_DECOMPRESSED, MAX_DECOMPRESSED)
-}
 
 /// The bytes of one rollout, opened; decompressed if need be.
 ///
@@ -104,7 +88,8 @@ impl Source {
     /// A compressed file that is cut short or damaged, or becomes too large, is
     /// read as far as that goes: an error is the last of its
     /// [`lines`](Self::lines). Too large is more than 64 MiB and 256 times the
-    /// size of the file, or more than 16 GiB.
+    /// size of the file, or more than 16 GiB; or more than the rollout's own
+    /// [limit](RolloutPath::max_decompressed).
     pub fn open(rollout: &RolloutPath) -> Result<Source> {
         Source::open_within(rollout, None)
     }
@@ -121,7 +106,7 @@ impl Source {
     fn open_within(rollout: &RolloutPath, limit: Option<u64>) -> Result<Source> {
         let (input, encoding) = open_either(rollout)?;
         let len = input.len()?;
-        let limit = limit.unwrap_or_else(|| max_decompressed(len));
+        let limit = limit.or(rollout.max_decompressed).unwrap_or_else(|| max_decompressed(len));
         let (bytes, failure) = match encoding {
             Encoding::Plain => (plain(&input, READ_UP_TO)?, None),
             Encoding::Zstd => decompressed(zstd::Decoder::new(input)?, len, limit)?,
@@ -132,7 +117,7 @@ impl Source {
 
     /// As [`open`](Self::open), for who looks at the content once, from front
     /// to back, and says how far that is with [`passed`](Self::passed): what
-    /// was passed takes no memory, unless the file is small or compressed.
+    /// was passed takes no memory, unless there is little of it.
     ///
     /// # Errors
     ///
@@ -140,7 +125,7 @@ impl Source {
     pub fn open_lean(rollout: &RolloutPath) -> Result<Source> {
         let (input, encoding) = open_either(rollout)?;
         if encoding != Encoding::Plain {
-            return Source::open(rollout);
+            return Ok(Source { lean: true, ..Source::open(rollout)? });
         }
         let bytes = plain(&input, LEAN_READ_UP_TO)?;
         Ok(Source::of(bytes, rollout, true, None))
@@ -185,7 +170,7 @@ impl Source {
     /// be read to its end.
     pub fn lines(&self) -> RolloutReader<'_> {
         let reader = match self.layout {
-            Layout::Lines => RolloutReader::new(self.bytes()),
+            Layout::Lines => RolloutReader::of_source(self),
             Layout::Document => RolloutReader::document(self.bytes()),
         };
         match &self.failure {
@@ -204,6 +189,13 @@ impl Source {
                 end
             }
             _ => start,
+        }
+    }
+
+    /// Says that some of the bytes are of no use to anybody.
+    pub(crate) fn pass_over(&self, bytes: std::ops::Range<usize>) {
+        if let Bytes::Mapped(file) = &self.bytes {
+            file.let_go(bytes);
         }
     }
 
@@ -331,7 +323,7 @@ fn decompressed(decoder: impl Read, len: u64, limit: u64) -> Result<(Bytes, Opti
     decoder.by_ref().take(READ_UP_TO + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 <= READ_UP_TO {
         return match decoder.failure {
-            Some(failure) if bytes.is_empty() => Err(failure.error()),
+            Some(failure) if bytes.is_empty() => Err(failure.error().found_at(Position::new(1, 0))),
             failure => Ok((Bytes::Owned(bytes), failure)),
         };
     }
@@ -387,10 +379,11 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Returns how many bytes it may become by decompression; nothing if it is
-    /// not compressed.
-    pub(crate) fn max_decompressed(&self) -> Option<u64> {
-        (self.encoding != Encoding::Plain).then(|| max_decompressed(self.len))
+    /// Returns how many bytes it may become by decompression, if it is the one
+    /// at `rollout`; nothing if it is not compressed.
+    pub(crate) fn max_decompressed(&self, rollout: &RolloutPath) -> Option<u64> {
+        let limit = rollout.max_decompressed.unwrap_or_else(|| max_decompressed(self.len));
+        (self.encoding != Encoding::Plain).then_some(limit)
     }
 }
 
@@ -419,21 +412,5 @@ impl Source {
     /// As [`open`](Self::open).
     pub fn open_file(path: &Path) -> Result<Source> {
         Source::open(&RolloutPath::from_file(path))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::max_decompressed;
-
-    #[test]
-    fn limit_follows_the_size_between_two_bounds() {
-        let mib = 1 << 20;
-        assert_eq!(max_decompressed(0), 64 * mib);
-        assert_eq!(max_decompressed(1378), 64 * mib);
-        assert_eq!(max_decompressed(mib / 4), 64 * mib);
-        assert_eq!(max_decompressed(3 * mib), 768 * mib);
-        assert_eq!(max_decompressed(64 * mib), 16 << 30);
-        assert_eq!(max_decompressed(u64::MAX), 16 << 30);
     }
 }

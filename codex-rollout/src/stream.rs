@@ -51,6 +51,8 @@ pub struct LineStream {
     done: bool,
     /// Why there is no more than was read: told when that has been handed out.
     failure: Option<Error>,
+    /// The start of the last line, if that was handed out without a newline.
+    cut: Option<Position>,
     encoding: Encoding,
 }
 
@@ -105,7 +107,7 @@ impl LineStream {
 
     fn open_as_lines(rollout: &RolloutPath, limit: Option<u64>) -> Result<LineStream> {
         let opened = open_stream(rollout)?;
-        let max_len = opened.max_decompressed().map(|max_len| limit.unwrap_or(max_len));
+        let max_len = opened.max_decompressed(rollout).map(|max_len| limit.unwrap_or(max_len));
         let Opened { input, len, encoding } = opened;
         let mut stream = LineStream { encoding, stored: len, ..LineStream::new(input) };
         if let Some(max_len) = max_len {
@@ -133,6 +135,7 @@ impl LineStream {
             max_line_len: DEFAULT_MAX_LINE_LEN,
             done: false,
             failure: None,
+            cut: None,
             encoding: Encoding::Plain,
         }
     }
@@ -180,6 +183,7 @@ impl LineStream {
         let line = self.start..self.start + len;
         let at = self.at;
         let complete = line.end < self.end;
+        self.cut = (!complete).then_some(at);
         self.start = line.end + usize::from(complete);
         self.at = Position::new(at.line() + 1, at.byte() + len as u64 + 1);
         Ok(Some((&self.buffer[line.start..self.start], at, complete)))
@@ -208,6 +212,9 @@ impl LineStream {
         let batch = self.start..self.start + len;
         let at = self.at;
         let newlines = memchr_iter(b'\n', &unread[..len]).count() as u64;
+        let last = memrchr(b'\n', &unread[..len]).map_or(0, |newline| newline + 1);
+        self.cut =
+            (last < len).then(|| Position::new(at.line() + newlines, at.byte() + last as u64));
         self.start = batch.end;
         self.at = Position::new(at.line() + newlines, at.byte() + len as u64);
         Ok(Some(RolloutReader::resume(&self.buffer[batch], at, self.max_line_len)))
@@ -243,7 +250,7 @@ impl LineStream {
             }
             let is_end = len == 0 && found.is_none();
             return match self.failure.take_if(|_| is_end) {
-                Some(failure) => Err(failure),
+                Some(failure) => Err(failure.found_at(self.cut.unwrap_or(self.at))),
                 None if is_end => Ok(Front::End),
                 None => Ok(Front::Line(len)),
             };

@@ -35,7 +35,7 @@ pub enum Capture {
     Full,
     /// Prompts and answers, but not what tools were given and gave back
     NoToolContent,
-    /// No content at all: names, lengths, times and counts stay
+    /// No content at all, and not where it was: names, lengths, times and counts stay
     MetadataOnly,
 }
 
@@ -44,20 +44,35 @@ impl Choice for Capture {
     const WORDS: &[(Capture, &str, &str)] = &[
         (Capture::Full, "full", "Everything"),
         (Capture::NoToolContent, "no-tool-content", "Prompts and answers, but not what tools were given and gave back"),
-        (Capture::MetadataOnly, "metadata-only", "No content at all: names, lengths, times and counts stay"),
+        (Capture::MetadataOnly, "metadata-only", "No content at all, and not where it was: names, lengths, times and counts stay"),
     ];
 }
 
 /// What a text is, as far as [`Capture`] is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// A prompt, an answer, reasoning, a summary, instructions.
+    /// A prompt, an answer, reasoning, a summary, instructions; what an error says.
     Message,
-    /// What a tool was given, what it gave back, what it failed with.
+    /// What a tool was given, what it gave back, what it failed with, and what
+    /// others say of that.
     Tool,
-    /// A name, a path, a model, Codex' own error text: always kept, but
+    /// Where it was: a directory, a branch, a commit, the address of a
+    /// repository. Kept unless there is to be no content at all.
+    Place,
+    /// A name, a model, a version, an id, a word of Codex' own: always kept, but
     /// redacted like everything else.
     Label,
+}
+
+/// Words for why a turn or a call did not end as it should.
+const REASONS: &[&str] =
+    &["interrupted", "replaced", "review_ended", "budget_limited", "declined", "failed"];
+
+/// Returns whether a text is a word that Codex or this program has for why
+/// something did not end as it should, and not somebody's own.
+pub(crate) fn is_word_for_end(text: &str) -> bool {
+    let exit = text.strip_prefix("exit code ").is_some_and(|it| it.parse::<i64>().is_ok());
+    exit || REASONS.contains(&text)
 }
 
 /// A text that has been through the rules, still as raw JSON text. Only
@@ -161,6 +176,12 @@ impl ContentRules {
         })
     }
 
+    /// Returns why something did not end as it should, redacted. A word that Codex
+    /// or this program has for it is kept in any case, a text by what it is.
+    pub fn reason<'t>(&self, part: Part, text: &'t str) -> Option<Cow<'t, str>> {
+        self.text(if is_word_for_end(text) { Part::Label } else { part }, text)
+    }
+
     fn redacted_text<'t>(&self, raw: &'t [u8]) -> Cow<'t, [u8]> {
         self.redactor.as_ref().map_or(Cow::Borrowed(raw), |redactor| redactor.json_text(raw))
     }
@@ -182,18 +203,30 @@ mod tests {
     fn capture_means_the_same_for_every_method() {
         #[rustfmt::skip]
         let cases = [
-            (Capture::Full,          [true,  true,  true]),
-            (Capture::NoToolContent, [true,  false, true]),
-            (Capture::MetadataOnly,  [false, false, true]),
+            (Capture::Full,          [true,  true,  true,  true]),
+            (Capture::NoToolContent, [true,  false, true,  true]),
+            (Capture::MetadataOnly,  [false, false, false, true]),
         ];
         for (capture, kept) in cases {
             let rules = ContentRules::new(capture, Some(Redactor::default()), Content::default());
-            for (part, kept) in [Part::Message, Part::Tool, Part::Label].into_iter().zip(kept) {
+            let parts = [Part::Message, Part::Tool, Part::Place, Part::Label];
+            for (part, kept) in parts.into_iter().zip(kept) {
                 let text = JsonText::new(b"x");
                 assert_eq!(rules.json_text(part, text).is_some(), kept, "{capture:?} {part:?}");
                 assert_eq!(rules.decoded(part, text).is_some(), kept, "{capture:?} {part:?}");
                 assert_eq!(rules.text(part, "x").is_some(), kept, "{capture:?} {part:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_word_for_an_end_is_kept_and_a_text_is_not() {
+        let bare = ContentRules::new(Capture::MetadataOnly, None, Content::default());
+        for word in ["interrupted", "budget_limited", "declined", "exit code -1"] {
+            assert_eq!(bare.reason(Part::Tool, word).as_deref(), Some(word));
+        }
+        for text in ["no such file: /home/me", "exit code of what?", ""] {
+            assert_eq!(bare.reason(Part::Message, text), None, "{text}");
         }
     }
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::{Remark, Said};
+use crate::options::{Opt, OptionValue};
 use crate::secret::{Secret, mask, without_password};
 use crate::settings::Settings;
 
@@ -44,6 +45,16 @@ impl Description {
             from: from.to_string(),
         });
         Some(value)
+    }
+
+    /// As [`take`](Self::take), for an option of flags and `codex-trace.toml`.
+    pub fn option<T: OptionValue + Clone>(
+        &mut self,
+        option: &Opt<T>,
+        settings: &Settings,
+    ) -> Option<T> {
+        let show = |value: &T| without_password(&value.clone().into_value().shown());
+        self.take(option.name(), settings.get(option), show)
     }
 
     /// As [`take`](Self::take), for a text that may be shown.

@@ -17,6 +17,7 @@ use crate::address::NoAddress;
 use crate::content::ContentRules;
 use crate::describe::Description;
 use crate::notes::{Notes, Reread};
+use crate::options::OptionSpec;
 use crate::probe::Probed;
 use crate::request::{ClientOptions, Compression, Header, Method, Request, Response};
 use crate::secret::Secret;
@@ -30,29 +31,19 @@ pub struct Backend {
     pub name: &'static str,
     /// What it is, in a line.
     pub summary: &'static str,
-    /// The variables it reads.
-    pub settings: &'static [Setting],
+    /// The options that it has besides those of every destination
+    /// ([`options::common`](crate::options::common)), or that are something else
+    /// to it, and the variables that it reads.
+    pub options: &'static [OptionSpec],
     /// Checks the settings and makes one exporter for each destination that
     /// they name (replicas are several); sends nothing.
     pub connect: fn(&Settings) -> Connected,
     /// Says which settings it finds, and where.
     pub describe: fn(&Settings) -> Description,
-    /// The keys of a destination in `codex-trace.toml` that mean something to
-    /// it, besides those that do to every backend.
-    pub keys: &'static [&'static str],
 }
 
 /// One exporter for each destination, or what is wrong with the settings.
 pub type Connected = Result<Vec<Box<dyn Exporter>>, ConfigError>;
-
-/// A setting that a backend reads, under the vendor's own name.
-#[derive(Debug)]
-pub struct Setting {
-    /// The environment variable.
-    pub env: &'static str,
-    /// What it is for.
-    pub help: &'static str,
-}
 
 /// Turns traces into bytes. Pure, and called from any thread.
 pub trait Encode: Send + Sync {

@@ -24,11 +24,13 @@ pub mod content;
 pub mod describe;
 mod destination;
 pub mod environment;
+pub mod file;
 pub mod json;
 mod key;
 pub mod langsmith;
 pub mod mlflow;
 mod notes;
+pub mod options;
 mod origin;
 pub mod otlp;
 mod plugin_file;
@@ -47,9 +49,10 @@ pub use address::Address;
 pub use choice::Choice;
 pub use destination::{
     Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Framing, IdSpace,
-    Limits, Preflight, Protocol, Remark, Rewrite, Route, Setting, Signal, Verdict,
+    Limits, Preflight, Protocol, Remark, Rewrite, Route, Signal, Verdict,
 };
 pub use environment::{ConfigFiles, Environment, Files};
+pub use file::{FileEncoder, FileFormat, FileSettings, Layout, OutputFiles, Sink};
 pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
 pub use origin::{Origin, OriginKind};
 pub use probe::Probed;

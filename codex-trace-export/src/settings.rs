@@ -3,6 +3,8 @@ use std::path::PathBuf;
 
 use super::Origin;
 use crate::environment::{ConfigFiles, Environment};
+use crate::options::common::{ENDPOINT, KEY, PROJECT, WORKSPACE};
+use crate::options::{Opt, OptionSet, OptionValue};
 use crate::secret::Secret;
 
 /// What a backend's [`connect`](super::Backend::connect) may look at: everything
@@ -14,14 +16,15 @@ pub struct Settings {
     /// `--project`: a project, an experiment, a service, as the backend has it.
     pub project: Option<String>,
     /// Further options of the destination: flags, or keys of `codex-trace.toml`.
-    pub options: BTreeMap<String, String>,
+    pub options: OptionSet,
     /// What `codex-trace.toml` says of access.
     pub access: Access,
     /// Whether `codex-trace.toml` names the endpoint. What the environment and
     /// the live plugin's files say of place and access is then about another
     /// place: no key may go where it was not meant to.
     pub own_place: bool,
-    /// Where fields and options were said, by name; a flag unless told here.
+    /// Where fields were said, by the key in `codex-trace.toml`; a flag unless
+    /// told here.
     pub origins: BTreeMap<String, Origin>,
     /// The variables of the environment; see [`var`](Self::var).
     pub env: Environment,
@@ -95,20 +98,24 @@ impl Settings {
         Some(Said::new(self.var(name)?.to_owned(), Origin::variable(*name)))
     }
 
-    /// Returns where a field or an option was said.
+    /// Returns where a field was said.
     pub fn origin(&self, name: &str) -> Origin {
         self.origins.get(name).cloned().unwrap_or_else(|| Origin::flag(format!("--{name}")))
     }
 
-    /// Returns an option with its origin.
-    pub fn option(&self, name: &str) -> Option<Said<&str>> {
-        let value = self.options.get(name)?;
-        Some(Said::new(value.as_str(), self.origin(name)))
+    /// Returns an option that a flag or `codex-trace.toml` sets.
+    pub fn get<T: OptionValue>(&self, option: &Opt<T>) -> Option<Said<T>> {
+        self.options.get(option)
     }
 
-    /// As [`option`](Self::option), to keep.
-    pub fn said_option(&self, name: &str) -> Option<Said<String>> {
-        self.option(name).map(|said| said.map(str::to_owned))
+    /// As [`place_var`](Self::place_var), for the variables of an option.
+    pub fn var_of<T>(&self, option: &Opt<T>) -> Option<Said<String>> {
+        self.place_var(option.spec.env)
+    }
+
+    /// As [`said_var`](Self::said_var), for the variables of an option.
+    pub fn own_var_of<T>(&self, option: &Opt<T>) -> Option<Said<String>> {
+        option.spec.env.iter().find_map(|name| self.said_var(name))
     }
 
     /// Returns a variable that describes us, whatever the place, with its name.
@@ -118,21 +125,21 @@ impl Settings {
 
     /// Returns the key of `codex-trace.toml`.
     pub fn said_key(&self) -> Option<Said<Secret>> {
-        Some(Said::new(self.access.key.clone()?, self.origin("key")))
+        Some(Said::new(self.access.key.clone()?, self.origin(KEY.name())))
     }
 
     /// Returns the workspace of `codex-trace.toml`.
     pub fn said_workspace(&self) -> Option<Said<String>> {
-        Some(Said::new(self.access.workspace.clone()?, self.origin("workspace")))
+        Some(Said::new(self.access.workspace.clone()?, self.origin(WORKSPACE.name())))
     }
 
     /// Returns the endpoint of a flag or of `codex-trace.toml`.
     pub fn said_endpoint(&self) -> Option<Said<String>> {
-        Some(Said::new(self.endpoint.clone()?, self.origin("endpoint")))
+        Some(Said::new(self.endpoint.clone()?, self.origin(ENDPOINT.name())))
     }
 
     /// Returns the project of a flag or of `codex-trace.toml`.
     pub fn said_project(&self) -> Option<Said<String>> {
-        Some(Said::new(self.project.clone()?, self.origin("project")))
+        Some(Said::new(self.project.clone()?, self.origin(PROJECT.name())))
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use codex_rollout::{
     Content, Copies, Found, PassedOver, RolloutHead, RolloutPath, SessionIndex, compare_set,
-    find_reviewed, home_of, search, session_dirs,
+    find_reviewed, home_of, search, session_dirs, share_room,
 };
 use codex_trace_model::{Diagnostic, SessionGroup, group};
 use rayon::ThreadPool;
@@ -22,6 +22,16 @@ use crate::pipeline::{self, Look};
 use crate::select::Selection;
 use crate::watch::Watch;
 use crate::{ids, words};
+
+/// What the compressed files of a session become at most, in bytes, unless they
+/// are large themselves: they are open at the same time.
+const SESSION_ROOM: u64 = 16 << 30;
+
+/// The same for all files of a run.
+const RUN_ROOM: u64 = 64 << 30;
+
+/// What a compressed file may become while its head is looked for, in bytes.
+const HEAD_ROOM: (u64, u64) = (1 << 20, 64 << 20);
 
 /// The sessions found, and what they are made of.
 #[derive(Debug, Default)]
@@ -280,13 +290,14 @@ fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyho
     }
     let mut seen = HashSet::new();
     rollouts.retain(|(rollout, _)| seen.insert(rollout.path.clone()));
+    let head_room = head_room(rollouts.len());
 
     ui.start("reading heads", rollouts.len());
     let heads: Vec<anyhow::Result<RolloutHead>> = pool.install(|| {
         rollouts
             .par_iter()
             .map(|(rollout, named)| {
-                let head = read_head(rollout, *named);
+                let head = read_head(rollout, *named, head_room);
                 ui.step();
                 head
             })
@@ -307,6 +318,8 @@ fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyho
     if all && history.heads.is_empty() {
         return Err(nothing_found(places, history.n_failures).into());
     }
+    let all: Vec<usize> = (0..history.heads.len()).collect();
+    share_room(&mut history.heads, &all, RUN_ROOM);
     find_reviewed(&mut history.heads);
     history.name_threads();
     history.group(pool);
@@ -324,11 +337,18 @@ fn nothing_found(places: &[Place], n_failures: usize) -> Failure {
     )
 }
 
+/// Returns how far the head of each of so many compressed files is looked for.
+fn head_room(n_files: usize) -> u64 {
+    (RUN_ROOM / (n_files as u64).max(1)).clamp(HEAD_ROOM.0, HEAD_ROOM.1)
+}
+
 /// Reads the head of a file; fails if it is no rollout. An empty file is told
 /// where it was named, and passed over where it was found.
-fn read_head(rollout: &RolloutPath, named: bool) -> anyhow::Result<RolloutHead> {
+fn read_head(rollout: &RolloutPath, named: bool, room: u64) -> anyhow::Result<RolloutHead> {
     let path = rollout.path.display();
-    let head = RolloutHead::read(rollout).with_context(|| format!("cannot read `{path}`"))?;
+    let of_head = RolloutPath { max_decompressed: Some(room), ..rollout.clone() };
+    let mut head = RolloutHead::read(&of_head).with_context(|| format!("cannot read `{path}`"))?;
+    head.rollout.max_decompressed = None;
     let failure = match &head.content {
         Content::Rollout => return Ok(head),
         Content::Empty if !named => return Ok(head),
@@ -452,6 +472,12 @@ impl History {
         let shares: Vec<_> =
             pool.install(|| sets.par_iter().map(|set| compare_set(heads, set)).collect());
         self.sessions = group(heads, &Copies::put_together(heads.len(), shares));
+        for session in &self.sessions {
+            let members = session.members.iter();
+            let files = members.flat_map(|member| member.ancestors.iter().chain([&member.head]));
+            let files: BTreeSet<usize> = files.copied().collect();
+            share_room(&mut self.heads, &Vec::from_iter(files), SESSION_ROOM);
+        }
     }
 
     /// Returns the head of a session's root thread.

@@ -3,6 +3,8 @@
 
 #![allow(unsafe_code, reason = "what self_cell's macro is made of; none of it is ours")]
 
+use std::sync::Arc;
+
 use codex_rollout::{RolloutHead, Source};
 use codex_trace_model::{Code, Diagnostic, Member, RolloutInput, Trace, resolve};
 use self_cell::self_cell;
@@ -13,18 +15,19 @@ pub struct OwnedFile {
     head: RolloutHead,
     /// What grouping says of it; its head is the one above, at 0.
     member: Member,
-    source: Source,
-    ancestor: Option<Source>,
+    source: Arc<Source>,
+    ancestor: Option<Arc<Source>>,
 }
 
 impl OwnedFile {
     /// Takes a file of a session with its bytes, and those of the file whose
-    /// history it continues or holds a copy of, if that is here.
+    /// history it continues or holds a copy of, if that is here: of the same
+    /// session perhaps, which is why both are shared.
     pub fn new(
         head: RolloutHead,
         member: Member,
-        source: Source,
-        ancestor: Option<Source>,
+        source: Arc<Source>,
+        ancestor: Option<Arc<Source>>,
     ) -> OwnedFile {
         OwnedFile { head, member: Member { head: 0, ..member }, source, ancestor }
     }
@@ -41,7 +44,7 @@ impl OwnedFile {
 
     fn input(&self) -> RolloutInput<'_> {
         let file = self.member.file(std::slice::from_ref(&self.head));
-        RolloutInput { file, source: &self.source, ancestor: self.ancestor.as_ref() }
+        RolloutInput { file, source: &self.source, ancestor: self.ancestor.as_deref() }
     }
 }
 

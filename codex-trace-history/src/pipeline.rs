@@ -1,6 +1,8 @@
 //! Opens, resolves and hands on sessions, several at once, in order: owns
 //! every thread and every limit of a run.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context;
@@ -164,19 +166,27 @@ pub fn open(
     session: &SessionGroup,
     look: Look,
 ) -> Result<OwnedTrace, Vec<Diagnostic>> {
-    let open = match look {
-        Look::Content => Source::open,
-        Look::Facts => Source::open_lean,
+    let mut opened: HashMap<usize, Arc<Source>> = HashMap::new();
+    let mut open = |head: usize| {
+        if let Some(source) = opened.get(&head) {
+            return Ok(Arc::clone(source));
+        }
+        let rollout = &history.heads[head].rollout;
+        let source = Arc::new(match look {
+            Look::Content => Source::open(rollout)?,
+            Look::Facts => Source::open_lean(rollout)?,
+        });
+        opened.insert(head, Arc::clone(&source));
+        codex_rollout::Result::Ok(source)
     };
     let mut odd = session.diagnostics.clone();
     let mut files = Vec::new();
     for member in &session.members {
         let head = &history.heads[member.head];
-        match open(&head.rollout) {
+        match open(member.head) {
             Ok(source) => {
                 // Without its ancestor a file is read all the same: the model says what is missing.
-                let ancestors = member.ancestors.iter().map(|it| &history.heads[*it].rollout);
-                let ancestors = ancestors.filter_map(|rollout| open(rollout).ok());
+                let ancestors = member.ancestors.iter().filter_map(|it| open(*it).ok());
                 let ancestor = nearest_ancestor(&source, ancestors);
                 files.push(OwnedFile::new(head.clone(), member.clone(), source, ancestor));
             }

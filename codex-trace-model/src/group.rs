@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use codex_rollout::{Copies, Copy, JsonText, RolloutHead, Share};
+use codex_rollout::{Branch, Copies, Copy, JsonText, RolloutHead, Share};
 use hashbrown::{HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -86,8 +86,13 @@ pub fn group(heads: &[RolloutHead], copies: &Copies) -> Vec<SessionGroup> {
         files.sort_by_key(|ix| (is_branch(*ix), &heads[*ix].rollout_id, branch_of(copies, *ix)));
     }
     let whole: Vec<usize> = kept.iter().copied().filter(|ix| !is_branch(*ix)).collect();
-    let by_rollout: HashMap<&str, usize> =
-        whole.iter().map(|&ix| (heads[ix].rollout_id.as_str(), ix)).collect();
+    let mut by_rollout: HashMap<&str, Vec<usize>> = HashMap::new();
+    for &ix in &kept {
+        by_rollout.entry(&heads[ix].rollout_id).or_default().push(ix);
+    }
+    for files in by_rollout.values_mut() {
+        files.sort_by_key(|ix| branch_of(copies, *ix));
+    }
     let mut families = Families::new(heads, copies);
 
     let oldest_forks = oldest_forks(heads, &whole);
@@ -207,12 +212,7 @@ impl<'h> Families<'h> {
                 path: name_of(&self.heads[head]),
                 position: Some(branch.at),
                 column: None,
-                text: format!(
-                    "from here on it differs from `{}` (line {} there), a file of the same thread; \
-                     what both have was read once, then what each of them has alone",
-                    name_of(&self.heads[branch.from]),
-                    branch.after_line + 1,
-                ),
+                text: diverged(&name_of(&self.heads[branch.from]), branch),
                 count: 1,
             });
         }
@@ -233,6 +233,20 @@ impl<'h> Families<'h> {
         }
         odd
     }
+}
+
+fn diverged(other: &str, branch: &Branch) -> String {
+    let Branch { after_line, has_beginning: true, .. } = branch else {
+        return format!(
+            "it has the thread id of `{other}` and begins otherwise, as if it were another \
+             thread's; all of both was read, this one after the other"
+        );
+    };
+    let line = after_line + 1;
+    format!(
+        "from here on it differs from `{other}` (line {line} there), a file of the same thread; \
+         what both have was read once, then what each of them has alone"
+    )
 }
 
 /// Where the parents of a thread lead to.
@@ -312,12 +326,12 @@ fn ancestors_of(
     ix: usize,
     heads: &[RolloutHead],
     threads: &HashMap<&str, Vec<usize>>,
-    by_rollout: &HashMap<&str, usize>,
+    by_rollout: &HashMap<&str, Vec<usize>>,
     oldest_forks: &HashMap<&str, usize>,
 ) -> Vec<usize> {
     let head = &heads[ix];
     if let Some(base) = &head.base_rollout_id {
-        return by_rollout.get(base.as_str()).copied().into_iter().collect();
+        return by_rollout.get(base.as_str()).cloned().unwrap_or_default();
     }
     let Some(origin) = origin_of(head) else { return Vec::new() };
     let files = match threads.get(origin) {

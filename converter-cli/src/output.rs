@@ -1,17 +1,19 @@
 //! Where converted sessions go: stdout, a file, or a directory of files.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use codex_trace_export::{FileFormat, Layout, OutputFiles, Sink};
 use codex_trace_model::SessionGroup;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::args::Format;
 use crate::failure::Failure;
+use crate::formats::FORMATS;
 use crate::inputs::Inputs;
 use crate::ui::Ui;
 use crate::whole::{self, WholeFile, directory_of};
@@ -33,6 +35,8 @@ pub enum Target {
         /// Whether its files are compressed.
         gzip: bool,
     },
+    /// A directory that gets the several files of a format.
+    Files(PathBuf),
 }
 
 impl Target {
@@ -42,7 +46,21 @@ impl Target {
     ///
     /// If `--gzip` is given for something else than a directory, or the file's
     /// name asks for what is not written.
-    pub fn of(output: Option<&Path>, gzip: bool, format: Format) -> Result<Target, Failure> {
+    pub fn of(output: Option<&Path>, gzip: bool, format: &FileFormat) -> Result<Target, Failure> {
+        match (format.layout, output) {
+            (Layout::Directory(_), None) => {
+                return Err(Failure::new(format!("`{}` makes several files", format.name))
+                    .hint("name a directory with `--output DIR`"));
+            }
+            (Layout::Directory(_), Some(dir)) if !gzip => {
+                return Ok(Target::Files(dir.to_path_buf()));
+            }
+            (Layout::OneFile, Some(dir)) if dir.is_dir() || ends_in_separator(dir) => {
+                return Err(Failure::new(format!("`{}` makes one file", format.name))
+                    .hint("name a file with `--output FILE`"));
+            }
+            _ => {}
+        }
         let target = match output {
             None => Target::Stdout,
             Some(path) if path == Path::new("-") => Target::Stdout,
@@ -73,9 +91,15 @@ impl Target {
         &self,
         inputs: &Inputs,
         sessions: &[SessionGroup],
-        format: Format,
+        format: &FileFormat,
     ) -> Result<(), Failure> {
         match self {
+            Target::Files(dir) => {
+                inputs.spare(dir)?;
+                let Layout::Directory(names) = format.layout else { return Ok(()) };
+                let files: Vec<PathBuf> = names.iter().map(|name| dir.join(name)).collect();
+                inputs.spare_files(files.iter().map(PathBuf::as_path))
+            }
             Target::Stdout => Ok(()),
             Target::File(path) if is_special(path) => Ok(()),
             Target::File(path) => inputs.spare(path),
@@ -121,48 +145,85 @@ impl Packing {
 
 /// Checks that a file's name does not promise what is not in it. Names may have
 /// no ending, or a number for one.
-fn check_ending(path: &Path, format: Format) -> Result<(), Failure> {
+fn check_ending(path: &Path, format: &FileFormat) -> Result<(), Failure> {
     let packed = Packing::of(path) != Packing::None;
     let name = if packed { path.file_stem() } else { path.file_name() };
     let ending = name.and_then(|name| Path::new(name).extension());
     let Some(ending) = ending.map(|ending| ending.to_string_lossy().to_ascii_lowercase()) else {
         return Ok(());
     };
-    if ending.bytes().all(|byte| byte.is_ascii_digit()) || format.endings().contains(&&*ending) {
+    if ending.bytes().all(|byte| byte.is_ascii_digit()) || format.endings.contains(&&*ending) {
         return Ok(());
     }
     let failure = Failure::new(format!("`{}`: no `.{ending}` is written", path.display()));
-    let other = Format::ALL.iter().find(|other| other.endings().contains(&&*ending));
+    let other = FORMATS.iter().find(|other| other.endings.contains(&&*ending));
     let hint = match other {
-        Some(other) => format!("`--to {}` does that", other.word()),
+        Some(other) => format!("`--to {}` does that", other.name),
         None => {
-            format!("what is written is `.{}`, also as `.gz` or `.zst`", format.endings()[0])
+            format!("what is written is `.{}`, also as `.gz` or `.zst`", format.endings[0])
         }
     };
     Err(failure.hint(hint))
 }
 
-/// Writes what all sessions share: stdout or one file.
+/// Writes what all sessions share: stdout, one file, or the files of a format.
 pub struct Writer {
-    out: Box<dyn Finish>,
+    out: Out,
     /// What to call it in errors; nothing for stdout.
     name: Option<PathBuf>,
     terminal: bool,
 }
 
+enum Out {
+    One(Box<dyn Finish>),
+    /// Files of a directory, by name.
+    Several(PathBuf, BTreeMap<String, WholeFile>),
+}
+
+impl Out {
+    fn nowhere() -> Out {
+        Out::One(Box::new(io::sink()))
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Out::One(out) => out.finish(),
+            Out::Several(_, files) => files.into_values().try_for_each(WholeFile::persist),
+        }
+    }
+}
+
+impl OutputFiles for Out {
+    fn file(&mut self, name: &str) -> io::Result<&mut dyn Write> {
+        match self {
+            Out::One(out) => Ok(out),
+            Out::Several(dir, files) => {
+                if !files.contains_key(name) {
+                    files.insert(name.to_owned(), WholeFile::create(&dir.join(name))?);
+                }
+                Ok(files.get_mut(name).expect("it was just made"))
+            }
+        }
+    }
+}
+
 impl Writer {
-    /// Opens the target; nothing, for a directory.
+    /// Opens the target; nothing, for a file per session.
     ///
     /// # Errors
     ///
     /// If the file cannot be made.
     pub fn open(target: &Target, ui: &Ui) -> anyhow::Result<Writer> {
-        let (out, name): (Box<dyn Finish>, _) = match target {
-            Target::Stdout => (Box::new(ui.out()), None),
-            Target::Directory { .. } => (Box::new(io::sink()), None),
+        let (out, name) = match target {
+            Target::Stdout => (Out::One(Box::new(ui.out())), None),
+            Target::Directory { .. } => (Out::nowhere(), None),
             Target::File(path) => {
                 whole::sweep(directory_of(path));
-                (open_file(path)?, Some(path.clone()))
+                (Out::One(open_file(path)?), Some(path.clone()))
+            }
+            Target::Files(dir) => {
+                make_directory(dir)?;
+                (Out::Several(dir.clone(), BTreeMap::new()), Some(dir.clone()))
             }
         };
         let terminal = *target == Target::Stdout && io::stdout().is_terminal();
@@ -176,7 +237,8 @@ impl Writer {
 
     /// Returns whether it is a file, of which a part is worth nothing.
     pub fn is_file(&self) -> bool {
-        self.name.as_ref().is_some_and(|name| !is_special(name))
+        let several = matches!(self.out, Out::Several(..));
+        self.name.as_ref().is_some_and(|name| several || !is_special(name))
     }
 
     /// Lets go of a file, so that what had its name stays as it is; returns what
@@ -185,20 +247,23 @@ impl Writer {
         if !self.is_file() {
             return None;
         }
-        self.out = Box::new(io::sink());
+        self.out = Out::nowhere();
         let name = self.name.take()?;
         let how = if name.exists() { "stays as it was" } else { "was not written" };
         Some(format!("`{}` {how}", name.display()))
     }
 
-    /// Writes a piece.
+    /// Lets a sink write.
     ///
     /// # Errors
     ///
-    /// If it cannot be written. For stdout it is an [`io::Error`] alone, so
-    /// that a closed pipe is known for one.
-    pub fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let written = self.out.write_all(bytes);
+    /// If it cannot. For stdout it is an [`io::Error`] alone, so that a closed
+    /// pipe is known for one.
+    pub fn take(
+        &mut self,
+        write: impl FnOnce(&mut dyn OutputFiles) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let written = write(&mut self.out);
         self.named(written)
     }
 
@@ -206,9 +271,9 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// As [`take`](Self::take).
     pub fn finish(mut self) -> anyhow::Result<()> {
-        let out = std::mem::replace(&mut self.out, Box::new(io::sink()));
+        let out = std::mem::replace(&mut self.out, Out::nowhere());
         let finished = out.finish();
         self.named(finished)
     }
@@ -277,11 +342,21 @@ impl Finish for zstd::Encoder<'_, WholeFile> {
     }
 }
 
+fn make_directory(dir: &Path) -> anyhow::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+    whole::sweep(dir);
+    Ok(())
+}
+
 /// A directory that gets one file per session.
 #[derive(Debug)]
 pub struct Directory {
     dir: PathBuf,
-    format: Format,
+    format: &'static FileFormat,
     gzip: bool,
 }
 
@@ -291,13 +366,12 @@ impl Directory {
     /// # Errors
     ///
     /// If it cannot be made.
-    pub fn create(dir: &Path, format: Format, gzip: bool) -> anyhow::Result<Directory> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
-        whole::sweep(dir);
+    pub fn create(
+        dir: &Path,
+        format: &'static FileFormat,
+        gzip: bool,
+    ) -> anyhow::Result<Directory> {
+        make_directory(dir)?;
         Ok(Directory { dir: dir.to_path_buf(), format, gzip })
     }
 
@@ -309,23 +383,28 @@ impl Directory {
     pub fn write(
         &self,
         session_id: &str,
-        fill: impl FnOnce(&mut SessionFile) -> bool,
+        sink: &mut dyn Sink,
+        fill: impl FnOnce(&mut SessionFile<'_>) -> bool,
     ) -> anyhow::Result<()> {
         let path = self.dir.join(name_of(session_id, self.format, self.gzip));
         let cannot = || format!("cannot write `{}`", path.display());
-        let mut file = SessionFile { out: open_file(&path).with_context(cannot)?, err: None };
+        let mut out = Out::One(open_file(&path).with_context(cannot)?);
+        let err = sink.begin(&mut out).err();
+        let mut file = SessionFile { out, sink, err };
         fill(&mut file);
-        match file.err {
-            Some(err) => Err(err).with_context(cannot),
-            None => file.out.finish().with_context(cannot),
-        }
+        let SessionFile { mut out, sink, err } = file;
+        let finished = match err {
+            Some(err) => Err(err),
+            None => sink.finish(&mut out).and_then(|()| out.finish()),
+        };
+        finished.with_context(cannot)
     }
 }
 
 /// Returns the name of a session's file.
-fn name_of(session_id: &str, format: Format, gzip: bool) -> String {
+fn name_of(session_id: &str, format: &FileFormat, gzip: bool) -> String {
     let packed = if gzip { ".gz" } else { "" };
-    format!("{}.{}{packed}", file_stem(session_id), format.endings()[0])
+    format!("{}.{}{packed}", file_stem(session_id), format.endings[0])
 }
 
 /// Makes a file name of an id: an id comes from a file, and could be anything.
@@ -342,12 +421,13 @@ fn file_stem(id: &str) -> String {
 }
 
 /// The file of one session, being written.
-pub struct SessionFile {
-    out: Box<dyn Finish>,
+pub struct SessionFile<'s> {
+    out: Out,
+    sink: &'s mut dyn Sink,
     err: Option<io::Error>,
 }
 
-impl SessionFile {
+impl SessionFile<'_> {
     /// Writes what is in `buffer`, if it is enough to be worth it. Returns
     /// `false` once writing has failed.
     pub fn pass(&mut self, buffer: &mut Vec<u8>) -> bool {
@@ -356,8 +436,8 @@ impl SessionFile {
 
     /// Writes what is in `buffer`.
     pub fn finish(&mut self, buffer: &mut Vec<u8>) -> bool {
-        if self.err.is_none() {
-            self.err = self.out.write_all(buffer).err();
+        if self.err.is_none() && !buffer.is_empty() {
+            self.err = self.sink.unit(buffer, &mut self.out).err();
         }
         buffer.clear();
         self.err.is_none()
@@ -370,7 +450,7 @@ impl std::fmt::Debug for Writer {
     }
 }
 
-impl std::fmt::Debug for SessionFile {
+impl std::fmt::Debug for SessionFile<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SessionFile").field("err", &self.err).finish_non_exhaustive()
     }
@@ -379,6 +459,10 @@ impl std::fmt::Debug for SessionFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SPANS: &FileFormat = FORMATS[0];
+    const JSON: &FileFormat = FORMATS[1];
+    const PROTO: &FileFormat = FORMATS[2];
 
     #[test]
     fn ids_cannot_leave_the_directory() {
@@ -394,8 +478,8 @@ mod tests {
     #[test]
     fn targets() {
         let file = |path: &str| Target::File(PathBuf::from(path));
-        let of = |path: &str, gzip| Target::of(Some(Path::new(path)), gzip, Format::Spans);
-        assert_eq!(Target::of(None, false, Format::Spans).unwrap(), Target::Stdout);
+        let of = |path: &str, gzip| Target::of(Some(Path::new(path)), gzip, SPANS);
+        assert_eq!(Target::of(None, false, SPANS).unwrap(), Target::Stdout);
         assert_eq!(of("-", false).unwrap(), Target::Stdout);
         assert_eq!(of("a.gz", false).unwrap(), file("a.gz"));
         let dir = Target::Directory { dir: PathBuf::from("new/"), gzip: true };
@@ -410,20 +494,20 @@ mod tests {
             Some((failure.to_string(), failure.hint_line().unwrap().to_owned()))
         };
         for name in ["a.jsonl", "a.JSON.gz", "a.ndjson.zst", "a", "a.gz", "dir.html/a", "a.2026"] {
-            assert_eq!(check(name, Format::Spans), None, "{name}");
-            assert_eq!(check(name, Format::OtlpJson), None, "{name}");
+            assert_eq!(check(name, SPANS), None, "{name}");
+            assert_eq!(check(name, JSON), None, "{name}");
         }
-        assert_eq!(check("a.pb.gz", Format::OtlpProto), None);
+        assert_eq!(check("a.pb.gz", PROTO), None);
         let refused = |name: &str, ending: &str, hint: &str| {
             Some((format!("`{name}`: no `.{ending}` is written"), hint.to_owned()))
         };
         let kinds = "what is written is `.jsonl`, also as `.gz` or `.zst`";
-        assert_eq!(check("a.html", Format::Spans), refused("a.html", "html", kinds));
-        assert_eq!(check("a.csv.gz", Format::Spans), refused("a.csv.gz", "csv", kinds));
-        assert_eq!(check("a.xz", Format::OtlpJson), refused("a.xz", "xz", kinds));
+        assert_eq!(check("a.html", SPANS), refused("a.html", "html", kinds));
+        assert_eq!(check("a.csv.gz", SPANS), refused("a.csv.gz", "csv", kinds));
+        assert_eq!(check("a.xz", JSON), refused("a.xz", "xz", kinds));
         let other = refused("a.pb", "pb", "`--to otlp-proto` does that");
-        assert_eq!(check("a.pb", Format::Spans), other);
+        assert_eq!(check("a.pb", SPANS), other);
         let other = refused("a.jsonl", "jsonl", "`--to spans` does that");
-        assert_eq!(check("a.jsonl", Format::OtlpProto), other);
+        assert_eq!(check("a.jsonl", PROTO), other);
     }
 }

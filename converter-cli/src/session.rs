@@ -8,8 +8,8 @@ use codex_trace_export::json;
 use codex_trace_export::wire::jsonl;
 use codex_trace_history::{repository, select};
 
-use crate::format::{Row, Value};
 use crate::prices::{Dollars, PriceTable};
+use crate::rows::{Row, Value};
 use crate::usage;
 
 /// A session in a few words.

@@ -114,16 +114,7 @@ fn days(text: &str, today: Date) -> Option<(Date, Date)> {
 
 /// Reads a length of time: `90s`, `15m`, `24h`, `7d`, `2w`.
 pub fn parse_age(text: &str) -> Option<SignedDuration> {
-    let age = Age::parse(text)?;
-    let seconds = match age.unit {
-        Unit::Second => 1,
-        Unit::Minute => 60,
-        Unit::Hour => 60 * 60,
-        Unit::Day => 24 * 60 * 60,
-        Unit::Week => 7 * 24 * 60 * 60,
-        Unit::Month | Unit::Year => return None,
-    };
-    Some(SignedDuration::from_secs(age.number.checked_mul(seconds)?))
+    SignedDuration::try_from(codex_trace_export::options::parse_age(text)?).ok()
 }
 
 /// An age as it was typed.

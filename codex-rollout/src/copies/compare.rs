@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::discover::RolloutPath;
+use crate::discover::{RolloutPath, is_uuid};
 use crate::error::Result;
 use crate::position::Position;
 use crate::scan::Cursor;
@@ -35,6 +35,8 @@ pub(super) struct Apart {
     pub(super) at: Position,
     /// Whether only one of them has ordinals: Codex has migrated it meanwhile.
     pub(super) migrated: bool,
+    /// Whether they have more in common than whose files they say they are.
+    pub(super) has_beginning: bool,
 }
 
 /// Compares two files from their beginning.
@@ -50,6 +52,7 @@ pub(super) fn meet(first: &RolloutPath, second: &RolloutPath) -> Result<Meeting>
     let (mut a, mut b) = (Lines::open(first)?, Lines::open(second)?);
     let mut first_edit: Option<(Ordering, Position, Position)> = None;
     let mut after_line = 0;
+    let mut has_beginning = false;
     loop {
         match (a.advance(), b.advance()) {
             (false, false) => {
@@ -80,9 +83,14 @@ pub(super) fn meet(first: &RolloutPath, second: &RolloutPath) -> Result<Meeting>
                     &b.text,
                 ));
                 let migrated = left.has_ordinal != right.has_ordinal;
-                return Ok(Meeting::Apart(Apart { order, after_line, at: b.at, migrated }));
+                let at = b.at;
+                let apart = Apart { order, after_line, at, migrated, has_beginning };
+                return Ok(Meeting::Apart(apart));
             }
+            has_beginning |= left.kind != b"session_meta";
             first_edit.get_or_insert((a.text.cmp(&b.text), a.at, b.at));
+        } else {
+            has_beginning = true;
         }
         after_line = a.at.line();
     }
@@ -159,12 +167,22 @@ impl<'l> Facts<'l> {
     }
 
     /// The turn that begins with the line, or that its settings are of.
-    pub(super) fn begun_turn(line: &'l [u8]) -> Option<&'l [u8]> {
+    pub(super) fn begun_turn(line: &'l [u8]) -> Option<BegunTurn<'l>> {
         memchr::memmem::find(&line[..line.len().min(SEARCHED)], b"\"turn_id\"")?;
         let facts = Facts::of(line);
         let begins = facts.kind == b"turn_context" || facts.payload_kind == b"task_started";
-        Some(facts.turn).filter(|turn| begins && !turn.is_empty())
+        let turn = Some(facts.turn).filter(|turn| begins && !turn.is_empty())?;
+        let is_unique = std::str::from_utf8(turn).is_ok_and(is_uuid);
+        Some(BegunTurn { turn, at: if is_unique { b"" } else { facts.time } })
     }
+}
+
+/// What tells a turn from others of the rollout.
+#[derive(Hash)]
+pub(super) struct BegunTurn<'l> {
+    turn: &'l [u8],
+    /// When it began, if its id may be another turn's in another file.
+    at: &'l [u8],
 }
 
 fn text(raw: &[u8]) -> &[u8] {
@@ -215,8 +233,8 @@ impl Lines {
                 Ok(None) | Err(_) => return false,
             }
             self.len += self.text.len() as u64;
-            if let Some(turn) = Facts::begun_turn(&self.text) {
-                self.turn = Some(turn.to_vec());
+            if let Some(begun) = Facts::begun_turn(&self.text) {
+                self.turn = Some(begun.turn.to_vec());
             }
             return true;
         }

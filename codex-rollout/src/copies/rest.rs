@@ -50,7 +50,7 @@ impl Seen {
                 self.times.insert(hash(time));
                 self.lines.insert(hash(&lines.text));
             }
-            self.turns.extend(Facts::begun_turn(&lines.text).map(hash));
+            self.turns.extend(Facts::begun_turn(&lines.text).map(|turn| hash(&turn)));
         }
     }
 
@@ -71,7 +71,7 @@ impl Seen {
         let mut common = HashSet::new();
         let mut turn = Whose::Unknown;
         while lines.advance() {
-            let begun = Facts::begun_turn(&lines.text).map(hash);
+            let begun = Facts::begun_turn(&lines.text).map(|turn| hash(&turn));
             let line = lines.at.line();
             if line < from.line() {
                 common.extend(begun);
@@ -102,8 +102,8 @@ impl Seen {
     }
 }
 
-fn hash(bytes: &[u8]) -> u64 {
+fn hash<T: Hash + ?Sized>(what: &T) -> u64 {
     let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
+    what.hash(&mut hasher);
     hasher.finish()
 }

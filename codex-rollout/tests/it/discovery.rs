@@ -62,6 +62,7 @@ fn names_of_every_era_say_what_they_are() {
             encoding,
             layout,
             piped: None,
+            max_decompressed: None,
         };
         assert_eq!(RolloutPath::from_file(&path), expected, "{name}");
     }

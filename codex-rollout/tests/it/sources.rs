@@ -128,11 +128,15 @@ fn decompression_stops_at_the_limit() {
 }
 
 /// What a [`Source`] or a [`LineStream`] makes of a rollout: where its records
-/// start, and what is wrong.
+/// start, and what is wrong, and where.
 type Records = Vec<Result<u64, String>>;
 
 fn records_of(reader: RolloutReader<'_>) -> Records {
-    reader.map(|it| it.map(|line| line.position.byte()).map_err(|err| err.to_string())).collect()
+    reader.map(|it| it.map(|line| line.position.byte()).map_err(|err| placed(&err))).collect()
+}
+
+fn placed(err: &codex_rollout::Error) -> String {
+    format!("{}: {err}", err.position())
 }
 
 fn streamed_records(mut stream: LineStream) -> Records {
@@ -142,7 +146,7 @@ fn streamed_records(mut stream: LineStream) -> Records {
             Ok(Some(reader)) => records.extend(records_of(reader)),
             Ok(None) => return records,
             Err(err) => {
-                records.push(Err(err.to_string()));
+                records.push(Err(placed(&err)));
                 return records;
             }
         }
@@ -161,7 +165,7 @@ fn streams_and_sources_stop_at_the_same_byte() {
             let streamed = streamed_records(LineStream::open_limited(&rollout, limit).unwrap());
             match Source::open_limited(&rollout, limit) {
                 Ok(source) => assert_eq!(streamed, records_of(source.lines()), "{limit}"),
-                Err(err) => assert_eq!(streamed, [Err(err.to_string())], "{limit}"),
+                Err(err) => assert_eq!(streamed, [Err(placed(&err))], "{limit}"),
             }
         }
     }
@@ -182,6 +186,9 @@ fn small_file_does_not_become_gigabytes() {
     assert_eq!(records, streamed_records(LineStream::open(&rollout).unwrap()));
     let err = records.last().unwrap().as_ref().unwrap_err();
     assert!(err.contains("to more than the limit of 67108864;"), "{err}");
+    let cut = LIMIT / line.len();
+    let place = format!("line {}, byte {}: ", cut + 1, cut * line.len());
+    assert!(err.starts_with(&place), "{err}");
 
     // The same lines are read whole where they are not compressed.
     let (_dir, path) = file(NAME, &text);
@@ -411,6 +418,28 @@ fn what_a_lean_source_passed_is_still_there() {
     assert_eq!(resident(&path), 0);
     assert!(source.bytes() == text);
     assert!(!source.was_shortened());
+}
+
+/// A line that is too long to be a record takes no memory once it is passed.
+#[test]
+fn of_a_line_that_is_too_long_nothing_stays() {
+    const MIB: usize = 1 << 20;
+    map_large_files();
+    let short = b"{\"type\":\"x\",\"payload\":{}}\n";
+    let long =
+        [&b"{\"type\":\"x\",\"payload\":[\""[..], &b" ".repeat(40 * MIB), b"\"]}\n"].concat();
+    let text = [&short[..], &long, short].concat();
+    let (_dir, path) = file(NAME, &text);
+    let source = Source::open_file(&path).unwrap();
+    let records = records_of(source.lines().max_line_len(MIB));
+    #[cfg(target_os = "linux")]
+    assert!(resident(&path) < MIB);
+    let n = short.len() as u64;
+    let too_long = format!(
+        "line 2, byte {n}: line longer than the limit of {MIB} bytes at line 2, byte {n}, column 1"
+    );
+    assert_eq!(records, [Ok(0), Err(too_long), Ok(n + long.len() as u64)]);
+    assert_eq!(records_of(source.lines()).iter().flatten().count(), 3);
 }
 
 #[cfg(unix)]

@@ -23,6 +23,8 @@ pub struct Account {
     pub unchanged: usize,
     /// Their ids, in a dry run.
     pub unchanged_ids: Vec<String>,
+    /// Units that are there as an earlier version, or other settings, wrote them.
+    pub earlier_form: usize,
     /// Units that changed after they were sent and cannot be replaced there.
     pub kept: usize,
     /// Units refused by the destination.
@@ -109,6 +111,6 @@ impl Account {
 
     /// Returns whether anything is there, now or before.
     pub fn is_useful(&self) -> bool {
-        self.sent + self.already + self.unchanged + self.kept > 0
+        self.sent + self.already + self.earlier_form + self.unchanged + self.kept > 0
     }
 }

@@ -14,6 +14,9 @@ pub enum Fate {
     SwitchedOff,
     /// It was there before, by the ledger.
     AlreadyThere,
+    /// It is there and has not changed, but is written in another way now: by
+    /// another version, or by other settings.
+    EarlierForm,
     /// The destination has acknowledged it; in a dry run, it would be sent.
     Sent,
     /// It is still being written.
@@ -34,10 +37,11 @@ pub enum Fate {
 
 impl Fate {
     /// All of them, in this order.
-    pub const ALL: [Fate; 11] = [
+    pub const ALL: [Fate; 12] = [
         Fate::OfPlugin,
         Fate::SwitchedOff,
         Fate::AlreadyThere,
+        Fate::EarlierForm,
         Fate::Sent,
         Fate::Open,
         Fate::Held,
@@ -54,6 +58,7 @@ impl Fate {
             Fate::OfPlugin => "of_plugin",
             Fate::SwitchedOff => "switched_off",
             Fate::AlreadyThere => "already_there",
+            Fate::EarlierForm => "earlier_form",
             Fate::Kept => "kept",
             Fate::Sent => "sent",
             Fate::Open => "open",
@@ -159,7 +164,10 @@ mod tests {
         }
         let counts = Fate::ALL.map(|fate| (tally.turns(fate), tally.sessions(fate)));
         let none = (0, 0);
-        assert_eq!(counts, [none, none, none, (3, 2), none, none, none, none, none, none, (1, 1)]);
+        assert_eq!(
+            counts,
+            [none, none, none, none, (3, 2), none, none, none, none, none, none, (1, 1)]
+        );
         let named: Vec<_> = tally
             .named()
             .map(|(turn, fate)| format!("{} {} {}", turn.session_id, turn.key, fate.word()))

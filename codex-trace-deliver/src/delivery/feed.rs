@@ -1,32 +1,23 @@
 use std::collections::hash_map::Entry as MapEntry;
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use codex_rollout::{Encoding, RolloutHead};
-use codex_trace_model::{Code, Diagnostic, SessionGroup, Timestamp, Trace};
-use sha2::{Digest, Sha256};
+use codex_trace_model::{Code, Diagnostic, SessionGroup, Trace};
 
+use crate::delivery::decide::Decision;
 use crate::delivery::flight::{Added, Whole};
-use crate::delivery::rest::{Rest, Rests};
+use crate::delivery::lines::Recorded;
+use crate::delivery::rest::Rests;
 use crate::delivery::session::Session;
+use crate::delivery::stamp::bytes_in_memory;
 use crate::delivery::taking::Taking;
 use crate::delivery::{Engine, Fate};
 use crate::failure::Failure;
-use crate::ledger::{Entry, FileStamp, Known, Outcome};
+use crate::ledger::{Entry, FileStamp, Known, Lines, Outcome, Past};
 use crate::panics;
 use crate::pipeline::{self, Look};
 use codex_trace_export::{Cx, Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey};
-
-/// How much of a file's beginning tells it from another, in bytes.
-const HEAD: u64 = 4 << 10;
-
-/// How much larger a compressed rollout usually is than its file.
-const USUAL_RATIO: u64 = 8;
-
-/// The most bytes of a rollout that are held in memory: larger ones are mapped.
-const MAX_IN_MEMORY: u64 = 16 << 20;
+use codex_trace_history::OwnedTrace;
 
 /// Why units are not sent, as the ledger keeps it.
 const OPEN: &str = "still open";
@@ -35,21 +26,17 @@ const KEPT: &str = "changed after it was sent, and cannot be replaced there";
 const ABOVE: &str = "what it hangs under is at another place of the server";
 const TOO_OLD: &str = "older than the destination accepts";
 
-/// What to do with a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
-    Send,
-    /// It is there, byte by byte.
-    Already,
-    /// An older version of it is there, and cannot be replaced.
-    Keep,
-    /// It may still change: it is being written.
-    Wait,
-    /// It may still change, though nothing was written for a while.
-    Hold,
-    TooOld,
-    /// Another place of the server has it.
-    Elsewhere,
+/// How a unit is written, and of what.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    fingerprint: Fingerprint,
+    lines: Option<Lines>,
+}
+
+impl Form {
+    fn of(past: &Past) -> Form {
+        Form { fingerprint: past.fingerprint, lines: past.lines }
+    }
 }
 
 impl Engine<'_> {
@@ -96,10 +83,11 @@ impl Engine<'_> {
         }
         let rests = Rests::of(&heads, self.run.options.now, self.run.options.settle);
         let room = self.queue.open(heads.iter().map(|head| bytes_in_memory(head)).sum());
-        let read = pipeline::with_trace(self.run.history, group, Look::Content, |trace| {
+        let read = pipeline::open(self.run.history, group, Look::Content).map(|owned| {
+            let trace = owned.get();
             if (self.run.wanted)(trace) {
                 self.count_oddities(trace);
-                self.encode(trace, files, rests)
+                self.encode(&owned, files, rests)
             } else {
                 Ok(())
             }
@@ -131,10 +119,11 @@ impl Engine<'_> {
 
     fn encode(
         &self,
-        trace: &Trace<'_>,
+        owned: &OwnedTrace,
         stamps: Vec<FileStamp>,
         rests: Rests,
     ) -> Result<(), Failure> {
+        let trace = owned.get();
         let of_project = self.of_project(trace);
         if let Some(file) = of_project.left_out {
             self.leave_out(trace, file);
@@ -169,7 +158,8 @@ impl Engine<'_> {
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
         let cx = Cx { trace, rules, notes: &notes };
-        let mut taking = Taking::new(rests, stamps);
+        let recorded = self.run.ledger.map(|_| Recorded::of(owned));
+        let mut taking = Taking::new(rests, stamps, recorded.unwrap_or_default());
         let mut encoded = self.exporter.encode(&cx, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
@@ -195,6 +185,7 @@ impl Engine<'_> {
             session.miss(&UnitKey { thread_id: trace.session_id().to_owned(), turn: None });
         }
         result?;
+        self.add_lines(&taking.without_lines)?;
         self.hand_over(taking.told.iter().map(|told| (told, &*session)));
         let mut files = Vec::new();
         self.proceed(session.encoded(), &mut files);
@@ -264,9 +255,11 @@ impl Engine<'_> {
         };
         let place =
             (unit.key.turn.clone().unwrap_or_default(), self.routes[unit.route].name.to_owned());
-        let before = thread.get(&place).copied();
+        let before = thread.get(&place).cloned();
         let rest = taking.rests.least(&unit.open_in);
-        let mut decision = self.decide(&unit, fingerprint, before, rest);
+        let record = taking.recorded.get(&unit.key);
+        let form = Form { fingerprint, lines: record.map(|record| record.lines) };
+        let mut decision = self.decide(&unit, fingerprint, before.as_ref(), record, rest);
         // What hangs under something that is not there would hang in the air.
         let above = unit.under.as_ref().and_then(|above| taking.withheld.get(above));
         if let (Decision::Send, Some(above)) = (decision, above) {
@@ -285,20 +278,22 @@ impl Engine<'_> {
                 taking.deferred_keys.insert(unit.key.clone());
                 taking.deferred.insert((unit.key, unit.route), fingerprint);
             }
-            Decision::Send => self.enqueue(unit, fingerprint, session),
-            Decision::Already => {
-                self.account().already += 1;
-                self.note(session, &unit.key, Fate::AlreadyThere);
-                if before.is_some_and(|(_, outcome)| outcome == Outcome::Stale) {
-                    let entry = self.entry_of(&unit, fingerprint, Outcome::Sent, None);
-                    self.record(&[entry], &[]);
+            Decision::Send => self.enqueue(unit, form, session),
+            Decision::Already | Decision::EarlierForm => {
+                if decision == Decision::Already {
+                    self.account().already += 1;
+                    self.note(session, &unit.key, Fate::AlreadyThere);
+                } else {
+                    self.account().earlier_form += 1;
+                    self.note(session, &unit.key, Fate::EarlierForm);
                 }
+                self.confirm(&unit, form, before.as_ref(), taking);
                 taking.told.extend(unit.receipt);
             }
             Decision::Keep => {
                 self.account().kept += 1;
                 self.note(session, &unit.key, Fate::Kept);
-                let before = before.map_or(fingerprint, |(before, _)| before);
+                let before = before.as_ref().map_or(form, Form::of);
                 let entry = self.entry_of(&unit, before, Outcome::Stale, Some(KEPT));
                 self.record(&[entry], &[]);
                 // As it is there, the plugin is not to add it once more.
@@ -309,22 +304,42 @@ impl Engine<'_> {
             Decision::Wait => {
                 self.account().open += 1;
                 self.note(session, &unit.key, Fate::Open);
-                self.withhold(&unit, fingerprint, before, session, OPEN);
+                self.withhold(&unit, form, before.as_ref(), session, OPEN);
             }
             Decision::Hold => {
                 self.account().held += 1;
                 self.note(session, &unit.key, Fate::Held);
-                self.withhold(&unit, fingerprint, before, session, HELD);
+                self.withhold(&unit, form, before.as_ref(), session, HELD);
             }
             Decision::TooOld => {
                 self.account().too_old += 1;
                 self.note(session, &unit.key, Fate::TooOld);
-                self.withhold(&unit, fingerprint, None, session, TOO_OLD);
+                self.withhold(&unit, form, None, session, TOO_OLD);
             }
             Decision::Elsewhere => return self.leave_elsewhere(&unit, session, taking, ABOVE),
         }
         taking.parts = None;
         Ok(())
+    }
+
+    /// Notes that a unit is there, where the ledger says less.
+    fn confirm(&self, unit: &Unit, form: Form, past: Option<&Past>, taking: &mut Taking) {
+        let Some(past) = past else { return };
+        if past.outcome == Outcome::Stale {
+            let form = Form { fingerprint: past.fingerprint, ..form };
+            self.record(&[self.entry_of(unit, form, Outcome::Sent, None)], &[]);
+        } else if let (None, Some(lines)) = (past.lines, form.lines) {
+            let route = self.routes[unit.route].name;
+            taking.without_lines.push((unit.key.clone(), route, lines));
+        }
+    }
+
+    /// Makes up for what an older version did not note.
+    fn add_lines(&self, units: &[(UnitKey, &'static str, Lines)]) -> Result<(), Failure> {
+        match self.run.ledger.filter(|_| !self.run.options.dry_run && !units.is_empty()) {
+            Some(ledger) => ledger.add_lines(&self.exporter.contract().destination, units),
+            None => Ok(()),
+        }
     }
 
     /// Notes that a unit is left where it is: another place of the server has it.
@@ -346,7 +361,8 @@ impl Engine<'_> {
             let destination = &self.exporter.contract().destination;
             ledger.lose(destination, &unit.key, &taking.files, why)?;
         }
-        self.withhold(unit, unit.fingerprint(), None, session, why);
+        let form = Form { fingerprint: unit.fingerprint(), lines: None };
+        self.withhold(unit, form, None, session, why);
         Ok(())
     }
 
@@ -365,9 +381,8 @@ impl Engine<'_> {
                 MapEntry::Occupied(entry) => entry.into_mut(),
                 MapEntry::Vacant(entry) => entry.insert(ledger.known(other, &key.thread_id)?),
             };
-            let is_there = |((of, _), (_, outcome)): (&(String, _), &(_, Outcome))| {
-                of == turn && outcome.is_there()
-            };
+            let is_there =
+                |((of, _), past): (&(String, _), &Past)| of == turn && past.outcome.is_there();
             if known.iter().any(is_there) {
                 return Ok(Some(format!(
                     "it was uploaded to `{other}`, on the same server, which keeps what came first"
@@ -377,86 +392,49 @@ impl Engine<'_> {
         Ok(None)
     }
 
-    fn decide(
-        &self,
-        unit: &Unit,
-        fingerprint: Fingerprint,
-        known: Option<(Fingerprint, Outcome)>,
-        rest: Rest,
-    ) -> Decision {
-        let options = self.run.options;
-        let contract = self.exporter.contract();
-        if let Some((before, outcome)) = known
-            && outcome.is_there()
-            && !options.force
-        {
-            if before == fingerprint {
-                return Decision::Already;
-            }
-            if contract.rewrite != Rewrite::Replaces {
-                return Decision::Keep;
-            }
-        }
-        match rest {
-            Rest::Running => return Decision::Wait,
-            Rest::Silent => return Decision::Hold,
-            Rest::Settled => {}
-        }
-        let age = unit.starts_at.map(|at| options.now.duration_since(at));
-        let too_old = age
-            .and_then(|age| Duration::try_from(age).ok())
-            .is_some_and(|age| contract.max_age.is_some_and(|max_age| age > max_age));
-        if too_old { Decision::TooOld } else { Decision::Send }
-    }
-
     /// Notes that a unit is not sent in this run; one that is there stays there
     /// as it is.
     fn withhold(
         &self,
         unit: &Unit,
-        fingerprint: Fingerprint,
-        before: Option<(Fingerprint, Outcome)>,
+        form: Form,
+        before: Option<&Past>,
         session: &Session,
         why: &str,
     ) {
         session.miss(&unit.key);
         let entry = match before {
-            Some((before, outcome)) if outcome.is_there() => {
-                self.entry_of(unit, before, Outcome::Stale, Some(why))
+            Some(past) if past.outcome.is_there() => {
+                self.entry_of(unit, Form::of(past), Outcome::Stale, Some(why))
             }
-            _ => self.entry_of(unit, fingerprint, Outcome::Pending, Some(why)),
+            _ => self.entry_of(unit, form, Outcome::Pending, Some(why)),
         };
         self.record(&[entry], &[]);
     }
 
-    fn entry_of(
-        &self,
-        unit: &Unit,
-        fingerprint: Fingerprint,
-        outcome: Outcome,
-        note: Option<&str>,
-    ) -> Entry {
+    fn entry_of(&self, unit: &Unit, form: Form, outcome: Outcome, note: Option<&str>) -> Entry {
         Entry {
             key: unit.key.clone(),
             route: self.routes[unit.route].name,
-            fingerprint,
+            fingerprint: form.fingerprint,
+            lines: form.lines,
             outcome,
             note: note.map(str::to_owned),
         }
     }
 
     /// Puts a unit into the queue, as soon as there is room.
-    fn enqueue(&self, unit: Unit, fingerprint: Fingerprint, session: &Arc<Session>) {
+    fn enqueue(&self, unit: Unit, form: Form, session: &Arc<Session>) {
         if !self.queue.reserve(unit.body.len()) {
             // The run ends before it was queued.
             self.note(session, &unit.key, Fate::Unsent);
             self.account().cut_short = true;
-            self.withhold(&unit, fingerprint, None, session, &self.why_ended());
+            self.withhold(&unit, form, None, session, &self.why_ended());
             return;
         }
-        let whole = Whole::new(&unit, session, self.routes[unit.route].in_order);
+        let whole = Whole::new(&unit, form.lines, session, self.routes[unit.route].in_order);
         whole.add(unit, &self.store);
-        whole.seal(fingerprint);
+        whole.seal(form.fingerprint);
         self.proceed(session.enter(&whole), &mut Vec::new());
     }
 
@@ -465,12 +443,13 @@ impl Engine<'_> {
     fn stream(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking) {
         let place = (unit.key.clone(), unit.route);
         let Some(&fingerprint) = taking.deferred.get(&place) else { return };
+        let lines = taking.recorded.get(&unit.key).map(|record| record.lines);
         if !unit.more && taking.streamed.is_none() {
-            return self.enqueue(unit, fingerprint, session);
+            return self.enqueue(unit, Form { fingerprint, lines }, session);
         }
         let last = !unit.more;
         let whole = taking.streamed.take().unwrap_or_else(|| {
-            let whole = Whole::new(&unit, session, self.routes[unit.route].in_order);
+            let whole = Whole::new(&unit, lines, session, self.routes[unit.route].in_order);
             self.proceed(session.enter(&whole), &mut Vec::new());
             whole
         });
@@ -492,36 +471,4 @@ impl Engine<'_> {
             self.end(vec![whole]);
         }
     }
-
-    /// Returns what tells whether a file has changed, or how it is encoded.
-    fn stamp(&self, head: &RolloutHead) -> Option<FileStamp> {
-        let path = &head.rollout.path;
-        if head.rollout.piped.is_some() {
-            return None; // There is nothing any more to look at.
-        }
-        let mut file = std::fs::File::open(path).ok()?;
-        let metadata = file.metadata().ok()?;
-        let modified = Timestamp::try_from(metadata.modified().ok()?).ok()?;
-        let mut beginning = Vec::new();
-        file.by_ref().take(HEAD).read_to_end(&mut beginning).ok()?;
-        let mut hasher = Sha256::new();
-        hasher.update(metadata.len().to_le_bytes());
-        hasher.update(modified.as_nanosecond().to_le_bytes());
-        hasher.update(&self.run.options.encoding);
-        hasher.update([0]);
-        hasher.update(&beginning);
-        let path = std::path::absolute(path).ok()?.display().to_string();
-        Some(FileStamp { path, stamp: hasher.finalize().into() })
-    }
-}
-
-/// Returns how much memory a rollout takes while it is read, about. What is
-/// mapped the system can take back.
-fn bytes_in_memory(head: &RolloutHead) -> usize {
-    let len = head.rollout.path.metadata().map_or(0, |it| it.len());
-    let len = match head.rollout.encoding {
-        Encoding::Plain => len,
-        _ => len.saturating_mul(USUAL_RATIO),
-    };
-    usize::try_from(len.min(MAX_IN_MEMORY)).unwrap_or(usize::MAX)
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::delivery::session::Session;
 use crate::delivery::store::{Store, Stored};
+use crate::ledger::Lines;
 use codex_trace_export::{Fingerprint, Limits, Piece, Receipt, Route, Unit, UnitKey, Waits};
 
 /// What became of some pieces that were sent.
@@ -28,6 +29,7 @@ pub(super) struct Whole {
     pub(super) waits: Waits,
     pub(super) under: Option<UnitKey>,
     pub(super) receipt: Option<Receipt>,
+    pub(super) lines: Option<Lines>,
     pub(super) session: Arc<Session>,
     /// Whether a part may only be sent when the one before is settled.
     in_order: bool,
@@ -78,14 +80,20 @@ pub(super) struct Settlement {
 }
 
 impl Whole {
-    /// Begins a unit; its parts are added one by one.
-    pub(super) fn new(unit: &Unit, session: &Arc<Session>, in_order: bool) -> Arc<Whole> {
+    /// Begins a unit that is made of these lines; its parts are added one by one.
+    pub(super) fn new(
+        unit: &Unit,
+        lines: Option<Lines>,
+        session: &Arc<Session>,
+        in_order: bool,
+    ) -> Arc<Whole> {
         Arc::new(Whole {
             key: unit.key.clone(),
             route: unit.route,
             waits: unit.waits,
             under: unit.under.clone(),
             receipt: unit.receipt.clone(),
+            lines,
             session: Arc::clone(session),
             in_order,
             left: AtomicUsize::new(1),

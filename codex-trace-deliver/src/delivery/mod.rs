@@ -15,15 +15,18 @@
 mod account;
 mod beside;
 mod dead_letter;
+mod decide;
 mod fate;
 mod feed;
 mod flight;
+mod lines;
 mod preflight;
 mod queue;
 mod rest;
 mod send;
 mod session;
 mod share;
+mod stamp;
 mod store;
 mod taking;
 
@@ -413,6 +416,7 @@ impl<'e> Engine<'e> {
             route: self.routes[unit.route].name,
             // Nothing ends before all of it was seen.
             fingerprint: unit.fingerprint().unwrap_or(Fingerprint([0; 32])),
+            lines: unit.lines,
             outcome,
             note,
         }

@@ -182,7 +182,7 @@ mod tests {
 
     /// Takes in a whole unit; returns it and what can be sent.
     fn enter(unit: Unit, session: &Arc<Session>, in_order: bool) -> (Arc<Whole>, Ready) {
-        let whole = Whole::new(&unit, session, in_order);
+        let whole = Whole::new(&unit, None, session, in_order);
         let fingerprint = unit.fingerprint();
         assert!(matches!(whole.add(unit, &Arc::default()), Added::Waits));
         assert!(!whole.seal(fingerprint));
@@ -276,7 +276,7 @@ mod tests {
         let session = Arc::new(Session::new("s", Vec::new()));
         let of = |text| unit("1", &[text], Waits::No);
         for in_order in [false, true] {
-            let whole = Whole::new(&of("a"), &session, in_order);
+            let whole = Whole::new(&of("a"), None, &session, in_order);
             assert!(matches!(whole.add(of("a"), &Arc::default()), Added::Waits), "not begun");
             let first = whole.begin().remove(0);
             let second = match whole.add(of("bb"), &Arc::default()) {
@@ -299,7 +299,7 @@ mod tests {
     fn what_is_given_up_takes_no_more_parts_and_ends_with_the_last() {
         let session = Arc::new(Session::new("s", Vec::new()));
         let of = |text| unit("1", &[text], Waits::No);
-        let whole = Whole::new(&of("a"), &session, true);
+        let whole = Whole::new(&of("a"), None, &session, true);
         whole.add(of("a"), &Arc::default());
         let first = whole.begin().remove(0);
         whole.add(of("bb"), &Arc::default());

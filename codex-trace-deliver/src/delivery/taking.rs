@@ -1,10 +1,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::delivery::feed::Decision;
+use crate::delivery::decide::Decision;
 use crate::delivery::flight::Whole;
+use crate::delivery::lines::Recorded;
 use crate::delivery::rest::Rests;
-use crate::ledger::{FileStamp, Known};
+use crate::ledger::{FileStamp, Known, Lines};
 use codex_trace_export::{Fingerprint, Hasher, Receipt, Unit, UnitKey, Waits};
 
 /// What is known while the units of a session are taken.
@@ -34,6 +35,10 @@ pub(super) struct Taking {
     pub(super) known_of_others: HashMap<(String, String), Known>,
     /// The session's files.
     pub(super) files: Vec<FileStamp>,
+    /// What the session's files say of its units.
+    pub(super) recorded: Recorded,
+    /// Units of which an older version did not note what they are made of.
+    pub(super) without_lines: Vec<(UnitKey, &'static str, Lines)>,
     /// What the live plugin is to be told of units that were there before: a run
     /// may have ended between the ledger and the note.
     pub(super) told: Vec<Receipt>,
@@ -41,8 +46,8 @@ pub(super) struct Taking {
 
 impl Taking {
     /// Begins with the files of a session.
-    pub(super) fn new(rests: Rests, files: Vec<FileStamp>) -> Taking {
-        Taking { rests, files, ..Taking::default() }
+    pub(super) fn new(rests: Rests, files: Vec<FileStamp>, recorded: Recorded) -> Taking {
+        Taking { rests, files, recorded, ..Taking::default() }
     }
 
     /// Returns the fingerprint of the next unit; nothing before its last part.

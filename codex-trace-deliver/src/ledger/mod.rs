@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use codex_trace_model::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::clock::{Clock, jitter};
@@ -21,7 +22,7 @@ use crate::private;
 use codex_trace_export::{Fingerprint, UnitKey};
 
 /// The version of the tables.
-pub const SCHEMA: i64 = 2;
+pub const SCHEMA: i64 = 3;
 
 /// How long to wait for another process.
 const BUSY: Duration = Duration::from_secs(30);
@@ -52,6 +53,11 @@ const SHIFTS: &str = "
         PRIMARY KEY (destination, session)
     ) WITHOUT ROWID;
     PRAGMA user_version = 2;";
+
+/// What version 3 added: of what lines a unit was made.
+const LINES: &str = "
+    ALTER TABLE unit ADD COLUMN lines BLOB;
+    PRAGMA user_version = 3;";
 
 /// What became of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +107,31 @@ pub struct Entry {
     pub route: &'static str,
     /// Its bytes.
     pub fingerprint: Fingerprint,
+    /// The lines that it was made of, if they are known.
+    pub lines: Option<Lines>,
     /// What became of it.
     pub outcome: Outcome,
     /// What the destination said, or why it was not sent.
     pub note: Option<String>,
+}
+
+/// A digest of the lines that a unit was made of, whatever was made of them: it
+/// tells a session that has changed from one that is only written in another way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lines(pub [u8; 32]);
+
+/// What the ledger knows of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// Its bytes, as they are there.
+    pub fingerprint: Fingerprint,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The lines that it was made of; not known of what versions before the third
+    /// of the tables wrote.
+    pub lines: Option<Lines>,
+    /// The time of the run that wrote this.
+    pub at: Option<Timestamp>,
 }
 
 /// The state of a file when all of it had been sent.
@@ -146,7 +173,7 @@ pub struct Reason {
 
 /// What is known of the units of one thread: by turn (empty for the thread
 /// itself) and route.
-pub type Known = HashMap<(String, String), (Fingerprint, Outcome)>;
+pub type Known = HashMap<(String, String), Past>;
 
 /// The ledger, opened.
 #[derive(Debug)]
@@ -218,6 +245,9 @@ impl Ledger {
             if version < 2 {
                 tx.execute_batch(SHIFTS)?;
             }
+            if version < 3 {
+                tx.execute_batch(LINES)?;
+            }
             tx.commit()
         })
     }
@@ -230,8 +260,8 @@ impl Ledger {
 
     fn check_version(&self) -> Result<(), Failure> {
         let version = self.version()?;
-        // A dry run changes nothing, and the first version lacks only shifts.
-        if version == SCHEMA || version == 1 {
+        // A dry run changes nothing, and older versions only lack something.
+        if (1..=SCHEMA).contains(&version) {
             return Ok(());
         }
         Err(Failure::new(format!(

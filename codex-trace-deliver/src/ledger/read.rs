@@ -1,7 +1,7 @@
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::failure::Failure;
-use crate::ledger::{FileStamp, Known, Ledger, Outcome, Reason, Standing};
+use crate::ledger::{FileStamp, Known, Ledger, Lines, Outcome, Past, Reason, Standing};
 use codex_trace_export::{Fingerprint, Shift};
 
 impl Ledger {
@@ -12,12 +12,20 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn known(&self, destination: &str, thread: &str) -> Result<Known, Failure> {
         self.patiently(|connection| {
-            let mut rows = connection.prepare_cached(
-                "SELECT turn, route, fingerprint, outcome FROM unit WHERE destination = ?1 AND thread = ?2",
-            )?;
+            let lines = if version_of(connection)? < 3 { "NULL" } else { "lines" };
+            let mut rows = connection.prepare_cached(&format!(
+                "SELECT turn, route, fingerprint, outcome, {lines}, at FROM unit
+                 WHERE destination = ?1 AND thread = ?2"
+            ))?;
             let rows = rows.query_map(params![destination, thread], |row| {
-                let outcome: String = row.get(3)?;
-                Ok(((row.get(0)?, row.get(1)?), (Fingerprint(row.get(2)?), Outcome::of(&outcome))))
+                let (outcome, at): (String, String) = (row.get(3)?, row.get(5)?);
+                let past = Past {
+                    fingerprint: Fingerprint(row.get(2)?),
+                    outcome: Outcome::of(&outcome),
+                    lines: row.get::<_, Option<[u8; 32]>>(4)?.map(Lines),
+                    at: at.parse().ok(),
+                };
+                Ok(((row.get(0)?, row.get(1)?), past))
             })?;
             rows.collect::<rusqlite::Result<Known>>()
         })
@@ -51,8 +59,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn shift(&self, destination: &str, session: &str) -> Result<Option<Shift>, Failure> {
         self.patiently(|connection| {
-            let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            if version < 2 {
+            if version_of(connection)? < 2 {
                 return Ok(None);
             }
             let mut row = connection.prepare_cached(
@@ -110,4 +117,9 @@ impl Ledger {
             Ok(all)
         })
     }
+}
+
+/// Returns the version of the tables: a dry run leaves an older one as it is.
+fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }

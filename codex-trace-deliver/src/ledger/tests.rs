@@ -1,11 +1,14 @@
 use super::*;
 use codex_trace_export::Shift;
 
+const TIME: &str = "2026-03-01T10:00:00Z";
+
 fn entry(turn: Option<&str>, outcome: Outcome, note: Option<&str>) -> Entry {
     Entry {
         key: UnitKey { thread_id: "t".to_owned(), turn: turn.map(str::to_owned) },
         route: "traces",
         fingerprint: Fingerprint([7; 32]),
+        lines: None,
         outcome,
         note: note.map(str::to_owned),
     }
@@ -94,8 +97,9 @@ fn what_was_sent_is_known_and_stays_so() {
     ledger.record("x", &[entry(Some("1"), Outcome::Pending, Some("open"))], &[], "now").unwrap();
     let known = ledger.known("x", "t").unwrap();
     let key = |turn: &str| (turn.to_owned(), "traces".to_owned());
-    assert_eq!(known[&key("1")], (Fingerprint([7; 32]), Outcome::Sent));
-    assert_eq!(known[&key("2")].1, Outcome::Failed);
+    let past = &known[&key("1")];
+    assert_eq!((past.fingerprint, past.outcome), (Fingerprint([7; 32]), Outcome::Sent));
+    assert_eq!(known[&key("2")].outcome, Outcome::Failed);
     assert!(ledger.known("y", "t").unwrap().is_empty());
     let standing = Standing {
         destination: "x".to_owned(),
@@ -179,8 +183,18 @@ fn two_at_once_lose_nothing() {
 fn an_older_ledger_is_brought_up_to_date() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path()).unwrap();
-    ledger.connection().execute_batch("DROP TABLE shift; PRAGMA user_version = 1;").unwrap();
+    ledger.record("x", &[entry(Some("1"), Outcome::Sent, None)], &[], TIME).unwrap();
+    let old = "DROP TABLE shift; ALTER TABLE unit DROP COLUMN lines; PRAGMA user_version = 1;";
+    ledger.connection().execute_batch(old).unwrap();
     let read = Ledger::open_existing(dir.path()).unwrap().unwrap();
+    let key = ("1".to_owned(), "traces".to_owned());
+    let past = Past {
+        fingerprint: Fingerprint([7; 32]),
+        outcome: Outcome::Sent,
+        lines: None,
+        at: Some(TIME.parse().unwrap()),
+    };
+    assert_eq!(read.known("x", "t").unwrap()[&key], past);
     assert_eq!(read.shift("x", "s").unwrap(), None, "a dry run changes nothing");
     drop((ledger, read));
     let ledger = Ledger::open(dir.path()).unwrap();
@@ -189,16 +203,23 @@ fn an_older_ledger_is_brought_up_to_date() {
     ledger.keep_shift("x", "s", shift(2)).unwrap();
     assert_eq!(ledger.shift("x", "s").unwrap(), Some(shift(1)), "the first one stays");
     assert_eq!(ledger.shift("y", "s").unwrap(), None);
+    assert_eq!(ledger.known("x", "t").unwrap()[&key], past);
+    let unit = UnitKey { thread_id: "t".to_owned(), turn: Some("1".to_owned()) };
+    for lines in [[1; 32], [2; 32]] {
+        ledger.add_lines("x", &[(unit.clone(), "traces", Lines(lines))]).unwrap();
+        let known = ledger.known("x", "t").unwrap().remove(&key).unwrap();
+        assert_eq!(known, Past { lines: Some(Lines([1; 32])), ..past.clone() }, "the first stays");
+    }
 }
 
 #[test]
 fn a_newer_or_damaged_ledger_is_said_to_be_one() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path()).unwrap();
-    ledger.connection().pragma_update(None, "user_version", 3).unwrap();
+    ledger.connection().pragma_update(None, "user_version", 4).unwrap();
     drop(ledger);
     let err = Ledger::open(dir.path()).unwrap_err();
-    assert!(err.to_string().contains("has version 3, this program knows version 2"), "{err}");
+    assert!(err.to_string().contains("has version 4, this program knows version 3"), "{err}");
     let other = tempfile::tempdir().unwrap();
     std::fs::write(other.path().join("ledger.db"), vec![b'x'; 4096]).unwrap();
     let err = Ledger::open(other.path()).unwrap_err();

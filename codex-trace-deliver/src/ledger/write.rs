@@ -1,7 +1,7 @@
 use rusqlite::{TransactionBehavior, params};
 
 use crate::failure::Failure;
-use crate::ledger::{Entry, FileStamp, Ledger};
+use crate::ledger::{Entry, FileStamp, Ledger, Lines};
 use codex_trace_export::{Shift, UnitKey};
 
 impl Ledger {
@@ -44,9 +44,9 @@ impl Ledger {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut unit = tx.prepare_cached(
-                    "INSERT INTO unit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                    "INSERT INTO unit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                      ON CONFLICT DO UPDATE SET fingerprint = excluded.fingerprint,
-                       outcome = excluded.outcome, note = excluded.note, at = excluded.at
+                       lines = excluded.lines, outcome = excluded.outcome, note = excluded.note, at = excluded.at
                      WHERE NOT (unit.outcome IN ('sent', 'stale') AND excluded.outcome = 'pending')",
                 )?;
                 for entry in entries {
@@ -59,12 +59,39 @@ impl Ledger {
                         entry.outcome.word(),
                         entry.note,
                         at,
+                        entry.lines.map(|lines| lines.0),
                     ])?;
                 }
                 let mut file =
                     tx.prepare_cached("INSERT OR REPLACE INTO file VALUES (?1, ?2, ?3)")?;
                 for stamp in files {
                     file.execute(params![destination, stamp.path, stamp.stamp])?;
+                }
+            }
+            tx.commit()
+        })
+    }
+
+    /// Notes of what lines units are made of that an older version recorded.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn add_lines(
+        &self,
+        destination: &str,
+        units: &[(UnitKey, &'static str, Lines)],
+    ) -> Result<(), Failure> {
+        self.patiently(|connection| {
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            {
+                let mut unit = tx.prepare_cached(
+                    "UPDATE unit SET lines = ?5 WHERE destination = ?1 AND thread = ?2
+                     AND turn = ?3 AND route = ?4 AND lines IS NULL",
+                )?;
+                for (key, route, lines) in units {
+                    let turn = key.turn.as_deref().unwrap_or_default();
+                    unit.execute(params![destination, key.thread_id, turn, route, lines.0])?;
                 }
             }
             tx.commit()

@@ -6,7 +6,9 @@ use std::mem::take;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::options::{API_KEY, API_URL, OF_PROJECT, WORKSPACE_ID};
 use super::variables::{env_origin, from_env};
+
 use crate::describe::{Description, Known};
 use crate::origin::NamedPlaces;
 use crate::plugin_file::{PluginFile, unfollowed};
@@ -163,9 +165,9 @@ impl Config {
             ..Layer::default()
         };
         config.lay(&mut all, flags, |name| match name {
-            "api_key" => settings.origin("key"),
-            "api_url" => settings.origin("endpoint"),
-            _ => settings.origin("project"),
+            "api_key" => settings.origin(API_KEY.name()),
+            "api_url" => settings.origin(API_URL.name()),
+            _ => settings.origin(OF_PROJECT.name()),
         });
         config.note_rest(settings, &all);
         config.enabled = all.enabled;
@@ -220,9 +222,9 @@ impl Config {
     /// place, and above what variables and files list.
     fn forget_replicas(&mut self, settings: &Settings, all: &mut Layer) {
         let said = [
-            ("endpoint", settings.endpoint.is_some()),
-            ("project", settings.project.is_some()),
-            ("key", settings.access.key.is_some()),
+            (API_URL.name(), settings.endpoint.is_some()),
+            (OF_PROJECT.name(), settings.project.is_some()),
+            (API_KEY.name(), settings.access.key.is_some()),
         ];
         let Some((name, _)) = said.into_iter().find(|(_, there)| *there) else { return };
         if all.replicas.take().is_none_or(|replicas| replicas.is_empty()) {
@@ -472,7 +474,7 @@ impl Place {
 
 /// Returns the workspace, for keys that are good for several.
 fn workspace(settings: &Settings) -> Option<Said<String>> {
-    settings.said_workspace().or_else(|| settings.place_var(&["LANGSMITH_WORKSPACE_ID"]))
+    settings.said_workspace().or_else(|| settings.var_of(&WORKSPACE_ID))
 }
 
 fn endpoint(url: &str) -> Result<Address, ConfigError> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use codex_rollout::{JsonText, RawJson};
 
-use crate::content::{ContentRules, Part, Text};
+use crate::content::{ContentRules, Part, Text, is_word_for_end};
 use crate::json::Json;
 
 /// What part of a text that is too long is taken from its end: one in so many.
@@ -84,6 +84,12 @@ impl<'r> LimitedRules<'r> {
         text.write(&mut json);
         let cut = self.cut(Cow::Borrowed(&json[1..json.len() - 1]));
         Some(Cow::Owned(JsonText::new(&cut).decode().into_owned()))
+    }
+
+    /// As [`ContentRules::reason`].
+    pub(super) fn reason<'t>(&self, part: Part, text: &'t str) -> Option<Cow<'t, str>> {
+        let part = if is_word_for_end(text) { Part::Label } else { part };
+        self.text(part, text)
     }
 
     /// Takes the middle out of raw JSON text that is too long, and says so.

@@ -128,7 +128,9 @@ impl Metadata<'_, '_> {
     }
 
     fn workspace(&self, o: &mut Object<'_>) {
-        let label = |text: JsonText<'_>| self.label(text);
+        let label = |text: JsonText<'_>| {
+            self.rules.decoded(Part::Place, text).map(std::borrow::Cow::into_owned)
+        };
         if let Some(git) = self.thread.meta.git {
             if let Some(url) = git.repository_url.and_then(label) {
                 let repository = Repository::of(&url);
@@ -137,7 +139,7 @@ impl Metadata<'_, '_> {
                 o.maybe("repository_name", repository.name);
             }
             o.maybe("git_branch", git.branch.and_then(label));
-            o.maybe("git_commit_sha", self.rules.label(git.commit_hash));
+            o.maybe("git_commit_sha", git.commit_hash.and_then(label));
         }
         o.maybe("cwd", self.turn.cwd.or(self.thread.meta.cwd).and_then(label));
         o.maybe("sandbox_type", self.rules.label(self.turn.sandbox));

@@ -13,6 +13,7 @@ mod limited;
 mod lost;
 mod messages;
 mod metadata;
+mod options;
 mod plan;
 mod runs;
 mod skills;
@@ -21,24 +22,26 @@ mod variables;
 mod wire;
 mod written;
 
+pub use options::{ASSUME_BACKFILL_ALLOWED, INCLUDE_DISABLED, SIDECAR};
+
 use std::time::Duration;
 
 use codex_trace_model::{Span, SpanIx};
 
-use crate::choice::Choice;
 use crate::langsmith::beside::Beside;
 use crate::langsmith::config::{Config, Place};
 use crate::langsmith::limited::LimitedRules;
 use crate::langsmith::plan::Plan;
 use crate::langsmith::runs::Encoder;
 use crate::langsmith::wire::{Format, Info, Kind};
+use crate::options::common::{LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS, REDACT};
 use crate::otlp::LlmInput;
 use crate::redact::UserRule;
 use crate::request::{Request, Response};
 use crate::understood;
 use crate::{
     Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, IdSpace, Keep,
-    Preflight, Probed, Protocol, Receipt, Remark, Reread, Rewrite, Setting, Settings, Signal, Unit,
+    Preflight, Probed, Protocol, Receipt, Remark, Reread, Rewrite, Settings, Signal, Unit,
     UnitBuilder, UnitKey, Verdict,
 };
 
@@ -46,34 +49,10 @@ use crate::{
 pub const BACKEND: Backend = Backend {
     name: "langsmith",
     summary: "LangSmith: run trees, as the live plugin uploads them",
-    settings: &[
-        setting("LANGSMITH_CODEX_API_KEY", "key [also LANGSMITH_API_KEY]"),
-        setting("LANGSMITH_CODEX_ENDPOINT", "address [also LANGSMITH_ENDPOINT]"),
-        setting("LANGSMITH_CODEX_PROJECT", "project [also LANGSMITH_PROJECT]"),
-        setting("LANGSMITH_CODEX_METADATA", "JSON for the metadata of every run"),
-        setting("LANGSMITH_CODEX_RUNS_ENDPOINTS", "JSON list of places to upload to"),
-        setting("LANGSMITH_CODEX_REDACT_EXTRA", "JSON list of rules for what to redact"),
-        setting(
-            "LANGSMITH_CODEX_DEFAULT_MUTED",
-            "`true` to leave content out unless a turn says otherwise",
-        ),
-        setting("LANGSMITH_WORKSPACE_ID", "workspace, for keys of an organisation"),
-    ],
+    options: options::OPTIONS,
     connect,
     describe: config::describe,
-    keys: &[
-        "own_ids",
-        "workspace",
-        "llm_input_bytes",
-        "assume_backfill_allowed",
-        "time_shift",
-        "sidecar",
-    ],
 };
-
-const fn setting(env: &'static str, help: &'static str) -> Setting {
-    Setting { env, help }
-}
 
 /// How far back the hosted service lets runs begin.
 const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
@@ -111,25 +90,17 @@ enum Asked {
 
 fn connect(settings: &Settings) -> Connected {
     let config = Config::read(settings)?;
-    let option = |name: &str| settings.options.get(name).map(String::as_str);
-    let llm_input = match option("llm-input") {
-        None => LlmInput::Turn,
-        Some(word) => LlmInput::from_word(word).ok_or_else(|| {
-            ConfigError::new(format!("`llm-input` cannot be `{word}`"))
-                .hint("it is `turn` (as the live plugin has it), `full`, `delta` or `none`")
-        })?,
-    };
-    let input_bytes = option("llm-input-bytes").map(|text| {
-        text.parse().map_err(|_| ConfigError::new(format!("`llm-input-bytes` cannot be `{text}`")))
-    });
-    let input_bytes: Option<usize> = input_bytes.transpose()?;
-    let redacts = option("no-redact") != Some("true");
+    let is_on = |option| settings.get(option).is_some_and(|said| said.value);
+    let llm_input = settings.get(&LLM_INPUT).map_or(LlmInput::Turn, |said| said.value);
+    let input_bytes = settings.get(&LLM_INPUT_BYTES);
+    let input_bytes = input_bytes.map(|said| usize::try_from(said.value).unwrap_or(usize::MAX));
+    let redacts = settings.get(&REDACT).is_none_or(|said| said.value);
     let extra_rules = if redacts { config.rules()? } else { Vec::new() };
     let mut remarks = config.remarks(redacts);
     if let Some(refused) = config.refused {
         return Err(refused);
     }
-    let allowed = option("assume_backfill_allowed") == Some("true");
+    let allowed = is_on(&ASSUME_BACKFILL_ALLOWED);
     let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
     for (nth, place) in config.places.iter().enumerate() {
         if place.key.is_none() && place.is_hosted() {
@@ -163,15 +134,14 @@ fn connect(settings: &Settings) -> Connected {
             max_age: (place.is_hosted() && !allowed).then_some(WINDOW),
         };
         exporters.push(Box::new(LangSmith {
-            copy: option("own_ids") == Some("true")
-                || config.places[..nth].iter().any(same_workspace),
+            copy: is_on(&OWN_IDS) || config.places[..nth].iter().any(same_workspace),
             place: place.clone(),
             format,
             contract,
             own: config.metadata.clone(),
             llm_input,
             input_bytes,
-            no_sidecar: option("no_sidecar") == Some("true"),
+            no_sidecar: settings.get(&SIDECAR).is_some_and(|said| !said.value),
             of_plugin: config.of_plugin.iter().any(|it| it.is_same_project(place)),
             extra_rules: extra_rules.clone(),
             mode: if config.muted { Keep::Metadata } else { Keep::Full },

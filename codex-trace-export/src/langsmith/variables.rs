@@ -3,42 +3,38 @@
 use serde_json::{Map, Value};
 
 use super::config::Layer;
+use super::options::{
+    API_KEY, API_URL, DEFAULT_MUTED, METADATA, OF_PROJECT, REDACT_EXTRA, REPLICAS,
+};
 use crate::Settings;
 
-/// Looks up `LANGSMITH_CODEX_X`, then `LANGSMITH_X`. One that is empty is not
-/// set; for the plugin it is, and nothing.
-fn var<'s>(settings: &'s Settings, suffix: &str) -> Option<&'s str> {
-    let get = |name: String| settings.var(&name);
-    get(format!("LANGSMITH_CODEX_{suffix}")).or_else(|| get(format!("LANGSMITH_{suffix}")))
-}
-
-const VARIABLES: &[(&str, &str)] = &[
-    ("default_muted", "DEFAULT_MUTED"),
-    ("api_key", "API_KEY"),
-    ("api_url", "ENDPOINT"),
-    ("project", "PROJECT"),
-    ("metadata", "METADATA"),
-    ("replicas", "RUNS_ENDPOINTS"),
-    ("parent_headers", "PARENT_HEADERS"),
-    ("redact", "REDACT"),
-    ("redact_extra_rules", "REDACT_EXTRA"),
+/// What the plugin calls a setting, and the variables that say it. One that is
+/// empty is not set; for the plugin it is, and nothing.
+const VARIABLES: &[(&str, &[&str])] = &[
+    ("default_muted", DEFAULT_MUTED.spec.env),
+    ("api_key", API_KEY.spec.env),
+    ("api_url", API_URL.spec.env),
+    ("project", OF_PROJECT.spec.env),
+    ("metadata", METADATA.spec.env),
+    ("replicas", REPLICAS.spec.env),
+    ("parent_headers", &["LANGSMITH_CODEX_PARENT_HEADERS", "LANGSMITH_PARENT_HEADERS"]),
+    ("redact", &["LANGSMITH_CODEX_REDACT", "LANGSMITH_REDACT"]),
+    ("redact_extra_rules", REDACT_EXTRA.spec.env),
 ];
 
 /// Says which variable a setting came from.
 pub(super) fn env_origin(settings: &Settings, name: &str) -> String {
-    let Some((_, suffix)) = VARIABLES.iter().find(|(key, _)| *key == name) else {
-        return "TRACE_TO_LANGSMITH".to_owned();
-    };
-    let own = format!("LANGSMITH_CODEX_{suffix}");
-    if settings.var(&own).is_some() { own } else { format!("LANGSMITH_{suffix}") }
+    let of_name = VARIABLES.iter().find(|(key, _)| *key == name);
+    let set = of_name.and_then(|(_, vars)| vars.iter().find(|name| settings.var(name).is_some()));
+    set.map_or("TRACE_TO_LANGSMITH", |name| name).to_owned()
 }
 
 /// Reads the variables. One of them that is JSON of the wrong shape makes the
 /// plugin disregard all of them, and us with it: both must go to one place.
 pub(super) fn from_env(settings: &Settings) -> Result<Layer, String> {
     let mut map = Map::new();
-    for (name, suffix) in VARIABLES {
-        let Some(text) = var(settings, suffix) else { continue };
+    for (name, vars) in VARIABLES {
+        let Some(text) = settings.first_var(vars) else { continue };
         let value = match *name {
             "api_key" | "api_url" | "project" => Some(Value::from(text)),
             "redact" => boolean(text).map(Value::from),

@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 
+use super::options::{DATABRICKS_HOST, DATABRICKS_TOKEN};
 use crate::describe::Description;
 use crate::request::Header;
 use crate::secret::Secret;
@@ -57,10 +58,10 @@ pub(super) fn read(
     location: Option<Said<String>>,
     found: &mut Description,
 ) -> Result<Workspace, ConfigError> {
-    let login = match (profile, settings.said_var("DATABRICKS_HOST")) {
+    let login = match (profile, settings.own_var_of(&DATABRICKS_HOST)) {
         (Profile::Named(name), _) => of_profile(settings, name, found)?,
         (Profile::Unnamed, Some(host)) => {
-            let token = settings.said_var("DATABRICKS_TOKEN").map(|said| said.map(Secret::new));
+            let token = settings.own_var_of(&DATABRICKS_TOKEN).map(|said| said.map(Secret::new));
             Login { host, token }
         }
         (Profile::Unnamed, None) => of_profile(settings, "DEFAULT", found)?,

@@ -101,7 +101,7 @@ fn metadata(
         put("mlflow.trace.tokenUsage", Some(usage_json(&sum)));
     }
     if let Some(git) = root.thread.meta.git {
-        let text = |it| root.label(it).map(Cow::into_owned);
+        let text = |it| root.place(it).map(Cow::into_owned);
         put("mlflow.source.git.commit", text(git.commit_hash));
         put("mlflow.source.git.branch", text(git.branch));
         put("mlflow.source.git.repoURL", facts::repository(root));

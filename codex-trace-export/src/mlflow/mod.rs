@@ -11,6 +11,7 @@ mod databricks;
 mod elsewhere;
 mod info;
 mod live;
+mod options;
 mod plugin;
 mod settings;
 mod vocabulary;
@@ -21,8 +22,8 @@ use super::otlp::ids::Hex;
 use super::otlp::{Added, Encoding, Group, Rendering, Scene, Vocabulary, Writer, key, mark_open};
 use super::{
     Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Preflight,
-    Probed, Protocol, Remark, Rewrite, Route, Setting, Signal, Unit, UnitBuilder, Verdict, Waits,
-    otlp, understood,
+    Probed, Protocol, Remark, Rewrite, Route, Signal, Unit, UnitBuilder, Verdict, Waits, otlp,
+    understood,
 };
 use crate::request::{ClientOptions, Compression, Header, Method, Request, Response};
 use elsewhere::Elsewhere;
@@ -34,24 +35,9 @@ use vocabulary::MlflowNames;
 pub const BACKEND: Backend = Backend {
     name: "mlflow",
     summary: "MLflow tracking server, 3.4 or later (Databricks: as documented, not tested)",
-    settings: &[
-        Setting { env: "MLFLOW_TRACKING_URI", help: "Address of the server" },
-        Setting { env: "MLFLOW_EXPERIMENT_ID", help: "Experiment by id" },
-        Setting { env: "MLFLOW_EXPERIMENT_NAME", help: "Experiment by name" },
-        Setting { env: "MLFLOW_TRACKING_USERNAME", help: "For basic access" },
-        Setting { env: "MLFLOW_TRACKING_PASSWORD", help: "For basic access" },
-        Setting { env: "MLFLOW_TRACKING_TOKEN", help: "For bearer access" },
-        Setting { env: "MLFLOW_WORKSPACE", help: "Workspace of the server" },
-        Setting { env: "MLFLOW_TRACKING_SERVER_CERT_PATH", help: "Authorities" },
-        Setting { env: "MLFLOW_TRACKING_CLIENT_CERT_PATH", help: "Ours" },
-        Setting { env: "MLFLOW_HTTP_REQUEST_TIMEOUT", help: "Seconds" },
-        Setting { env: "MLFLOW_TRACE_LOCATION", help: "Tables of Databricks" },
-        Setting { env: "DATABRICKS_HOST", help: "Workspace of Databricks" },
-        Setting { env: "DATABRICKS_TOKEN", help: "Its key" },
-    ],
+    options: options::OPTIONS,
     connect: settings::connect,
     describe: settings::describe,
-    keys: &["own_ids", "workspace", "username", "llm_input_bytes", "field_bytes"],
 };
 
 /// The route of spans.

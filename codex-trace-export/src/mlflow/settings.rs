@@ -6,10 +6,15 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::databricks::Profile;
+use super::options::{
+    CLIENT_CERT, EXPERIMENT_ID, EXPERIMENT_NAME, OF_WORKSPACE, SECONDS, SERVER_CERT, TOKEN,
+    TRACE_LOCATION, TRACKING_URI, USER, USER_PASSWORD,
+};
 use super::plugin::Plugin;
 use super::{Mlflow, databricks};
 use crate::client::{SaidClient, Unit};
 use crate::describe::Description;
+use crate::options::Opt;
 use crate::origin::NamedPlaces;
 use crate::otlp::Rendering;
 use crate::request::{ClientOptions, Header, Method, Request, Response};
@@ -54,7 +59,7 @@ enum Step {
 pub(super) fn connect(settings: &Settings) -> Connected {
     let mut found = Description::default();
     let server = read(settings, &mut found)?;
-    let rendering = Rendering::read(settings, &mut found)?;
+    let rendering = Rendering::read(settings, &mut found);
     Ok(vec![Box::new(Mlflow::new(server, rendering, found.remarks))])
 }
 
@@ -62,14 +67,16 @@ pub(super) fn connect(settings: &Settings) -> Connected {
 pub(super) fn describe(settings: &Settings) -> Description {
     let mut found = Description::default();
     // What fails, fails in `connect` too, and is told there.
-    read(settings, &mut found).and_then(|_| Rendering::read(settings, &mut found)).ok();
+    if read(settings, &mut found).is_ok() {
+        Rendering::read(settings, &mut found);
+    }
     found
 }
 
 fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigError> {
     let plugin = Plugin::find(settings)?;
     found.remarks.extend(plugin.unfollowed.iter().cloned());
-    let var = settings.place_var(&["MLFLOW_TRACKING_URI"]);
+    let var = settings.var_of(&TRACKING_URI);
     let mut named = NamedPlaces::default();
     for said in [settings.said_endpoint(), var, plugin.tracking_uri()] {
         named.push(said);
@@ -94,7 +101,7 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigEr
         workspace: None,
     };
     if let Some(profile) = Profile::of(to.value.expose()) {
-        let location = settings.said_var("MLFLOW_TRACE_LOCATION").or(plugin.trace_location());
+        let location = settings.own_var_of(&TRACE_LOCATION).or(plugin.trace_location());
         let workspace = databricks::read(settings, profile, location, found)?;
         server.base = workspace.base;
         server.headers = vec![workspace.access];
@@ -105,7 +112,7 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigEr
     server.experiment = of_place.experiment(settings, &plugin, found);
     let (headers, of_access) = access(settings, found)?;
     server.headers = headers;
-    let workspace = settings.said_workspace().or_else(|| settings.place_var(&["MLFLOW_WORKSPACE"]));
+    let workspace = settings.said_workspace().or_else(|| settings.var_of(&OF_WORKSPACE));
     let workspace = workspace.filter(|said| of_place.holds(said, found));
     server.workspace = found.text("workspace", workspace);
     // Last, so that all else is found.
@@ -154,11 +161,10 @@ impl OfPlace<'_> {
             if is_id { Experiment::Id(text) } else { Experiment::Name(text) }
         };
         let id: fn(String) -> Experiment = Experiment::Id;
-        let var = |name| settings.place_var(&[name]);
         let said = [
             (settings.said_project(), id_or_name as fn(String) -> Experiment),
-            (var("MLFLOW_EXPERIMENT_ID"), id),
-            (var("MLFLOW_EXPERIMENT_NAME"), Experiment::Name),
+            (settings.var_of(&EXPERIMENT_ID), id),
+            (settings.var_of(&EXPERIMENT_NAME), Experiment::Name),
             (plugin.experiment(), id),
         ];
         let mut said = said.into_iter().filter_map(|(said, make)| Some((said?, make)));
@@ -180,18 +186,15 @@ fn access(
     found: &mut Description,
 ) -> Result<(Vec<Header>, Option<Origin>), ConfigError> {
     use base64::Engine as _;
-    let var = |name: &str| settings.place_var(&[name]);
     let secret = |said: Said<String>| said.map(Secret::new);
     let own = &settings.access;
     let login = match (&own.login, &own.key) {
         (Some((user, password)), _) => Some((
-            Said::new(user.clone(), settings.origin("username")),
-            Said::new(password.clone(), settings.origin("password")),
+            Said::new(user.clone(), settings.origin(USER.name())),
+            Said::new(password.clone(), settings.origin(USER_PASSWORD.name())),
         )),
         (None, Some(_)) => None,
-        (None, None) => {
-            var("MLFLOW_TRACKING_USERNAME").zip(var("MLFLOW_TRACKING_PASSWORD").map(secret))
-        }
+        (None, None) => settings.var_of(&USER).zip(settings.var_of(&USER_PASSWORD).map(secret)),
     };
     let header = |text: String| vec![Header::secret("Authorization", Secret::new(text))];
     if let Some((user, password)) = login {
@@ -202,7 +205,7 @@ fn access(
         let pair = base64::prelude::BASE64_STANDARD.encode(pair);
         return Ok((header(format!("Basic {pair}")), Some(from)));
     }
-    let token = settings.said_key().or_else(|| var("MLFLOW_TRACKING_TOKEN").map(secret));
+    let token = settings.said_key().or_else(|| settings.var_of(&TOKEN).map(secret));
     let Some(token) = token.map(key::clean).transpose()? else { return Ok((Vec::new(), None)) };
     let header = header(format!("Bearer {}", token.value.expose()));
     let from = token.from.clone();
@@ -216,12 +219,12 @@ fn client(
     settings: &Settings,
     found: &mut Description,
 ) -> Result<(ClientOptions, Option<Origin>), ConfigError> {
-    let file = |name: &str| settings.place_var(&[name]).map(|said| said.map(PathBuf::from));
+    let file = |option: &Opt<PathBuf>| settings.var_of(option).map(|said| said.map(PathBuf::from));
     let said = SaidClient {
-        ca: file("MLFLOW_TRACKING_SERVER_CERT_PATH"),
-        client_cert: file("MLFLOW_TRACKING_CLIENT_CERT_PATH"),
+        ca: file(&SERVER_CERT),
+        client_cert: file(&CLIENT_CERT),
         client_key: None,
-        timeout: settings.place_var(&["MLFLOW_HTTP_REQUEST_TIMEOUT"]),
+        timeout: settings.var_of(&SECONDS),
         unit: Unit::Seconds,
     };
     if let Some(said) = settings.place_var(&["MLFLOW_TRACKING_INSECURE_TLS"]) {

@@ -6,6 +6,7 @@ use codex_rollout::RawJson;
 use codex_trace_model::{SpanKind as Kind, Status, ToolCall, Turn};
 
 use super::attributes::Attributes;
+use super::messages::decode;
 use super::spans::Subject;
 use super::{facts, semconv};
 use crate::content::Part;
@@ -69,29 +70,29 @@ fn describe_turn(subject: &Subject<'_, '_>, turn: &Turn<'_>, out: &mut Attribute
     out.int("codex.turn.duration_ms", turn.duration_ms);
     out.int("codex.turn.time_to_first_token_ms", turn.time_to_first_token_ms);
     out.int("codex.turn.context_window", turn.model_context_window);
-    out.text(semconv::WORKING_DIRECTORY, subject.label(turn.cwd.or(meta.cwd)));
+    out.text(semconv::WORKING_DIRECTORY, subject.place(turn.cwd.or(meta.cwd)));
     if !subject.is_root {
         // A subagent's turn is in its parent's trace.
         out.text("codex.turn.trace_id", subject.label(turn.trace_id));
     }
     if let Some(review) = &turn.review {
         let reader = subject.reader();
-        out.text("codex.review.hint", subject.label(review.hint));
+        let hint = review.hint.and_then(|it| reader.prompt(it));
+        out.text("codex.review.hint", hint.map(|it| Cow::Owned(decode(&it))));
         let findings = review.output.and_then(|it| reader.value(Part::Message, it));
         out.json("codex.review.output", findings.map(Cow::into_owned));
     }
     if let Some(git) = meta.git {
-        out.text("vcs.ref.head.revision", subject.label(git.commit_hash));
-        out.text("vcs.ref.head.name", subject.label(git.branch));
+        out.text("vcs.ref.head.revision", subject.place(git.commit_hash));
+        out.text("vcs.ref.head.name", subject.place(git.branch));
         out.text("vcs.repository.url.full", facts::repository(subject).map(Cow::Owned));
     }
 }
 
 fn describe_tool(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Attributes) {
-    let label = |text: &Option<Cow<'_, str>>| {
-        text.as_deref()
-            .and_then(|it| subject.scene.rules.text(Part::Label, it))
-            .map(Cow::into_owned)
+    let said = |part, text: &Option<Cow<'_, str>>| {
+        let kept = text.as_deref().and_then(|it| subject.scene.rules.text(part, it));
+        kept.map(|it| Cow::Owned(it.into_owned()))
     };
     out.word("codex.tool.family", call.family.word());
     out.text("codex.tool.namespace", subject.label(call.namespace));
@@ -99,8 +100,8 @@ fn describe_tool(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Attri
     out.flag("codex.tool.success", call.success);
     let duration = call.duration.and_then(|it| u64::try_from(it.as_millis()).ok());
     out.int("codex.tool.duration_ms", duration);
-    out.text(semconv::WORKING_DIRECTORY, label(&call.cwd).map(Cow::Owned));
-    out.text("codex.tool.running_session", label(&call.running_session).map(Cow::Owned));
+    out.text(semconv::WORKING_DIRECTORY, said(Part::Place, &call.cwd));
+    out.text("codex.tool.running_session", said(Part::Label, &call.running_session));
     out.text("codex.tool.source", subject.label(call.source));
     if let Some((server, tool)) = call.mcp {
         out.text("codex.mcp.server", subject.label(Some(server)));
@@ -121,7 +122,7 @@ fn describe_origin(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Att
     out.text("codex.tool.process_id", subject.label(call.process_id));
     out.json("codex.tool.parsed_cmd", value(Part::Tool, call.parsed_cmd));
     out.text("codex.plugin.id", subject.label(call.plugin_id));
-    out.text("codex.plugin.script_path", subject.label(call.script_path));
+    out.text("codex.plugin.script_path", subject.place(call.script_path));
     if let Some(origin) = &call.mcp_origin {
         out.text("codex.mcp.app_name", subject.label(origin.app_name));
         out.text("codex.mcp.action_name", subject.label(origin.action_name));
@@ -143,7 +144,7 @@ fn describe_origin(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Att
     }
     if let Some(risk) = &call.risk {
         out.json("codex.security_risk.scores", value(Part::Label, risk.scores));
-        out.json("codex.security_risk.action", value(Part::Label, risk.action));
+        out.json("codex.security_risk.action", value(Part::Tool, risk.action));
     }
 }
 

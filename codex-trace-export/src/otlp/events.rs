@@ -73,13 +73,13 @@ fn describe(subject: &Subject<'_, '_>, kind: &EventKind<'_>, out: &mut Attribute
         EventKind::ThreadNamed(text) => out.text("codex.thread.name", said(Some(*text))),
         EventKind::Error { message, info } => {
             out.word("exception.type", "codex.error");
-            out.text("exception.message", subject.label(*message));
-            out.json("codex.error.info", value(Part::Label, *info));
+            out.text("exception.message", said(*message));
+            out.json("codex.error.info", value(Part::Message, *info));
         }
         EventKind::RateLimits(raw) => {
             out.json("codex.rate_limits", value(Part::Label, Some(*raw)));
         }
-        EventKind::Goal(raw) => out.json("codex.goal", value(Part::Message, Some(*raw))),
+        EventKind::Goal(raw) => out.json("codex.goal", value(Part::Tool, Some(*raw))),
         EventKind::HookPrompt(raw) => out.json("codex.hook_prompt", value(Part::Message, *raw)),
         EventKind::Voice(it) => {
             out.text("codex.what", subject.label(it.kind));
@@ -108,12 +108,14 @@ fn describe(subject: &Subject<'_, '_>, kind: &EventKind<'_>, out: &mut Attribute
             out.text("codex.item.id", subject.label(it.target_item_id));
             out.text("codex.guardian.status", subject.label(it.status));
             out.text("codex.guardian.risk_level", subject.label(it.risk_level));
-            out.text("codex.guardian.rationale", said(it.rationale));
+            // It speaks of what a tool was given.
+            let rationale = it.rationale.and_then(|text| reader.decoded(Part::Tool, text));
+            out.text("codex.guardian.rationale", rationale.map(Cow::Owned));
         }
         EventKind::SecurityRiskScore(it) => {
             out.text("gen_ai.tool.call.id", subject.label(it.call_id));
             out.json("codex.security_risk.scores", value(Part::Label, it.scores));
-            out.json("codex.security_risk.action", value(Part::Label, it.action));
+            out.json("codex.security_risk.action", value(Part::Tool, it.action));
         }
         EventKind::SubAgentActivity(it) => {
             out.text("codex.activity", subject.label(it.kind));

@@ -223,7 +223,7 @@ pub(crate) fn provider<'t>(subject: &Subject<'t, '_>) -> Option<Cow<'t, str>> {
 
 /// Returns the address of the repository, without name and password.
 pub(crate) fn repository(subject: &Subject<'_, '_>) -> Option<String> {
-    let address = subject.label(subject.thread.meta.git?.repository_url)?;
+    let address = subject.place(subject.thread.meta.git?.repository_url)?;
     let Some((scheme, rest)) = address.split_once("://") else {
         return Some(address.into_owned());
     };

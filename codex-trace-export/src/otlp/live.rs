@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::request;
 use crate::secret::Secret;
 use crate::{ConfigError, Origin, Remark, Said, Settings};
 
@@ -76,16 +77,18 @@ impl Live {
         Said::new(what(&self.receiver), from)
     }
 
-    /// Returns a file of the table `tls`, by the end of the variable's name
-    /// that OTLP has for it. Relative ones lie beside the configuration.
-    pub(super) fn tls_file(&self, suffix: &str) -> Option<PathBuf> {
-        let tls = &self.receiver.tls;
-        let file = match suffix {
-            "CERTIFICATE" => &tls.ca_certificate,
-            "CLIENT_CERTIFICATE" => &tls.client_certificate,
-            _ => &tls.client_private_key,
+    /// Returns the files of the table `tls`. Relative ones lie beside the
+    /// configuration.
+    pub(super) fn tls_files(&self) -> request::TlsFiles {
+        let beside = |file: &Option<PathBuf>| {
+            Some(self.path.parent().unwrap_or(Path::new("")).join(file.as_ref()?))
         };
-        Some(self.path.parent().unwrap_or(Path::new("")).join(file.as_ref()?))
+        let tls = &self.receiver.tls;
+        request::TlsFiles {
+            ca: beside(&tls.ca_certificate),
+            client_cert: beside(&tls.client_certificate),
+            client_key: beside(&tls.client_private_key),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod chat;
 pub(crate) mod codex;
 mod events;
 pub(crate) mod facts;
+mod file;
 mod genai;
 pub mod ids;
 mod images;
@@ -18,6 +19,7 @@ pub(crate) mod json;
 mod live;
 pub(crate) mod messages;
 mod openinference;
+mod options;
 pub mod proto;
 mod rendering;
 mod semconv;
@@ -28,11 +30,10 @@ mod window;
 
 use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
-use serde::Deserialize;
 
 use super::{
     Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol, Remark,
-    Rewrite, Route, Setting, Unit, UnitBuilder, UnitKey, Verdict,
+    Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -41,6 +42,8 @@ use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceS
 
 pub(crate) use answer::verdict;
 pub(crate) use attributes::Attributes;
+pub use file::{JSON_FILE, PROTO_FILE};
+pub use options::{PROTOCOL, SEMCONV};
 pub(crate) use rendering::Rendering;
 pub use spans::Amount;
 pub(crate) use spans::{Group, Scene, Subject, Vocabulary};
@@ -50,33 +53,10 @@ pub use window::LlmInput;
 pub const BACKEND: Backend = Backend {
     name: "otlp",
     summary: "Any OTLP/HTTP receiver: OpenTelemetry collector, Tempo, Phoenix, …",
-    settings: SETTINGS,
+    options: options::OPTIONS,
     connect: settings::connect,
     describe: settings::describe,
-    keys: &["own_ids", "workspace", "protocol", "semconv", "llm_input_bytes", "field_bytes"],
 };
-
-/// The variables of every OTLP exporter; of two, that of traces comes first.
-const SETTINGS: &[Setting] = &[
-    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", help: "Whole address" },
-    Setting { env: "OTEL_EXPORTER_OTLP_ENDPOINT", help: "Base address" },
-    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_HEADERS", help: "Headers: k=v,k=v" },
-    Setting { env: "OTEL_EXPORTER_OTLP_HEADERS", help: "The same" },
-    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", help: "http/protobuf or http/json" },
-    Setting { env: "OTEL_EXPORTER_OTLP_PROTOCOL", help: "The same" },
-    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", help: "gzip or none" },
-    Setting { env: "OTEL_EXPORTER_OTLP_COMPRESSION", help: "The same" },
-    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", help: "Authorities" },
-    Setting { env: "OTEL_EXPORTER_OTLP_CERTIFICATE", help: "The same" },
-    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", help: "Ours" },
-    Setting { env: "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", help: "The same" },
-    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", help: "Its key" },
-    Setting { env: "OTEL_EXPORTER_OTLP_CLIENT_KEY", help: "The same" },
-    Setting { env: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", help: "Milliseconds" },
-    Setting { env: "OTEL_EXPORTER_OTLP_TIMEOUT", help: "The same" },
-    Setting { env: "OTEL_SERVICE_NAME", help: "Instead of Codex' own" },
-    Setting { env: "OTEL_RESOURCE_ATTRIBUTES", help: "Added: k=v,k=v" },
-];
 
 /// A piece, the smallest part of a request, is no larger than this in spans…
 const PIECE_SPANS: u32 = 16;
@@ -88,14 +68,12 @@ const PIECE_BYTES: usize = 64 * 1024;
 const LIMITS: Limits = Limits { max_bytes: 3 << 20, max_pieces: usize::MAX, max_spans: 500 };
 
 /// In which conventions spans are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Semconv {
     /// Those of OpenTelemetry for generative AI
     #[default]
-    #[serde(rename = "genai")]
     GenAi,
     /// OpenInference, which Phoenix and Arize read
-    #[serde(rename = "openinference")]
     OpenInference,
 }
 

@@ -3,12 +3,12 @@
 
 use codex_trace_model::Trace;
 
+use super::Amount;
 use super::spans::Scene;
-use super::{Amount, LlmInput};
-use crate::choice::Choice;
 use crate::content::ContentRules;
 use crate::describe::Description;
-use crate::{ConfigError, Contract, IdSpace, Settings};
+use crate::options::common::{FIELD_BYTES, LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS};
+use crate::{Contract, IdSpace, Settings};
 
 /// How sessions become spans.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,30 +21,18 @@ pub(crate) struct Rendering {
 
 impl Rendering {
     /// Reads the settings of a destination.
-    pub(crate) fn read(
-        settings: &Settings,
-        found: &mut Description,
-    ) -> Result<Rendering, ConfigError> {
+    pub(crate) fn read(settings: &Settings, found: &mut Description) -> Rendering {
         let mut amount = Amount::default();
-        if let Some(word) = found.text("llm-input", settings.said_option("llm-input")) {
-            amount.llm_input = LlmInput::from_word(&word).ok_or_else(|| {
-                ConfigError::new(format!("`{word}` is no amount of history"))
-                    .hint("say `full`, `turn`, `delta` or `none`")
-            })?;
-        }
-        for (name, bytes) in [
-            ("llm-input-bytes", &mut amount.llm_input_bytes),
-            ("field-bytes", &mut amount.field_bytes),
-        ] {
-            if let Some(text) = found.text(name, settings.said_option(name)) {
-                *bytes = text
-                    .parse()
-                    .map_err(|_| ConfigError::new(format!("`{name}` is no number: `{text}`")))?;
+        amount.llm_input = found.option(&LLM_INPUT, settings).unwrap_or(amount.llm_input);
+        for (option, bytes) in
+            [(LLM_INPUT_BYTES, &mut amount.llm_input_bytes), (FIELD_BYTES, &mut amount.field_bytes)]
+        {
+            if let Some(most) = found.option(&option, settings) {
+                *bytes = usize::try_from(most).unwrap_or(usize::MAX);
             }
         }
-        let own_ids = settings.option("own_ids").map(|said| said.map(|word| word == "true"));
-        let own_ids = found.take("own_ids", own_ids, bool::to_string).unwrap_or_default();
-        Ok(Rendering { amount, own_ids })
+        let own_ids = found.option(&OWN_IDS, settings).unwrap_or_default();
+        Rendering { amount, own_ids }
     }
 
     /// Prepares a session for a destination.

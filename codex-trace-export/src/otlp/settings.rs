@@ -12,12 +12,17 @@ use std::path::PathBuf;
 use codex_rollout::JsonText;
 
 use super::live::{Live, OtelTable, codex_otel};
+use super::options::{
+    BASE, CERTIFICATE, CLIENT_CERTIFICATE, CLIENT_KEY, COMPRESSED, HEADER_PAIRS, MILLISECONDS,
+    PROTOCOL, RESOURCE_ATTRIBUTES, SEMCONV, SERVICE_NAME, TRACES_ENDPOINT,
+};
 use super::proto::Resource;
 use super::spans::Scene;
 use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv};
 use crate::choice::Choice;
 use crate::client::{SaidClient, Unit};
 use crate::describe::Description;
+use crate::options::Opt;
 use crate::origin::NamedPlaces;
 use crate::request::{ClientOptions, Compression, Header};
 use crate::secret::Secret;
@@ -71,9 +76,9 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigE
     let codex = codex_otel(settings)?;
     found.remarks.extend(codex.unfollowed.clone());
     let target = target(settings, &codex, found)?;
-    let semconv = semconv(settings, found)?;
+    let semconv = found.option(&SEMCONV, settings).unwrap_or_default();
     let added = added(settings, &codex, found)?;
-    let mut rendering = Rendering::read(settings, found)?;
+    let mut rendering = Rendering::read(settings, found);
     // Who sends to the receiver of the live telemetry has said there whether
     // prompts may go to it.
     if target.is_live {
@@ -84,20 +89,13 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigE
     Ok(Reading { target, semconv, added, rendering })
 }
 
-/// A variable of OTLP exporters, that of traces first.
-fn otlp_var(settings: &Settings, name: &str) -> Option<Said<String>> {
-    let of_traces = format!("OTEL_EXPORTER_OTLP_TRACES_{name}");
-    settings.place_var(&[&of_traces, &format!("OTEL_EXPORTER_OTLP_{name}")])
-}
-
 fn target(
     settings: &Settings,
     codex: &OtelTable,
     found: &mut Description,
 ) -> Result<Target, ConfigError> {
-    let var = |name: &str| otlp_var(settings, name);
-    let whole = settings.place_var(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]);
-    let base = settings.place_var(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+    let whole = settings.var_of(&TRACES_ENDPOINT);
+    let base = settings.var_of(&BASE);
     let based = |said: Said<String>| said.map(|url| traces_url(&url));
     let mut named = NamedPlaces::default();
     named.push(settings.said_endpoint().map(based));
@@ -113,11 +111,12 @@ fn target(
 
     let of_live =
         live.as_ref().and_then(|it| it.receiver.protocol.clone().map(|text| it.said(|_| text)));
-    let protocol = settings.said_option("protocol").or_else(|| var("PROTOCOL")).or(of_live);
-    let protocol = found.text("protocol", protocol);
+    let protocol = settings.get(&PROTOCOL).or_else(|| settings.var_of(&PROTOCOL)).or(of_live);
+    let protocol = found.text(PROTOCOL.name(), protocol);
     let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
-    let compression = settings.said_option("compression").or_else(|| var("COMPRESSION"));
-    let compression = found.text("compression", compression);
+    let compression = settings.get(&COMPRESSED).map(|said| said.map(|how| how.word().to_owned()));
+    let compression = compression.or_else(|| settings.var_of(&COMPRESSED));
+    let compression = found.text(COMPRESSED.name(), compression);
     let (headers, of_headers) = headers(settings, live.as_ref(), found)?;
     let (client, of_client) = client(settings, live.as_ref(), found)?;
     // Last, so that all else is found.
@@ -144,7 +143,7 @@ fn headers(
 ) -> Result<(Vec<Header>, Vec<Origin>), ConfigError> {
     let mut headers = Vec::new();
     let mut origins = Vec::new();
-    if let Some(said) = otlp_var(settings, "HEADERS") {
+    if let Some(said) = settings.var_of(&HEADER_PAIRS) {
         headers = headers_of(&said.from.to_string(), &said.value)?;
         for header in &headers {
             let secret = Secret::new(header.wire_value());
@@ -193,33 +192,20 @@ fn client(
     live: Option<&Live>,
     found: &mut Description,
 ) -> Result<(ClientOptions, Option<Origin>), ConfigError> {
-    let file = |name: &str| {
-        let of_live = || {
-            let live = live?;
-            let path = live.tls_file(name)?;
-            Some(live.said(|_| path))
-        };
-        otlp_var(settings, name).map(|said| said.map(PathBuf::from)).or_else(of_live)
+    let of_live = live.map(Live::tls_files).unwrap_or_default();
+    let file = |option: &Opt<PathBuf>, of_live: Option<PathBuf>| {
+        let of_live = live.zip(of_live).map(|(live, path)| live.said(|_| path));
+        settings.var_of(option).map(|said| said.map(PathBuf::from)).or(of_live)
     };
     let said = SaidClient {
-        ca: file("CERTIFICATE"),
-        client_cert: file("CLIENT_CERTIFICATE"),
-        client_key: file("CLIENT_KEY"),
-        timeout: otlp_var(settings, "TIMEOUT"),
+        ca: file(&CERTIFICATE, of_live.ca),
+        client_cert: file(&CLIENT_CERTIFICATE, of_live.client_cert),
+        client_key: file(&CLIENT_KEY, of_live.client_key),
+        timeout: settings.var_of(&MILLISECONDS),
         unit: Unit::Milliseconds,
     };
     let from = said.key_origin();
     Ok((said.read(settings, found)?, from))
-}
-
-fn semconv(settings: &Settings, found: &mut Description) -> Result<Semconv, ConfigError> {
-    let Some(word) = found.text("semconv", settings.said_option("semconv")) else {
-        return Ok(Semconv::default());
-    };
-    Semconv::from_word(&word).ok_or_else(|| {
-        ConfigError::new(format!("`{word}` is no set of conventions"))
-            .hint("say `genai` or `openinference`")
-    })
 }
 
 fn added(
@@ -233,11 +219,11 @@ fn added(
     if let Some(environment) = found.text("environment", environment) {
         resource.push(("env".to_owned(), environment));
     }
-    let var = |name: &str| settings.said_var(name);
-    if let Some(pairs) = found.text("resource", var("OTEL_RESOURCE_ATTRIBUTES")) {
-        resource.extend(pairs_of("OTEL_RESOURCE_ATTRIBUTES", &pairs)?);
+    let pairs = settings.own_var_of(&RESOURCE_ATTRIBUTES);
+    if let Some(pairs) = found.text("resource", pairs) {
+        resource.extend(pairs_of(RESOURCE_ATTRIBUTES.name(), &pairs)?);
     }
-    if let Some(name) = found.text("service name", var("OTEL_SERVICE_NAME")) {
+    if let Some(name) = found.text("service name", settings.own_var_of(&SERVICE_NAME)) {
         resource.push(("service.name".to_owned(), name));
     }
     if let Some(project) = found.text("project", settings.said_project()) {

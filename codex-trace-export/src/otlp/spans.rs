@@ -287,6 +287,11 @@ impl<'s, 'a> Subject<'s, 'a> {
         self.scene.rules.decoded(Part::Label, text?)
     }
 
+    /// Returns where it was, as far as it may be said.
+    pub(crate) fn place<'t>(&self, text: Option<JsonText<'t>>) -> Option<Cow<'t, str>> {
+        self.scene.rules.decoded(Part::Place, text?)
+    }
+
     /// Returns the turn around it, or itself if it is one.
     pub(crate) fn turn(&self) -> Option<SpanIx> {
         let mut at = Some(self.ix);
@@ -318,17 +323,21 @@ impl<'s, 'a> Subject<'s, 'a> {
     fn status(&self) -> Status {
         let sort = match self.span.kind {
             Kind::ToolCall(_) => Part::Tool,
-            _ => Part::Label,
+            _ => Part::Message,
         };
-        let text = |it: &str| self.scene.rules.text(sort, it).map_or_else(String::new, Cow::into);
+        let text = |it: &str| self.scene.rules.reason(sort, it).map(Cow::into_owned);
         match &self.span.status {
             Ended::Ok => Status { code: StatusCode::Ok as i32, message: String::new() },
             Ended::Error { message } => {
-                Status { code: StatusCode::Error as i32, message: text(message) }
+                let message = text(message).unwrap_or_default();
+                Status { code: StatusCode::Error as i32, message }
             }
             Ended::Interrupted { reason } => Status {
                 code: StatusCode::Error as i32,
-                message: format!("interrupted: {}", text(reason)),
+                message: match text(reason) {
+                    Some(reason) => format!("interrupted: {reason}"),
+                    None => "interrupted".to_owned(),
+                },
             },
             _ => Status::default(),
         }

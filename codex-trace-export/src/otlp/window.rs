@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use codex_rollout::{RawJson, ResponseItem};
 use codex_trace_model::{Item, ItemIx, ModelCall, SpanIx, Thread};
-use serde::Deserialize;
 
 use crate::choice::Choice;
 
 use super::messages::{ItemReader, Message, push_message};
 
 /// How much of the history a model call is given as its input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LlmInput {
     /// All that the model saw
     Full,

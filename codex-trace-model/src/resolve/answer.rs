@@ -80,6 +80,7 @@ const COMPLAINTS: &[&str] = &[
     "execution error: ",
     "exec_command failed",
     "write_stdin failed",
+    "unknown session id ",
     "command timed out after ",
     "apply_patch verification failed",
     "patch rejected",

@@ -1,11 +1,17 @@
 //! What two files have in common at their beginnings: a fork before 0.145
 //! begins with a copy of its parent's lines (rollout-format §7.7).
 
+use std::borrow::Borrow;
+
+use codex_rollout::item::session_meta::HistoryBase;
 use codex_rollout::item::usage::TokenCountInfo;
 use codex_rollout::{EventMsg, RawJson, RolloutItem, RolloutLine, Source, TokenUsage};
 
 use crate::resolve::ownership::meta_of;
 use crate::resolve::settings::payload;
+
+/// How many lines are searched for what a file continues.
+const HEAD_LINES: usize = 4;
 
 /// What a file and its ancestor begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,23 +30,46 @@ impl Common {
 }
 
 /// Returns the file whose history another one continues or holds a copy of: of
-/// several files of that rollout the one that it has the most in common with,
-/// the first of those if they are equal.
-pub fn nearest_ancestor(
+/// several files of that rollout the one that has the place from which it
+/// continues, or that it has the most in common with; the first of those if they
+/// are equal.
+pub fn nearest_ancestor<S: Borrow<Source>>(
     source: &Source,
-    ancestors: impl IntoIterator<Item = Source>,
-) -> Option<Source> {
+    ancestors: impl IntoIterator<Item = S>,
+) -> Option<S> {
     let mut ancestors = ancestors.into_iter();
     let mut nearest = ancestors.next()?;
     let mut most = None;
     for other in ancestors {
-        let n_common = beginning(source, &other).n_common;
-        let before = *most.get_or_insert_with(|| beginning(source, &nearest).n_common);
+        let base = source.lines().flatten().take(HEAD_LINES).find_map(|line| meta_of(&line));
+        let base = base.and_then(|meta| meta.history_base);
+        let n_common = |ancestor: &Source| match base {
+            Some(base) => usize::from(ends_at(ancestor, base)),
+            None => beginning(source, ancestor).n_common,
+        };
+        let before = *most.get_or_insert_with(|| n_common(nearest.borrow()));
+        let n_common = n_common(other.borrow());
         if n_common > before {
             (nearest, most) = (other, Some(n_common));
         }
     }
     Some(nearest)
+}
+
+/// Whether a file has the place at which a base ends: the line of that ordinal
+/// starts at that byte, or would.
+fn ends_at(source: &Source, base: HistoryBase<'_>) -> bool {
+    let (Some(end), Some(at)) = (base.end_ordinal_exclusive, base.end_byte_offset) else {
+        return false;
+    };
+    let mut last = None;
+    for line in source.lines().flatten() {
+        if line.ordinal.is_some_and(|ordinal| ordinal >= end) {
+            return line.position.byte() == at;
+        }
+        last = line.ordinal;
+    }
+    last.is_some_and(|last| last + 1 == end) && source.bytes().len() as u64 == at
 }
 
 /// What a line says that stays the same when it is copied, migrated to the

@@ -58,10 +58,7 @@ impl<'a> ThreadBuilder<'a> {
                 if line.ordinal.is_some_and(|ordinal| ordinal >= cut) {
                     break;
                 }
-                if let RolloutItem::EventMsg(EventMsg::TokenCount(count)) = line.item {
-                    self.usage.inherit(count.info);
-                }
-                self.note_copied_turn(&line.item);
+                self.inherit_state(&line.item);
             }
         }
         if self.rollouts.len() == 1 {
@@ -123,18 +120,28 @@ impl<'a> ThreadBuilder<'a> {
         self.histories.push(history);
     }
 
-    /// Takes in a line of the copied head: it moves the usage reference only.
+    /// Takes in a line of the copied head: it says how things stood when the
+    /// thread began.
     pub(super) fn inherit(&mut self, line: &RolloutLine<'a>) -> Outcome {
-        match line.item {
-            RolloutItem::EventMsg(EventMsg::TokenCount(count)) => self.usage.inherit(count.info),
-            RolloutItem::SessionMeta(meta) => {
-                // The nearest ancestor comes first.
-                self.copied_from = self.copied_from.or(meta.id);
-            }
-            item => self.note_copied_turn(&item),
+        if let RolloutItem::SessionMeta(meta) = line.item {
+            // The nearest ancestor comes first.
+            self.copied_from = self.copied_from.or(meta.id);
         }
+        self.inherit_state(&line.item);
         self.histories[0].inherited = true;
         Outcome::Ignored(INHERITED)
+    }
+
+    /// Takes over what a line of another thread's says of the usage so far, of
+    /// the settings, and of the turn that it is of. A tool that leaves most lines
+    /// out leaves out the fork's own settings, too, if they are the same.
+    fn inherit_state(&mut self, item: &RolloutItem<'a>) {
+        match item {
+            RolloutItem::EventMsg(EventMsg::TokenCount(count)) => self.usage.inherit(count.info),
+            RolloutItem::TurnContext(context) => self.settings.take_context(context),
+            _ => {}
+        }
+        self.note_copied_turn(item);
     }
 
     /// Notes the turn that a line of another thread's is of.

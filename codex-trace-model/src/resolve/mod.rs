@@ -171,7 +171,8 @@ impl<'a> ThreadBuilder<'a> {
         };
         let of_line = err.is_about_a_line();
         let cause = std::error::Error::source(err).map_or_else(String::new, |it| format!(": {it}"));
-        let (file, position) = (self.rollout(), of_line.then(|| err.position()));
+        let position = Some(err.position()).filter(|it| of_line || *it != Position::default());
+        let file = self.rollout();
         let path = self.rollouts.last().map_or("", |rollout| &rollout.path);
         self.diagnostics.push(file, code, position, || Diagnostic {
             code,

@@ -1,11 +1,11 @@
 //! Homes that real Codex programs wrote, against what the model server answered
 //! them: call by call, each in its thread and turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use codex_rollout::{JsonText, ResponseItem};
-use codex_trace_model::{Span, SpanKind, TokenUsage, Trace};
+use codex_trace_model::{Span, SpanKind, Status, TokenUsage, Trace};
 use serde_json::Value;
 
 use crate::support::{directories, for_each_trace, testdata};
@@ -142,8 +142,14 @@ fn differences(home: &Path) -> Vec<String> {
     odd
 }
 
-/// The homes that have the answers one by one.
-fn homes() -> Vec<PathBuf> {
+/// Calls that failed after their turn had ended, or been taken back.
+const FAILED_LATER: &[(&str, &str, &str)] = &[
+    ("tools171", "call_007a", "left running, and ended with Codex, after the turn"),
+    ("i169", "exec-0a446e3e-0183-44e0-871b-7ad176166d7c", "of a script that was interrupted"),
+];
+
+/// All homes of real programs that are here.
+fn all_homes() -> Vec<PathBuf> {
     let mut homes = directories(&testdata("homes"));
     let corpus = testdata("../../shared/corpus/real-codex-2");
     if corpus.is_dir() {
@@ -151,6 +157,12 @@ fn homes() -> Vec<PathBuf> {
     } else {
         eprintln!("skipped: {} is not there", corpus.display());
     }
+    homes
+}
+
+/// The homes that have the answers one by one.
+fn homes() -> Vec<PathBuf> {
+    let mut homes = all_homes();
     homes.retain(|home| home.join("truth.json").is_file() && !answered(home).is_empty());
     homes
 }
@@ -162,6 +174,47 @@ fn every_answer_is_a_call_of_its_thread_and_turn() {
         let odd = differences(&home);
         if !odd.is_empty() {
             wrong.push(format!("{}:\n  {}", home.display(), odd.join("\n  ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The ids of the calls of a home that failed.
+fn failed(home: &Path) -> BTreeSet<String> {
+    let mut failed = BTreeSet::new();
+    for_each_trace(home, |trace| {
+        for span in &trace.spans {
+            if let SpanKind::ToolCall(call) = &span.kind
+                && matches!(span.status, Status::Error { .. })
+            {
+                let id = call.call_id.map(|id| id.decode().into_owned());
+                failed.insert(id.unwrap_or_else(|| span.key.to_string()));
+            }
+        }
+    });
+    failed
+}
+
+#[test]
+fn every_tool_that_failed_is_an_error_and_no_other() {
+    let table = std::fs::read_to_string(testdata("failed-tools.tsv")).unwrap();
+    let rows = table.lines().filter(|line| !line.starts_with('#'));
+    let mut expected: BTreeMap<&str, BTreeSet<String>> = rows
+        .map(|line| line.split_once('\t').unwrap())
+        .map(|(home, ids)| (home, ids.split_whitespace().map(str::to_owned).collect()))
+        .collect();
+    for (home, id, why) in FAILED_LATER {
+        eprintln!("{home} {id}: {why}");
+        assert!(expected.get_mut(home).unwrap().remove(*id), "{home} {id}");
+    }
+    let mut wrong = Vec::new();
+    for home in all_homes() {
+        let name = home.file_name().unwrap().to_str().unwrap();
+        let (found, expected) = (failed(&home), &expected[name]);
+        if found != *expected {
+            let missing: Vec<_> = expected.difference(&found).collect();
+            let more: Vec<_> = found.difference(expected).collect();
+            wrong.push(format!("{name}: failed, but ok: {missing:?}; the reverse: {more:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

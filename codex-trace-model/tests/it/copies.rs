@@ -188,6 +188,84 @@ fn a_fork_may_have_left_either_of_two_copies() {
     }
 }
 
+/// A fork names its base by a byte and an ordinal: only one of two files that
+/// went on apart has both.
+#[test]
+fn a_paginated_fork_continues_the_file_that_has_its_base() {
+    let ordinals = |text: &str| {
+        let common = COMMON.replace(r#""%a","#, r#""%a","history_mode":"paginated","#);
+        script(&["ordinals 0\n", &common, text])
+    };
+    // The totals that the turns before come to; the fork repeats them.
+    for (nth, (went_on, total)) in [(LAPTOP, 280), (DESKTOP, 380)].into_iter().enumerate() {
+        let base = ordinals(went_on);
+        let (end, lines) = (base.len(), base.iter().filter(|byte| **byte == b'\n').count());
+        let fork = format!(
+            r#"
+            ordinals {lines}
+            5000 meta {{"id":"%e","cli_version":"0.148.0","history_mode":"paginated","forked_from_id":"%a","history_base":{{"thread_id":"%a","end_ordinal_exclusive":{lines},"end_byte_offset":{end}}}}}
+            5001 count {last}/0/10/0 of {total}/0/20/0
+            5010 started %f
+            5100 says done
+            5110 count 7/0/1/0
+            5120 complete %f
+            "#,
+            last = total - 90,
+        );
+        let name = "rollout-2026-01-01T00-00-00-%a.jsonl";
+        let home = Home::new(&format!("base-of-two{nth}"))
+            .file(&format!("sessions/a/{name}"), &ordinals(DESKTOP))
+            .file(&format!("sessions/b/{name}"), &ordinals(LAPTOP))
+            .file("sessions/b/rollout-2026-01-01T00-00-05-%e.jsonl", &script(&[&fork]));
+        let sessions = group(&heads(home.root()), &Copies::find(&heads(home.root())));
+        let fork = sessions.iter().find(|session| session.members.len() == 1).unwrap();
+        let calls = with_trace(&heads(home.root()), fork, |trace| {
+            let usage = trace.model_calls().map(|call| call.usage.unwrap().input_tokens);
+            usage.collect::<Vec<_>>()
+        });
+        assert_eq!(calls, [7], "{went_on}");
+    }
+}
+
+/// Somebody gave two threads one id, as tests of other tools do: all of both is
+/// read, even what has the same turn id, and it is said that they do not belong
+/// together.
+#[test]
+fn files_that_begin_otherwise_are_read_whole() {
+    let other = r#"
+        7000 meta {"id":"%a","cli_version":"0.120.0","cwd":"/elsewhere"}
+        7100 started t-1
+        7110 user other
+        7200 says so
+        7210 count 500/0/10/0
+        7220 complete t-1
+    "#;
+    let one = COMMON.replace("%b", "t-1");
+    let home =
+        Home::new("one-id").file(SESSIONS, &script(&[&one])).file(ARCHIVED, &script(&[other]));
+    check(
+        home.root(),
+        "
+        thread %a @0 +7220 590/0/20/0
+          turn 1 @100 +120 90/0/10/0
+            model_call @100 +100 90/0/10/0 by token_count
+          turn 2 @7100 +120 500/0/10/0
+            model_call @7100 +100 500/0/10/0 by token_count
+        ? diverged 2
+        ",
+    );
+    let found = heads(home.root());
+    let odd = &group(&found, &Copies::find(&found))[0].diagnostics;
+    assert!(odd[0].text.contains("and begins otherwise"), "{odd:?}");
+    // Of those that begin alike, it is said where they part.
+    let home = Home::new("one-thread")
+        .file(SESSIONS, &script(&[&one, LAPTOP]))
+        .file(ARCHIVED, &script(&[&one, DESKTOP]));
+    let found = heads(home.root());
+    let odd = &group(&found, &Copies::find(&found))[0].diagnostics;
+    assert!(odd[0].text.contains("(line 8 there)"), "{odd:?}");
+}
+
 /// A third machine went on from where the second one had been for a while, and
 /// somebody kept a copy of the beginning.
 #[test]

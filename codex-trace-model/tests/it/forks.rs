@@ -158,6 +158,8 @@ fn reduced(id: &str, origin: &str, own: &str) -> String {
     )
 }
 
+/// Its own calls are made with the settings of the copied head, as nothing else
+/// is said.
 #[test]
 fn a_reduced_fork_is_told_by_the_counts_of_its_parent() {
     let home = Home::new("reduced-fork")
@@ -172,7 +174,7 @@ fn a_reduced_fork_is_told_by_the_counts_of_its_parent() {
             model_call m @1000 +500 5/0/5/0 by token_count
         thread %c @0 +2000 incomplete 300/0/30/0 forked_from %a
           turn 1 @2000 incomplete 300/0/30/0 inferred
-            model_call @2000 +0 300/0/30/0 by token_count
+            model_call m @2000 +0 300/0/30/0 by token_count
         ",
     );
 }
@@ -194,7 +196,7 @@ fn reduced_forks_of_a_lost_thread_share_its_counts() {
         ? inferred_boundary
         thread %d @0 +2000 incomplete 5/0/5/0 forked_from %a
           turn 1 @2000 incomplete 5/0/5/0 inferred
-            model_call @2000 +0 5/0/5/0 by token_count
+            model_call m @2000 +0 5/0/5/0 by token_count
         ",
     );
 }

@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::args::words::word;
+use crate::args::words::{format, word};
+use crate::formats::FORMATS;
+use codex_trace_export::FileFormat;
 use codex_trace_model::Standing;
 
+mod options;
 mod reports;
 mod upload;
 mod words;
 
+pub use options::{Files, Manner, OptionArgs, OptionList, Place, Redaction};
 pub use reports::{BenchArgs, By, ListArgs, ShowArgs, SortBy, UsageArgs};
-pub use upload::{Compress, DoctorArgs, OtlpArgs, PlaceArgs, RedactArgs, StatusArgs, UploadArgs};
+pub use upload::{DoctorArgs, PlaceArgs, StatusArgs, UploadArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -208,17 +212,17 @@ pub struct ConvertArgs {
     pub select: SelectArgs,
 
     /// Format to write
-    #[arg(long, value_name = "FORMAT", default_value = "spans")]
-    pub to: Format,
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].name, value_parser = format())]
+    pub to: &'static FileFormat,
 
-    /// How to write OTLP.
+    /// How to write the format.
     #[command(flatten)]
-    pub otlp: OtlpArgs,
+    pub options: OptionArgs<Files>,
 
     /// File to write to, or directory for one file per session
     ///
     /// An existing directory, or a name that ends in `/`, gets one file per
-    /// session. Files are private, and compressed if the name ends in `.gz` or
+    /// session, or all files of a format that needs several. Files are private, and compressed if the name ends in `.gz` or
     /// `.zst`. They appear only when complete, and then take the place of what
     /// had the name before. What is read, or lies where rollouts are looked for,
     /// is not written to. `-` is standard output.
@@ -235,44 +239,11 @@ pub struct ConvertArgs {
 
     /// What to redact.
     #[command(flatten)]
-    pub redact: RedactArgs,
+    pub redact: OptionArgs<Redaction>,
 
     /// Exit with 1 if any line could not be read
     #[arg(long)]
     pub strict: bool,
-}
-
-/// What `convert` can write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// JSON lines of the format codex-trace/v1
-    Spans,
-    /// OTLP/JSON, one request a line, as a collector's file receiver reads it
-    OtlpJson,
-    /// OTLP protobuf: one request, to be posted to a collector
-    OtlpProto,
-}
-
-impl Format {
-    /// All of them.
-    pub const ALL: [Format; 3] = [Format::Spans, Format::OtlpJson, Format::OtlpProto];
-
-    /// Returns the word for it, as given to `--to`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Format::Spans => "spans",
-            Format::OtlpJson => "otlp-json",
-            Format::OtlpProto => "otlp-proto",
-        }
-    }
-
-    /// Returns what the names of its files may end in; ours end in the first.
-    pub fn endings(self) -> &'static [&'static str] {
-        match self {
-            Format::Spans | Format::OtlpJson => &["jsonl", "ndjson", "json", "txt"],
-            Format::OtlpProto => &["pb", "binpb", "bin", "protobuf"],
-        }
-    }
 }
 
 /// Arguments of `completions`.

@@ -1,12 +1,6 @@
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-use serde::Deserialize;
-
-use crate::args::words::word;
-use crate::args::{ContentArgs, SelectArgs};
-use codex_trace_export::content::Capture;
-use codex_trace_export::otlp::{LlmInput, Semconv};
+use crate::args::{ContentArgs, Manner, OptionArgs, Place, Redaction, SelectArgs};
 
 /// Where to send to.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -21,13 +15,9 @@ pub struct PlaceArgs {
     #[arg(long, value_name = "NAME[,…]", value_delimiter = ',', help_heading = "Destinations")]
     pub to: Vec<String>,
 
-    /// Project to upload to, or what the backend has for one
-    #[arg(long, value_name = "NAME", help_heading = "Destinations")]
-    pub project: Option<String>,
-
-    /// Address of the backend; for one destination at a time
-    #[arg(long, value_name = "URL", help_heading = "Destinations")]
-    pub endpoint: Option<String>,
+    /// What holds for every destination.
+    #[command(flatten)]
+    pub options: OptionArgs<Place>,
 
     /// Follow what the project in the working directory says of places
     ///
@@ -47,42 +37,6 @@ pub struct PlaceArgs {
     /// Directory of the ledger [default: $XDG_STATE_HOME/codex-trace]
     #[arg(long, value_name = "DIR", help_heading = "Destinations")]
     pub state_dir: Option<PathBuf>,
-
-    /// How long a request may take [default: what the destination's settings say, else 2m]
-    #[arg(long, value_name = "DURATION", help_heading = "Destinations")]
-    pub timeout: Option<String>,
-}
-
-/// How to write what goes out as OTLP.
-#[derive(Clone, Copy, Debug, Default, clap::Args)]
-pub struct OtlpArgs {
-    /// Conventions to name attributes by, in OTLP [default: genai]
-    #[arg(long, value_name = "WHICH", value_parser = word::<Semconv>(), help_heading = "Encoding")]
-    pub semconv: Option<Semconv>,
-
-    /// What to repeat of the history as the input of a model call [default: turn]
-    #[arg(long, value_name = "WHAT", value_parser = word::<LlmInput>(), help_heading = "Encoding")]
-    pub llm_input: Option<LlmInput>,
-}
-
-/// What to redact.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct RedactArgs {
-    /// Put placeholders in the place of secrets [default for upload]
-    #[arg(long, overrides_with = "no_redact", help_heading = "Redaction")]
-    pub redact: bool,
-
-    /// Leave secrets where they are [default for convert]
-    #[arg(long, overrides_with = "redact", help_heading = "Redaction")]
-    pub no_redact: bool,
-
-    /// Redact what matches a regular expression, too (can be repeated)
-    #[arg(long, value_name = "REGEX[=>REPLACEMENT]", help_heading = "Redaction")]
-    pub redact_pattern: Vec<String>,
-
-    /// Redact by the `[[rule]]` tables of a TOML file (`pattern`, `replace`), too
-    #[arg(long, value_name = "FILE", help_heading = "Redaction")]
-    pub redact_rules: Option<PathBuf>,
 }
 
 pub(super) const EXAMPLES: &str = "\
@@ -96,7 +50,6 @@ What was sent where: `codex-trace status`. What is configured: `codex-trace doct
 
 /// Arguments of `upload`.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct UploadArgs {
     /// Which sessions.
     #[command(flatten)]
@@ -114,24 +67,6 @@ pub struct UploadArgs {
     #[arg(long)]
     pub force: bool,
 
-    /// Move sessions that are too old for a destination so that they end now
-    ///
-    /// The whole session by as much, once; its own times go along as metadata.
-    #[arg(long)]
-    pub time_shift: bool,
-
-    /// Trust that the destination takes old data, as it does for some organisations
-    #[arg(long, conflicts_with = "time_shift")]
-    pub assume_backfill_allowed: bool,
-
-    /// Send sessions, too, that their project has switched off for the live plugin
-    #[arg(long)]
-    pub include_disabled: bool,
-
-    /// Leave the files alone that live plugins keep beside rollouts
-    #[arg(long)]
-    pub no_sidecar: bool,
-
     /// Take a turn without an end for ended if its file was not written to for this long (90s, 15m, 24h)
     ///
     /// A turn may wait for hours for an approval or a tool, and most backends
@@ -140,17 +75,13 @@ pub struct UploadArgs {
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub settle: String,
 
-    /// How much content to send [default: full]
-    #[arg(long, value_name = "WHAT", value_parser = word::<Capture>(), help_heading = "Encoding")]
-    pub capture: Option<Capture>,
-
-    /// How to write OTLP.
+    /// How to write to destinations.
     #[command(flatten)]
-    pub otlp: OtlpArgs,
+    pub options: OptionArgs<Manner>,
 
     /// What to redact.
     #[command(flatten)]
-    pub redact: RedactArgs,
+    pub redact: OptionArgs<Redaction>,
 
     /// How to write content.
     #[command(flatten)]
@@ -160,17 +91,9 @@ pub struct UploadArgs {
     #[arg(long, value_name = "SIZE", default_value = "512MiB", help_heading = "Limits")]
     pub max_memory: String,
 
-    /// Requests under way at once, for each destination [default: 4]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub senders: Option<usize>,
-
     /// How long to go on trying when a destination does not answer
     #[arg(long, value_name = "DURATION", default_value = "5m", help_heading = "Limits")]
     pub retry_for: String,
-
-    /// How to compress requests, where the backend takes it [default: auto]
-    #[arg(long, value_name = "HOW", help_heading = "Limits")]
-    pub compress: Option<Compress>,
 
     /// Exit with 1 if any line could not be read
     #[arg(long)]
@@ -179,33 +102,6 @@ pub struct UploadArgs {
     /// Print one JSON object for each destination; in a dry run, for each turn before
     #[arg(long)]
     pub json: bool,
-}
-
-/// How to compress requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compress {
-    /// As the backend likes best
-    #[default]
-    Auto,
-    /// With gzip
-    Gzip,
-    /// With zstd
-    Zstd,
-    /// Not at all
-    None,
-}
-
-impl Compress {
-    /// Returns the word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Compress::Auto => "auto",
-            Compress::Gzip => "gzip",
-            Compress::Zstd => "zstd",
-            Compress::None => "none",
-        }
-    }
 }
 
 /// Arguments of `status`.

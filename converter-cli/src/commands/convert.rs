@@ -1,24 +1,20 @@
 //! `codex-trace convert`
 
-use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
+use codex_trace_export::FileSettings;
+use codex_trace_export::content::Content;
 use codex_trace_model::{Code, Trace};
 
 use crate::account::Account;
-use crate::args::{ConvertArgs, Format};
-use crate::config::selection;
+use crate::args::ConvertArgs;
+use crate::config::{Redaction, selection};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::output::{Directory, Target, Writer};
 use crate::pipeline::{self, Event, Look, Sink};
 use crate::ui::Ui;
 use crate::{history, interrupt, nothing};
-use codex_trace_export::content::Content;
-use codex_trace_export::content::{Capture, ContentRules};
-use codex_trace_export::redact::Redactor;
-use codex_trace_export::wire::jsonl;
-use codex_trace_export::{EncodeError, otlp};
 
 /// What became of one session.
 struct Converted {
@@ -34,23 +30,31 @@ struct Converted {
 /// If nothing can be read, or the output cannot be written.
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = selection(&args.select, ui.settings())?;
-    let encoder = Encoder::new(args)?;
-    let target = Target::of(args.output.as_deref(), args.gzip, args.to)?;
+    let format = args.to;
+    let encoder = (format.open)(FileSettings {
+        content: Content::from(args.content),
+        redactor: Redaction::from(&args.redact).redactor(false)?,
+        options: args.options.of(format)?,
+    })?;
+    let encoder = &*encoder;
+    let target = Target::of(args.output.as_deref(), args.gzip, format)?;
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
-    target.spare(&history.inputs, &history.sessions, args.to)?;
+    target.spare(&history.inputs, &history.sessions, format)?;
     let interrupted = interrupt::flag();
 
     let directory = match &target {
-        Target::Directory { dir, gzip } => Some(Directory::create(dir, args.to, *gzip)?),
+        Target::Directory { dir, gzip } => Some(Directory::create(dir, format, *gzip)?),
         _ => None,
     };
     let mut writer = Writer::open(&target, ui)?;
-    if args.to == Format::OtlpProto && writer.is_terminal() {
-        return Err(Failure::new("protobuf is not for a terminal")
-            .hint("name a file with `--output`, or use `--to otlp-json`")
+    if !format.is_text && writer.is_terminal() {
+        return Err(Failure::new(format!("`{}` is not for a terminal", format.name))
+            .hint("name a file with `--output`")
             .into());
     }
+    let mut sink = encoder.sink();
+    writer.take(|files| sink.begin(files))?;
     if !writer.is_terminal() {
         ui.start("converting", history.sessions.len());
     }
@@ -63,7 +67,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         let mut buffer = Vec::new();
         let mut encoded = Ok(());
         if let Some(directory) = &directory {
-            let written = directory.write(trace.session_id(), |file| {
+            let written = directory.write(trace.session_id(), &mut *encoder.sink(), |file| {
                 encoded = encoder.encode(trace, &mut buffer, &mut |buffer| file.pass(buffer));
                 file.finish(&mut buffer)
             });
@@ -86,7 +90,10 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
             return Err(Stop::Interrupted);
         }
         match event {
-            Event::Chunk(bytes) => return writer.write(&bytes).map_err(Stop::Failed),
+            Event::Chunk(bytes) => {
+                let taken = writer.take(|files| sink.unit(&bytes, files));
+                return taken.map_err(Stop::Failed);
+            }
             Event::End(Ok(Some(converted))) => {
                 total += converted.account;
                 if let Some(err) = &converted.failed {
@@ -105,6 +112,9 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let interrupted = interrupted.load(Ordering::Relaxed);
     let left = (interrupted || total.sessions == 0).then(|| writer.leave()).flatten();
     if left.is_none() {
+        if !interrupted {
+            writer.take(|files| sink.finish(files))?;
+        }
         writer.finish()?;
     }
     ui.stop();
@@ -135,69 +145,4 @@ const INTERRUPTED: &str =
 enum Stop {
     Interrupted,
     Failed(anyhow::Error),
-}
-
-/// Writes sessions in the format asked for.
-enum Encoder {
-    Spans { content: Content, redactor: Option<Redactor> },
-    Otlp { encoding: otlp::Encoding, options: otlp::Options, rules: ContentRules },
-}
-
-impl Encoder {
-    fn new(args: &ConvertArgs) -> anyhow::Result<Encoder> {
-        let content = Content::from(args.content);
-        let redactor = crate::config::redactor(&args.redact, false)?;
-        let encoding = match args.to {
-            Format::Spans if args.otlp.semconv.is_some() || args.otlp.llm_input.is_some() => {
-                let failure = Failure::new("`--semconv` and `--llm-input` are for OTLP");
-                return Err(failure.hint("add `--to otlp-json` or `--to otlp-proto`").into());
-            }
-            Format::Spans => return Ok(Encoder::Spans { content, redactor }),
-            Format::OtlpJson => otlp::Encoding::Json,
-            Format::OtlpProto => otlp::Encoding::Proto,
-        };
-        let semconv = args.otlp.semconv.unwrap_or_default();
-        let llm_input = args.otlp.llm_input.unwrap_or_default();
-        let amount = otlp::Amount { llm_input, ..otlp::Amount::default() };
-        let options = otlp::Options { semconv, amount, ..otlp::Options::default() };
-        let rules = ContentRules::new(Capture::Full, redactor, content);
-        Ok(Encoder::Otlp { encoding, options, rules })
-    }
-
-    /// Appends a session to `buffer`; calls `pass` where it may be cut.
-    fn encode(
-        &self,
-        trace: &Trace<'_>,
-        buffer: &mut Vec<u8>,
-        pass: &mut dyn FnMut(&mut Vec<u8>) -> bool,
-    ) -> Result<(), EncodeError> {
-        match self {
-            Encoder::Spans { content, redactor } => {
-                let mut redacted = 0;
-                jsonl::encode(trace, *content, buffer, |buffer| {
-                    redact_from(redacted, redactor.as_ref(), buffer);
-                    let go_on = pass(buffer);
-                    redacted = buffer.len();
-                    go_on
-                });
-                Ok(())
-            }
-            Encoder::Otlp { encoding: otlp::Encoding::Json, options, rules } => {
-                otlp::encode_json(trace, rules, options, buffer, pass)
-            }
-            Encoder::Otlp { encoding: otlp::Encoding::Proto, options, rules } => {
-                otlp::encode_proto(trace, rules, options, buffer, pass)
-            }
-        }
-    }
-}
-
-/// Redacts the lines from `start` on: any text in them, whatever its field.
-fn redact_from(start: usize, redactor: Option<&Redactor>, buffer: &mut Vec<u8>) {
-    if let Some(redactor) = redactor
-        && let Cow::Owned(redacted) = redactor.json(&buffer[start..])
-    {
-        buffer.truncate(start);
-        buffer.extend_from_slice(&redacted);
-    }
 }

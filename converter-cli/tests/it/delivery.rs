@@ -42,17 +42,17 @@ fn id(thread: usize) -> String {
     format!("019a0000-0000-7000-8000-{thread:012}")
 }
 
-fn rollout_path(home: &Path, thread: usize) -> PathBuf {
+pub(crate) fn rollout_path(home: &Path, thread: usize) -> PathBuf {
     home.join(format!("sessions/2026/03/01/rollout-2026-03-01T10-00-00-{}.jsonl", id(thread)))
 }
 
-fn opened(turn: usize) -> String {
+pub(crate) fn opened(turn: usize) -> String {
     format!(
         "{{\"timestamp\":\"2026-03-01T10:{turn:02}:01.000Z\",\"type\":\"event_msg\",\"payload\":{{\"type\":\"task_started\",\"turn_id\":\"t-{turn}\",\"model_context_window\":1000}}}}\n"
     )
 }
 
-fn completed(turn: usize, answer: &str) -> String {
+pub(crate) fn completed(turn: usize, answer: &str) -> String {
     format!(
         "{{\"timestamp\":\"2026-03-01T10:{turn:02}:04.000Z\",\"type\":\"event_msg\",\"payload\":{{\"type\":\"task_complete\",\"turn_id\":\"t-{turn}\",\"last_agent_message\":\"{answer}\"}}}}\n"
     )
@@ -122,11 +122,11 @@ fn a_session_that_has_grown_sends_what_is_new() {
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const REWRITES: [Rewrite; 3] = [Rewrite::Replaces, Rewrite::Ignored, Rewrite::Doubles];
 
 /// Adds to the first rollout, as long ago as `age` by the clock of the run.
-fn append(stage: &Stage, text: &str, age: Duration) {
+pub(crate) fn append(stage: &Stage, text: &str, age: Duration) {
     let path = rollout_path(&stage.case.home, 0);
     let mut file = OpenOptions::new().append(true).open(path).expect("a rollout");
     file.write_all(text.as_bytes()).expect("room");
@@ -135,7 +135,7 @@ fn append(stage: &Stage, text: &str, age: Duration) {
     file.set_modified(now - age).expect("a time");
 }
 
-fn as_if(rewrite: Rewrite, server: &Server) -> Toy {
+pub(crate) fn as_if(rewrite: Rewrite, server: &Server) -> Toy {
     let mut toy = Toy::new(&server.url);
     toy.contract.rewrite = rewrite;
     toy

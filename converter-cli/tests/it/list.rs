@@ -295,8 +295,18 @@ fn listed(env: &TestEnv, home: &Path, options: &[&str]) -> BTreeMap<String, Valu
         let fields = session.as_object_mut().expect("an object");
         // Of a local clock; `convert` has the text of the file. The others are
         // of `list` alone.
-        for key in ["started_at_local", "duration_seconds", "version", "first_prompt", "branch",
-            "repository", "commit", "failed_tool_calls", "cost_usd", "unpriced_tokens"] {
+        for key in [
+            "started_at_local",
+            "duration_seconds",
+            "version",
+            "first_prompt",
+            "branch",
+            "repository",
+            "commit",
+            "failed_tool_calls",
+            "cost_usd",
+            "unpriced_tokens",
+        ] {
             fields.remove(key);
         }
         for key in ["started_at", "ended_at", "cwd", "source", "name"] {

@@ -4,6 +4,7 @@
 
 mod bench;
 mod blame;
+mod case_structure;
 mod cases;
 mod completions;
 mod config;
@@ -15,11 +16,16 @@ mod delivery;
 mod dependencies;
 mod doctor;
 mod errors;
+mod formats;
 mod generated;
 mod langsmith;
 mod layout;
+mod leaks;
 mod list;
+#[path = "../marked/mod.rs"]
+mod marked;
 mod mlflow;
+mod options;
 mod origin;
 mod outputs;
 mod places;
@@ -32,5 +38,6 @@ mod terminal;
 mod testenv;
 mod tls;
 mod toy;
+mod upgrades;
 mod upload;
 mod usage;

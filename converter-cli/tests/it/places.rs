@@ -234,3 +234,57 @@ fn small_file_that_becomes_large_is_read_to_the_same_byte_by_all_commands() {
         assert!(run.stderr.contains("1 unreadable"), "{}", run.stderr);
     }
 }
+
+/// The compressed files of a session may become 16 GiB together: where there are
+/// hundreds, none becomes 64 MiB unless it is large itself. What ran out is told
+/// with its line, and the turn beyond it is counted by no command.
+#[test]
+fn files_of_one_session_share_the_room_for_decompression() {
+    const N: u64 = 400;
+    let env = TestEnv::new();
+    let mut state = 1_u64;
+    let mut noise = || {
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            format!("{:016x}", state)
+        };
+        let text: String = (0..1000).map(|_| next()).collect();
+        format!("{{\"type\":\"filler\",\"payload\":\"{text}\"}}\n")
+    };
+    let turns_of = |nth: u64| {
+        let id = format!("01a1fc00-0000-7000-8000-{nth:012}");
+        let text = small_rollout(&id, "2026-11-20T05:00", "one");
+        if nth == 1 {
+            return (id, text);
+        }
+        let parent = format!(
+            r#""source":{{"subagent":{{"thread_spawn":{{"parent_thread_id":"{ID}","depth":1}}}}}}"#
+        );
+        (id, text.replace(r#""source":"exec""#, &parent))
+    };
+    let mut write = |nth: u64, more: &str| {
+        let (id, text) = turns_of(nth);
+        let packed =
+            zstd::encode_all([&text, "\n", more, &noise()].concat().as_bytes(), 3).unwrap();
+        env.write(&format!(".codex/{}.zst", place("2026-11-20T05-00-00", &id)), packed);
+    };
+    let filler = format!("{{\"type\":\"filler\",\"payload\":\"{}\"}}\n", " ".repeat(1 << 20));
+    let turn = turns_of(N).1.lines().skip(1).collect::<Vec<_>>().join("\n").replace("t-1", "t-2");
+    (1..N).for_each(|nth| write(nth, ""));
+    write(N, &[&filler.repeat(60), &turn, "\n"].concat());
+
+    let usage = env.run(&["usage", "--json"]);
+    assert_eq!((usage.code, &usage.json()[0]["total"]["model_calls"]), (Some(1), &N.into()));
+    let list = env.run(&["list", "--problems", "--json"]);
+    assert_eq!((list.code, &list.json()[0]["model_calls"]), (Some(1), &N.into()));
+    let convert = env.run(&["convert"]);
+    assert_eq!(convert.code, Some(1), "{}", convert.stderr);
+    let trace = &convert.json()[0];
+    let problems = trace["diagnostics"].as_array().unwrap().iter();
+    let unreadable: Vec<_> = problems.filter(|it| it["code"] == "unreadable").collect();
+    let [problem] = unreadable[..] else { panic!("{unreadable:?}") };
+    assert!(problem["file"].as_str().unwrap().contains(&format!("{N:012}")), "{problem}");
+    // Half of the room by number, and something by size.
+    let line = problem["line"].as_u64().unwrap();
+    assert!((8 << 30 >> 20) / N < line && line < 60, "{problem}");
+}

@@ -206,8 +206,14 @@ fn answer(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> Opt
     stream.write_all(body.as_bytes()).ok()
 }
 
-/// Reads the lines of the head, and the body as text.
+/// Reads the lines of the head, in lower case, and the body as text.
 pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<(Vec<String>, String)> {
+    let (heads, body) = read_as_sent(reader)?;
+    Some((heads.iter().map(|line| line.to_ascii_lowercase()).collect(), body))
+}
+
+/// The same with the head as it is.
+pub(crate) fn read_as_sent(reader: &mut impl BufRead) -> Option<(Vec<String>, String)> {
     let mut heads = Vec::new();
     let mut length = 0;
     let mut gzip = false;
@@ -216,15 +222,16 @@ pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<(Vec<String>, St
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
         }
-        let line = line.trim_end().to_ascii_lowercase();
+        let line = line.trim_end();
         if line.is_empty() {
             break;
         }
+        heads.push(line.to_owned());
+        let line = line.to_ascii_lowercase();
         if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
         }
         gzip |= line == "content-encoding: gzip";
-        heads.push(line);
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;

@@ -269,11 +269,7 @@ fn what_has_no_price_costs_nothing_that_could_be_told() {
         row("gpt-5.6-sol", r#","cost_usd":0.000396"#),
         row("gpt-unheard-of", r#","unpriced_tokens":107"#)
     );
-    run.is(
-        0,
-        &expected,
-        "",
-    );
+    run.is(0, &expected, "");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use codex_trace_export::choice::Choice;
 use codex_trace_export::content::Content;
 use codex_trace_export::content::{Capture, ContentRules};
 use codex_trace_export::environment::Environment;
+use codex_trace_export::options::OptionSet;
 use codex_trace_export::otlp::{Amount, LlmInput, Options, Semconv, encode_json};
 use codex_trace_export::redact::Redactor;
 use codex_trace_export::wire::jsonl;
@@ -15,6 +16,7 @@ use codex_trace_model::Trace;
 use converter_cli::backends::BACKENDS;
 use serde_json::{Value, json};
 
+use crate::marked::{FIELDS, Sort, rollout};
 use crate::support::{for_each_trace, with_bytes};
 
 /// One for every rule: a text, and the part of it that is secret.
@@ -58,157 +60,6 @@ const SECRETS: &[(&str, &str)] = &[
     ("client-key-data: LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB", "SBLRVktLS0tLQpNSUlFb3dJQ"),
 ];
 
-/// A text field of a rollout, and what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Sort {
-    Message,
-    Tool,
-    Label,
-}
-
-/// Every text field, by the name that [`rollout`] calls it.
-#[rustfmt::skip]
-const FIELDS: &[(&str, Sort)] = &[
-    ("prompt", Sort::Message), ("answer", Sort::Message), ("last-answer", Sort::Message),
-    ("summary", Sort::Message), ("reasoning", Sort::Message), ("instructions", Sort::Message),
-    ("compaction", Sort::Message), ("developer", Sort::Message), ("thread-name", Sort::Message),
-    ("voice", Sort::Message), ("retained", Sort::Message), ("told", Sort::Message),
-    ("hook", Sort::Message),
-    ("arguments", Sort::Tool), ("output", Sort::Tool), ("command", Sort::Tool),
-    ("stdout", Sort::Tool), ("stderr", Sort::Tool), ("patch", Sort::Tool),
-    ("patch-output", Sort::Tool), ("patch-content", Sort::Tool), ("mcp-argument", Sort::Tool),
-    ("mcp-result", Sort::Tool), ("query", Sort::Tool),
-    ("patch-path", Sort::Tool), ("mcp-server", Sort::Label), ("mcp-tool", Sort::Label),
-    ("tool-name", Sort::Label), ("cwd", Sort::Label), ("error", Sort::Label),
-    ("git-url", Sort::Label), ("branch", Sort::Label), ("model", Sort::Label),
-    ("originator", Sort::Label), ("version", Sort::Label), ("provider", Sort::Label),
-    ("commit", Sort::Label), ("sandbox", Sort::Label), ("approval", Sort::Label),
-];
-
-/// Makes a rollout of two turns whose texts are what `text` says for a field.
-#[expect(clippy::too_many_lines, reason = "a table of records")]
-fn rollout(text: impl Fn(&str) -> String) -> String {
-    let t = |field: &str| text(field);
-    let usage = json!({"input_tokens": 100, "cached_input_tokens": 40, "output_tokens": 7,
-        "reasoning_output_tokens": 3, "total_tokens": 107});
-    let item = |payload: Value| ("response_item", payload);
-    let event = |payload: Value| ("event_msg", payload);
-    let done = |item: Value| {
-        event(json!({"type": "item_completed", "turn_id": "t-1",
-            "thread_id": "019a0000-0000-7000-8000-000000000001", "item": item}))
-    };
-    let message = |role: &str, kind: &str, field: &str| {
-        item(
-            json!({"type": "message", "role": role, "content": [{"type": kind, "text": t(field)}]}),
-        )
-    };
-    let count = || {
-        event(json!({"type": "token_count", "info": {"total_token_usage": usage,
-            "last_token_usage": usage}}))
-    };
-    let call = |id: &str, name: &str, arguments: Value| {
-        item(json!({"type": "function_call", "name": name, "call_id": id,
-            "arguments": arguments.to_string()}))
-    };
-    let output = |id: &str, field: &str| {
-        item(json!({"type": "function_call_output", "call_id": id, "output": t(field)}))
-    };
-    // The space ends what must not go on: a key's id, for one.
-    let mcp_name = format!("mcp__{} __{}", t("mcp-server"), t("mcp-tool"));
-    let lines = [
-        (
-            "session_meta",
-            json!({"id": "019a0000-0000-7000-8000-000000000001",
-            "timestamp": "2026-03-01T10:00:00.000Z", "cwd": t("cwd"), "originator": t("originator"),
-            "cli_version": t("version"), "source": "exec", "model_provider": t("provider"),
-            "base_instructions": {"text": t("instructions")},
-            "git": {"commit_hash": t("commit"), "branch": t("branch"), "repository_url": t("git-url")}}),
-        ),
-        event(json!({"type": "task_started", "turn_id": "t-1", "model_context_window": 1000})),
-        (
-            "turn_context",
-            json!({"turn_id": "t-1", "cwd": t("cwd"), "model": t("model"),
-            "approval_policy": t("approval"), "sandbox_policy": {"type": t("sandbox")},
-            "user_instructions": t("instructions"), "developer_instructions": t("developer")}),
-        ),
-        message("developer", "input_text", "developer"),
-        message("user", "input_text", "prompt"),
-        event(json!({"type": "user_message", "message": t("prompt")})),
-        event(json!({"type": "agent_reasoning", "text": t("summary")})),
-        item(
-            json!({"type": "reasoning", "summary": [{"type": "summary_text", "text": t("summary")}],
-            "content": [{"type": "reasoning_text", "text": t("reasoning")}]}),
-        ),
-        call(
-            "c-1",
-            "exec_command",
-            json!({"cmd": t("command"), "workdir": t("cwd"), "why": t("arguments")}),
-        ),
-        event(json!({"type": "exec_command_end", "call_id": "c-1", "turn_id": "t-1",
-            "command": ["bash", "-lc", t("command")], "cwd": t("cwd"), "stdout": t("stdout"),
-            "stderr": t("stderr"), "aggregated_output": t("stdout"), "formatted_output": t("stdout"),
-            "exit_code": 1, "duration": {"secs": 0, "nanos": 5_000_000}, "status": "failed"})),
-        output("c-1", "output"),
-        call("c-2", &mcp_name, json!({"a": t("mcp-argument")})),
-        event(json!({"type": "mcp_tool_call_end", "call_id": "c-2",
-            "invocation": {"server": t("mcp-server"), "tool": t("mcp-tool"), "arguments": {"a": t("mcp-argument")}},
-            "duration": {"secs": 1, "nanos": 0},
-            "result": {"Ok": {"content": [{"type": "text", "text": t("mcp-result")}], "isError": false}}})),
-        output("c-2", "mcp-result"),
-        item(
-            json!({"type": "custom_tool_call", "name": "apply_patch", "call_id": "c-3", "status": "completed",
-            "input": format!("*** Begin Patch\n*** Add File: {}\n+{}\n*** End Patch", t("patch-path"), t("patch"))}),
-        ),
-        event(json!({"type": "patch_apply_end", "call_id": "c-3", "turn_id": "t-1",
-            "stdout": t("patch-output"), "stderr": t("stderr"), "success": false,
-            "changes": {t("patch-path"): {"type": "add", "content": t("patch-content")}}})),
-        item(
-            json!({"type": "custom_tool_call_output", "call_id": "c-3", "output": t("patch-output")}),
-        ),
-        call("c-4", &t("tool-name"), json!({"a": t("arguments")})),
-        output("c-4", "output"),
-        item(json!({"type": "web_search_call", "status": "completed",
-            "action": {"type": "search", "query": t("query")}})),
-        count(),
-        (
-            "realtime_item",
-            json!({"type": "frame", "channels": {"voice_transcript": {"role": "user", "text": t("voice")}}}),
-        ),
-        (
-            "retained_context",
-            json!({"type": "verified_answer", "questions": [{"question": t("retained")}]}),
-        ),
-        done(json!({"type": "AgentMessage", "id": "c-5", "delivery": "async",
-            "content": [{"type": "Text", "text": t("told")}], "questions": [{"title": t("told")}]})),
-        done(json!({"type": "HookPrompt", "id": "m", "fragments": [{"text": t("hook")}]})),
-        message("assistant", "output_text", "answer"),
-        event(json!({"type": "agent_message", "message": t("answer")})),
-        count(),
-        event(json!({"type": "thread_name_updated",
-            "thread_id": "019a0000-0000-7000-8000-000000000001", "thread_name": t("thread-name")})),
-        event(
-            json!({"type": "task_complete", "turn_id": "t-1", "last_agent_message": t("last-answer")}),
-        ),
-        event(json!({"type": "task_started", "turn_id": "t-2", "model_context_window": 1000})),
-        (
-            "compacted",
-            json!({"message": t("compaction"), "replacement_history": [
-            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": t("compaction")}]}]}),
-        ),
-        message("user", "input_text", "prompt"),
-        count(),
-        event(json!({"type": "error", "message": t("error"), "codex_error_info": "other"})),
-        event(json!({"type": "task_complete", "turn_id": "t-2", "last_agent_message": null})),
-    ];
-    let mut text = String::new();
-    for (nth, (kind, payload)) in lines.into_iter().enumerate() {
-        let at = format!("2026-03-01T10:00:{nth:02}.000Z");
-        text.push_str(&json!({"timestamp": at, "type": kind, "payload": payload}).to_string());
-        text.push('\n');
-    }
-    text
-}
-
 /// Every backend, in every form that it has.
 fn exporters() -> Vec<(String, Box<dyn Exporter>)> {
     let mut all = Vec::new();
@@ -226,14 +77,19 @@ fn exporters() -> Vec<(String, Box<dyn Exporter>)> {
         }
         for mut form in forms {
             // As much as the backend can send.
-            form.insert("llm-input", LlmInput::Full.word());
-            let words = |(name, word): (&&str, &&str)| ((*name).to_owned(), (*word).to_owned());
-            let keys = backend.settings.iter().filter(|it| it.env.ends_with("_API_KEY"));
+            form.insert("llm_input", LlmInput::Full.word());
+            let mut options = OptionSet::default();
+            for (name, word) in &form {
+                let spec = backend.options.iter().find(|spec| spec.name() == *name);
+                options.put_text(spec.expect("it is an option"), word).unwrap();
+            }
+            let names = backend.options.iter().flat_map(|spec| spec.env);
+            let keys = names.filter(|name| name.ends_with("_API_KEY"));
             let settings = Settings {
                 endpoint: Some("http://localhost:1".to_owned()),
                 project: Some("p".to_owned()),
-                options: form.iter().map(words).collect(),
-                env: Environment(keys.map(|it| (it.env.to_owned(), "k".to_owned())).collect()),
+                options,
+                env: Environment(keys.map(|name| ((*name).to_owned(), "k".to_owned())).collect()),
                 ..Settings::default()
             };
             let connected = (backend.connect)(&settings).expect(backend.name);
@@ -349,12 +205,10 @@ fn each_capture_leaves_out_what_it_says_and_nothing_else() {
                 full.iter().filter(|(_, sort)| !sorts.contains(sort)).copied().collect::<Vec<_>>()
             };
             assert_eq!(seen(Capture::NoToolContent), without(&[Sort::Tool]), "{name}");
-            let mut bare = without(&[Sort::Tool, Sort::Message]);
+            let mut bare = without(&[Sort::Tool, Sort::Message, Sort::Place]);
             if name.starts_with("langsmith") {
-                // Its plugin's own metadata mode leaves out the place of work, too.
-                bare.retain(|(field, _)| {
-                    !["cwd", "git-url", "branch", "commit", "sandbox", "approval"].contains(field)
-                });
+                // Its plugin's own metadata mode leaves out these two as well.
+                bare.retain(|(field, _)| !["sandbox", "approval"].contains(field));
             }
             assert_eq!(seen(Capture::MetadataOnly), bare, "{name}");
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use codex_trace_export::environment::Environment;
+use codex_trace_export::options::OptionSet;
+use codex_trace_export::otlp::SEMCONV;
 use codex_trace_export::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
 use codex_trace_export::{ConfigError, ConfigFiles, Cx, Notes, Preflight, Settings, Verdict};
 use converter_cli::backends::BACKENDS;
@@ -98,10 +100,8 @@ fn otlp_refuses_what_it_cannot_do() {
     assert!(refused("otlp", &zip).message.contains("zip"));
     let none = exporter("otlp", &settings(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "none")]));
     assert_eq!(none.contract().routes[0].compressions, &[] as &[Compression]);
-    let options = [("semconv".to_owned(), "latin".to_owned())].into();
-    assert!(
-        refused("otlp", &Settings { options, ..Settings::default() }).message.contains("latin")
-    );
+    let latin = OptionSet::default().put_text(&SEMCONV.spec, "latin");
+    assert_eq!(latin.unwrap_err(), "say one of `genai`, `openinference`");
 }
 
 /// Of 2025 a rollout may say no time at all but that it was made; OTLP must.

@@ -8,6 +8,8 @@ mod content;
 mod contract;
 mod encoding;
 mod faults;
+#[path = "../marked/mod.rs"]
+mod marked;
 mod newest;
 mod outage;
 mod properties;

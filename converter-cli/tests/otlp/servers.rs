@@ -6,6 +6,8 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use codex_trace_export::options::OptionSet;
+use codex_trace_export::otlp::SEMCONV;
 use codex_trace_export::{Address, Exporter, Preflight, Settings, Verdict};
 use codex_trace_model::{Span, SpanKind as Kind, Status, Trace};
 use converter_cli::transport::{Header, Method, Request, Response};
@@ -466,10 +468,12 @@ fn phoenix(semconv: &str) {
     // Span ids are the same in all conventions, and what is there stays as it is.
     let gone = agent.delete(format!("{base}/v1/projects/{project}")).call().unwrap();
     assert!(matches!(gone.status().as_u16(), 204 | 404), "{}", gone.status());
+    let mut options = OptionSet::default();
+    options.put_text(&SEMCONV.spec, semconv).unwrap();
     let settings = Settings {
         endpoint: Some(base.clone()),
         project: Some(project.clone()),
-        options: [("semconv".to_owned(), semconv.to_owned())].into(),
+        options,
         ..Settings::default()
     };
     let mut exporter = exporter("otlp", &settings);

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use codex_trace_export::environment::Environment;
+use codex_trace_export::options::OptionSet;
+use codex_trace_export::otlp::PROTOCOL;
 use codex_trace_export::{ConfigFiles, Exporter, Settings};
 use converter_cli::backends::BACKENDS;
 use converter_cli::private::Disk;
@@ -53,7 +55,7 @@ fn variables_of_traces_come_before_those_of_all_signals() {
         ("CLIENT_CERTIFICATE",  "/all.pem",          "\"/all.pem\"",          "/t.pem",       "\"/t.pem\"",             cert),
         ("CLIENT_KEY",          "/all.pem",          "\"/all.pem\"",          "/t.pem",       "\"/t.pem\"",             key),
     ];
-    let listed: Vec<&str> = BACKENDS[0].settings.iter().map(|it| it.env).collect();
+    let listed: Vec<&str> = BACKENDS[0].options.iter().flat_map(|spec| spec.env).copied().collect();
     assert_eq!(BACKENDS[0].name, "otlp");
     for (name, all, expected_all, traces, expected_traces, shown) in cases {
         let of_all = format!("OTEL_EXPORTER_OTLP_{name}");
@@ -183,7 +185,7 @@ fn attributes_that_codex_gives_its_spans_are_on_ours() {
         "span_attributes = { team = 'blue', 'codex.span.kind' = 'no' }\n",
     );
     let mut settings = of_codex(home.path(), config);
-    settings.options = [("protocol".to_owned(), "http/json".to_owned())].into();
+    settings.options = OptionSet::default().with(&PROTOCOL, "http/json".to_owned());
     let sent = sent(exporter("otlp", &settings).as_ref());
     assert!(sent.contains(r#"{"key":"team","value":{"stringValue":"blue"}}"#), "{sent}");
     assert!(sent.contains(r#"{"key":"env","value":{"stringValue":"prod"}}"#), "{sent}");

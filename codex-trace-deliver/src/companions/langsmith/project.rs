@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use codex_trace_export::langsmith::INCLUDE_DISABLED;
 use codex_trace_export::redact::UserRule;
 use codex_trace_export::{ConfigFiles, Settings};
 use serde::Deserialize;
@@ -46,11 +47,11 @@ struct Rule {
 impl Projects {
     pub(super) fn new(settings: &Settings) -> Projects {
         let home = settings.home.as_ref().map(|home| home.join(".codex"));
-        let wanted = settings.options.get("include_disabled");
+        let wanted = settings.get(&INCLUDE_DISABLED);
         Projects {
             files: settings.files.clone(),
             own: home.into_iter().chain(settings.codex_home.clone()).collect(),
-            include_disabled: wanted.is_some_and(|word| word == "true"),
+            include_disabled: wanted.is_some_and(|said| said.value),
             known: Mutex::default(),
         }
     }
@@ -133,16 +134,17 @@ impl Projects {
 mod tests {
     use std::collections::BTreeMap;
 
+    use codex_trace_export::options::OptionSet;
+
     use super::*;
 
-    fn projects(files: &[(&str, &str)], options: &[(&str, &str)]) -> Projects {
+    fn projects(files: &[(&str, &str)], options: OptionSet) -> Projects {
         let files: BTreeMap<PathBuf, String> =
             files.iter().map(|(path, text)| (path.into(), (*text).to_owned())).collect();
-        let options = options.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned()));
         Projects::new(&Settings {
             files: ConfigFiles::new(files),
             home: Some("/home/u".into()),
-            options: options.collect(),
+            options,
             ..Settings::default()
         })
     }
@@ -155,7 +157,7 @@ mod tests {
             ("/home/u/a/in/.codex/langsmith.json", r#"{"enabled":true,"defaultMuted":true}"#),
             ("/home/u/bad/.codex/langsmith.json", "{"),
         ];
-        let all = projects(&files, &[]);
+        let all = projects(&files, OptionSet::default());
         let of = |dir: &str| all.of(Path::new(dir));
         for dir in ["/home/u/a", "/home/u/a/below/it"] {
             assert_eq!(of(dir).left_out.as_deref(), Some("/home/u/a/.codex/langsmith.json"));
@@ -165,7 +167,7 @@ mod tests {
         }
         assert!(of("/home/u/a/in").left_out.is_none() && of("/home/u/a/in").muted);
         assert!(of("/home/u/bad/x").refused.unwrap().contains("bad/.codex/langsmith.json`:1"));
-        let wanted = projects(&files, &[("include_disabled", "true")]);
+        let wanted = projects(&files, OptionSet::default().with(&INCLUDE_DISABLED, true));
         let of = wanted.of(Path::new("/home/u/a"));
         assert!(of.left_out.is_none() && of.remark.unwrap().contains("(`project`)"));
     }
@@ -175,7 +177,7 @@ mod tests {
         let text = |rule: &str| format!(r#"{{"redact_extra_rules":[{{"pattern":"{rule}"}}]}}"#);
         let (good, bad) = (text("ACME"), text("(?=x)"));
         let files = [("/a/.codex/langsmith.json", &*good), ("/b/.codex/langsmith.json", &*bad)];
-        let all = projects(&files, &[]);
+        let all = projects(&files, OptionSet::default());
         assert_eq!(all.of(Path::new("/a")).rules.len(), 1);
         assert!(all.of(Path::new("/b")).refused.unwrap().contains("`redact_extra_rules`"));
         assert!(all.of(Path::new("/c")).rules.is_empty());

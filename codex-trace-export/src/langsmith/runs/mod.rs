@@ -15,7 +15,7 @@ use codex_trace_model::{
 
 use crate::Keep;
 use crate::UnitBuilder;
-use crate::content::Part;
+use crate::content::{Part, is_word_for_end};
 use crate::json::{self, Object};
 use crate::langsmith::ids;
 use crate::langsmith::limited::LimitedRules;
@@ -181,7 +181,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
     fn root(&self, span: &Span<'a>, end: i64, unit: &mut UnitBuilder<'_>) {
         let failed = |message: Cow<'a, str>| {
             // What a provider says may quote what it was asked.
-            if self.private { "failed".into() } else { self.error(&message, Part::Label) }
+            if self.private { "failed".into() } else { self.error(&message, Part::Message) }
         };
         let (error, interrupted) = match &span.status {
             Status::Error { message } => (Some(failed(message.clone())), false),
@@ -189,7 +189,10 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 (Some("Turn interrupted".into()), true)
             }
             Status::Interrupted { reason } => {
-                (Some(self.error(&format!("Turn aborted: {reason}"), Part::Label)), false)
+                let reason = self.all.rules.reason(Part::Message, reason);
+                let reason = reason.filter(|reason| !self.private || is_word_for_end(reason));
+                let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
+                (Some(format!("Turn aborted{why}").into()), false)
             }
             Status::Incomplete => (Some("Turn did not end: the transcript does".into()), true),
             _ => (self.failure(span).map(failed), false),
@@ -370,8 +373,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
 
     /// Returns what went wrong, as far as it may be said.
     fn error(&self, text: &str, part: Part) -> Cow<'static, str> {
-        let kept = self.all.rules.text(part, text);
-        let kept = kept.filter(|_| self.written.is_some() || part == Part::Label);
+        let kept = self.all.rules.reason(part, text).filter(|_| self.written.is_some());
         kept.map_or("failed".into(), |text| text.into_owned().into())
     }
 

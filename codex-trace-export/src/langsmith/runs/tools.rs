@@ -172,7 +172,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             text.as_deref().and_then(|text| rules.text(part, text).map(Cow::into_owned))
         };
         o.maybe("command", text(Part::Tool, &call.command));
-        o.maybe("cwd", text(Part::Label, &call.cwd));
+        o.maybe("cwd", text(Part::Place, &call.cwd));
         if let Some(code) = call.exit_code {
             o.put("exit_code", code);
             o.put("status", if failed { "failed" } else { "completed" });

@@ -3,6 +3,7 @@
 //!
 //! Pure: a trace goes in, bytes come out.
 
+mod file;
 mod item;
 mod recorded;
 mod span;
@@ -16,6 +17,8 @@ use crate::content::Content;
 use crate::json::{self, Object};
 use crate::splice;
 use crate::wire::jsonl::recorded::Recorded as _;
+
+pub use file::FILE;
 
 /// The name and version of the format.
 pub const FORMAT: &str = "codex-trace/v1";

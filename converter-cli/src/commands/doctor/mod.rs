@@ -22,6 +22,8 @@ use crate::pipeline;
 use crate::ui::Ui;
 use codex_trace_export::Exporter;
 use codex_trace_export::describe::Known;
+use codex_trace_export::options;
+use codex_trace_export::redact::Redactor;
 use codex_trace_export::secret::without_password;
 
 /// Says what was found where; writes nothing, and sends nothing unless asked to.
@@ -111,10 +113,13 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     let heads: Vec<_> = pipeline::pool(settings.jobs)?
         .install(|| rollouts.par_iter().map(RolloutHead::read).collect());
     let mut versions: BTreeMap<String, usize> = BTreeMap::new();
+    // What is said here is what people put into reports of faults.
+    let redactor = Redactor::default();
     for head in heads {
         match head {
             Ok(head) => {
-                *versions.entry(head.cli_version.unwrap_or("unknown".to_owned())).or_default() += 1;
+                let version = head.cli_version.map(|it| redactor.text(&it).into_owned());
+                *versions.entry(version.unwrap_or("unknown".to_owned())).or_default() += 1;
             }
             Err(err) => problems.push(err.to_string()),
         }
@@ -198,13 +203,10 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
     let description = named.describe();
     let setting = |it: &Known| json!({"name": it.name, "value": without_password(&it.value), "from": it.from});
     let settings: Vec<_> = description.found.iter().map(setting).collect();
-    let unset: Vec<_> = named
-        .backend
-        .settings
-        .iter()
-        .filter(|setting| named.settings.var(setting.env).is_none())
-        .map(|setting| json!({"name": setting.env, "help": setting.help}))
-        .collect();
+    let variables = options::of(named.backend.options)
+        .flat_map(|spec| spec.env.iter().map(move |name| (name, spec.help)));
+    let unset = variables.filter(|(name, _)| named.settings.var(name).is_none());
+    let unset: Vec<_> = unset.map(|(name, help)| json!({"name": name, "help": help})).collect();
     let (mut problems, mut hint) = (Vec::new(), None);
     let mut remarks: Vec<String> =
         description.remarks.iter().map(|remark| remark.message.clone()).collect();
@@ -242,7 +244,7 @@ fn faults(named: &Named<'_>) -> Vec<Failure> {
         }
         Err(failure) => faults.push(failure),
     }
-    if let Err(err) = config::redactor(&named.manner().redact(), true) {
+    if let Err(err) = named.manner().redaction().redactor(true) {
         faults.push(Failure::new(format!("{err:#}")));
     }
     faults

@@ -11,7 +11,7 @@ use anyhow::Context;
 use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
-use crate::config::{ConfigFile, UploadSettings, redactor, redacts, selection};
+use crate::config::{ConfigFile, UploadSettings, selection};
 use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
 use crate::destinations::{self, Given, Manner, places};
 use crate::exit::ExitStatus;
@@ -23,6 +23,8 @@ use crate::ui::Ui;
 use crate::{backends, exit, interrupt, lock, pipeline};
 use codex_trace_export::content::Content;
 use codex_trace_export::content::ContentRules;
+use codex_trace_export::options::common::TIME_SHIFT;
+use codex_trace_export::options::{self, OptionSet, OptionSpec};
 use codex_trace_export::{Choice, Exporter};
 
 use report::Report;
@@ -39,7 +41,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = selection(&args.select, settings)?;
     let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
     let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
-    let by_flags = own(args, &upload, &Manner::of_flags(given), ui)?;
+    let by_flags = own(args, &upload, &Manner::of_flags(given), &OptionSet::default(), ui)?;
     let named = Named::sort(&selection, ui)?;
     if let Some(dir) = &upload.dry_run_dir {
         named.searched(ui).spare(dir)?;
@@ -107,8 +109,8 @@ fn connect(
     let mut destinations = Vec::new();
     for named in &named {
         let manner = named.manner();
-        let own =
-            if manner.has_table() { Some(Arc::new(own(args, upload, &manner, ui)?)) } else { None };
+        let options = &named.settings.options;
+        let own = Arc::new(own(args, upload, &manner, options, ui)?);
         for (name, exporter) in named.connect()? {
             let transport = transport(upload, &name, named, &*exporter)?;
             let companion = backends::companion(named.backend.name, &named.settings);
@@ -117,7 +119,7 @@ fn connect(
                 exporter,
                 companion,
                 transport,
-                own: own.clone(),
+                own: Some(own.clone()),
             });
         }
     }
@@ -142,7 +144,7 @@ fn tell_of_settings(destinations: &[Destination], ui: &Ui) {
 fn tell_of_age(history: &History, destinations: &[Destination], args: &UploadArgs, ui: &Ui) {
     for destination in destinations {
         let own = destination.own.as_ref().map(|own| own.options.time_shift);
-        if own.unwrap_or(args.time_shift) {
+        if own.unwrap_or(args.options.get(&TIME_SHIFT).unwrap_or_default()) {
             continue;
         }
         let Some(max_age) = destination.exporter.contract().max_age else { continue };
@@ -214,11 +216,12 @@ fn own(
     args: &UploadArgs,
     upload: &UploadSettings,
     manner: &Manner<'_>,
+    values: &OptionSet,
     ui: &Ui,
 ) -> anyhow::Result<Own> {
     let settings = ui.settings();
-    let (capture, redact) = (manner.capture().value, manner.redact());
-    let encoding = encoding(args, manner);
+    let (capture, redaction) = (manner.capture().value, manner.redaction());
+    let encoding = encoding(args, manner, values);
     let options = Options {
         jobs: settings.jobs,
         senders: manner.senders()?.value,
@@ -232,26 +235,27 @@ fn own(
         compressions: manner.compressions(),
         encoding,
     };
-    let redactor = redactor(&redact, true)?;
+    let redactor = redaction.redactor(true)?;
     Ok(Own { rules: ContentRules::new(capture, redactor, Content::from(args.content)), options })
 }
 
 /// Says what the encoded bytes depend on beside the sessions: the words that
 /// users give, so that only another choice makes unchanged files be read again.
-fn encoding(args: &UploadArgs, manner: &Manner<'_>) -> String {
-    let redact = manner.redact();
+fn encoding(args: &UploadArgs, manner: &Manner<'_>, values: &OptionSet) -> String {
+    let redaction = manner.redaction();
     let mut said = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("capture", manner.capture().value.word().to_owned()),
-        ("redacts", redacts(&redact, true).to_string()),
-        ("rules", redact.redact_rules.iter().map(|it| it.display().to_string()).collect()),
+        ("redacts", redaction.redacts(true).to_string()),
+        ("rules", redaction.rules.iter().map(|it| it.display().to_string()).collect()),
         ("encrypted", args.content.encrypted.to_string()),
         ("images", args.content.max_image_bytes.to_string()),
         ("shift", manner.time_shift().value.to_string()),
     ];
-    said.extend(redact.redact_pattern.iter().map(|pattern| ("pattern", pattern.clone())));
-    let values = manner.options();
-    said.extend(values.iter().map(|(name, said)| (&**name, said.value.clone())));
+    said.extend(redaction.patterns.iter().map(|pattern| ("pattern", pattern.clone())));
+    let of_all: Vec<&str> = options::common::all().map(OptionSpec::name).collect();
+    let own = values.iter().filter(|(name, _)| !of_all.contains(name));
+    said.extend(own.map(|(name, said)| (name, said.value.shown())));
     // Lengths tell where one ends, whatever is in it.
     let lines = said.iter().map(|(name, value)| format!("{name} {} {value}", value.len()));
     lines.collect::<Vec<_>>().join("\n")

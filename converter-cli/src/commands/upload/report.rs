@@ -198,6 +198,10 @@ fn remarks(account: &Account) -> Vec<String> {
     }
     let turns = [
         (Fate::AlreadyThere, "already there"),
+        (
+            Fate::EarlierForm,
+            "there as an earlier version or other settings wrote them, and unchanged since (`--force` sends them again)",
+        ),
         (Fate::SwitchedOff, "switched off by the project that they were in"),
         (Fate::OfPlugin, "sent, or kept back, by the live plugin"),
         (Fate::Kept, "changed after being sent, kept there as first sent (`--force` sends again)"),

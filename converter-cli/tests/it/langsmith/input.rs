@@ -1,5 +1,9 @@
 //! How much of the history a model call is given.
 
+use codex_trace_export::langsmith::SIDECAR;
+use codex_trace_export::options::OptionSet;
+use codex_trace_export::options::common::{LLM_INPUT, LLM_INPUT_BYTES};
+use codex_trace_export::otlp::LlmInput;
 use serde_json::Value;
 
 use super::server::{Rules, Server};
@@ -24,12 +28,18 @@ fn given(server: &Server) -> Vec<String> {
     llm.map(of).collect()
 }
 
-fn uploaded(options: &[(&'static str, &str)], text: &str) -> Vec<String> {
+fn amount(word: &str) -> OptionSet {
+    let mut options = OptionSet::default();
+    options.put_text(&LLM_INPUT.spec, word).unwrap();
+    options
+}
+
+fn uploaded(options: OptionSet, text: &str) -> Vec<String> {
     let server = Server::start(Rules::default());
     let env = TestEnv::new();
     let file = rollout(&env, text);
     let mut upload = Upload::new(&server.url);
-    upload.options.extend(options.iter().map(|(key, value)| (*key, (*value).to_owned())));
+    upload.options = options.with(&SIDECAR, false);
     upload.run(&[file]);
     given(&server)
 }
@@ -37,8 +47,8 @@ fn uploaded(options: &[(&'static str, &str)], text: &str) -> Vec<String> {
 #[test]
 fn each_amount_means_what_it_says() {
     let text = turns(3);
-    let of = |what| uploaded(&[("llm-input", what)], &text);
-    assert_eq!(uploaded(&[], &text), of("turn"), "as the plugin has it");
+    let of = |word| uploaded(amount(word), &text);
+    assert_eq!(uploaded(OptionSet::default(), &text), of("turn"), "as the plugin has it");
     assert_eq!(of("turn"), ["user:prompt 1", "user:prompt 2", "user:prompt 3"]);
     assert_eq!(
         of("full"),
@@ -50,25 +60,22 @@ fn each_amount_means_what_it_says() {
     );
     assert_eq!(of("none"), ["", "", ""]);
     let text = with_tool("{}", "listed");
-    let of = |what| uploaded(&[("llm-input", what)], &text);
+    let of = |word| uploaded(amount(word), &text);
     assert_eq!(of("turn"), ["user:prompt 1", "user:prompt 1 ai:tool_call tool:listed"]);
     assert_eq!(of("full"), of("turn"), "it is the first one");
     assert_eq!(of("delta"), ["user:prompt 1", "tool:listed"]);
-    let upload =
-        Upload { options: vec![("llm-input", "all".to_owned())], ..Upload::new("http://x") };
-    assert!(upload.connect().is_err());
 }
 
 #[test]
 fn what_does_not_fit_is_left_out_from_the_front() {
     let text = turns(3);
-    let room = |bytes| uploaded(&[("llm-input", "full"), ("llm-input-bytes", bytes)], &text);
+    let room = |bytes| uploaded(amount("full").with(&LLM_INPUT_BYTES, bytes), &text);
     // A message of these is 65 to 68 bytes long.
-    assert_eq!(room("150")[2], "system:[earlier mes ai:done user:prompt 3");
-    assert_eq!(room("80")[2], "system:[earlier mes user:prompt 3");
-    assert_eq!(room("10")[2], "system:[earlier mes");
+    assert_eq!(room(150)[2], "system:[earlier mes ai:done user:prompt 3");
+    assert_eq!(room(80)[2], "system:[earlier mes user:prompt 3");
+    assert_eq!(room(10)[2], "system:[earlier mes");
     assert_eq!(
-        room("150")[1],
+        room(150)[1],
         "user:prompt 1 ai:done user:prompt 2".replace("user:prompt 1", "system:[earlier mes")
     );
 }
@@ -78,7 +85,7 @@ fn what_does_not_fit_is_left_out_from_the_front() {
 fn full_is_what_the_model_saw() {
     let server = Server::start(Rules::default());
     let mut upload = Upload::new(&server.url);
-    upload.options.push(("llm-input", "full".to_owned()));
+    upload.options = upload.options.with(&LLM_INPUT, LlmInput::Full);
     upload.run(&[testdata("homes")]);
     server.is_clean();
     let runs = server.runs();

@@ -17,6 +17,8 @@ use std::time::Duration;
 use codex_trace_deliver::companions::Companion;
 use codex_trace_export::content::{Capture, Content, ContentRules};
 use codex_trace_export::environment::Environment;
+use codex_trace_export::langsmith::{ASSUME_BACKFILL_ALLOWED, SIDECAR};
+use codex_trace_export::options::OptionSet;
 use codex_trace_export::redact::Redactor;
 use codex_trace_model::Timestamp;
 use converter_cli::backends::{self, BACKENDS};
@@ -48,7 +50,7 @@ struct Upload {
     at: Option<PathBuf>,
     home: TempDir,
     endpoint: String,
-    options: Vec<(&'static str, String)>,
+    options: OptionSet,
     env: Vec<(&'static str, String)>,
     now: String,
     time_shift: bool,
@@ -70,7 +72,7 @@ impl Upload {
             at: None,
             home: tempfile::tempdir().unwrap(),
             endpoint: server.to_owned(),
-            options: vec![("no_sidecar", "true".to_owned())],
+            options: OptionSet::default().with(&SIDECAR, false),
             env: vec![("LANGSMITH_API_KEY", "lsv2_pt_secret_0123456789".to_owned())],
             // After the files were written, whenever that is.
             now: "2099-01-01T00:00:00Z".to_owned(),
@@ -88,7 +90,7 @@ impl Upload {
     /// same place.
     fn beside_the_plugin(server: &str) -> Upload {
         let mut upload = Upload::new(server);
-        upload.options.clear();
+        upload.options = OptionSet::default();
         upload.env.push(("LANGSMITH_ENDPOINT", server.to_owned()));
         upload
     }
@@ -103,7 +105,7 @@ impl Upload {
         let own = |(key, value): &(&str, String)| ((*key).to_owned(), value.clone());
         codex_trace_export::Settings {
             endpoint: (!self.endpoint.is_empty()).then(|| self.endpoint.clone()),
-            options: self.options.iter().map(own).collect(),
+            options: self.options.clone(),
             env: Environment(self.env.iter().map(own).collect()),
             files: codex_trace_export::ConfigFiles::new(converter_cli::private::Disk),
             home: Some(self.home.path().to_owned()),
@@ -383,7 +385,7 @@ fn what_the_plugin_has_done_is_left_alone() {
     assert!(!beside(&file, ".langsmith.lock").exists());
     // What the plugin does not upload to, it says nothing of.
     let mut elsewhere = Upload::new(&server.url);
-    elsewhere.options.clear();
+    elsewhere.options = OptionSet::default();
     server.state().runs.clear();
     elsewhere.run(&[file]);
     assert_eq!(prompts(&server).len(), 5, "all but the one marked off");
@@ -453,7 +455,7 @@ fn the_hosted_service_is_not_asked_to_take_what_is_old() {
     // An organisation that may: what is old goes in requests of its own.
     let server = Server::start(Rules::default());
     let mut allowed = hosted(&server, now);
-    allowed.options.push(("assume_backfill_allowed", "true".to_owned()));
+    allowed.options = allowed.options.with(&ASSUME_BACKFILL_ALLOWED, true);
     assert_eq!(allowed.run(&[file]).turns(), 5);
     server.is_clean();
     let now = now.parse::<Timestamp>().unwrap().as_millisecond();

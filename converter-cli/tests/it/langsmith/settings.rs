@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use codex_trace_export::options::common::REDACT;
+
 use super::server::{Rules, Server};
 use super::{ID, Upload, prompts, rollout, turns};
 use crate::testenv::TestEnv;
@@ -39,7 +41,7 @@ fn extra_rules_act_everywhere_and_only_here() {
     let mut upload = Upload::new(&server.url);
     server.state().runs.clear();
     set(&upload, rules);
-    upload.options.push(("no-redact", "true".to_owned()));
+    upload.options = upload.options.with(&REDACT, false);
     upload.run(&[file]);
     assert!(prompts(&server)[1].contains("ACME-17\nof user=ann"), "{:?}", prompts(&server));
 }
@@ -56,7 +58,7 @@ fn a_rule_that_cannot_be_kept_is_no_rule_to_drop() {
         assert!(err.message.contains("`redact_extra_rules`"), "{}", err.message);
         assert!(err.hint.unwrap().contains("--no-redact"));
     }
-    upload.options.push(("no-redact", "true".to_owned()));
+    upload.options = upload.options.with(&REDACT, false);
     assert!(upload.connect().is_ok());
 }
 
@@ -74,9 +76,10 @@ fn redaction_is_not_switched_off_by_the_plugins_file() {
     upload.run(std::slice::from_ref(&file));
     assert_eq!(prompts(&server), ["[SECRET_DETECTED]"]);
     // Nothing to tell those who have said it here.
-    upload.options.push(("no-redact", "true".to_owned()));
+    let options = upload.options.clone();
+    upload.options = upload.options.with(&REDACT, false);
     assert_eq!(set(&upload, r#"{"redact":false}"#), Vec::<String>::new());
-    upload.options.pop();
+    upload.options = options;
     upload.env.push(("LANGSMITH_CODEX_REDACT", "off".to_owned()));
     let told = set(&upload, "{}");
     assert!(told[0].contains("`LANGSMITH_CODEX_REDACT`"), "{told:?}");

@@ -1,0 +1,12 @@
+//! The registry of what `convert` can write.
+
+use codex_trace_export::wire::jsonl;
+use codex_trace_export::{FileFormat, otlp};
+
+/// Every format, in the order of `--help`; the first is the default.
+pub const FORMATS: &[&FileFormat] = &[&jsonl::FILE, &otlp::JSON_FILE, &otlp::PROTO_FILE];
+
+/// Returns the format of a name.
+pub fn named(name: &str) -> Option<&'static FileFormat> {
+    FORMATS.iter().find(|format| format.name == name).copied()
+}

@@ -112,11 +112,6 @@ fn days(text: &str, today: Date) -> Option<(Date, Date)> {
     }
 }
 
-/// Reads a length of time: `90s`, `15m`, `24h`, `7d`, `2w`.
-pub fn parse_age(text: &str) -> Option<SignedDuration> {
-    SignedDuration::try_from(codex_trace_export::options::parse_age(text)?).ok()
-}
-
 /// An age as it was typed.
 #[derive(Clone, Copy, Debug)]
 struct Age {
@@ -274,12 +269,5 @@ mod tests {
         assert_eq!(first("1mo").as_deref(), Some("2026-10-22T00:00:00Z"));
         assert_eq!(first("2h").as_deref(), Some("2026-11-21T10:00:00Z"));
         assert_eq!(first("yesterday"), None);
-    }
-
-    #[test]
-    fn lengths_of_time() {
-        assert_eq!(parse_age("15m"), Some(SignedDuration::from_secs(900)));
-        assert_eq!(parse_age("2w"), Some(SignedDuration::from_secs(1_209_600)));
-        assert_eq!(parse_age("1mo"), None);
     }
 }

@@ -217,7 +217,7 @@ fn columns(started: &str) -> [Column<'_>; 11] {
         Column::new("TOKENS").right().expendable(3),
         Column::new("COST").right().expendable(2),
         Column::new("STATUS").expendable(5),
-        Column::new("FIRST PROMPT").shrink_to(16),
+        Column::new("FIRST PROMPT").shrink_to(20),
     ]
 }
 

@@ -456,7 +456,11 @@ fn nothing_to_count_is_an_empty_sum() {
     let env = two_models();
     let run = env.run(&["usage", "--model", "none", "--json"]);
     assert_eq!(run.code, Some(0));
-    assert_eq!(run.stderr, "warning: no session matches the filters\n");
+    assert_eq!(
+        run.stderr,
+        "warning: no session matches `--model none`\n\
+         hint: there are: gpt-5.6-sol (1), gpt-unheard-of (1)\n"
+    );
     let report = report(&run);
     assert_eq!((report.total, report.rows.len()), (Counts::default(), 0));
 }

@@ -124,8 +124,6 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
             Err(err) => problems.push(err.to_string()),
         }
     }
-    let more_paths = (!others.is_empty())
-        .then(|| others.iter().map(|home| home.display().to_string()).collect::<Vec<_>>());
     let archived = rollouts.iter().filter(|rollout| rollout.archived).count();
     let compressed = rollouts.iter().filter(|it| it.encoding != Encoding::Plain).count();
     let usable = !rollouts.is_empty();
@@ -137,11 +135,15 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     } else if !usable && problems.is_empty() {
         problems.push("no rollouts there".to_owned());
     }
-    Ok(json!({"type": "history", "usable": usable, "path": home.display().to_string(),
-        "more_paths": more_paths, "from": settings.codex_homes_from, "rollouts": rollouts.len(),
+    let mut report = json!({"type": "history", "usable": usable, "path": home.display().to_string(),
+        "from": settings.codex_homes_from, "rollouts": rollouts.len(),
         "archived": archived, "compressed": compressed, "versions": versions,
         "passed_over": counts_of(&passed),
-        "problems": problems, "hint": (!usable).then_some(hint)}))
+        "problems": problems, "hint": (!usable).then_some(hint)});
+    if !others.is_empty() {
+        report["more_paths"] = others.iter().map(|home| home.display().to_string()).collect();
+    }
+    Ok(report)
 }
 
 fn ledger(args: &DoctorArgs, ui: &Ui) -> (Value, Vec<Standing>) {

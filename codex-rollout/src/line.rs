@@ -3,7 +3,7 @@ use crate::item::compacted::{Compacted, InterAgentCommunication, InterAgentMetad
 use crate::item::event_msg::{EventMsg, SecurityRiskScore};
 use crate::item::realtime::{RealtimeItem, RetainedContext};
 use crate::item::response_item::ResponseItem;
-use crate::item::session_meta::SessionMeta;
+use crate::item::session_meta::{DynamicTools, SessionMeta};
 use crate::item::turn_context::{TurnContext, WorldState};
 use crate::item::usage::TokenUsageRecord;
 use crate::legacy;
@@ -58,6 +58,8 @@ pub enum RolloutItem<'a> {
     RetainedContext(RetainedContext<'a>),
     /// How risky something was found (since 0.148).
     SecurityRiskScore(SecurityRiskScore<'a>),
+    /// The tools that the embedding program offers from here on (since 0.166).
+    DynamicTools(DynamicTools<'a>),
     /// What the next message from another agent is for.
     InterAgentMetadata(InterAgentMetadata),
     /// A message between agents (0.140 to 0.142).
@@ -70,8 +72,7 @@ pub enum RolloutItem<'a> {
 }
 
 /// The line types that are known and say nothing about turns, calls or usage.
-pub(crate) const BOOKKEEPING: &[&str] =
-    &["session_state", "dynamic_tools_updated", "rollout_reference"];
+pub(crate) const BOOKKEEPING: &[&str] = &["session_state", "rollout_reference"];
 
 /// What the envelope held beside the fields of the line.
 #[derive(Default)]
@@ -217,6 +218,9 @@ fn decode_item<'a>(
         }
         b"security_risk_score" => {
             put(item, RolloutItem::SecurityRiskScore, SecurityRiskScore::read(payload)?);
+        }
+        b"dynamic_tools_updated" => {
+            put(item, RolloutItem::DynamicTools, DynamicTools::read(payload)?);
         }
         b"world_state" => put(item, RolloutItem::WorldState, WorldState::read(payload)?),
         b"inter_agent_communication_metadata" => {

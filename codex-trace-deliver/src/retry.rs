@@ -57,6 +57,8 @@ pub struct Pace {
     not_before: Duration,
     /// The least time between the starts of two requests.
     pause: Duration,
+    /// Until when the rate is used up by what was sent.
+    spent_until: Duration,
 }
 
 impl Pace {
@@ -64,7 +66,14 @@ impl Pace {
     /// `pause` apart.
     pub fn new(max: usize, pause: Duration) -> Pace {
         let max = max.max(1);
-        Pace { max, allowed: max, streak: 0, not_before: Duration::ZERO, pause }
+        Pace {
+            max,
+            allowed: max,
+            streak: 0,
+            not_before: Duration::ZERO,
+            pause,
+            spent_until: Duration::ZERO,
+        }
     }
 
     /// Returns how many requests may be under way at once.
@@ -81,6 +90,14 @@ impl Pace {
     /// Notes that a request starts.
     pub fn start(&mut self, now: Duration) {
         self.not_before = self.not_before.max(now) + self.pause;
+    }
+
+    /// Notes how long what is sent next takes at the rate that the destination
+    /// takes. Up to a second of it may be caught up with.
+    pub fn spend(&mut self, now: Duration, takes: Duration) {
+        let from = self.spent_until.max(now.saturating_sub(Duration::from_secs(1)));
+        self.not_before = self.not_before.max(from);
+        self.spent_until = from + takes;
     }
 
     /// Notes a good answer: one request more at once after as many good
@@ -150,6 +167,22 @@ mod tests {
         assert_eq!(pace.allowed(), 3);
         (0..100).for_each(|_| pace.good());
         assert_eq!(pace.allowed(), 4, "never more than at first");
+    }
+
+    #[test]
+    fn a_rate_is_kept_to() {
+        let mut pace = Pace::new(1, Duration::ZERO);
+        let mut send = |now, takes| {
+            pace.spend(MS(now), MS(takes));
+            pace.wait(0, MS(now)).unwrap()
+        };
+        assert_eq!(send(0, 300), MS(0), "the first goes at once");
+        assert_eq!(send(10, 300), MS(290));
+        assert_eq!(send(300, 300), MS(300));
+        // Who was slow may catch up with a second of it.
+        assert_eq!(send(5_000, 600), MS(0));
+        assert_eq!(send(5_000, 600), MS(0));
+        assert_eq!(send(5_000, 600), MS(200));
     }
 
     #[test]

@@ -26,8 +26,8 @@ impl Default for Content {
     }
 }
 
-/// How much content to keep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// How much content to keep, most first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capture {
     /// Everything
@@ -113,6 +113,13 @@ impl ContentRules {
     pub fn and(&self, rules: &[UserRule]) -> ContentRules {
         let redactor = self.redactor.as_ref().map(|redactor| redactor.with(rules));
         ContentRules { capture: self.capture, redactor, content: self.content }
+    }
+
+    /// Returns these rules with no more content than so much.
+    #[must_use]
+    pub fn at_most(&self, capture: Capture) -> ContentRules {
+        let capture = self.capture.max(capture);
+        ContentRules { capture, redactor: self.redactor.clone(), content: self.content }
     }
 
     /// Leaves out inline images that are larger, in bytes of the image.

@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::address::NoAddress;
 use crate::content::ContentRules;
 use crate::describe::Description;
-use crate::notes::{Notes, Reread};
+use crate::notes::{Detour, Notes, Reread};
 use crate::options::OptionSpec;
 use crate::probe::Probed;
 use crate::request::{ClientOptions, Compression, Header, Method, Request, Response};
@@ -146,6 +146,22 @@ pub trait Protocol: Send + Sync {
         Probed::from_status(answer)
     }
 
+    /// Whether it takes the units of a thread in their order alone: then one
+    /// request is under way at a time.
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
+    /// Returns how much it takes, in bytes a second before compression.
+    fn max_rate(&self) -> Option<u64> {
+        None
+    }
+
+    /// Returns what the user should do or know once something was sent.
+    fn afterwards(&self) -> &[&'static str] {
+        &[]
+    }
+
     /// Returns what the user should know before anything is sent: settings of
     /// the live plugin's that are not followed, or that somebody else made.
     fn remarks(&self) -> &[Remark] {
@@ -156,6 +172,20 @@ pub trait Protocol: Send + Sync {
     fn verdict(&self, route: usize, response: &Response) -> Verdict {
         let _ = route;
         Verdict::from_status(response)
+    }
+
+    /// Whether a body of so many bytes is more than a route ever takes, so that
+    /// it is not sent there at all. Only a body of a single piece is asked about.
+    fn is_too_large(&self, route: usize, bytes: usize) -> bool {
+        let _ = (route, bytes);
+        false
+    }
+
+    /// Says how a body of a single piece gets there that is too large for its
+    /// route. Called with no answers first, then with those so far.
+    fn detour(&self, route: usize, body: &[u8], answers: &[Response]) -> Detour {
+        let _ = (route, body, answers);
+        Detour::None
     }
 
     /// Says what to ask before anything is sent: a project to look up or make,

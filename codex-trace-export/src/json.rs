@@ -111,6 +111,11 @@ pub fn object(out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
     out.push(b'}');
 }
 
+/// Writes the fields of an object without the braces around them.
+pub fn fields(out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
+    fields(&mut Object { out, empty: true });
+}
+
 impl Object<'_> {
     /// Writes a field. The key must not need escapes.
     pub fn put(&mut self, key: &str, value: impl Json) {

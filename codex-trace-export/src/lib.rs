@@ -2,8 +2,9 @@
 //! destination expects of requests.
 //!
 //! A trace goes in, [`Unit`]s of bytes come out: [`content`] says what of it may
-//! leave the machine, [`wire`] has the neutral format, [`otlp`], [`mlflow`] and
-//! [`langsmith`] those of backends. [`Protocol`] says where requests go,
+//! leave the machine, [`wire`] has the neutral format, [`report`] a page to look at,
+//! [`otlp`], [`codex_otel`], [`mlflow`], [`langsmith`] and [`braintrust`] those of
+//! backends. [`Protocol`] says where requests go,
 //! how they are made up, and what the answers mean.
 //!
 //! # What it promises
@@ -18,8 +19,10 @@
 //! Sending, trying again, and remembering what was sent.
 
 pub mod address;
+pub mod braintrust;
 pub mod choice;
 mod client;
+pub mod codex_otel;
 pub mod content;
 pub mod describe;
 mod destination;
@@ -28,6 +31,7 @@ pub mod file;
 pub mod json;
 mod key;
 pub mod langsmith;
+pub mod logfire;
 pub mod mlflow;
 mod notes;
 pub mod options;
@@ -37,12 +41,15 @@ mod plugin_file;
 mod probe;
 mod proxy;
 pub mod redact;
+pub mod report;
 mod request;
 pub mod secret;
 mod settings;
 pub mod splice;
+pub mod texts;
 mod understood;
 mod unit;
+mod uuid;
 pub mod wire;
 
 pub use address::Address;
@@ -53,7 +60,7 @@ pub use destination::{
 };
 pub use environment::{ConfigFiles, Environment, Files};
 pub use file::{FileEncoder, FileFormat, FileSettings, Layout, OutputFiles, Sink};
-pub use notes::{Beside, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
+pub use notes::{Beside, Detour, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
 pub use origin::{Origin, OriginKind};
 pub use probe::Probed;
 pub use proxy::proxy_for;

@@ -105,6 +105,19 @@ pub enum Reread {
     Unknown,
 }
 
+/// The next step to bring something there that is too large for its route.
+#[derive(Debug)]
+pub enum Detour {
+    /// Send this and come back with the answer, whatever its status.
+    Ask(Request),
+    /// Send this: its answer is about the whole.
+    Last(Request),
+    /// The destination does not want it: its words.
+    Refused(String),
+    /// There is no other way.
+    None,
+}
+
 /// What was found of a piece that was said to be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {

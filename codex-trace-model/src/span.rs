@@ -177,6 +177,9 @@ pub struct Turn<'a> {
     /// The list of tools that the model had last: an index into the thread's
     /// items (written since 0.163).
     pub tools: Option<ItemIx>,
+    /// The tools that the embedding program offered, if they had changed since
+    /// the thread began (written since 0.166): an array of definitions.
+    pub dynamic_tools: Option<RawJson<'a>>,
     /// The W3C trace id that Codex' own telemetry used.
     pub trace_id: Option<JsonText<'a>>,
     /// What the user typed, or another agent asked: indices into the thread's
@@ -426,6 +429,8 @@ pub enum EventKind<'a> {
     Voice(codex_rollout::item::realtime::RealtimeItem<'a>),
     /// Something that Codex keeps for the model beside the history.
     RetainedContext(codex_rollout::item::realtime::RetainedContext<'a>),
+    /// The embedding program offers other tools from here on.
+    DynamicTools(RawJson<'a>),
     /// How a message of the agent was delivered, and what it refers to.
     MessageNotes(MessageNotes<'a>),
     /// An output whose call is not here, or that answers none: what the harness
@@ -472,6 +477,7 @@ impl EventKind<'_> {
             EventKind::HookPrompt(_) => "hook_prompt",
             EventKind::Voice(_) => "voice",
             EventKind::RetainedContext(_) => "retained_context",
+            EventKind::DynamicTools(_) => "dynamic_tools",
             EventKind::MessageNotes(_) => "message_notes",
             EventKind::OrphanOutput { .. } => "orphan_output",
             EventKind::Late { .. } => "late",

@@ -5,7 +5,7 @@ use codex_rollout::{JsonText, RawJson, ResponseItem, Syntax, ValueKind};
 use jiff::SignedDuration;
 
 use crate::span::Turn;
-use crate::trace::{ItemIx, Thread};
+use crate::trace::{ItemIx, SpanIx, Thread};
 
 /// What is known of a tool call.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,10 @@ pub struct ToolCall<'a> {
     pub arguments: Option<RawJson<'a>>,
     /// What it printed or answered where there is no output item.
     pub output_text: Option<RawJson<'a>>,
+    /// What an item of the user interface says that it printed or answered
+    /// (paginated rollouts only), whether or not there is an output item, which
+    /// says it in the words that the model saw.
+    pub reported_output: Option<RawJson<'a>>,
     /// The command: a string, or an array of words.
     pub command: Option<Cow<'a, str>>,
     /// Where the command ran.
@@ -237,6 +241,14 @@ impl<'a> Thread<'a> {
         }
     }
 
+    /// Returns that list on the turn that it was written in, whose span this is:
+    /// it is long, and holds for the turns after it.
+    pub fn new_tools(&self, turn: &Turn<'a>, span: SpanIx) -> Option<RawJson<'a>> {
+        let item = self.items.get(turn.tools?.0 as usize)?;
+        let here = item.turn.map_or(turn.number == 1, |turn| turn == span);
+        self.tools_of(turn).filter(|_| here)
+    }
+
     /// Returns what the model was told of the tool that it called.
     pub fn definition_of(
         &self,
@@ -245,6 +257,7 @@ impl<'a> Thread<'a> {
     ) -> Option<ToolDefinition<'a>> {
         let name = call.tool?;
         let find = |list| ToolDefinition::find(list, call.namespace, name);
-        self.tools_of(turn).and_then(find).or_else(|| self.meta.dynamic_tools.and_then(find))
+        let dynamic = turn.dynamic_tools.or(self.meta.dynamic_tools);
+        self.tools_of(turn).and_then(find).or_else(|| dynamic.and_then(find))
     }
 }

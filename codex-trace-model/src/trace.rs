@@ -233,6 +233,15 @@ impl<'a> Trace<'a> {
         self.spans.iter().filter(|span| matches!(span.kind, SpanKind::ModelCall(_)))
     }
 
+    /// Returns when a call was made, as well as can be told: when it ended, else
+    /// when it began, else when its thread was made (by the local clock of its
+    /// machine, where that is all that was recorded).
+    pub fn made_at(&self, span: &Span<'a>) -> Option<Timestamp> {
+        let thread = self.thread_of(span);
+        let local = || thread.created_local?.decode().parse().ok();
+        span.end.or(span.start).or(thread.created).or_else(local)
+    }
+
     /// Returns how the session stands: as its root thread does.
     pub fn status(&self) -> &Status<'a> {
         &self.span(self.root().span).status

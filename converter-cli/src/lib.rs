@@ -104,6 +104,7 @@ fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Command::Upload(args) => commands::upload::run(args, ui),
         Command::Status(args) => commands::status::run(args, ui),
         Command::Doctor(args) => commands::doctor::run(args, ui),
+        Command::Report(args) => commands::report::run(args, ui),
         Command::Usage(args) => commands::usage::run(args, ui),
         Command::Bench(args) => commands::bench::run(args, ui),
         Command::Completions(args) => commands::completions::run(args, ui),

@@ -31,6 +31,11 @@ impl Dollars {
         self.0 > 0 && self.cents() == 0
     }
 
+    /// Returns the amount as a number, as near as it gets.
+    pub fn as_f64(self) -> f64 {
+        self.to_string().parse().expect("it is written as a number")
+    }
+
     /// Returns the amount in cents, rounded to the nearest.
     pub fn cents(self) -> u128 {
         (self.0 + UNITS / 200) / (UNITS / 100)
@@ -184,6 +189,12 @@ impl PriceTable {
             table.prices.extend(own.prices);
         }
         Ok(table)
+    }
+
+    /// Returns the date on which the built-in table was last checked.
+    pub fn checked() -> String {
+        let table: Value = serde_json::from_str(TABLE).expect("the table in the program is JSON");
+        table["checked"].as_str().expect("it says when").to_owned()
     }
 
     fn parse(text: &str) -> Result<PriceTable, String> {

@@ -136,7 +136,7 @@ impl Query {
             self.by.iter().map(|by| session_key(*by, trace)).collect();
         for span in trace.model_calls() {
             let SpanKind::ModelCall(call) = &span.kind else { continue };
-            let at = made_at(trace, span);
+            let at = trace.made_at(span);
             let model = call.model.map(JsonText::decode);
             if !self.takes(at, model.as_deref()) {
                 continue;
@@ -239,14 +239,6 @@ fn session_key(by: By, trace: &Trace<'_>) -> Option<String> {
     Some(key.unwrap_or_else(|| UNKNOWN.to_owned()))
 }
 
-/// Returns when a call was made, as well as can be told: when it ended, else
-/// when its thread was made.
-pub(crate) fn made_at(trace: &Trace<'_>, span: &Span<'_>) -> Option<Timestamp> {
-    let thread = trace.thread_of(span);
-    let local = || thread.created_local?.decode().parse().ok();
-    span.end.or(span.start).or(thread.created).or_else(local)
-}
-
 /// Returns what the model calls of a session cost that have a list price, and
 /// how many tokens the others used.
 pub fn cost_of(trace: &Trace<'_>, prices: &PriceTable) -> (Option<Dollars>, u64) {
@@ -255,7 +247,7 @@ pub fn cost_of(trace: &Trace<'_>, prices: &PriceTable) -> (Option<Dollars>, u64)
     for span in trace.model_calls() {
         let SpanKind::ModelCall(call) = &span.kind else { continue };
         let usage = span.usage.unwrap_or_default();
-        match prices.cost_of(call, &usage, made_at(trace, span)) {
+        match prices.cost_of(call, &usage, trace.made_at(span)) {
             Ok(Some(cost)) => *sum.get_or_insert_default() += cost,
             Ok(None) => {}
             Err(_) => unpriced += usage.total_tokens,

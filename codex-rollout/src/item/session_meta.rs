@@ -83,6 +83,16 @@ wire! {
 }
 
 wire! {
+    /// A line of type `dynamic_tools_updated` (since 0.166).
+    pub struct DynamicTools<'a> {
+        /// The thread.
+        pub thread_id: JsonText<'a> = b"thread_id",
+        /// All tools that the embedding program offers now: an array.
+        pub tools: RawJson<'a> = b"tools",
+    }
+}
+
+wire! {
     /// The rollout that another one continues.
     pub struct HistoryBase<'a> {
         /// The id of the base **rollout**: the thread id, if it was never reverted.

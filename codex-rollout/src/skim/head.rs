@@ -78,7 +78,8 @@ const EVENTS: &[&str] = &[
 ];
 
 /// The records that tell nothing of turns or usage.
-const RECORDS: &[&str] = &["realtime_item", "retained_context", "security_risk_score"];
+const RECORDS: &[&str] =
+    &["realtime_item", "retained_context", "security_risk_score", "dynamic_tools_updated"];
 
 const ROLES: &[&str] = &["assistant", "user", "developer", "system"];
 

@@ -69,6 +69,9 @@ fn item<'a>(line: &RolloutLine<'_>, strings: &'a Strings) -> RolloutItem<'a> {
             full: world.full,
             state: world.state.map(|facts| WorldFacts { model: keep.raw(facts.model) }),
         }),
+        RolloutItem::DynamicTools(_) => {
+            RolloutItem::Bookkeeping(JsonText::new(b"dynamic_tools_updated"))
+        }
         RolloutItem::Realtime(_) => RolloutItem::Bookkeeping(JsonText::new(b"realtime_item")),
         RolloutItem::RetainedContext(_) => {
             RolloutItem::Bookkeeping(JsonText::new(b"retained_context"))

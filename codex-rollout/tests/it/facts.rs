@@ -71,6 +71,9 @@ pub(crate) fn ours(line: &RolloutLine<'_>) -> Facts {
             facts.insert("said", text(item.said().text));
             facts.insert("observed", json!(item.observed_at_ms));
         }
+        RolloutItem::DynamicTools(it) => {
+            facts.insert("tools", raw(it.tools));
+        }
         RolloutItem::RetainedContext(kept) => {
             facts.insert("questions", raw(kept.questions));
             facts.insert("said", text(kept.text));

@@ -193,6 +193,9 @@ fn reduced<'a>(line: &RolloutLine<'a>) -> RolloutItem<'a> {
             message.content = None;
             RolloutItem::InterAgentCommunication(message)
         }
+        RolloutItem::DynamicTools(_) => {
+            RolloutItem::Bookkeeping(JsonText::new(b"dynamic_tools_updated"))
+        }
         RolloutItem::Realtime(_) => RolloutItem::Bookkeeping(JsonText::new(b"realtime_item")),
         RolloutItem::SecurityRiskScore(_) => {
             RolloutItem::Bookkeeping(JsonText::new(b"security_risk_score"))

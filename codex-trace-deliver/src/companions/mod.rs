@@ -1,7 +1,9 @@
 //! What live plugins keep beside rollouts: read before a session is encoded,
 //! told of what is there afterwards.
 
+pub mod braintrust;
 pub mod langsmith;
+pub mod logfire;
 
 use std::cell::Cell;
 use std::io;

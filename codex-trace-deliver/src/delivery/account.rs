@@ -9,6 +9,8 @@ pub struct Account {
     pub name: String,
     /// What the ledger calls it.
     pub destination: String,
+    /// What to do or know once something was sent.
+    pub afterwards: Vec<&'static str>,
     /// The sessions that were to be looked at.
     pub sessions: usize,
     /// How many of them were.
@@ -76,6 +78,7 @@ impl Account {
         Account {
             name: destination.name.clone(),
             destination: destination.exporter.contract().destination.clone(),
+            afterwards: destination.exporter.afterwards().to_vec(),
             sessions: run.history.sessions.len(),
             unreadable: run.history.n_failures,
             tally: if run.options.dry_run { Tally::with_names() } else { Tally::default() },

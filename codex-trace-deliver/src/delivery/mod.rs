@@ -16,6 +16,7 @@ mod account;
 mod beside;
 mod dead_letter;
 mod decide;
+mod detour;
 mod fate;
 mod feed;
 mod flight;
@@ -176,7 +177,8 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
     }
     // One after the other, so that what a dry run says is the same each time.
     let alone = run.options.dry_run;
-    let senders = if alone { 1 } else { run.options.senders };
+    let one_by_one = alone || destination.exporter.keeps_order();
+    let senders = if one_by_one { 1 } else { run.options.senders };
     let share = Share::of(budget, run.options);
     let share = if alone { Share { workers: 1, ..share } } else { share };
     let pool = pipeline::pool(share.workers).map_err(|err| Failure::new(format!("{err:#}")))?;

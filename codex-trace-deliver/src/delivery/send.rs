@@ -31,7 +31,7 @@ const LOOK_INTO_IT: &str = "`codex-trace doctor --connect` looks at address and 
 
 /// How much a request is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
+pub(super) enum Patience {
     /// As long as the policy says.
     Full,
     /// A few attempts: the whole that it is part of did not get through.
@@ -39,11 +39,13 @@ enum Patience {
 }
 
 /// What came of sending a request, however often.
-enum Outcomes {
+pub(super) enum Outcomes {
     /// The destination said what it has to say.
     Answer(Verdict),
     /// It did not get through, perhaps because of what is in it.
     Exhausted { reason: String, suspicious: bool },
+    /// It must go another way, and that one is not open just now.
+    Blocked { reason: String },
     /// The run ends.
     Ended,
 }
@@ -76,6 +78,7 @@ impl Engine<'_> {
                     parts.extend(again.map(|part| (part, Patience::Full)));
                 }
                 Outcomes::Ended => self.unsent(part, &self.why_ended()),
+                Outcomes::Blocked { reason } => self.unsent(part, &reason),
                 Outcomes::Exhausted { reason, suspicious } => {
                     good_before.get_or_insert(self.n_good.load(Ordering::Relaxed));
                     if !suspicious || suspects.len() == MAX_SUSPECTS {
@@ -118,6 +121,7 @@ impl Engine<'_> {
                 self.unsent(part, &reason);
             }
             Outcomes::Ended => self.unsent(part, &self.why_ended()),
+            Outcomes::Blocked { reason } => self.unsent(part, &reason),
         }
     }
 
@@ -203,7 +207,7 @@ impl Engine<'_> {
     }
 
     /// Asks something in between, with a few attempts.
-    fn ask(&self, request: &Request) -> Option<Response> {
+    pub(super) fn ask(&self, request: &Request) -> Option<Response> {
         for attempt in 1..=SHORT_ATTEMPTS {
             if !self.enter() {
                 return None;
@@ -310,9 +314,26 @@ impl Engine<'_> {
         let nth = part[0].route();
         let buffer = self.buffers().pop().unwrap_or_default();
         let request = request_of(&self.routes[nth], part, self.run, buffer);
-        let outcome = self.exchange(nth, &request, patience);
+        self.keep_to_rate(part.iter().map(Slice::len).sum());
+        let is_single = part.iter().map(Slice::n_pieces).sum::<usize>() == 1;
+        let outcome = if is_single {
+            self.exchange_single(nth, &request, patience)
+        } else {
+            self.exchange(nth, &request, patience)
+        };
         self.buffers().push(request.body);
         outcome
+    }
+
+    /// Has the next request wait for as long as so many bytes take at the rate that
+    /// the destination takes.
+    fn keep_to_rate(&self, bytes: usize) {
+        let Some(rate) = self.exporter.max_rate().filter(|_| !self.run.options.dry_run) else {
+            return;
+        };
+        let millis = (bytes as u64).saturating_mul(1000) / rate.max(1);
+        let now = self.clock.elapsed();
+        self.flow(|flow| flow.pace.spend(now, Duration::from_millis(millis)));
     }
 
     fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
@@ -320,7 +341,7 @@ impl Engine<'_> {
     }
 
     /// Sends a request until there is an answer that means something.
-    fn exchange(&self, nth: usize, request: &Request, patience: Patience) -> Outcomes {
+    pub(super) fn exchange(&self, nth: usize, request: &Request, patience: Patience) -> Outcomes {
         let started = self.clock.elapsed();
         let mut attempt = 0;
         loop {

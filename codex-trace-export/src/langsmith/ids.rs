@@ -5,52 +5,36 @@ use std::fmt;
 
 use codex_trace_model::Timestamp;
 use jiff::tz::Offset;
-use sha1::{Digest, Sha1};
+
+use crate::uuid::Uuid;
 
 /// The namespace of DNS names of RFC 9562, which the plugin uses.
-const NAMESPACE: [u8; 16] = [
+const NAMESPACE: Uuid = Uuid::from_bytes([
     0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8,
-];
+]);
 
 /// A run's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct RunId([u8; 16]);
+pub(super) struct RunId(Uuid);
 
 impl RunId {
     /// Derives the id of a run from what it is: `root`, `llm:0`,
     /// `tool:<call id>` of a turn of a thread.
     pub(super) fn new(thread: &str, turn: &str, run: &str) -> RunId {
-        RunId(uuid5(&format!("langsmith-codex:{thread}:{turn}:{run}")))
+        RunId(Uuid::v5(NAMESPACE, &["langsmith-codex:", thread, ":", turn, ":", run]))
     }
 
     /// Derives the id of a copy of the run that goes to another project of the
     /// same workspace, where one id cannot be used twice.
     pub(super) fn copy_for(self, project: &str) -> RunId {
-        RunId(uuid5(&format!("codex-trace:{self}:{project}")))
+        RunId(Uuid::v5(NAMESPACE, &["codex-trace:", &self.to_string(), ":", project]))
     }
 }
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (nth, byte) in self.0.iter().enumerate() {
-            if matches!(nth, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        self.0.fmt(f)
     }
-}
-
-fn uuid5(name: &str) -> [u8; 16] {
-    let mut hasher = Sha1::new();
-    hasher.update(NAMESPACE);
-    hasher.update(name);
-    let digest = hasher.finalize();
-    let mut id = std::array::from_fn(|nth| digest[nth]);
-    id[6] = id[6] & 0x0f | 0x50;
-    id[8] = id[8] & 0x3f | 0x80;
-    id
 }
 
 /// Returns the time in a UUID of version 7, in milliseconds since 1970.

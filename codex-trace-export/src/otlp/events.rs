@@ -89,6 +89,9 @@ fn describe(subject: &Subject<'_, '_>, kind: &EventKind<'_>, out: &mut Attribute
             out.text("codex.turn.id", subject.label(it.turn_id));
             out.text("codex.voice.outcome", subject.label(it.outcome));
         }
+        EventKind::DynamicTools(tools) => {
+            out.json(super::semconv::TOOL_DEFINITIONS, value(Part::Message, Some(*tools)));
+        }
         EventKind::RetainedContext(it) => {
             out.text("codex.what", subject.label(it.kind));
             out.text("gen_ai.tool.call.id", subject.label(it.call_id));

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use codex_rollout::RawJson;
+use codex_rollout::{JsonText, RawJson};
 use codex_trace_model::{ItemIx, ModelCall, SpanKind as Kind, Status, ToolCall, ToolFamily, Turn};
 
 use super::chat;
-use super::messages::{Message, Part as Piece, Raw, joined};
+use super::messages::{ItemReader, Message, Part as Piece, Raw, decode, joined};
 use super::spans::Subject;
 use super::window::{self, Input, Scope};
 use crate::content::Part;
@@ -34,7 +34,7 @@ pub(crate) fn prompt<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<R
 
 /// Whether a text is what Codex puts before or after an image: `<image>`,
 /// `<image name=[Image #1]>`, `</image>`.
-fn is_image_tag(text: &[u8]) -> bool {
+pub(crate) fn is_image_tag(text: &[u8]) -> bool {
     let opens = text.strip_prefix(b"<image").is_some_and(|rest| matches!(rest, [b'>' | b' ', ..]));
     text == b"</image>"
         || opens && text.iter().position(|byte| *byte == b'>') == text.len().checked_sub(1)
@@ -42,7 +42,15 @@ fn is_image_tag(text: &[u8]) -> bool {
 
 /// Returns the agent's last word in a turn.
 pub(crate) fn answer<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<Raw<'a>> {
-    let reader = subject.reader();
+    answer_by(&subject.reader(), subject, turn)
+}
+
+/// As [`answer`], by another reader than that of the scene.
+pub(crate) fn answer_by<'a>(
+    reader: &ItemReader<'_>,
+    subject: &Subject<'_, 'a>,
+    turn: &Turn<'a>,
+) -> Option<Raw<'a>> {
     let words = |ix: &ItemIx| {
         let item = subject.thread.item(*ix)?;
         let parts = reader.message(&item.body)?.parts.into_iter();
@@ -153,12 +161,35 @@ pub(crate) fn tool_definition<'a>(
     (description, parameters)
 }
 
-/// Returns the list of tools that the model was given in a turn, on the turn
-/// that it was written in: it is long, and holds for those after it.
+/// Returns the list of tools that the model was given, on the turn that it was
+/// written in.
 pub(crate) fn new_tools<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<RawJson<'a>> {
-    let item = subject.thread.item(turn.tools?)?;
-    let here = item.turn.map_or(turn.number == 1, |turn| Some(turn) == subject.turn());
-    subject.thread.tools_of(turn).filter(|_| here)
+    subject.thread.new_tools(turn, subject.turn()?)
+}
+
+/// Returns the definitions of the tools that the model was given, on the first
+/// call of the turn that they were written in.
+pub(crate) fn tools_of_call<'a>(subject: &Subject<'_, 'a>) -> Vec<Raw<'a>> {
+    let turn = subject.span.parent.map(|ix| &subject.scene.trace.span(ix).kind);
+    let Some(Kind::Turn(turn)) = turn else { return Vec::new() };
+    if subject.scene.seen_before(subject.ix).is_some() {
+        return Vec::new();
+    }
+    let (reader, mut tools) = (subject.reader(), Vec::new());
+    if let Some(list) = new_tools(subject, turn) {
+        let read = list.cursor().array(|entry| {
+            tools.extend(reader.value(Part::Message, entry.raw()?));
+            Ok(())
+        });
+        debug_assert!(read.is_ok(), "the reader has checked it");
+    }
+    tools
+}
+
+/// Returns what a prompt asks for, without what an editor, a voice session or
+/// another agent's message puts around it.
+pub(crate) fn asked(prompt: &[u8]) -> String {
+    decode(codex_trace_model::request(JsonText::new(prompt)).raw())
 }
 
 /// Returns what a tool gave back, as a raw JSON text.

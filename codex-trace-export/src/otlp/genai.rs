@@ -41,6 +41,7 @@ impl Vocabulary for GenAi {
             Kind::ModelCall(call) => describe_call(subject, call, out),
             Kind::ToolCall(call) => describe_tool(subject, call, out),
             Kind::Compaction(compaction) => {
+                out.word(semconv::OPERATION, semconv::COMPACT);
                 let reader = subject.reader();
                 let summary = compaction.summary.and_then(|it| reader.decoded(Part::Message, it));
                 out.text("codex.compaction.summary", summary.map(Cow::Owned));
@@ -89,7 +90,7 @@ fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attri
     out.json(semconv::INPUT_MESSAGES, user);
     out.json(semconv::OUTPUT_MESSAGES, assistant);
     // Phoenix shows a session by these.
-    out.text("input.value", prompt.map(|text| Cow::Owned(decode(&text))));
+    out.text("input.value", prompt.map(|text| Cow::Owned(facts::asked(&text))));
     out.text("output.value", answer.map(|text| Cow::Owned(decode(&text))));
 }
 

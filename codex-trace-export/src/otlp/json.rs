@@ -4,27 +4,42 @@
 use std::io::Write as _;
 
 use super::ids::Hex;
-use super::proto::{AnyValue, Event, KeyValue, Link, ResourceSpans, Span, Status, Value};
+use super::proto::{
+    AnyValue, Event, InstrumentationScope, KeyValue, Link, Resource, ResourceSpans, Span, Status,
+    Value,
+};
 
 /// Appends spans of one resource as an object.
 pub(super) fn resource_spans(out: &mut Vec<u8>, spans: &ResourceSpans) {
-    out.extend_from_slice(b"{\"resource\":{");
-    if let Some(resource) = &spans.resource {
-        attributes(out, &resource.attributes);
-    }
-    out.extend_from_slice(b"},\"scopeSpans\":");
+    resource(out, spans.resource.as_ref());
+    out.extend_from_slice(b",\"scopeSpans\":");
     list(out, &spans.scope_spans, |out, scope_spans| {
-        out.extend_from_slice(b"{\"scope\":{");
-        if let Some(scope) = &scope_spans.scope {
-            out.extend_from_slice(b"\"name\":");
-            text(out, &scope.name);
-            out.extend_from_slice(b",\"version\":");
-            text(out, &scope.version);
-        }
-        out.extend_from_slice(b"},\"spans\":");
+        scope(out, scope_spans.scope.as_ref());
+        out.extend_from_slice(b",\"spans\":");
         list(out, &scope_spans.spans, span);
         out.push(b'}');
     });
+    out.push(b'}');
+}
+
+/// Opens the object of what one resource has sent.
+pub(super) fn resource(out: &mut Vec<u8>, resource: Option<&Resource>) {
+    out.extend_from_slice(b"{\"resource\":{");
+    if let Some(resource) = resource {
+        attributes(out, &resource.attributes);
+    }
+    out.push(b'}');
+}
+
+/// Opens the object of what one scope has written.
+pub(super) fn scope(out: &mut Vec<u8>, scope: Option<&InstrumentationScope>) {
+    out.extend_from_slice(b"{\"scope\":{");
+    if let Some(scope) = scope {
+        out.extend_from_slice(b"\"name\":");
+        text(out, &scope.name);
+        out.extend_from_slice(b",\"version\":");
+        text(out, &scope.version);
+    }
     out.push(b'}');
 }
 
@@ -79,7 +94,7 @@ fn status(out: &mut Vec<u8>, status: &Status) {
     out.push(b'}');
 }
 
-fn attributes(out: &mut Vec<u8>, attributes: &[KeyValue]) {
+pub(super) fn attributes(out: &mut Vec<u8>, attributes: &[KeyValue]) {
     out.extend_from_slice(b"\"attributes\":");
     list(out, attributes, |out, attribute| {
         out.extend_from_slice(b"{\"key\":");
@@ -113,7 +128,7 @@ fn any_value(out: &mut Vec<u8>, any: Option<&AnyValue>) {
     out.push(b'}');
 }
 
-fn list<T>(out: &mut Vec<u8>, items: &[T], mut item: impl FnMut(&mut Vec<u8>, &T)) {
+pub(super) fn list<T>(out: &mut Vec<u8>, items: &[T], mut item: impl FnMut(&mut Vec<u8>, &T)) {
     out.push(b'[');
     for (nth, it) in items.iter().enumerate() {
         if nth > 0 {
@@ -129,6 +144,6 @@ pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("memory takes every string");
 }
 
-fn put(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
+pub(super) fn put(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
     out.write_fmt(what).expect("memory takes everything");
 }

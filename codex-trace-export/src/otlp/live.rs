@@ -14,21 +14,25 @@ const NAME: &str = "config.toml";
 
 /// The table.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct OtelTable {
-    pub(super) environment: Option<String>,
+pub(crate) struct OtelTable {
+    pub(crate) environment: Option<String>,
     #[serde(default)]
-    pub(super) log_user_prompt: bool,
+    pub(crate) log_user_prompt: bool,
     /// What every span of the live telemetry says.
     #[serde(default)]
-    pub(super) span_attributes: BTreeMap<String, String>,
+    pub(crate) span_attributes: BTreeMap<String, String>,
+    /// Whether final answers are sent as logs.
+    #[serde(default)]
+    pub(crate) log_agent_responses: bool,
     exporter: Option<LiveExporter>,
     trace_exporter: Option<LiveExporter>,
+    metrics_exporter: Option<LiveExporter>,
     /// The file.
     #[serde(skip)]
     path: PathBuf,
     /// That another such file is not followed.
     #[serde(skip)]
-    pub(super) unfollowed: Option<Remark>,
+    pub(crate) unfollowed: Option<Remark>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,12 +47,12 @@ enum LiveExporter {
 
 /// A receiver of OTLP over HTTP.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     /// The whole address: Codex appends nothing.
-    pub(super) endpoint: String,
-    pub(super) protocol: Option<String>,
+    pub(crate) endpoint: String,
+    pub(crate) protocol: Option<String>,
     #[serde(default)]
-    pub(super) headers: BTreeMap<String, Secret>,
+    pub(crate) headers: BTreeMap<String, Secret>,
     #[serde(default)]
     tls: TlsFiles,
 }
@@ -63,23 +67,23 @@ struct TlsFiles {
 
 /// The receiver in use, and where it was found.
 #[derive(Debug)]
-pub(super) struct Live {
-    pub(super) receiver: Receiver,
+pub(crate) struct Live {
+    pub(crate) receiver: Receiver,
     /// The file.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     key: &'static str,
 }
 
 impl Live {
     /// Says something of the receiver.
-    pub(super) fn said<T>(&self, what: impl FnOnce(&Receiver) -> T) -> Said<T> {
+    pub(crate) fn said<T>(&self, what: impl FnOnce(&Receiver) -> T) -> Said<T> {
         let from = Origin::file(false, &self.path, &format!("otel.{}", self.key));
         Said::new(what(&self.receiver), from)
     }
 
     /// Returns the files of the table `tls`. Relative ones lie beside the
     /// configuration.
-    pub(super) fn tls_files(&self) -> request::TlsFiles {
+    pub(crate) fn tls_files(&self) -> request::TlsFiles {
         let beside = |file: &Option<PathBuf>| {
             Some(self.path.parent().unwrap_or(Path::new("")).join(file.as_ref()?))
         };
@@ -94,13 +98,43 @@ impl Live {
 
 impl OtelTable {
     /// Says where a key is.
-    pub(super) fn origin(&self, key: &str) -> Origin {
+    pub(crate) fn origin(&self, key: &str) -> Origin {
         Origin::file(false, &self.path, &format!("otel.{key}"))
+    }
+
+    fn exporter_of(&self, key: &str) -> Option<&LiveExporter> {
+        let exporter = match key {
+            "exporter" => &self.exporter,
+            "trace_exporter" => &self.trace_exporter,
+            _ => &self.metrics_exporter,
+        };
+        exporter.as_ref()
+    }
+
+    /// Returns where one signal of the live telemetry goes, by the key that says
+    /// so: `exporter` is that of logs. OpenAI's own receiver is none of ours.
+    ///
+    /// # Errors
+    ///
+    /// If it is a receiver that cannot be sent to.
+    pub(crate) fn receiver_of(&self, key: &'static str) -> Result<Option<Live>, ConfigError> {
+        match self.exporter_of(key) {
+            Some(LiveExporter::OtlpHttp(receiver)) => {
+                Ok(Some(Live { receiver: receiver.clone(), path: self.path.clone(), key }))
+            }
+            Some(LiveExporter::OtlpGrpc(_)) => Err(no_grpc()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether it says of a signal that it is sent nowhere, or to OpenAI alone.
+    pub(crate) fn is_kept_from(&self, key: &str) -> bool {
+        matches!(self.exporter_of(key), Some(LiveExporter::None | LiveExporter::OpenAi))
     }
 
     /// Returns where the live telemetry goes, if over HTTP. Logs alone say where
     /// the receiver is, but their address is another one.
-    pub(super) fn receiver(&self) -> Result<Option<Live>, ConfigError> {
+    pub(crate) fn receiver(&self) -> Result<Option<Live>, ConfigError> {
         let live = |receiver: &Receiver, key| Live {
             receiver: receiver.clone(),
             path: self.path.clone(),
@@ -114,8 +148,7 @@ impl OtelTable {
                 live
             }
             (Some(LiveExporter::OtlpGrpc(_)), _) | (None, Some(LiveExporter::OtlpGrpc(_))) => {
-                return Err(ConfigError::new("Codex' config.toml names an OTLP/gRPC receiver")
-                    .hint("give its HTTP address with --endpoint, mostly on port 4318"));
+                return Err(no_grpc());
             }
             _ => return Ok(None),
         };
@@ -123,9 +156,14 @@ impl OtelTable {
     }
 }
 
+fn no_grpc() -> ConfigError {
+    ConfigError::new("Codex' config.toml names an OTLP/gRPC receiver")
+        .hint("give its HTTP address with --endpoint, mostly on port 4318")
+}
+
 /// Reads the table of the user's own Codex home; an empty one, if there is no
 /// file.
-pub(super) fn codex_otel(settings: &Settings) -> Result<OtelTable, ConfigError> {
+pub(crate) fn codex_otel(settings: &Settings) -> Result<OtelTable, ConfigError> {
     #[derive(Default, Deserialize)]
     struct Config {
         #[serde(default)]

@@ -12,28 +12,32 @@ pub(crate) mod codex;
 mod events;
 pub(crate) mod facts;
 mod file;
-mod genai;
+pub(crate) mod genai;
 pub mod ids;
-mod images;
+pub(crate) mod images;
 pub(crate) mod json;
-mod live;
+pub(crate) mod live;
+pub(crate) mod log_json;
+pub mod log_proto;
 pub(crate) mod messages;
+pub(crate) mod metric_json;
+pub mod metric_proto;
 mod openinference;
-mod options;
+pub(crate) mod options;
 pub mod proto;
 mod rendering;
-mod semconv;
+pub(crate) mod semconv;
 pub(crate) mod settings;
 pub(crate) mod spans;
-mod times;
+pub(crate) mod times;
 mod window;
 
 use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
 
 use super::{
-    Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol, Remark,
-    Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict,
+    Address, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol,
+    Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -46,7 +50,7 @@ pub use file::{JSON_FILE, PROTO_FILE};
 pub use options::{PROTOCOL, SEMCONV};
 pub(crate) use rendering::Rendering;
 pub use spans::Amount;
-pub(crate) use spans::{Group, Scene, Subject, Vocabulary};
+pub(crate) use spans::{Group, Place, Scene, Subject, Vocabulary};
 pub use window::LlmInput;
 
 /// The backend.
@@ -184,6 +188,7 @@ pub(crate) struct Writer<'w, 's, 'a> {
     vocabulary: &'w dyn Vocabulary,
     encoding: Encoding,
     resource: Resource,
+    scope: InstrumentationScope,
     added: &'w [(String, String)],
 }
 
@@ -196,7 +201,16 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         encoding: Encoding,
     ) -> Writer<'w, 's, 'a> {
         let resource = settings::resource(scene, &added.resource);
-        Writer { scene, vocabulary, encoding, resource, added: &added.spans }
+        let scope = InstrumentationScope {
+            name: "codex-trace".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Writer { scene, vocabulary, encoding, resource, scope, added: &added.spans }
+    }
+
+    /// Says where the spans come from in other words.
+    pub(crate) fn saying(self, resource: Resource, scope: InstrumentationScope) -> Self {
+        Writer { resource, scope, ..self }
     }
 
     /// Hands out the spans of a group in pieces, each of them a part of a
@@ -238,13 +252,9 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
     }
 
     fn write(&self, spans: Vec<proto::Span>) -> Vec<u8> {
-        let scope = InstrumentationScope {
-            name: "codex-trace".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
         let resource_spans = ResourceSpans {
             resource: Some(self.resource.clone()),
-            scope_spans: vec![ScopeSpans { scope: Some(scope), spans }],
+            scope_spans: vec![ScopeSpans { scope: Some(self.scope.clone()), spans }],
         };
         match self.encoding {
             Encoding::Proto => {
@@ -280,7 +290,7 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         units: &mut dyn FnMut(Unit),
     ) -> Result<(), EncodeError> {
         let mut builder = UnitBuilder::new(key(self.scene, group), route, units);
-        builder.starts_at(self.scene.trace.span(group.root).start);
+        builder.starts_at(self.scene.starts_at(group));
         mark_open(self.scene, group, &mut builder);
         self.pieces(group, |piece, spans| {
             builder.body().extend_from_slice(&piece);
@@ -291,7 +301,8 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
     }
 }
 
-fn timeless(span: &TreeSpan<'_>) -> EncodeError {
+/// Says that a file says no time at all.
+pub(crate) fn timeless(span: &TreeSpan<'_>) -> EncodeError {
     let what = "its file says nowhere when it was, and OTLP cannot do without";
     EncodeError { span: span.key.clone(), what: what.to_owned() }
 }
@@ -372,7 +383,17 @@ pub(crate) fn without_spans(route: &Route) -> Request {
 
 /// Returns the route for traces.
 fn route(target: settings::Target) -> Route {
-    let (content_type, framing) = match target.encoding {
+    Route {
+        url: target.url,
+        headers: target.headers,
+        compressions: target.compressions,
+        ..route_of(target.encoding)
+    }
+}
+
+/// Returns what routes for traces have in common, whatever the place.
+pub(crate) fn route_of(encoding: Encoding) -> Route {
+    let (content_type, framing) = match encoding {
         Encoding::Proto => ("application/x-protobuf", Framing::CONCATENATED),
         Encoding::Json => {
             ("application/json", Framing::new(JSON_FRAMING.0, JSON_FRAMING.1, JSON_FRAMING.2))
@@ -381,11 +402,11 @@ fn route(target: settings::Target) -> Route {
     Route {
         name: "traces",
         method: Method::Post,
-        url: target.url,
-        headers: target.headers,
+        url: Address::unchecked(""),
+        headers: Vec::new(),
         content_type: content_type.into(),
         framing,
-        compressions: target.compressions,
+        compressions: &[],
         limits: LIMITS,
         in_order: false,
         tells_sizes: false,

@@ -56,7 +56,10 @@ fn kind(kind: &Kind<'_>) -> &'static str {
 
 fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attributes) {
     out.text("agent.name", Some(subject.agent()));
-    put_text(out, "input", facts::prompt(subject, turn));
+    if let Some(prompt) = facts::prompt(subject, turn) {
+        out.text("input.value", Some(Cow::Owned(facts::asked(&prompt))));
+        out.word("input.mime_type", "text/plain");
+    }
     put_text(out, "output", facts::answer(subject, turn));
 }
 
@@ -89,6 +92,9 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.int("llm.token_count.prompt_details.cache_write", written);
         let reasoning = usage.reasoning_output_tokens;
         out.int("llm.token_count.completion_details.reasoning", reasoning);
+    }
+    for (nth, tool) in facts::tools_of_call(subject).into_iter().enumerate() {
+        out.json(&format!("llm.tools.{nth}.tool.json_schema"), Some(tool.into_owned()));
     }
     let input = facts::model_input(subject, call);
     for (nth, message) in input.messages.iter().enumerate() {

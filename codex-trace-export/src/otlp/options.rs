@@ -2,79 +2,117 @@
 //! has: of two, that of traces comes first.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Semconv;
 use crate::options::common::{
-    COMPRESSION, ENDPOINT, FIELD_BYTES, LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS, TIMEOUT, WORKSPACE,
-    heading,
+    COMPRESSION, Compress, ENDPOINT, FIELD_BYTES, LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS, TIMEOUT,
+    WORKSPACE, heading,
 };
 use crate::options::{Flag, Opt, OptionSpec};
 
-/// The whole address.
-pub(super) const TRACES_ENDPOINT: Opt<String> =
-    Opt::without_key("Whole address").env(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]);
+/// A signal, as variables and addresses name it: where its requests go.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// What the address of a receiver ends with.
+    pub(crate) path: &'static str,
+    /// Where it goes if nobody says.
+    pub(crate) default: &'static str,
+    /// The whole address.
+    pub(crate) endpoint: Opt<String>,
+    /// Headers, as variables have them.
+    pub(crate) headers: Opt<String>,
+    /// The protocol.
+    pub(crate) protocol: Opt<String>,
+    /// How bodies are compressed.
+    pub(crate) compression: Opt<Compress>,
+    /// The authorities to trust.
+    pub(crate) certificate: Opt<PathBuf>,
+    /// Our own certificate.
+    pub(crate) client_certificate: Opt<PathBuf>,
+    /// Its key.
+    pub(crate) client_key: Opt<PathBuf>,
+    /// How long a request may take.
+    pub(crate) timeout: Opt<Duration>,
+}
+
+/// Names the variables of a signal: its own come before those of all.
+macro_rules! variables {
+    ($signal:literal, $what:literal) => {
+        &[concat!("OTEL_EXPORTER_OTLP_", $signal, $what), concat!("OTEL_EXPORTER_OTLP", $what)]
+    };
+}
+
+/// Declares where a signal goes.
+macro_rules! place {
+    ($signal:literal, $path:literal, $default:literal) => {
+        Place {
+            path: $path,
+            default: $default,
+            endpoint: Opt::without_key("Whole address").env(&[concat!(
+                "OTEL_EXPORTER_OTLP_",
+                $signal,
+                "_ENDPOINT"
+            )]),
+            headers: Opt::without_key("Headers: k=v,k=v").env(variables!($signal, "_HEADERS")),
+            protocol: PROTOCOL.env(variables!($signal, "_PROTOCOL")),
+            compression: COMPRESSION.env(variables!($signal, "_COMPRESSION")),
+            certificate: Opt::without_key("Authorities to trust")
+                .env(variables!($signal, "_CERTIFICATE")),
+            client_certificate: Opt::without_key("Our own certificate")
+                .env(variables!($signal, "_CLIENT_CERTIFICATE")),
+            client_key: Opt::without_key("Key of our own certificate")
+                .env(variables!($signal, "_CLIENT_KEY")),
+            timeout: TIMEOUT.env(variables!($signal, "_TIMEOUT")),
+        }
+    };
+}
+
+/// Where traces go.
+pub(crate) const TRACES: &Place = &place!("TRACES", "/v1/traces", "http://localhost:4318");
+
+/// Where logs go: to Loki itself.
+pub(crate) const LOGS: &Place = &place!("LOGS", "/v1/logs", "http://localhost:3100/otlp");
+
+/// Where metrics go: to Prometheus itself.
+pub(crate) const METRICS: &Place =
+    &place!("METRICS", "/v1/metrics", "http://localhost:9090/api/v1/otlp");
 
 /// The address of the receiver of all signals.
-pub(super) const BASE: Opt<String> = ENDPOINT.env(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
-
-/// Headers, as variables have them.
-pub(super) const HEADER_PAIRS: Opt<String> = Opt::without_key("Headers: k=v,k=v")
-    .env(&["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]);
+pub(crate) const BASE: Opt<String> = ENDPOINT.env(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
 
 /// The protocol.
-pub const PROTOCOL: Opt<String> = Opt::new("protocol", "`http/protobuf` or `http/json`")
-    .env(&["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"])
-    .default("http/protobuf");
+pub const PROTOCOL: Opt<String> =
+    Opt::new("protocol", "`http/protobuf` or `http/json`").default("http/protobuf");
 
 /// The conventions.
 pub const SEMCONV: Opt<Semconv> = Opt::new("semconv", "Conventions to name attributes by, in OTLP")
     .flag(Flag::Value { name: "semconv", value: "WHICH" }, heading::ENCODING)
     .default("genai");
 
-/// How bodies are compressed.
-pub(super) const COMPRESSED: Opt<crate::options::common::Compress> =
-    COMPRESSION.env(&["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"]);
-
-/// The authorities to trust.
-pub(super) const CERTIFICATE: Opt<PathBuf> = Opt::without_key("Authorities to trust")
-    .env(&["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"]);
-
-/// Our own certificate.
-pub(super) const CLIENT_CERTIFICATE: Opt<PathBuf> = Opt::without_key("Our own certificate").env(&[
-    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-]);
-
-/// Its key.
-pub(super) const CLIENT_KEY: Opt<PathBuf> = Opt::without_key("Key of our own certificate")
-    .env(&["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"]);
-
-/// How long a request may take.
-pub(super) const MILLISECONDS: Opt<std::time::Duration> =
-    TIMEOUT.env(&["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"]);
-
 /// The service.
-pub(super) const SERVICE_NAME: Opt<String> =
+pub(crate) const SERVICE_NAME: Opt<String> =
     Opt::without_key("Name of the service, instead of Codex' own").env(&["OTEL_SERVICE_NAME"]);
 
 /// Further attributes of the resource.
-pub(super) const RESOURCE_ATTRIBUTES: Opt<String> =
+pub(crate) const RESOURCE_ATTRIBUTES: Opt<String> =
     Opt::without_key("More attributes of the resource: k=v,k=v").env(&["OTEL_RESOURCE_ATTRIBUTES"]);
 
 /// The tenant of Grafana's servers.
-const TENANT: Opt<String> = WORKSPACE.help("Tenant of Grafana's servers (`X-Scope-OrgID`)");
+pub(crate) const TENANT: Opt<String> =
+    WORKSPACE.help("Tenant of Grafana's servers (`X-Scope-OrgID`)");
 
 /// All of them.
-pub(super) const OPTIONS: &[OptionSpec] = &[
-    TRACES_ENDPOINT.spec,
+pub(crate) const OPTIONS: &[OptionSpec] = &[
+    TRACES.endpoint.spec,
     BASE.spec,
-    HEADER_PAIRS.spec,
-    PROTOCOL.spec,
-    COMPRESSED.spec,
-    CERTIFICATE.spec,
-    CLIENT_CERTIFICATE.spec,
-    CLIENT_KEY.spec,
-    MILLISECONDS.spec,
+    TRACES.headers.spec,
+    TRACES.protocol.spec,
+    TRACES.compression.spec,
+    TRACES.certificate.spec,
+    TRACES.client_certificate.spec,
+    TRACES.client_key.spec,
+    TRACES.timeout.spec,
     SERVICE_NAME.spec,
     RESOURCE_ATTRIBUTES.spec,
     TENANT.spec,

@@ -58,6 +58,9 @@ pub(crate) const TOOL_CALL_ID: &str = "gen_ai.tool.call.id";
 /// `function`: run here; `extension`: run by the provider.
 pub(crate) const TOOL_TYPE: &str = "gen_ai.tool.type";
 pub(crate) const TOOL_DESCRIPTION: &str = "gen_ai.tool.description";
+/// The conventions have no word for an operation that shortens a conversation,
+/// and allow others.
+pub(crate) const COMPACT: &str = "compact";
 pub(crate) const TOOL_DEFINITIONS: &str = "gen_ai.tool.definitions";
 /// What the tool was given, as JSON.
 pub(crate) const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";

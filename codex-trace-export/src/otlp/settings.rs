@@ -12,15 +12,13 @@ use std::path::PathBuf;
 use codex_rollout::JsonText;
 
 use super::live::{Live, OtelTable, codex_otel};
-use super::options::{
-    BASE, CERTIFICATE, CLIENT_CERTIFICATE, CLIENT_KEY, COMPRESSED, HEADER_PAIRS, MILLISECONDS,
-    PROTOCOL, RESOURCE_ATTRIBUTES, SEMCONV, SERVICE_NAME, TRACES_ENDPOINT,
-};
+use super::options::{BASE, Place, RESOURCE_ATTRIBUTES, SEMCONV, SERVICE_NAME, TRACES};
 use super::proto::Resource;
 use super::spans::Scene;
 use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv};
 use crate::choice::Choice;
 use crate::client::{SaidClient, Unit};
+use crate::codex_otel::service_name;
 use crate::describe::Description;
 use crate::options::Opt;
 use crate::origin::NamedPlaces;
@@ -36,15 +34,15 @@ const TENANT: &str = "X-Scope-OrgID";
 
 /// Where requests go, and how.
 #[derive(Debug)]
-pub(super) struct Target {
-    pub(super) url: Address,
-    pub(super) headers: Vec<Header>,
-    pub(super) encoding: Encoding,
-    pub(super) compressions: &'static [Compression],
-    pub(super) tenant: Option<String>,
-    pub(super) client: ClientOptions,
+pub(crate) struct Target {
+    pub(crate) url: Address,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) encoding: Encoding,
+    pub(crate) compressions: &'static [Compression],
+    pub(crate) tenant: Option<String>,
+    pub(crate) client: ClientOptions,
     /// Whether it is the receiver of Codex' own telemetry.
-    is_live: bool,
+    pub(crate) is_live: bool,
 }
 
 /// Makes an exporter of settings.
@@ -75,7 +73,7 @@ struct Reading {
 fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigError> {
     let codex = codex_otel(settings)?;
     found.remarks.extend(codex.unfollowed.clone());
-    let target = target(settings, &codex, found)?;
+    let target = target(settings, TRACES, || codex.receiver(), found)?;
     let semconv = found.option(&SEMCONV, settings).unwrap_or_default();
     let added = added(settings, &codex, found)?;
     let mut rendering = Rendering::read(settings, found);
@@ -89,36 +87,57 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigE
     Ok(Reading { target, semconv, added, rendering })
 }
 
-fn target(
+impl Place {
+    /// Returns the address that a flag, `codex-trace.toml` or a variable names.
+    fn named(&self, settings: &Settings) -> NamedPlaces {
+        let whole = settings.var_of(&self.endpoint);
+        let base = settings.var_of(&BASE);
+        let based = |said: Said<String>| said.map(|url| self.url(&url));
+        let mut named = NamedPlaces::default();
+        named.push(settings.said_endpoint().map(based));
+        named.push(whole.or_else(|| base.map(based)));
+        named
+    }
+
+    /// Appends the path of the signal, unless it is there. What is no address
+    /// stays as it is, to be told.
+    fn url(&self, base: &str) -> String {
+        let Ok(base) = Address::parse(base.trim_end_matches('/')) else { return base.to_owned() };
+        let whole = if base.ends_with(self.path) { base } else { base.join(self.path) };
+        whole.expose().to_owned()
+    }
+}
+
+/// Finds where requests of a signal go. `live` is asked for the receiver of
+/// Codex' own telemetry if nobody names another place.
+pub(crate) fn target(
     settings: &Settings,
-    codex: &OtelTable,
+    place: &Place,
+    live: impl FnOnce() -> Result<Option<Live>, ConfigError>,
     found: &mut Description,
 ) -> Result<Target, ConfigError> {
-    let whole = settings.var_of(&TRACES_ENDPOINT);
-    let base = settings.var_of(&BASE);
-    let based = |said: Said<String>| said.map(|url| traces_url(&url));
-    let mut named = NamedPlaces::default();
-    named.push(settings.said_endpoint().map(based));
-    named.push(whole.or_else(|| base.map(based)));
+    let mut named = place.named(settings);
     let live = match named.strongest() {
         Some(_) => None,
-        None => codex.receiver()?,
+        None => live()?,
     };
     named.push(live.as_ref().map(|it| it.said(|it| it.endpoint.clone())));
-    let default = || Said::by_default(Address::unchecked(&traces_url("http://localhost:4318")));
+    let default = || Said::by_default(Address::unchecked(&place.url(place.default)));
     let to = named.strongest().unwrap_or_else(default);
     found.take("endpoint", Some(to.clone()), Address::to_string);
 
     let of_live =
         live.as_ref().and_then(|it| it.receiver.protocol.clone().map(|text| it.said(|_| text)));
-    let protocol = settings.get(&PROTOCOL).or_else(|| settings.var_of(&PROTOCOL)).or(of_live);
-    let protocol = found.text(PROTOCOL.name(), protocol);
+    let protocol = settings.get(&place.protocol);
+    let protocol = protocol.or_else(|| settings.var_of(&place.protocol)).or(of_live);
+    let protocol = found.text(place.protocol.name(), protocol);
     let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
-    let compression = settings.get(&COMPRESSED).map(|said| said.map(|how| how.word().to_owned()));
-    let compression = compression.or_else(|| settings.var_of(&COMPRESSED));
-    let compression = found.text(COMPRESSED.name(), compression);
-    let (headers, of_headers) = headers(settings, live.as_ref(), found)?;
-    let (client, of_client) = client(settings, live.as_ref(), found)?;
+    let compression = settings.get(&place.compression);
+    let compression = compression.map(|said| said.map(|how| how.word().to_owned()));
+    let compression = compression.or_else(|| settings.var_of(&place.compression));
+    let compression = found.text(place.compression.name(), compression);
+    let (headers, of_headers) = headers(settings, place, live.as_ref(), found)?;
+    let (client, of_client) = client(settings, place, live.as_ref(), found)?;
     // Last, so that all else is found.
     let url = Address::parse(to.value.expose())?;
     for from in of_headers.iter().chain(&of_client) {
@@ -138,12 +157,13 @@ fn target(
 /// Finds the headers, and where each that may let us in was said.
 fn headers(
     settings: &Settings,
+    place: &Place,
     live: Option<&Live>,
     found: &mut Description,
 ) -> Result<(Vec<Header>, Vec<Origin>), ConfigError> {
     let mut headers = Vec::new();
     let mut origins = Vec::new();
-    if let Some(said) = settings.var_of(&HEADER_PAIRS) {
+    if let Some(said) = settings.var_of(&place.headers) {
         headers = headers_of(&said.from.to_string(), &said.value)?;
         for header in &headers {
             let secret = Secret::new(header.wire_value());
@@ -175,7 +195,7 @@ fn headers(
     Ok((headers, origins))
 }
 
-fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigError> {
+pub(crate) fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigError> {
     match word {
         None | Some("gzip" | "auto") => Ok(&[Compression::Gzip]),
         Some("zstd") => Ok(&[Compression::Zstd]),
@@ -189,6 +209,7 @@ fn compressions(word: Option<&str>) -> Result<&'static [Compression], ConfigErro
 /// of ours was said.
 fn client(
     settings: &Settings,
+    place: &Place,
     live: Option<&Live>,
     found: &mut Description,
 ) -> Result<(ClientOptions, Option<Origin>), ConfigError> {
@@ -198,21 +219,22 @@ fn client(
         settings.var_of(option).map(|said| said.map(PathBuf::from)).or(of_live)
     };
     let said = SaidClient {
-        ca: file(&CERTIFICATE, of_live.ca),
-        client_cert: file(&CLIENT_CERTIFICATE, of_live.client_cert),
-        client_key: file(&CLIENT_KEY, of_live.client_key),
-        timeout: settings.var_of(&MILLISECONDS),
+        ca: file(&place.certificate, of_live.ca),
+        client_cert: file(&place.client_certificate, of_live.client_cert),
+        client_key: file(&place.client_key, of_live.client_key),
+        timeout: settings.var_of(&place.timeout),
         unit: Unit::Milliseconds,
     };
     let from = said.key_origin();
     Ok((said.read(settings, found)?, from))
 }
 
-fn added(
+/// Reads what the resource of live telemetry says besides Codex' own.
+pub(crate) fn resource_attributes(
     settings: &Settings,
     codex: &OtelTable,
     found: &mut Description,
-) -> Result<Added, ConfigError> {
+) -> Result<Vec<(String, String)>, ConfigError> {
     let mut resource = Vec::new();
     let environment = codex.environment.clone();
     let environment = environment.map(|it| Said::new(it, codex.origin("environment")));
@@ -223,6 +245,16 @@ fn added(
     if let Some(pairs) = found.text("resource", pairs) {
         resource.extend(pairs_of(RESOURCE_ATTRIBUTES.name(), &pairs)?);
     }
+    Ok(resource)
+}
+
+/// Reads what is said besides Codex' own.
+pub(crate) fn added(
+    settings: &Settings,
+    codex: &OtelTable,
+    found: &mut Description,
+) -> Result<Added, ConfigError> {
+    let mut resource = resource_attributes(settings, codex, found)?;
     if let Some(name) = found.text("service name", settings.own_var_of(&SERVICE_NAME)) {
         resource.push(("service.name".to_owned(), name));
     }
@@ -244,9 +276,8 @@ pub(super) fn resource(scene: &Scene<'_, '_>, asked: &[(String, String)]) -> Res
         let text = scene.rules.decoded(crate::content::Part::Label, text?)?;
         Some(text.into_owned())
     };
-    let originator = label(meta.originator).unwrap_or_else(|| "codex".to_owned());
     let mut all = BTreeMap::new();
-    all.insert("service.name".to_owned(), service_name(&originator).to_owned());
+    all.insert("service.name".to_owned(), service_name(scene.trace.root()).to_owned());
     if let Some(version) = label(meta.cli_version) {
         all.insert("service.version".to_owned(), version);
     }
@@ -258,24 +289,7 @@ pub(super) fn resource(scene: &Scene<'_, '_>, asked: &[(String, String)]) -> Res
     Resource { attributes: attributes.0 }
 }
 
-/// Codex' telemetry names its service before the terminal client gives itself
-/// another name, so it differs from what the rollout says.
-fn service_name(originator: &str) -> &str {
-    match originator {
-        "codex-tui" => "codex_cli_rs",
-        other => other,
-    }
-}
-
-/// Appends the path for traces, unless it is there. What is no address stays as
-/// it is, to be told.
-fn traces_url(base: &str) -> String {
-    let Ok(base) = Address::parse(base.trim_end_matches('/')) else { return base.to_owned() };
-    let whole = if base.ends_with("/v1/traces") { base } else { base.join("/v1/traces") };
-    whole.expose().to_owned()
-}
-
-fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
+pub(crate) fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
     match protocol {
         "http/protobuf" | "binary" => Ok(Encoding::Proto),
         "http/json" | "json" => Ok(Encoding::Json),

@@ -40,6 +40,35 @@ pub(crate) trait Vocabulary: Send + Sync {
     fn reuses_recorded_ids(&self) -> bool {
         true
     }
+
+    /// Returns where a span is, for a vocabulary that has its own ids.
+    fn place(&self, subject: &Subject<'_, '_>) -> Option<Place> {
+        let _ = subject;
+        None
+    }
+
+    /// Returns the ids of a turn, or else a thread, that a span refers to, for
+    /// the same.
+    fn linked(&self, link: &TreeLink<'_>, turn_id: Option<&str>) -> Option<(TraceId, SpanId)> {
+        let _ = (link, turn_id);
+        None
+    }
+
+    /// Returns how a span ended. What the file does not say is unset.
+    fn status(&self, subject: &Subject<'_, '_>) -> Status {
+        subject.status()
+    }
+}
+
+/// Where a span is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The span itself.
+    pub span_id: SpanId,
+    /// The span around it; absent for the root of a group.
+    pub parent: Option<SpanId>,
 }
 
 /// How much content to send.
@@ -78,6 +107,9 @@ pub(crate) struct Scene<'s, 'a> {
     /// The place that ids are for alone, if they are.
     place: Option<&'s str>,
     times: Vec<Option<Times>>,
+    /// By how many milliseconds the times of each span were moved; empty if none
+    /// were.
+    moved: Vec<i64>,
     /// The last item seen by the call before, by model call.
     seen_before: HashMap<SpanIx, ItemIx>,
     /// The root thread's events, by the turn that comes next.
@@ -140,6 +172,7 @@ impl<'s, 'a> Scene<'s, 'a> {
             amount,
             place: None,
             times,
+            moved: Vec::new(),
             seen_before,
             between_turns,
             images,
@@ -152,7 +185,38 @@ impl<'s, 'a> Scene<'s, 'a> {
         Scene { place, ..self }
     }
 
-    fn placed<const N: usize>(&self, id: [u8; N]) -> [u8; N] {
+    /// Moves the times of each group by so many milliseconds, given when it began.
+    pub(crate) fn moved(mut self, by: impl Fn(i64) -> i64) -> Scene<'s, 'a> {
+        let mut moved = vec![0; self.times.len()];
+        for group in self.groups() {
+            let Some(root) = self.times[group.root.index()] else { continue };
+            let millis = by(i64::try_from(root.start / 1_000_000).unwrap_or(i64::MAX));
+            for ix in group.members {
+                moved[ix.index()] = millis;
+                if let Some(times) = &mut self.times[ix.index()] {
+                    times.start = times::moved(times.start, millis);
+                    times.end = times::moved(times.end, millis);
+                }
+            }
+        }
+        if moved.iter().any(|millis| *millis != 0) {
+            self.moved = moved;
+        }
+        self
+    }
+
+    fn moved_by(&self, ix: SpanIx) -> i64 {
+        self.moved.get(ix.index()).copied().unwrap_or_default()
+    }
+
+    /// Returns when a group begins, as it is sent.
+    pub(crate) fn starts_at(&self, group: &Group) -> Option<Timestamp> {
+        let start = self.trace.span(group.root).start?.as_millisecond();
+        Timestamp::from_millisecond(start.saturating_add(self.moved_by(group.root))).ok()
+    }
+
+    /// Returns an id as it is at this place.
+    pub(crate) fn placed<const N: usize>(&self, id: [u8; N]) -> [u8; N] {
         self.place.map_or(id, |place| ids::copied(id, place))
     }
 
@@ -243,20 +307,26 @@ impl<'s, 'a> Scene<'s, 'a> {
         let mut attributes = Attributes::default();
         vocabulary.describe(&subject, &mut attributes);
         subject.describe_inference(&mut attributes);
-        let parent = subject.span.parent.filter(|_| !subject.is_root);
+        let place = vocabulary.place(&subject).unwrap_or_else(|| {
+            let parent = subject.span.parent.filter(|_| !subject.is_root);
+            Place {
+                trace_id: identity.trace_id,
+                span_id: self.span_id(identity, ix),
+                parent: parent.map(|parent| self.span_id(identity, parent)),
+            }
+        });
         Some(Span {
-            trace_id: identity.trace_id.to_vec(),
-            span_id: self.span_id(identity, ix).to_vec(),
-            parent_span_id: parent
-                .map_or_else(Vec::new, |parent| self.span_id(identity, parent).to_vec()),
+            trace_id: place.trace_id.to_vec(),
+            span_id: place.span_id.to_vec(),
+            parent_span_id: place.parent.map_or_else(Vec::new, |id| id.to_vec()),
             name: vocabulary.name(&subject),
             kind: subject.otlp_kind() as i32,
             start_time_unix_nano: subject.times.start,
             end_time_unix_nano: subject.times.end,
             attributes: attributes.0,
             events: events::events(&subject),
-            links: subject.links(vocabulary.reuses_recorded_ids()),
-            status: Some(subject.status()),
+            links: subject.links(vocabulary),
+            status: Some(vocabulary.status(&subject)),
         })
     }
 
@@ -319,8 +389,16 @@ impl<'s, 'a> Subject<'s, 'a> {
         }
     }
 
+    /// Returns another span of the scene; `None` if its file says no time at all.
+    pub(crate) fn other(&self, ix: SpanIx) -> Option<Subject<'s, 'a>> {
+        let span = self.scene.trace.span(ix);
+        let thread = self.scene.trace.thread_of(span);
+        let times = self.scene.times[ix.index()]?;
+        Some(Subject { ix, span, thread, times, is_root: false, ..*self })
+    }
+
     /// Returns how it ended. What the file does not say is unset.
-    fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let sort = match self.span.kind {
             Kind::ToolCall(_) => Part::Tool,
             _ => Part::Message,
@@ -368,24 +446,32 @@ impl<'s, 'a> Subject<'s, 'a> {
             attributes.text("codex.time.recorded_start", text(start));
             attributes.text("codex.time.recorded_end", text(end));
         }
+        let millis = self.scene.moved_by(self.ix);
+        if millis != 0 {
+            let start = times::moved(self.times.start, -millis);
+            let start = Timestamp::from_nanosecond(i128::from(start)).ok();
+            attributes.text("codex.original_start_time", start.map(|at| at.to_string().into()));
+            attributes.signed("codex.time_shift_ms", Some(millis));
+        }
     }
 
     /// Returns the threads that it refers to and that are traces of their own.
     /// Where the turn is known, so is its span; the thread always is.
-    fn links(&self, reuse: bool) -> Vec<Link> {
-        let mut links: Vec<Link> = self.span.links.iter().map(|it| self.link(it, reuse)).collect();
+    fn links(&self, vocabulary: &dyn Vocabulary) -> Vec<Link> {
+        let mut links: Vec<Link> =
+            self.span.links.iter().map(|it| self.link(it, vocabulary)).collect();
         let first = || {
             let turns = self.scene.trace.children(SpanIx(0));
             turns.map(|(ix, _)| ix).next() == Some(self.ix)
         };
         if self.is_root && first() {
             let thread = self.scene.trace.span(SpanIx(0));
-            links.extend(thread.links.iter().map(|it| self.link(it, reuse)));
+            links.extend(thread.links.iter().map(|it| self.link(it, vocabulary)));
         }
         links
     }
 
-    fn link(&self, link: &TreeLink<'_>, reuse: bool) -> Link {
+    fn link(&self, link: &TreeLink<'_>, vocabulary: &dyn Vocabulary) -> Link {
         let spawning = match &self.span.kind {
             Kind::Turn(turn) if link.relation == Relation::SpawnedBy => turn.parent_turn_id,
             _ => None,
@@ -397,15 +483,18 @@ impl<'s, 'a> Subject<'s, 'a> {
         };
         let label = turn.as_deref().unwrap_or_default();
         let recorded = link.turn.and_then(|it| it.trace_id).and_then(ids::recorded);
-        let trace_id = recorded.filter(|_| reuse);
-        let trace_id = trace_id.unwrap_or_else(|| ids::trace_id(&link.thread_id, label));
+        let recorded = recorded.filter(|_| vocabulary.reuses_recorded_ids());
+        let (trace_id, span_id) = vocabulary.linked(link, turn.as_deref()).unwrap_or_else(|| {
+            let trace_id = recorded.unwrap_or_else(|| ids::trace_id(&link.thread_id, label));
+            (trace_id, ids::span_id(&link.thread_id, label, &key))
+        });
         let mut attributes = Attributes::default();
         attributes.word("codex.link.relation", link.relation.word());
         attributes.text("codex.thread.id", Some(Cow::from(link.thread_id.as_ref())));
         attributes.text("codex.turn.id", turn.as_deref().map(Cow::from));
         Link {
             trace_id: self.scene.placed(trace_id).to_vec(),
-            span_id: self.scene.placed(ids::span_id(&link.thread_id, label, &key)).to_vec(),
+            span_id: self.scene.placed(span_id).to_vec(),
             attributes: attributes.0,
         }
     }
@@ -413,7 +502,7 @@ impl<'s, 'a> Subject<'s, 'a> {
     /// Returns when something happened, or at least a time within the span.
     pub(crate) fn moment(&self, at: Option<Timestamp>) -> (u64, bool) {
         match at.and_then(nanos) {
-            Some(at) => (at, true),
+            Some(at) => (times::moved(at, self.scene.moved_by(self.ix)), true),
             None => (self.times.start, false),
         }
     }

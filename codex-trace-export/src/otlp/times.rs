@@ -43,6 +43,11 @@ pub(crate) fn times(trace: &Trace<'_>) -> Vec<Option<Times>> {
     all
 }
 
+/// Moves an instant in nanoseconds by so many milliseconds.
+pub(crate) fn moved(at: u64, millis: i64) -> u64 {
+    at.saturating_add_signed(millis.saturating_mul(1_000_000))
+}
+
 /// Returns an instant in nanoseconds since 1970; `None` before that.
 pub(crate) fn nanos(at: Timestamp) -> Option<u64> {
     u64::try_from(at.as_nanosecond()).ok()

@@ -4,13 +4,14 @@
 use codex_rollout::item::response_item::{
     CallOutcome, ImageGenerationCall, ToolCallForm, ToolCallItem, ToolOutputItem, WebSearchCall,
 };
+use codex_rollout::item::session_meta::DynamicTools;
 use codex_rollout::{JsonText, RawJson, ResponseItem};
 
 use crate::diagnostic::Code;
 use crate::resolve::author::is_synthetic;
 use crate::resolve::tool_call::ToolDraft;
 use crate::resolve::turn::MarkKind;
-use crate::resolve::{Outcome, Place, ThreadBuilder, answer, output};
+use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder, answer, output};
 use crate::span::EventKind;
 use crate::tool::{ToolCall, ToolFamily};
 use crate::trace::{Item, ItemIx, SpanIx};
@@ -223,6 +224,19 @@ impl<'a> ThreadBuilder<'a> {
         }
     }
 
+    /// Takes in the tools that the embedding program offers from here on.
+    pub(super) fn take_dynamic_tools(&mut self, it: &DynamicTools<'a>, place: Place) -> Outcome {
+        if !self.is_own(it.thread_id) {
+            return Outcome::Ignored(FOREIGN);
+        }
+        let Some(tools) = it.tools else { return Outcome::Span };
+        self.dynamic_tools = Some(tools);
+        if let Some(open) = self.open {
+            self.turns[open].turn.dynamic_tools = Some(tools);
+        }
+        self.push_event(place, EventKind::DynamicTools(tools))
+    }
+
     /// Adds a call, unless it is one written twice. Some providers give the
     /// same ids again and again: such a call is one of its own.
     fn add_call(&mut self, mut draft: ToolDraft<'a>, place: Place) {
@@ -276,7 +290,7 @@ impl<'a> ThreadBuilder<'a> {
         let meta = self.meta.unwrap_or_default();
         answer::Scene {
             paginated: meta.history_mode.is_some_and(|mode| mode.is("paginated")),
-            dynamic_tools: meta.dynamic_tools,
+            dynamic_tools: self.dynamic_tools.or(meta.dynamic_tools),
         }
     }
 

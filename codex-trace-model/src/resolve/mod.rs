@@ -123,6 +123,8 @@ pub(crate) struct ThreadBuilder<'a> {
     tools: ToolTable<'a>,
     /// The last list of tools that the model was given.
     tools_item: Option<ItemIx>,
+    /// The tools that the embedding program offers, where they have changed.
+    dynamic_tools: Option<codex_rollout::RawJson<'a>>,
     usage: UsageTracker,
     settings: Current<'a>,
     events: Vec<Event<'a>>,
@@ -224,6 +226,7 @@ impl<'a> ThreadBuilder<'a> {
                 self.push_event(Place { at, ..place }, EventKind::Voice(*item))
             }
             RolloutItem::SecurityRiskScore(risk) => self.take_risk(risk, place),
+            RolloutItem::DynamicTools(it) => self.take_dynamic_tools(it, place),
             RolloutItem::RetainedContext(kept) => {
                 self.push_event(place, EventKind::RetainedContext(*kept))
             }
@@ -448,6 +451,7 @@ impl<'a> ThreadBuilder<'a> {
         draft.turn.turn_id = turn_id;
         draft.turn.number = number;
         draft.turn.tools = self.tools_item;
+        draft.turn.dynamic_tools = self.dynamic_tools;
         draft.turn.marked = marked;
         draft.touch(place.line, place.at);
         let ix = self.turns.len();

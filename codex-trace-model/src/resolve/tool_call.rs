@@ -303,6 +303,7 @@ impl<'a> ToolDraft<'a> {
         if call.call_item.is_none() {
             call.arguments = told.arguments.or(call.arguments);
         }
+        call.reported_output = told.reported_output.or(call.reported_output);
         if call.call_item.is_none() || self.whole {
             call.output_text = told.output_text.or(call.output_text);
         }

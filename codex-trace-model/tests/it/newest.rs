@@ -94,6 +94,43 @@ fn messages_out_of_turn_and_what_they_refer_to_are_told() {
     );
 }
 
+/// They hold for the turns after them, too.
+#[test]
+fn tools_that_the_embedding_program_changed_are_told() {
+    with_script(
+        r#"
+        0 meta {"id":"t","cli_version":"0.171.0","dynamic_tools":[{"name":"look","description":"first"}]}
+        10 started a
+        20 call c1 look {}
+        30 output c1 x
+        40 complete a
+        50 line dynamic_tools_updated {"thread_id":"t","tools":[{"name":"look","description":"second"}]}
+        60 line dynamic_tools_updated {"thread_id":"other","tools":[]}
+        70 started b
+        80 call c2 look {}
+        90 output c2 x
+        99 complete b
+        "#,
+        |trace| {
+            let thread = trace.root();
+            let mut told = Vec::new();
+            let mut turn = None;
+            for span in &trace.spans {
+                match &span.kind {
+                    SpanKind::Turn(it) => turn = Some(it),
+                    SpanKind::ToolCall(call) => {
+                        let it = thread.definition_of(turn.unwrap(), call).unwrap();
+                        told.push(it.description.unwrap().decode().into_owned());
+                    }
+                    _ => {}
+                }
+            }
+            assert_eq!(told, ["first", "second"]);
+            assert_eq!(events(trace, "thread:t"), ["dynamic_tools"]);
+        },
+    );
+}
+
 #[test]
 fn windows_settings_and_modes_are_told() {
     with_script(

@@ -16,7 +16,7 @@ mod upload;
 mod words;
 
 pub use options::{Files, Manner, OptionArgs, OptionList, Place, Redaction};
-pub use reports::{BenchArgs, By, ListArgs, ShowArgs, SortBy, UsageArgs};
+pub use reports::{BenchArgs, By, ListArgs, ReportArgs, ShowArgs, SortBy, UsageArgs};
 pub use upload::{DoctorArgs, PlaceArgs, StatusArgs, UploadArgs};
 
 const EXAMPLES: &str = "\
@@ -24,6 +24,7 @@ Examples:
   codex-trace list                           What is there, newest first
   codex-trace show 01a1fca4                  One session as a tree
   codex-trace usage --by model --cost        Tokens and dollars
+  codex-trace report -o report.html          A page to look at, and to hand on
   codex-trace convert -o traces.jsonl        Everything as JSON lines
   codex-trace upload --to mlflow --dry-run   What would be sent, and what not
   codex-trace doctor --to mlflow --connect   Whether it could be
@@ -127,6 +128,13 @@ pub enum Command {
     /// Counts every model call of the span trees once. `--since`, `--until` and
     /// `--model` choose single calls here, the other filters whole sessions.
     Usage(UsageArgs),
+    /// Write a page to look at a history with: one HTML file that opens anywhere
+    ///
+    /// Tokens by day, model, project and tool, a table of all sessions, and each
+    /// session on a time axis. The file needs no network and no other file. It is
+    /// made to be handed on: texts are shortened and secrets redacted unless told
+    /// otherwise.
+    Report(ReportArgs),
     /// Measure how fast a history is read
     ///
     /// Each stage is run several times and the best time counts. Times are

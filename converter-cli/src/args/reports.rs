@@ -2,7 +2,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::args::{ContentArgs, SelectArgs};
+use crate::args::words::word;
+use crate::args::{ContentArgs, OptionArgs, Redaction, SelectArgs};
+use codex_trace_export::report::Amount;
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
@@ -121,6 +123,10 @@ A price that changed has another row with "from": "2026-08-21". Also in a row, w
 "tiers": {"priority": {"input": 2.5, "output": 20}, "flex": {…}}  (each may have a "long_context")
 What the file says of a provider's model replaces all that is built in about it."#;
 
+const COST_HELP: &str = "Add what the tokens cost at the API's list prices of the day
+
+By model, service tier, length of the request and provider; prices are those of OpenAI's API, and models without a list price are named. A subscription is billed otherwise.";
+
 /// Arguments of `usage`.
 #[derive(Debug, clap::Args)]
 pub struct UsageArgs {
@@ -158,6 +164,38 @@ pub struct UsageArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// Which sessions.
+    #[command(flatten)]
+    pub select: SelectArgs,
+
+    /// File to write to, or directory for a report of several pages
+    ///
+    /// The file is private, appears only when complete, and then takes the place
+    /// of what had the name before. A history that is too large for one page goes
+    /// into a directory of this name without `.html`. `-` is standard output.
+    #[arg(short, long, value_name = "FILE|DIR")]
+    pub output: Option<PathBuf>,
+
+    /// How much of prompts, answers, commands and outputs to include
+    #[arg(long, value_name = "AMOUNT", default_value = "short", value_parser = word::<Amount>())]
+    pub content: Amount,
+
+    /// Add what the tokens cost at the API's list prices of the day
+    #[arg(long, long_help = COST_HELP)]
+    pub cost: bool,
+
+    /// Read prices from a file, over those that are built in (implies `--cost`)
+    #[arg(long, value_name = "FILE", long_help = PRICES_HELP)]
+    pub prices: Option<PathBuf>,
+
+    /// What to redact.
+    #[command(flatten)]
+    pub redact: OptionArgs<Redaction>,
 }
 
 /// Arguments of `bench`.

@@ -117,7 +117,11 @@ fn every_setting_has_an_origin() {
     says(&run, "token", "a-tok…ngth", "X, named in c.toml:5");
     says(&run, "capture", "no-tool-content", "c.toml:6");
     let asked: Vec<_> = run.json()[3..].iter().map(|it| it["asked_for"].clone()).collect();
-    assert_eq!(asked, [true, false, false, false], "the table, then every backend");
+    assert_eq!(
+        asked,
+        [true, false, false, false, false, false, false],
+        "the table, then every backend"
+    );
     let run = doctor(&["--config", "c.toml"], &[]);
     assert_eq!(run.code, Some(1), "a key is missing");
     assert!(run.stdout.contains("the variable `X` is not set"), "{}", run.stdout);

@@ -4,6 +4,8 @@
 
 mod bench;
 mod blame;
+mod braintrust;
+mod browser;
 mod case_structure;
 mod cases;
 mod completions;
@@ -30,6 +32,7 @@ mod origin;
 mod outputs;
 mod places;
 mod readme;
+mod report;
 mod schema;
 mod scripted_server;
 mod scripting;

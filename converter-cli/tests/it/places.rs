@@ -246,7 +246,7 @@ fn files_of_one_session_share_the_room_for_decompression() {
     let mut noise = || {
         let mut next = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            format!("{:016x}", state)
+            format!("{state:016x}")
         };
         let text: String = (0..1000).map(|_| next()).collect();
         format!("{{\"type\":\"filler\",\"payload\":\"{text}\"}}\n")

@@ -8,6 +8,7 @@ mod content;
 mod contract;
 mod encoding;
 mod faults;
+mod logfire;
 #[path = "../marked/mod.rs"]
 mod marked;
 mod newest;

@@ -184,6 +184,67 @@ fn a_tool_call_tells_what_ran_where_and_who_allowed_it() {
     let call = span(&spans, "tool:c1");
     assert_eq!(attribute(call, "tool.description"), "RUNS IT");
     assert_eq!(attribute(call, "tool.parameters"), r#"{"type":"object"}"#);
+    // The list itself stands on the first call of the turn, and on no other.
+    let schemas: Vec<Value> = spans
+        .iter()
+        .map(|span| attribute(span, "llm.tools.0.tool.json_schema"))
+        .filter(|schema| !schema.is_null())
+        .collect();
+    assert_eq!(schemas.len(), 1);
+    assert!(schemas[0].as_str().unwrap().contains("RUNS IT"), "{schemas:?}");
+    let first = span(&spans, "llm:tu1:0");
+    assert_eq!(attribute(first, "llm.tools.0.tool.json_schema"), schemas[0]);
+}
+
+/// An editor's wrapper, a compaction, and tools that the embedding program
+/// changed.
+const EDITOR: &str = concat!(
+    r#"{"timestamp":"2026-11-20T10:00:00.000Z","type":"session_meta","payload":{"id":"th1","timestamp":"2026-11-20T10:00:00.000Z","cwd":"/w","cli_version":"0.171.0"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:01.000Z","type":"event_msg","payload":{"type":"task_started","turn_id":"tu1"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:01.100Z","type":"dynamic_tools_updated","payload":{"thread_id":"th1","tools":[{"name":"lookup","description":"FINDS","inputSchema":{"type":"object"}}]}}"#,
+    "\n",
+    r##"{"timestamp":"2026-11-20T10:00:01.200Z","type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"# Context from my IDE setup:\n\n## Open tabs:\n- a.rs\n\n## My request for Codex:\nrename it\n"}]}}"##,
+    "\n",
+    r##"{"timestamp":"2026-11-20T10:00:01.300Z","type":"event_msg","payload":{"type":"user_message","message":"# Context from my IDE setup:\n\n## Open tabs:\n- a.rs\n\n## My request for Codex:\nrename it\n"}}"##,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:02.000Z","type":"response_item","payload":{"type":"function_call","name":"lookup","arguments":"{}","call_id":"c1"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:02.500Z","type":"response_item","payload":{"type":"function_call_output","call_id":"c1","output":"x"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:03.000Z","type":"compacted","payload":{"message":"SHORT"}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:04.000Z","type":"response_item","payload":{"type":"message","role":"assistant","content":[{"type":"output_text","text":"done"}]}}"#,
+    "\n",
+    r#"{"timestamp":"2026-11-20T10:00:05.000Z","type":"event_msg","payload":{"type":"task_complete","turn_id":"tu1","last_agent_message":"done"}}"#,
+    "\n",
+);
+
+#[test]
+fn lists_show_the_request_and_messages_all_of_the_prompt() {
+    for semconv in [Semconv::GenAi, Semconv::OpenInference] {
+        let (spans, text) = encoded(EDITOR, Capture::Full, semconv);
+        let turn = span(&spans, "turn:tu1");
+        assert_eq!(attribute(turn, "input.value"), "rename it");
+        assert!(text.contains("# Context from my IDE setup"), "the model saw it");
+    }
+    let (spans, _) = encoded(EDITOR, Capture::Full, Semconv::GenAi);
+    let turn = span(&spans, "turn:tu1");
+    let messages = attribute(turn, "gen_ai.input.messages");
+    assert!(messages.as_str().unwrap().contains("Open tabs"), "{messages}");
+    let compaction = spans.iter().find(|it| it["name"] == "compaction").unwrap();
+    assert_eq!(attribute(compaction, "gen_ai.operation.name"), "compact");
+    let changed = &turn["events"][0];
+    assert_eq!(changed["name"], "codex.dynamic_tools");
+    assert!(attribute(changed, "gen_ai.tool.definitions").as_str().unwrap().contains("FINDS"));
+    assert_eq!(attribute(span(&spans, "tool:c1"), "gen_ai.tool.description"), "FINDS");
+    for semconv in [Semconv::GenAi, Semconv::OpenInference] {
+        let (_, text) = encoded(EDITOR, Capture::MetadataOnly, semconv);
+        for content in ["FINDS", "rename", "SHORT", "tabs"] {
+            assert!(!text.contains(content), "{content}");
+        }
+    }
 }
 
 #[test]

@@ -25,30 +25,49 @@ pub(crate) fn homes() -> Vec<PathBuf> {
 pub(crate) fn for_each_trace(mut check: impl FnMut(&str, &Trace<'_>)) {
     for home in homes() {
         let name = home.file_name().unwrap().to_string_lossy().into_owned();
-        let heads: Vec<RolloutHead> =
-            discover(&home).map(|found| RolloutHead::read(&found.unwrap()).unwrap()).collect();
-        for session in group(&heads, &Copies::find(&heads)) {
-            let open = |head: usize| Source::open(&heads[head].rollout).unwrap();
-            let opened: Vec<_> = session
-                .members
-                .iter()
-                .map(|it| {
-                    let source = open(it.head);
-                    let ancestors = it.ancestors.iter().copied().map(open);
-                    let ancestor = nearest_ancestor(&source, ancestors);
-                    (it.file(&heads), source, ancestor)
-                })
-                .collect();
-            let inputs: Vec<RolloutInput<'_>> = opened
-                .iter()
-                .map(|(file, source, ancestor)| RolloutInput {
-                    file: *file,
-                    source,
-                    ancestor: ancestor.as_ref(),
-                })
-                .collect();
-            check(&name, &resolve(&inputs));
+        for_each_session(&home, |_, trace| check(&name, trace));
+    }
+}
+
+/// Calls `check` with the session that a file belongs to, as its home has it.
+pub(crate) fn with_session_of(file: &Path, check: impl FnOnce(&Trace<'_>)) {
+    let home = file.ancestors().find(|dir| dir.join("sessions").is_dir());
+    let home = home.unwrap_or_else(|| file.parent().unwrap());
+    let mut check = Some(check);
+    for_each_session(home, |files, trace| {
+        if files.iter().any(|it| it == file) {
+            check.take().unwrap()(trace);
         }
+    });
+    assert!(check.is_none(), "{}: no such file", file.display());
+}
+
+/// Calls `check` with the files and the trace of every session below a directory.
+fn for_each_session(dir: &Path, mut check: impl FnMut(&[PathBuf], &Trace<'_>)) {
+    let heads: Vec<RolloutHead> =
+        discover(dir).map(|found| RolloutHead::read(&found.unwrap()).unwrap()).collect();
+    for session in group(&heads, &Copies::find(&heads)) {
+        let open = |head: usize| Source::open(&heads[head].rollout).unwrap();
+        let opened: Vec<_> = session
+            .members
+            .iter()
+            .map(|it| {
+                let source = open(it.head);
+                let ancestors = it.ancestors.iter().copied().map(open);
+                let ancestor = nearest_ancestor(&source, ancestors);
+                (it.file(&heads), source, ancestor)
+            })
+            .collect();
+        let inputs: Vec<RolloutInput<'_>> = opened
+            .iter()
+            .map(|(file, source, ancestor)| RolloutInput {
+                file: *file,
+                source,
+                ancestor: ancestor.as_ref(),
+            })
+            .collect();
+        let files: Vec<PathBuf> = opened.iter().map(|(file, _, _)| file.path.into()).collect();
+        check(&files, &resolve(&inputs));
     }
 }
 

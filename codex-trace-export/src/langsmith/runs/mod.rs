@@ -213,9 +213,53 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             inputs: &[&inputs],
             outputs: &outputs,
             extra: &extra,
-            events: b"",
+            events: &self.voice(span),
         };
         self.piece(&run, unit);
+    }
+
+    /// Adds the tools that the model was given where they were written, under the
+    /// name that the service shows them by.
+    fn with_tools(&self, mut extra: Vec<u8>) -> Vec<u8> {
+        let tools = self.thread.new_tools(self.turn, self.plan.span);
+        let rules = &self.all.rules;
+        let keeps = self.written.is_some() && rules.keeps(Part::Message);
+        if let (Some(tools), Some(b'}')) = (tools.filter(|_| keeps), extra.last()) {
+            extra.pop();
+            extra.extend_from_slice(b",\"invocation_params\":{\"tools\":");
+            extra.extend_from_slice(&messages::value(tools, Part::Message, rules));
+            extra.extend_from_slice(b"}}");
+        }
+        extra
+    }
+
+    /// Writes what was said in a voice session while the turn ran.
+    fn voice(&self, span: &Span<'a>) -> Vec<u8> {
+        let voice = |event: &Event<'a>| match event.kind {
+            EventKind::Voice(it) => Some((event.at?.as_millisecond(), it)),
+            _ => None,
+        };
+        let mut said = span.events.iter().filter_map(voice).peekable();
+        let mut out = Vec::new();
+        if self.written.is_none() || said.peek().is_none() {
+            return out;
+        }
+        let rules = &self.all.rules;
+        json::array(&mut out, said, |(at, it), out| {
+            json::object(out, |o| {
+                o.put("name", "voice");
+                o.put("time", ids::time(at + self.plan.shift));
+                o.object("kwargs", |o| {
+                    o.maybe("what", rules.label(it.kind));
+                    o.maybe("role", rules.label(it.said().role));
+                    if let Some(text) = it.said().text {
+                        messages::put_text("text", text, Part::Message, rules, o);
+                    }
+                    o.maybe("outcome", rules.label(it.outcome));
+                });
+            });
+        });
+        out
     }
 
     /// Returns what the turn failed with, if it ended without an answer: older
@@ -289,6 +333,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         let kind = Kind::Llm { span: spans.next_back(), usage };
         let extra = self.extra(kind, false, place.start.millis, |_| {});
         let events = if nth == 0 { self.first_token(&place, end) } else { Vec::new() };
+        let extra = if nth == 0 { self.with_tools(extra) } else { extra };
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         self.look_back(self.history_of(calls));
         let mut given = Given::default();

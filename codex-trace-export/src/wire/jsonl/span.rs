@@ -248,6 +248,7 @@ fn event(event: &Event<'_>, content: Content, o: &mut Object<'_>) {
             o.recorded("turn_id", it.turn_id);
             o.recorded("outcome", it.outcome);
         }
+        EventKind::DynamicTools(tools) => raw("tools", *tools, o),
         EventKind::RetainedContext(it) => {
             o.recorded("what", it.kind);
             o.recorded("call_id", it.call_id);

@@ -47,6 +47,9 @@ impl Report<'_> {
                 ui.say(format!("{to}: {remark}"));
             }
             ui.say(self.sentence(account));
+            if account.turns() > 0 && !self.upload.dry_run {
+                account.afterwards.iter().for_each(|what| ui.say(format!("{to}: {what}")));
+            }
             if found_nothing(account) {
                 ui.warn("no session matches the filters");
             }

@@ -221,3 +221,51 @@ fn a_turn_that_a_goal_began_has_no_input_and_only_its_outcome() {
     assert_eq!(outcome.len(), 1, "{outcome:?}");
     assert_eq!(outcome[0]["role"], "ai");
 }
+
+/// What the service shows as the tools of a request, where they were written,
+/// and what was said in a voice session; neither where content stays here.
+#[test]
+fn tools_and_voice_are_told() {
+    let item = |at, payload: Value| line(at, "response_item", &payload);
+    let event = |at, payload: Value| line(at, "event_msg", &payload);
+    let tool = json!({"type": "function", "name": "look", "description": "LOOKS"});
+    let text = [
+        everything().lines().next().unwrap().to_owned() + "\n",
+        event(1.0, json!({"type": "task_started", "turn_id": "t-1"})),
+        item(1.1, json!({"type": "additional_tools", "id": "at1", "role": "developer", "tools": [tool]})),
+        item(1.2, json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "go"}]})),
+        line(1.5, "realtime_item", &json!({
+            "type": "frame", "channels": {"voice_transcript": {"role": "user", "text": "SAID"}}
+        })),
+        item(2.0, json!({"type": "function_call", "name": "look", "call_id": "c1", "arguments": "{}"})),
+        event(2.1, usage(107, 107)),
+        item(2.2, json!({"type": "function_call_output", "call_id": "c1", "output": "x"})),
+        item(3.0, json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "done"}]})),
+        event(3.1, usage(307, 200)),
+        event(4.0, json!({"type": "task_complete", "turn_id": "t-1", "last_agent_message": "done"})),
+    ]
+    .concat();
+    let server = Server::start(Rules::default());
+    let env = TestEnv::new();
+    let file = rollout(&env, &text);
+    Upload::new(&server.url).run(std::slice::from_ref(&file));
+    server.is_clean();
+    let runs = server.runs();
+    let tools = runs.iter().map(|run| &run["extra"]["invocation_params"]["tools"]);
+    let tools: Vec<&Value> = tools.filter(|tools| !tools.is_null()).collect();
+    assert_eq!(tools, [&json!([tool])], "on the first call of the turn alone");
+    let root = runs.iter().find(|run| run["name"] == "openai.codex").expect("a turn");
+    assert_eq!(
+        root["events"],
+        json!([{
+            "name": "voice", "time": "2026-03-01T10:00:01.500Z",
+            "kwargs": {"what": "frame", "role": "user", "text": "SAID"}
+        }])
+    );
+    let muted = Server::start(Rules::default());
+    let mut upload = Upload::new(&muted.url);
+    upload.env.push(("LANGSMITH_DEFAULT_MUTED", "true".to_owned()));
+    upload.run(&[file]);
+    let runs = format!("{:?}", muted.runs());
+    assert!(!runs.contains("SAID") && !runs.contains("LOOKS"), "{runs}");
+}

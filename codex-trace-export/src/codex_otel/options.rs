@@ -1,0 +1,57 @@
+//! The options of Codex' own telemetry.
+
+use crate::options::common::{FIELD_BYTES, LLM_INPUT, LLM_INPUT_BYTES, heading};
+use crate::options::{Flag, Opt, OptionSpec};
+use crate::otlp::PROTOCOL;
+use crate::otlp::options::{BASE, LOGS, METRICS, RESOURCE_ATTRIBUTES, TENANT, TRACES};
+
+/// The signals to send.
+pub(super) const SIGNALS: Opt<Vec<String>> =
+    Opt::new("signals", "What of Codex' telemetry to send: `logs`, `traces`, `metrics`")
+        .flag(Flag::Each { name: "signal", value: "WHICH" }, heading::ENCODING)
+        .default("logs where an endpoint is given, else what Codex sends itself");
+
+/// Whether prompts are sent.
+pub(super) const LOG_USER_PROMPT: Opt<bool> =
+    Opt::new("log_user_prompt", "Send prompts, and what tools were given and gave back")
+        .default("as Codex' config.toml has it");
+
+/// Whether answers are sent as logs.
+pub(super) const LOG_AGENT_RESPONSES: Opt<bool> =
+    Opt::new("log_agent_responses", "Send final answers as logs")
+        .default("as Codex' config.toml has it");
+
+/// The protocol, for each signal.
+const PROTOCOLS: Opt<String> = PROTOCOL.env(&[
+    "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+]);
+
+/// The headers, for each signal.
+const HEADER_PAIRS: Opt<String> = Opt::without_key("Headers: k=v,k=v").env(&[
+    "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+]);
+
+/// All of them. What else OTLP exporters have for variables is read, too: they
+/// are those of the backend `otlp`, with `LOGS` and `METRICS` for `TRACES`.
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    SIGNALS.spec,
+    LOGS.endpoint.spec,
+    TRACES.endpoint.spec,
+    METRICS.endpoint.spec,
+    BASE.spec,
+    HEADER_PAIRS.spec,
+    PROTOCOLS.spec,
+    RESOURCE_ATTRIBUTES.spec,
+    TENANT.spec,
+    LOG_USER_PROMPT.spec,
+    LOG_AGENT_RESPONSES.spec,
+    LLM_INPUT.spec,
+    LLM_INPUT_BYTES.spec,
+    FIELD_BYTES.spec,
+];

@@ -1,0 +1,4 @@
+//! The Logfire backend.
+
+mod golden;
+mod spans;

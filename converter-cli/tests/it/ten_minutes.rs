@@ -12,7 +12,7 @@ const DOCS: &str = "01a3fe00-0000-7000-8000-000000000003";
 /// and its account had used an eighth of its five hours.
 fn three_sessions() -> TestEnv {
     let env = TestEnv::new();
-    let mut write = |id: &str, stamp: &str, change: &dyn Fn(String) -> String| {
+    let write = |id: &str, stamp: &str, change: &dyn Fn(String) -> String| {
         let start = &stamp[..16];
         let prompt = match id {
             PARSER => "rename the parser",

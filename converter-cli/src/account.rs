@@ -8,9 +8,9 @@ use codex_trace_model::{Code, Trace};
 use crate::again::Again;
 use crate::args::SelectArgs;
 use crate::exit::ExitStatus;
-use crate::pipeline::Lost;
 use crate::text::count;
 use crate::ui::Ui;
+use codex_trace_history::pipeline::Lost;
 
 /// The counts of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -44,13 +44,6 @@ pub mod usage;
 pub mod when;
 pub mod zone;
 
-pub use codex_trace_deliver::{
-    clock, companions, delivery, ledger, lock, paths, private, retry, transport,
-};
-pub use codex_trace_history::{
-    failure, history, ids, inputs, ordered, panics, pipeline, skim, whole,
-};
-
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
@@ -72,7 +65,7 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
             return status.into();
         }
     };
-    panics::quiet_when_caught();
+    codex_trace_history::panics::quiet_when_caught();
     // Else large files are read into memory.
     codex_rollout::map_large_files();
     let settings = match Settings::resolve(&args.global, &Environment::read()) {

@@ -10,10 +10,10 @@ use rayon::ThreadPool;
 
 use crate::args::SelectArgs;
 use crate::config::{selection, zone};
-use crate::history::{self, History};
-use crate::pipeline::{self, Event, Look, Sink};
 use crate::text::{self, count};
 use crate::ui::Ui;
+use codex_trace_history::history::{self, History};
+use codex_trace_history::pipeline::{self, Event, Look, Sink};
 use codex_trace_history::{Watch, repository, select};
 
 /// How many values of a filter are named.

@@ -12,11 +12,11 @@ use codex_trace_model::SessionGroup;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::failure::Failure;
 use crate::formats::FORMATS;
-use crate::inputs::Inputs;
 use crate::ui::Ui;
-use crate::whole::{self, WholeFile, directory_of};
+use codex_trace_history::failure::Failure;
+use codex_trace_history::inputs::Inputs;
+use codex_trace_history::whole::{self, WholeFile, directory_of};
 
 /// How much is gathered before it is written to a session's own file, in bytes.
 const CHUNK: usize = 256 << 10;

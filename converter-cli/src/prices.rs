@@ -10,9 +10,9 @@ use codex_rollout::JsonText;
 use codex_trace_model::{ModelCall, Timestamp, TokenUsage};
 use serde_json::{Map, Value};
 
-use crate::failure::Failure;
 use crate::text;
 use codex_trace_export::json::Json;
+use codex_trace_history::failure::Failure;
 
 /// The table that comes with the program; the sources of its rows are in it.
 const TABLE: &str = include_str!("../data/prices.json");

@@ -7,10 +7,10 @@ use std::io::{self, Write};
 
 use codex_trace_model::{SignedDuration, Timestamp};
 
-use crate::failure::Failure;
 use crate::prices::Dollars;
 use crate::text;
 use crate::zone::Zone;
+use codex_trace_history::failure::Failure;
 
 /// A value of a row.
 #[derive(Clone, Debug)]

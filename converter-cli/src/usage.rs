@@ -15,15 +15,15 @@ use rayon::ThreadPool;
 use crate::account::Account;
 use crate::args::By;
 use crate::config::Selection;
-use crate::history::History;
-use crate::pipeline::{self, Look, Lost};
 use crate::prices::{Dollars, NoPrice, PriceTable, UNKNOWN};
+use crate::prompt;
 use crate::ui::Ui;
 use crate::zone::Zone;
-use crate::{panics, prompt, skim};
 use codex_trace_export::json::Object;
 use codex_trace_export::wire::jsonl::usage_fields;
-use codex_trace_history::{repository, select};
+use codex_trace_history::history::History;
+use codex_trace_history::pipeline::{self, Look, Lost};
+use codex_trace_history::{panics, repository, select, skim};
 
 /// Model calls and what they used.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,8 +3,8 @@
 use jiff::civil::{Date, DateTime, ISOWeekDate, Time, Weekday};
 use jiff::{SignedDuration, Span, Timestamp, ToSpan};
 
-use crate::failure::Failure;
 use crate::zone::Zone;
+use codex_trace_history::failure::Failure;
 
 /// What can be written for a time.
 pub const FORMS: &str = "give a time (2026-11-21T05:39:08Z, 14:30), a day, week, month or year \

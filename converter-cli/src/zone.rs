@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use crate::failure::Failure;
+use codex_trace_history::failure::Failure;
 
 /// The time zone in which times are read and written for people.
 #[derive(Clone, Debug)]

@@ -11,16 +11,17 @@ use crate::account::Account;
 use crate::args::{ListArgs, SortBy};
 use crate::config::{self, Selection, selection};
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
 use crate::nothing::Filter;
-use crate::pipeline::{self, Event, Look, Sink};
 use crate::prices::{Dollars, PriceTable};
 use crate::rows::Format;
 use crate::session::Summary;
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
 use crate::zone::Zone;
-use crate::{history, ids, interrupt, nothing, pager, prompt, text, tools, when};
+use crate::{interrupt, nothing, pager, prompt, text, tools, when};
+use codex_trace_history::failure::Failure;
+use codex_trace_history::pipeline::{self, Event, Look, Sink};
+use codex_trace_history::{history, ids};
 use codex_trace_model::Standing;
 
 /// How many diagnostics of a kind are shown for one file.

@@ -9,15 +9,16 @@ use crate::again::Again;
 use crate::args::ShowArgs;
 use crate::config::{self, Selection};
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
-use crate::history::History;
-use crate::pipeline::{self, Event, Look, Sink};
 use crate::prices::PriceTable;
 use crate::tree::{self, View};
 use crate::ui::Ui;
-use crate::{history, ids, interrupt, nothing, pager, text, transcript};
+use crate::{interrupt, nothing, pager, text, transcript};
 use codex_trace_export::content::Content;
 use codex_trace_export::wire::jsonl;
+use codex_trace_history::failure::Failure;
+use codex_trace_history::history::History;
+use codex_trace_history::pipeline::{self, Event, Look, Sink};
+use codex_trace_history::{history, ids};
 
 /// Shows one session as a tree or as text.
 ///

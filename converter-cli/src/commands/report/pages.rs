@@ -8,9 +8,9 @@ use anyhow::Context;
 use codex_trace_export::report::page::{self, About};
 
 use super::pack::Packer;
-use crate::failure::Failure;
 use crate::ui::Ui;
-use crate::whole::{self, WholeFile, directory_of};
+use codex_trace_history::failure::Failure;
+use codex_trace_history::whole::{self, WholeFile, directory_of};
 
 /// The largest page that is written, about, in bytes: a browser opens it at once.
 pub(super) const LARGEST_PAGE: u64 = 64 << 20;

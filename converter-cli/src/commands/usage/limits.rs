@@ -11,15 +11,16 @@ use crate::account::Account;
 use crate::args::UsageArgs;
 use crate::config::Selection;
 use crate::exit::ExitStatus;
-use crate::history::History;
 use crate::limits::{self, Snapshot, Window};
-use crate::pipeline::{self, Event, Look, Sink};
 use crate::rows::{Format, Row, Value};
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
 use crate::zone::Zone;
-use crate::{history, interrupt, nothing, text};
+use crate::{interrupt, nothing, text};
 use codex_trace_export::json;
+use codex_trace_history::history;
+use codex_trace_history::history::History;
+use codex_trace_history::pipeline::{self, Event, Look, Sink};
 
 /// Files that were last written so long before the newest one are not read:
 /// their windows are over.

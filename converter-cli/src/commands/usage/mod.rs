@@ -10,14 +10,15 @@ use std::io::Write;
 use crate::args::{By, UsageArgs};
 use crate::config::{self, Selection, selection};
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
 use crate::prices::{Dollars, PriceTable};
 use crate::rows::{Format, Row as Flat, Value};
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
 use crate::usage::{self, Counts, Query, Report};
-use crate::{history, interrupt, nothing, pager, pipeline, text, when};
+use crate::{interrupt, nothing, pager, text, when};
 use codex_trace_export::json;
+use codex_trace_history::failure::Failure;
+use codex_trace_history::{history, pipeline};
 
 /// Counts tokens, or tool calls, or shows rate limits.
 ///

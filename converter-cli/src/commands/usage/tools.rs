@@ -10,14 +10,15 @@ use crate::account::Account;
 use crate::args::UsageArgs;
 use crate::config::Selection;
 use crate::exit::ExitStatus;
-use crate::pipeline::{self, Event, Look, Sink};
 use crate::rows::{Format, Row, Value};
 use crate::table::{self, Cell, Column};
 use crate::tools::{self, Calls, Tool};
 use crate::ui::{Tone, Ui};
 use crate::zone::Zone;
-use crate::{history, interrupt, nothing, pager, text};
+use crate::{interrupt, nothing, pager, text};
 use codex_trace_export::json;
+use codex_trace_history::history;
+use codex_trace_history::pipeline::{self, Event, Look, Sink};
 
 /// Counts tool calls: those that began within `--since` and `--until`, of
 /// sessions that the other filters take.

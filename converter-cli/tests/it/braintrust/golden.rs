@@ -197,6 +197,7 @@ fn metadata(
             "mcp_tool",
             "reasoning_effort",
             "response_id",
+            "start_from",
             "status",
             "transcript_path",
             "turn_span_id",

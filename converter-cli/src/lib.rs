@@ -30,6 +30,7 @@ pub mod measure;
 mod nothing;
 pub mod output;
 mod pager;
+pub mod parquet;
 pub mod prices;
 pub mod prompt;
 pub mod rows;

@@ -73,8 +73,8 @@ impl History {
 struct Unwatched;
 
 impl Watch for Unwatched {
-    fn codex_home(&self) -> (Option<&Path>, &'static str) {
-        (None, "")
+    fn codex_homes(&self) -> (&[PathBuf], &'static str) {
+        (&[], "")
     }
 
     fn error(&self, _: String) {}
@@ -90,12 +90,19 @@ pub fn find(selection: &Selection, ui: &dyn Watch, pool: &ThreadPool) -> Result<
 }
 
 /// Something named that is on disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Place {
     Tree(PathBuf),
     File(PathBuf),
     /// What can be read once only.
     Pipe(PathBuf),
+}
+
+impl Place {
+    fn path(&self) -> &Path {
+        let (Place::Tree(path) | Place::File(path) | Place::Pipe(path)) = self;
+        path
+    }
 }
 
 /// What was named, by what it is.
@@ -116,7 +123,7 @@ impl Named {
         if let Some(list) = &selection.files_from {
             paths.extend(listed(list)?);
         } else if paths.is_empty() {
-            paths.push(codex_home(ui)?);
+            paths.extend(codex_homes(ui)?);
         }
         let mut named = Named { places: Vec::new(), ids: Vec::new() };
         for path in paths {
@@ -132,9 +139,8 @@ impl Named {
                     .hint("name a rollout, a directory, or a pipe that a rollout comes out of"));
                 }
                 Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
-                    let id = path.to_str().filter(|text| ids::is_prefix(text));
-                    let id = id.ok_or_else(|| nothing_there(&path))?;
-                    named.ids.push(id.to_ascii_lowercase());
+                    let id = path.to_str().and_then(ids::typed);
+                    named.ids.push(id.ok_or_else(|| nothing_there(&path))?);
                 }
                 Err(err) => {
                     return Err(Failure::because(
@@ -158,14 +164,22 @@ impl Named {
         ui: &dyn Watch,
         pool: &ThreadPool,
     ) -> Result<History, Failure> {
+        // An id is looked up in the directories named beside it, else in the homes.
+        let (trees, others): (Vec<_>, Vec<_>) =
+            self.places.iter().cloned().partition(|place| matches!(place, Place::Tree(_)));
+        let places = if self.ids.is_empty() { &self.places } else { &others };
         let mut history = History::default();
-        if !self.places.is_empty() {
-            history = read(&self.places, self.ids.is_empty(), ui, pool)?;
+        if !places.is_empty() {
+            history = read(places, self.ids.is_empty(), ui, pool)?;
         }
         if !self.ids.is_empty() {
-            let home = codex_home(ui)?;
-            let all = read(&[Place::Tree(home.clone())], true, ui, pool)?;
-            history.add(pick(all, &self.ids, &home)?, pool);
+            let trees = if trees.is_empty() {
+                codex_homes(ui)?.into_iter().map(Place::Tree).collect()
+            } else {
+                trees
+            };
+            let all = read(&trees, true, ui, pool)?;
+            history.add(pick(all, &self.ids, &trees)?, pool);
         }
         history.inputs.extend(self.searched(ui));
         history.retain(selection);
@@ -183,10 +197,8 @@ impl Named {
                 inputs.add_tree(dir);
             }
         }
-        if let Some(home) = ui.codex_home().0 {
-            for dir in session_dirs(home) {
-                inputs.add_tree(&dir);
-            }
+        for dir in ui.codex_homes().0.iter().flat_map(|home| session_dirs(home)) {
+            inputs.add_tree(&dir);
         }
         inputs
     }
@@ -204,7 +216,7 @@ fn is_pipe(_: &std::fs::Metadata) -> bool {
 
 fn nothing_there(path: &Path) -> Failure {
     Failure::new(format!("no such file or directory, and no session id: `{}`", path.display()))
-        .hint("name a directory, a rollout file, or the first 6 or more characters of an id as `codex-trace list` shows it")
+        .hint("name a directory, a rollout file, or the first 4 or more characters of an id as `codex-trace list` shows it")
 }
 
 /// Reads a list of paths: one a line, or ended by NUL as `find -print0` does.
@@ -222,25 +234,29 @@ fn listed(list: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(names.filter(|name| !name.is_empty()).map(PathBuf::from).collect())
 }
 
-/// Returns the Codex home.
-fn codex_home(ui: &dyn Watch) -> Result<PathBuf, Failure> {
-    let (home, from) = ui.codex_home();
-    let Some(home) = home else {
+/// Returns the Codex homes: all of them must be there.
+fn codex_homes(ui: &dyn Watch) -> Result<Vec<PathBuf>, Failure> {
+    let (homes, from) = ui.codex_homes();
+    if homes.is_empty() {
         return Err(Failure::new("there is no home directory to look for `.codex` in")
             .hint("set CODEX_HOME or name a directory"));
-    };
-    if home.is_dir() {
-        ui.detail(format!("reading `{}` ({from})", home.display()));
-        return Ok(home.to_path_buf());
     }
-    let hint = match from {
-        "CODEX_HOME" => {
-            "CODEX_HOME names it: is that right? A path or `--codex-home DIR` names another"
+    for home in homes {
+        if home.is_dir() {
+            ui.detail(format!("reading `{}` ({from})", home.display()));
+            continue;
         }
-        "--codex-home" => "name the directory that has `sessions/` in it",
-        _ => "set CODEX_HOME, or name a directory, a rollout file or `--codex-home DIR`",
-    };
-    Err(Failure::new(format!("no Codex history at `{}` ({from})", home.display())).hint(hint))
+        let hint = match from {
+            "CODEX_HOME" => {
+                "CODEX_HOME names it: is that right? A path or `--codex-home DIR` names another"
+            }
+            "--codex-home" => "name the directory that has `sessions/` in it",
+            _ => "set CODEX_HOME, or name a directory, a rollout file or `--codex-home DIR`",
+        };
+        let what = format!("no Codex history at `{}` ({from})", home.display());
+        return Err(Failure::new(what).hint(hint));
+    }
+    Ok(homes.to_vec())
 }
 
 /// Reads the heads of all rollouts at `places` and groups them. Finding nothing
@@ -319,8 +335,7 @@ fn read(
 
 fn nothing_found(places: &[Place], n_failures: usize) -> Failure {
     let [place] = places else { return Failure::new("no rollouts in any of the paths given") };
-    let (Place::Tree(path) | Place::File(path) | Place::Pipe(path)) = place;
-    let failure = Failure::new(format!("no rollouts in `{}`", path.display()));
+    let failure = Failure::new(format!("no rollouts in `{}`", place.path().display()));
     if n_failures > 0 {
         return failure.hint("see above for what could not be read");
     }
@@ -362,7 +377,7 @@ fn read_head(rollout: &RolloutPath, named: bool, room: u64) -> Result<RolloutHea
 }
 
 /// Keeps the sessions that one of `prefixes` names.
-fn pick(mut all: History, prefixes: &[String], home: &Path) -> Result<History, Failure> {
+fn pick(mut all: History, prefixes: &[String], trees: &[Place]) -> Result<History, Failure> {
     let mut wanted = HashSet::new();
     for prefix in prefixes {
         let mut hits: Vec<(usize, &RolloutHead)> = Vec::new();
@@ -378,11 +393,13 @@ fn pick(mut all: History, prefixes: &[String], home: &Path) -> Result<History, F
         match sessions.len() {
             1 => wanted.extend(sessions),
             0 => {
+                let trees: Vec<String> =
+                    trees.iter().map(|tree| format!("`{}`", tree.path().display())).collect();
                 return Err(Failure::new(format!(
-                    "no session or thread whose id begins with `{prefix}` in `{}`",
-                    home.display()
+                    "no session or thread whose id begins with `{prefix}` in {}",
+                    trees.join(" or ")
                 ))
-                .hint("`codex-trace list` shows the ids; `--codex-home DIR` looks elsewhere"));
+                .hint("`codex-trace list` shows the ids; a directory named before the id is searched instead"));
             }
             n => return Err(ambiguous(prefix, n, &hits)),
         }

@@ -3,15 +3,30 @@
 use codex_rollout::RolloutHead;
 
 /// The fewest characters taken for an id.
-const SHORTEST: usize = 6;
+const SHORTEST: usize = 4;
+
+/// The characters of a whole id.
+const ID_LEN: usize = 36;
 
 /// The fewest characters of an id shown.
 const SHORTEST_SHOWN: usize = 8;
 
 /// Returns whether `text` could be the beginning of an id.
 pub fn is_prefix(text: &str) -> bool {
-    (SHORTEST..=36).contains(&text.len())
+    (SHORTEST..=ID_LEN).contains(&text.len())
         && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+/// Returns the beginning of an id that was typed: as such, or within the name of
+/// a rollout file, whose directory does not matter.
+pub fn typed(text: &str) -> Option<String> {
+    let in_name = || {
+        let name = text.rsplit(['/', '\\']).next()?;
+        let stem = name.strip_prefix("rollout-")?.split_once('.').map_or(name, |(stem, _)| stem);
+        stem.get(stem.len().checked_sub(ID_LEN)?..).filter(|id| is_prefix(id))
+    };
+    let id = if is_prefix(text) { text } else { in_name()? };
+    Some(id.to_ascii_lowercase())
 }
 
 /// Returns whether a file belongs to a thread, or is a rollout, whose id begins
@@ -52,10 +67,24 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_rollout_has_its_id() {
+        const ID: &str = "01a1fc83-3bf9-7eb1-b591-d0d018208f3b";
+        let name = format!("rollout-2026-11-21T05-15-37-{ID}.jsonl");
+        for text in
+            [name.clone(), format!("{name}.zst"), format!("/elsewhere/{name}"), ID.to_uppercase()]
+        {
+            assert_eq!(typed(&text).as_deref(), Some(ID), "{text}");
+        }
+        assert_eq!(typed("rollout-2026.jsonl"), None);
+        assert_eq!(typed("rollout-ä2026-11-21T05-15-37-01a1fc83-3bf9-7eb1.jsonl"), None);
+    }
+
+    #[test]
     fn what_is_no_id_is_a_path() {
         assert!(is_prefix("01a1fc83-3b"));
         assert!(is_prefix("01A1FC"));
-        assert!(!is_prefix("01a1f"));
+        assert!(is_prefix("01a1"));
+        assert!(!is_prefix("01a"));
         assert!(!is_prefix("01a1fg"));
         assert!(!is_prefix("./01a1fc"));
         assert!(!is_prefix("01a1fc83-3bf9-7eb1-b591-d0d018208f3b0"));

@@ -42,6 +42,7 @@ pub mod owned;
 pub mod panics;
 pub mod passed;
 pub mod pipeline;
+pub mod repository;
 pub mod select;
 pub mod skim;
 pub mod watch;

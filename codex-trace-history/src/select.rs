@@ -6,6 +6,7 @@ use codex_rollout::{JsonText, RolloutHead};
 use codex_trace_model::{SignedDuration, SpanKind, Standing, Timestamp, Trace};
 
 use crate::directory::Directory;
+use crate::repository;
 
 /// Which sessions to take, resolved.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,10 @@ pub struct Selection {
     pub model: Option<String>,
     /// What started the session.
     pub source: Option<String>,
+    /// The branch that was checked out.
+    pub branch: Option<String>,
+    /// The end of the repository's name: `name`, `owner/name`, or all of it.
+    pub repository: Option<String>,
     /// How the session may stand; any way, if empty.
     pub status: Vec<Standing>,
 }
@@ -58,9 +63,27 @@ impl Selection {
         }
     }
 
-    /// Returns whether a session stands as it is wanted to.
+    /// Returns whether a session stands as it is wanted to, and worked where it
+    /// is wanted to: all that does not depend on single calls.
     pub fn may_stand(&self, trace: &Trace<'_>) -> bool {
-        self.status.is_empty() || self.status.contains(&trace.standing())
+        let git = trace.root().meta.git.unwrap_or_default();
+        let branch = self.branch.as_ref().is_none_or(|wanted| {
+            git.branch.is_some_and(|branch| branch.decode() == wanted.as_str())
+        });
+        let repository = self.repository.as_ref().is_none_or(|wanted| {
+            git.repository_url.is_some_and(|url| repository::is_called(&url.decode(), wanted))
+        });
+        branch && repository && (self.status.is_empty() || self.status.contains(&trace.standing()))
+    }
+
+    /// Whether a head alone does not tell which sessions are wanted.
+    pub fn needs_traces(&self) -> bool {
+        self.since.is_some()
+            || self.until.is_some()
+            || self.model.is_some()
+            || self.branch.is_some()
+            || self.repository.is_some()
+            || !self.status.is_empty()
     }
 
     /// Returns whether a session is wanted.

@@ -1,11 +1,12 @@
 //! Who watches while a history is found.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Who watches while a history is found, and knows where it is.
 pub trait Watch: Sync {
-    /// Returns the Codex home to look in where nothing is named, and who said so.
-    fn codex_home(&self) -> (Option<&Path>, &'static str);
+    /// Returns the Codex homes to look in where nothing is named, and who named
+    /// them.
+    fn codex_homes(&self) -> (&[PathBuf], &'static str);
 
     /// Says something that only the curious want to know.
     fn detail(&self, text: String) {

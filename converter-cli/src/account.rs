@@ -5,11 +5,11 @@ use std::ops::AddAssign;
 
 use codex_trace_model::{Code, Trace};
 
-use crate::config::Selection;
+use crate::again::Again;
+use crate::args::SelectArgs;
 use crate::exit::ExitStatus;
 use crate::text::count;
 use crate::ui::Ui;
-use codex_trace_history::history::History;
 use codex_trace_history::pipeline::Lost;
 
 /// The counts of a run.
@@ -36,6 +36,12 @@ impl Account {
         account
     }
 
+    /// Whether nothing was found, and nothing else stood in the way: the filters
+    /// are to blame.
+    pub fn is_empty(&self) -> bool {
+        self.sessions == 0 && self.failed == 0
+    }
+
     /// Counts a session of which nothing came, and says so.
     pub fn lose(&mut self, lost: &Lost, ui: &Ui) {
         self.failed += 1;
@@ -59,13 +65,10 @@ impl Account {
 
     /// Says what the run came to: on a terminal or if asked for always, else
     /// only if there were problems.
-    pub fn tell(&self, done: &str, history: &History, selection: &Selection, ui: &Ui) {
+    /// Nothing is said of a run without sessions, of which there is more to say.
+    pub fn tell(&self, done: &str, args: &SelectArgs, ui: &Ui) {
         let settings = ui.settings();
         if settings.quiet {
-            return;
-        }
-        if self.sessions == 0 && self.failed == 0 && !history.heads.is_empty() {
-            ui.warn("no session matches the filters");
             return;
         }
         let n_problems: usize = self.diagnostics.values().sum();
@@ -87,7 +90,8 @@ impl Account {
         }
         ui.say(line);
         if n_problems > 0 {
-            ui.hint(format!("`codex-trace list --problems{}` says where", named_paths(selection)));
+            let again = Again::new(["list", "--problems"]).homes(settings).select(args);
+            ui.hint(format!("`{again}` says where"));
         }
     }
 
@@ -98,19 +102,6 @@ impl Account {
         }
         ExitStatus::partial_if(self.failed > 0 || strict)
     }
-}
-
-/// Repeats the paths of a run, if there were few.
-fn named_paths(selection: &Selection) -> String {
-    let paths = &selection.paths;
-    if paths.len() > 2 || selection.files_from.is_some() {
-        return " …".to_owned();
-    }
-    let mut text = String::new();
-    for path in paths {
-        text.extend([" ", &path.display().to_string()]);
-    }
-    text
 }
 
 impl AddAssign for Account {

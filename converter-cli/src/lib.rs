@@ -13,28 +13,37 @@
 //! * **One bad file does not stop the rest**; the exit code tells.
 
 pub mod account;
+pub mod again;
 pub mod args;
 pub mod axis;
 pub mod backends;
 pub mod commands;
 pub mod config;
+pub mod content;
 pub mod destinations;
 pub mod exit;
 pub mod formats;
 pub mod interrupt;
 pub mod label;
+pub mod limits;
 pub mod measure;
+mod nothing;
 pub mod output;
+mod pager;
 pub mod parquet;
 pub mod prices;
 pub mod prompt;
+pub mod rows;
 pub mod session;
 pub mod table;
 pub mod text;
+pub mod tools;
+pub mod transcript;
 pub mod tree;
 pub mod ui;
 pub mod usage;
 pub mod when;
+pub mod zone;
 
 use std::ffi::OsString;
 use std::io;

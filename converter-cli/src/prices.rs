@@ -6,9 +6,11 @@ use std::ops::AddAssign;
 use std::path::Path;
 
 use anyhow::Context;
-use codex_trace_model::{Timestamp, TokenUsage};
+use codex_rollout::JsonText;
+use codex_trace_model::{ModelCall, Timestamp, TokenUsage};
 use serde_json::{Map, Value};
 
+use crate::text;
 use codex_trace_export::json::Json;
 use codex_trace_history::failure::Failure;
 
@@ -37,6 +39,27 @@ impl Dollars {
     /// Returns the amount in cents, rounded to the nearest.
     pub fn cents(self) -> u128 {
         (self.0 + UNITS / 200) / (UNITS / 100)
+    }
+}
+
+/// What is not said in a rollout: a model's name, a directory, a day.
+pub const UNKNOWN: &str = "unknown";
+
+impl Dollars {
+    /// Writes the amount for people, in cents: `$1.23`, `<$0.01`. What lacks the
+    /// price of some tokens is marked `+?`.
+    pub fn short(cost: Option<Dollars>, unpriced_tokens: u64) -> String {
+        let more = if unpriced_tokens > 0 { "+?" } else { "" };
+        match cost {
+            Some(cost) if cost.is_under_a_cent() => format!("<$0.01{more}"),
+            Some(cost) => {
+                let cents = cost.cents();
+                let dollars = u64::try_from(cents / 100).unwrap_or(u64::MAX);
+                format!("${}.{:02}{more}", text::grouped(dollars), cents % 100)
+            }
+            None if unpriced_tokens > 0 => "?".to_owned(),
+            None => "-".to_owned(),
+        }
     }
 }
 
@@ -215,6 +238,32 @@ impl PriceTable {
             }
         };
         Ok(rates.cost(usage))
+    }
+
+    /// Returns what a recorded model call cost: 0 where it used nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`cost`](Self::cost).
+    pub fn cost_of(
+        &self,
+        call: &ModelCall<'_>,
+        usage: &TokenUsage,
+        at: Option<Timestamp>,
+    ) -> Result<Option<Dollars>, NoPrice> {
+        if usage.is_empty() {
+            return Ok(None);
+        }
+        let [model, provider, tier] =
+            [call.model, call.provider, call.service_tier].map(|it| it.map(JsonText::decode));
+        self.cost(&Request {
+            model: model.as_deref().unwrap_or(UNKNOWN),
+            provider: provider.as_deref(),
+            tier: tier.as_deref(),
+            at,
+            usage,
+        })
+        .map(Some)
     }
 
     fn prices(&self, request: &Request<'_>) -> Option<&Prices> {

@@ -3,7 +3,7 @@
 use codex_rollout::{JsonText, RawJson, ResponseItem};
 use codex_trace_model::{SpanKind, Thread, Trace, Turn, request};
 
-use crate::text;
+use crate::{content, text};
 
 /// How much of a prompt is looked at, in bytes.
 const LIMIT: usize = 400;
@@ -15,6 +15,36 @@ pub fn first(trace: &Trace<'_>) -> Option<String> {
         SpanKind::Turn(turn) if trace.thread_of(span).span == root.span => of_turn(root, turn),
         _ => None,
     })
+}
+
+/// Returns whether a prompt or the name of a session holds `needle`, which is in
+/// lower case.
+pub fn mentions(trace: &Trace<'_>, needle: &str) -> bool {
+    let holds = |text: &str| text.to_lowercase().contains(needle);
+    trace.threads.iter().any(|thread| thread.name.is_some_and(|name| holds(&name.decode())))
+        || trace.spans.iter().any(|span| {
+            let SpanKind::Turn(turn) = &span.kind else { return false };
+            let thread = trace.thread_of(span);
+            prompts(thread, turn).iter().any(|prompt| holds(prompt))
+        })
+}
+
+/// Returns what a turn was asked, in full: the texts of its prompts.
+pub fn prompts(thread: &Thread<'_>, turn: &Turn<'_>) -> Vec<String> {
+    let items = turn.input.iter().filter_map(|ix| thread.item(*ix));
+    let mut prompts: Vec<String> = items
+        .filter_map(|item| match &item.body {
+            ResponseItem::Message(message) => message.content,
+            ResponseItem::AgentMessage(message) => message.content,
+            _ => None,
+        })
+        .flat_map(content::texts)
+        .filter(|text| !is_image_tag(JsonText::new(text.as_bytes())))
+        .collect();
+    if prompts.is_empty() {
+        prompts.extend(turn.prompt.map(|prompt| prompt.decode().into_owned()));
+    }
+    prompts
 }
 
 /// Returns the beginning of what a turn was asked, on one line.

@@ -1,10 +1,16 @@
-//! What `list` says of a session, and the filters that need all of it.
+//! What `list` says of a session.
 
-use codex_trace_model::{Diagnostic, Standing, Timestamp, TokenUsage, Trace};
+use codex_trace_model::{
+    Diagnostic, SignedDuration, SpanKind, Standing, Status, Timestamp, TokenUsage, Trace,
+};
 
 use codex_trace_export::json;
 use codex_trace_export::wire::jsonl;
-use codex_trace_history::select;
+use codex_trace_history::{repository, select};
+
+use crate::prices::{Dollars, PriceTable};
+use crate::rows::{Row, Value};
+use crate::usage;
 
 /// A session in a few words.
 #[derive(Clone, Debug)]
@@ -38,6 +44,20 @@ pub struct Summary {
     pub tool_calls: usize,
     /// The sum of all model calls.
     pub usage: TokenUsage,
+    /// The tool calls that failed.
+    pub failed_tools: usize,
+    /// What those model calls cost that have a list price.
+    pub cost: Option<Dollars>,
+    /// The tokens of the others.
+    pub unpriced_tokens: u64,
+    /// The version of Codex that made the root thread's file.
+    pub version: Option<String>,
+    /// The git branch that was checked out when the session began.
+    pub branch: Option<String>,
+    /// The git repository: `github.com/owner/name`.
+    pub repository: Option<String>,
+    /// The commit that was checked out when the session began.
+    pub commit: Option<String>,
     /// How the session stands.
     pub status: Standing,
     /// The files it was read from.
@@ -49,9 +69,12 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Sums up a trace.
-    pub fn of(trace: &Trace<'_>) -> Summary {
+    /// Sums up a trace, at these prices.
+    pub fn of(trace: &Trace<'_>, prices: &PriceTable) -> Summary {
         let root = trace.root();
+        let git = root.meta.git.unwrap_or_default();
+        let text = |text: codex_rollout::JsonText<'_>| text.decode().into_owned();
+        let (cost, unpriced_tokens) = usage::cost_of(trace, prices);
         let rollouts = || trace.threads.iter().flat_map(|thread| &thread.rollouts);
         let n_of = |word: &str| trace.spans.iter().filter(|span| span.kind.word() == word).count();
         Summary {
@@ -68,6 +91,13 @@ impl Summary {
             turns: n_of("turn"),
             model_calls: n_of("model_call"),
             tool_calls: n_of("tool_call"),
+            failed_tools: failed_tools(trace),
+            cost,
+            unpriced_tokens,
+            version: root.meta.cli_version.map(text),
+            branch: git.branch.map(text),
+            repository: git.repository_url.map(|url| repository::name(&url.decode())),
+            commit: git.commit_hash.map(text),
             usage: trace.usage(),
             status: trace.standing(),
             files: rollouts().map(|rollout| rollout.path.clone()).collect(),
@@ -84,6 +114,82 @@ impl Summary {
         self.started_at.or(self.started_at_local)
     }
 
+    /// Returns how long it lasted, pauses of the user included.
+    pub fn duration(&self) -> Option<SignedDuration> {
+        Some(self.ended_at?.duration_since(self.started_at?))
+    }
+
+    /// Returns what to call it: its name, else the beginning of its first prompt.
+    pub fn title(&self) -> Option<&str> {
+        self.name.as_deref().or(self.prompt.as_deref())
+    }
+
+    /// The names of the values of [`row`](Self::row).
+    pub const NAMES: [&'static str; 27] = [
+        "session_id",
+        "started_at",
+        "ended_at",
+        "duration_seconds",
+        "cwd",
+        "repository",
+        "branch",
+        "commit",
+        "source",
+        "version",
+        "name",
+        "first_prompt",
+        "models",
+        "status",
+        "threads",
+        "turns",
+        "model_calls",
+        "tool_calls",
+        "failed_tool_calls",
+        "input_tokens",
+        "cached_input_tokens",
+        "cache_write_input_tokens",
+        "output_tokens",
+        "reasoning_output_tokens",
+        "total_tokens",
+        "cost_usd",
+        "files",
+    ];
+
+    /// Returns it as a row of flat values.
+    pub fn row(&self) -> Row {
+        let usage = &self.usage;
+        let values: [Value; 27] = [
+            self.session_id.clone().into(),
+            self.at().into(),
+            self.ended_at.into(),
+            self.duration().into(),
+            self.cwd.clone().into(),
+            self.repository.clone().into(),
+            self.branch.clone().into(),
+            self.commit.clone().into(),
+            self.source.clone().into(),
+            self.version.clone().into(),
+            self.name.clone().into(),
+            self.prompt.clone().into(),
+            self.models.join(" ").into(),
+            self.status.word().into(),
+            self.thread_ids.len().into(),
+            self.turns.into(),
+            self.model_calls.into(),
+            self.tool_calls.into(),
+            self.failed_tools.into(),
+            Value::Tokens(usage.input_tokens),
+            Value::Tokens(usage.cached_input_tokens),
+            Value::Tokens(usage.cache_write_input_tokens.unwrap_or(0)),
+            Value::Tokens(usage.output_tokens),
+            Value::Tokens(usage.reasoning_output_tokens),
+            Value::Tokens(usage.total_tokens),
+            Value::Cost(self.cost, self.unpriced_tokens),
+            self.files.join(" ").into(),
+        ];
+        Summary::NAMES.into_iter().zip(values).collect()
+    }
+
     /// Writes it as one JSON line: the contract of `list --json`. With
     /// `problems`, they are spelled out.
     pub fn write_json(&self, problems: bool, out: &mut Vec<u8>) {
@@ -96,14 +202,23 @@ impl Summary {
                 self.started_at_local.filter(|_| self.started_at.is_none()),
             );
             o.maybe("ended_at", self.ended_at);
+            o.maybe("duration_seconds", self.duration());
             o.maybe("cwd", self.cwd.as_ref());
+            o.maybe("repository", self.repository.as_ref());
+            o.maybe("branch", self.branch.as_ref());
+            o.maybe("commit", self.commit.as_ref());
             o.maybe("source", self.source.as_ref());
+            o.maybe("version", self.version.as_ref());
             o.maybe("name", self.name.as_ref());
+            o.maybe("first_prompt", self.prompt.as_ref());
             o.array("models", &self.models, put);
             o.put("turns", self.turns);
             o.put("model_calls", self.model_calls);
             o.put("tool_calls", self.tool_calls);
+            o.put("failed_tool_calls", self.failed_tools);
             o.object("usage", |o| jsonl::usage_fields(o, self.model_calls, &self.usage));
+            o.maybe("cost_usd", self.cost);
+            o.maybe("unpriced_tokens", Some(self.unpriced_tokens).filter(|tokens| *tokens > 0));
             o.put("status", self.status.word());
             o.array("files", &self.files, put);
             if !self.copies.is_empty() {
@@ -117,6 +232,13 @@ impl Summary {
         });
         out.push(b'\n');
     }
+}
+
+fn failed_tools(trace: &Trace<'_>) -> usize {
+    let failed = trace.spans.iter().filter(|span| {
+        matches!((&span.kind, &span.status), (SpanKind::ToolCall(_), Status::Error { .. }))
+    });
+    failed.count()
 }
 
 fn put(text: &String, out: &mut Vec<u8>) {

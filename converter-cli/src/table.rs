@@ -19,46 +19,47 @@ impl Cell {
 
 /// A column.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub struct Column<'h> {
     /// Its heading.
-    pub head: &'static str,
+    pub head: &'h str,
     /// Whether its cells stand on the right: numbers.
     pub right: bool,
     /// The fewest columns of text that it may be cut down to, if it may.
     pub shrink_to: Option<usize>,
-    /// Whether the beginning of what is too wide is cut off instead of its end.
-    pub keep_end: bool,
+    /// Whether it holds paths: of what is too wide the end is kept, where the
+    /// project's name is.
+    pub is_path: bool,
     /// How soon it is left out where there is no room: the highest first, 0 never.
     pub expendable: u8,
 }
 
-impl Column {
+impl<'h> Column<'h> {
     /// Makes a column that is never cut.
-    pub const fn new(head: &'static str) -> Column {
-        Column { head, right: false, shrink_to: None, keep_end: false, expendable: 0 }
+    pub const fn new(head: &'h str) -> Column<'h> {
+        Column { head, right: false, shrink_to: None, is_path: false, expendable: 0 }
     }
 
     /// Puts the cells on the right.
     #[must_use]
-    pub const fn right(self) -> Column {
+    pub const fn right(self) -> Column<'h> {
         Column { right: true, ..self }
     }
 
     /// Allows the column to be cut down to `columns`.
     #[must_use]
-    pub const fn shrink_to(self, columns: usize) -> Column {
+    pub const fn shrink_to(self, columns: usize) -> Column<'h> {
         Column { shrink_to: Some(columns), ..self }
     }
 
-    /// Cuts at the beginning.
+    /// Says that the cells are paths.
     #[must_use]
-    pub const fn keep_end(self) -> Column {
-        Column { keep_end: true, ..self }
+    pub const fn path(self) -> Column<'h> {
+        Column { is_path: true, ..self }
     }
 
     /// Allows the column to be left out.
     #[must_use]
-    pub const fn expendable(self, priority: u8) -> Column {
+    pub const fn expendable(self, priority: u8) -> Column<'h> {
         Column { expendable: priority, ..self }
     }
 }
@@ -67,13 +68,13 @@ impl Column {
 const GAP: usize = 2;
 
 /// Decides how wide each column is; 0 leaves it out.
-fn fit(columns: &[Column], rows: &[Vec<Cell>], width: usize) -> Vec<usize> {
+fn fit(columns: &[Column<'_>], rows: &[Vec<Cell>], width: usize) -> Vec<usize> {
     let widest = |nth: usize| rows.iter().map(|row| text::width(&row[nth].text)).max().unwrap_or(0);
     let mut widths: Vec<usize> = (0..columns.len()).map(widest).collect();
     for (width, column) in widths.iter_mut().zip(columns).filter(|(width, _)| **width > 0) {
         *width = text::width(column.head).max(*width);
     }
-    let least = |column: &Column, width: usize| {
+    let least = |column: &Column<'_>, width: usize| {
         column.shrink_to.map_or(width, |least| least.max(text::width(column.head)).min(width))
     };
     let total = |widths: &[usize]| {
@@ -105,7 +106,7 @@ fn fit(columns: &[Column], rows: &[Vec<Cell>], width: usize) -> Vec<usize> {
 
 /// Lays out rows under their headings, no wider than `width` if that can be.
 /// A column that is empty throughout is left out.
-pub fn lay_out(columns: &[Column], rows: &[Vec<Cell>], width: usize, color: bool) -> String {
+pub fn lay_out(columns: &[Column<'_>], rows: &[Vec<Cell>], width: usize, color: bool) -> String {
     let widths = fit(columns, rows, width);
     let heads = columns.iter().map(|it| Cell::new(it.head, Tone::Faint));
     let heads: Vec<Cell> = heads.collect();
@@ -119,7 +120,7 @@ pub fn lay_out(columns: &[Column], rows: &[Vec<Cell>], width: usize, color: bool
             if !line.is_empty() {
                 line.push_str("  ");
             }
-            let cut = if column.keep_end { text::cut_start } else { text::cut_end };
+            let cut = if column.is_path { text::cut_path } else { text::cut_end };
             let fitted = text::pad(&cut(&cell.text, width), width, column.right);
             let trimmed = fitted.trim_end();
             line.push_str(&cell.tone.paint(trimmed, color));
@@ -135,8 +136,8 @@ pub fn lay_out(columns: &[Column], rows: &[Vec<Cell>], width: usize, color: bool
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 3] =
-        [Column::new("ID"), Column::new("WHERE").shrink_to(6).keep_end(), Column::new("N").right()];
+    const COLUMNS: [Column<'static>; 3] =
+        [Column::new("ID"), Column::new("WHERE").shrink_to(6).path(), Column::new("N").right()];
 
     fn rows(rows: &[[&str; 3]]) -> Vec<Vec<Cell>> {
         let cell = |text: &&str| Cell::new(text, Tone::Plain);
@@ -152,11 +153,11 @@ mod tests {
         );
         assert_eq!(
             lay_out(&COLUMNS, &rows, 20, false),
-            "ID  WHERE          N\na1  …u/project     7\nb2  /x          1234\n"
+            "ID  WHERE          N\na1  …/project      7\nb2  /x          1234\n"
         );
         assert_eq!(
             lay_out(&COLUMNS, &rows, 16, false),
-            "ID  WHERE      N\na1  …oject     7\nb2  /x      1234\n"
+            "ID  WHERE      N\na1  proje…     7\nb2  /x      1234\n"
         );
     }
 
@@ -165,10 +166,10 @@ mod tests {
         let rows = rows(&[["a1", "/home/u/project", "7"]]);
         let mut columns = COLUMNS;
         columns[2] = columns[2].expendable(1);
-        assert_eq!(lay_out(&columns, &rows, 13, false), "ID  WHERE   N\na1  …oject  7\n");
-        assert_eq!(lay_out(&columns, &rows, 12, false), "ID  WHERE\na1  …project\n");
+        assert_eq!(lay_out(&columns, &rows, 13, false), "ID  WHERE   N\na1  proje…  7\n");
+        assert_eq!(lay_out(&columns, &rows, 12, false), "ID  WHERE\na1  project\n");
         // Nothing helps: too wide beats unreadable.
-        assert_eq!(lay_out(&columns, &rows, 3, false), "ID  WHERE\na1  …oject\n");
+        assert_eq!(lay_out(&columns, &rows, 3, false), "ID  WHERE\na1  proje…\n");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 pub use codex_trace_history::words::{count, escape, one_line};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Returns the number of columns that the text takes.
@@ -29,25 +29,6 @@ pub fn cut_end(text: &str, columns: usize) -> Cow<'_, str> {
     }
     out.push('…');
     Cow::Owned(out)
-}
-
-/// Cuts the beginning off what is wider than `columns`: the end of a path says
-/// more.
-pub fn cut_start(text: &str, columns: usize) -> Cow<'_, str> {
-    if text.width() <= columns {
-        return Cow::Borrowed(text);
-    }
-    let mut left = columns.saturating_sub(1);
-    let mut from = text.len();
-    for (at, c) in text.char_indices().rev() {
-        let wide = c.width().unwrap_or(0);
-        if wide > left {
-            break;
-        }
-        left -= wide;
-        from = at;
-    }
-    Cow::Owned(format!("…{}", &text[from..]))
 }
 
 /// Fills with blanks up to `columns`, on the right or on the left.
@@ -120,11 +101,31 @@ pub fn duration(duration: SignedDuration) -> String {
     }
 }
 
-/// Writes a time for people, in UTC: `2026-11-21 05:39`.
-pub fn minute(at: Timestamp) -> String {
-    let mut text = at.to_string();
-    text.truncate(16);
-    text.replace('T', " ")
+/// Writes a number with its thousands apart: `1,234,567`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (nth, digit) in digits.chars().enumerate() {
+        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Cuts directories off the beginning of a path that is wider than `columns`,
+/// down to its last part; cuts the beginning of that only if it must.
+pub fn cut_path(path: &str, columns: usize) -> Cow<'_, str> {
+    if path.width() <= columns {
+        return Cow::Borrowed(path);
+    }
+    let ends = path.char_indices().filter(|(at, c)| *at > 0 && matches!(c, '/' | '\\'));
+    let mut ends = ends.map(|(at, _)| &path[at..]);
+    match ends.find(|end| end.width() < columns) {
+        Some(end) => Cow::Owned(format!("…{end}")),
+        None => cut_end(path.rsplit(['/', '\\']).next().unwrap_or(path), columns),
+    }
 }
 
 #[cfg(test)]
@@ -145,9 +146,21 @@ mod tests {
         assert_eq!(cut_end("abcdef", 6), "abcdef");
         assert_eq!(cut_end("abcdef", 4), "abc…");
         assert_eq!(cut_end("漢字漢字", 6), "漢字…");
-        assert_eq!(cut_start("/a/long/path", 6), "…/path");
+        assert_eq!(cut_path("/home/u/project", 15), "/home/u/project");
+        assert_eq!(cut_path("/home/u/project", 14), "…/u/project");
+        assert_eq!(cut_path("/home/u/project", 9), "…/project");
+        assert_eq!(cut_path("/home/u/project", 8), "project");
+        assert_eq!(cut_path("/home/u/project", 5), "proj…");
         assert_eq!(pad("漢", 4, false), "漢  ");
         assert_eq!(pad("12", 4, true), "  12");
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
+        for (n, text) in cases {
+            assert_eq!(grouped(n), text);
+        }
     }
 
     #[test]

@@ -7,15 +7,17 @@ use std::path::Path;
 use codex_trace_model::{EventKind, Fate, Span, SpanIx, SpanKind, Status, Thread, Trace, Turn};
 
 use crate::axis::{Axis, bar};
+use crate::prices::{Dollars, PriceTable};
 use crate::session::Summary;
 use crate::text;
 use crate::ui::Tone;
+use crate::zone::Zone;
 use crate::{label, prompt};
 
 /// How to show a session.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'v> {
-    /// The width to fill, in columns.
+    /// The width to fill, in columns; without a limit if it is `usize::MAX`.
     pub width: usize,
     /// Whether to use color.
     pub color: bool,
@@ -25,40 +27,65 @@ pub struct View<'v> {
     pub turn: Option<u32>,
     /// The user's home directory.
     pub home: Option<&'v Path>,
+    /// The time zone to show times in.
+    pub zone: &'v Zone,
+    /// What tokens cost.
+    pub prices: &'v PriceTable,
 }
+
+/// The columns for bars where the width has no limit.
+const BARS: usize = 24;
 
 /// The columns for durations and for tokens.
 const NUMBERS: usize = 7;
 
-/// Writes the tree of `trace`. Returns `false` if there is no such turn.
-pub fn write(trace: &Trace<'_>, view: &View<'_>, out: &mut Vec<u8>) -> bool {
+/// Returns the spans below each span.
+pub(crate) fn children(trace: &Trace<'_>) -> Vec<Vec<SpanIx>> {
     let mut children: Vec<Vec<SpanIx>> = vec![Vec::new(); trace.spans.len()];
     for (ix, span) in trace.iter() {
         if let Some(parent) = span.parent {
             children[parent.index()].push(ix);
         }
     }
-    let root = trace.root().span;
-    let mut tops = children[root.index()].clone();
+    children
+}
+
+/// Returns what to show of the root thread; `None` if there is no such turn.
+pub(crate) fn tops(
+    trace: &Trace<'_>,
+    view: &View<'_>,
+    children: &[Vec<SpanIx>],
+) -> Option<Vec<SpanIx>> {
+    let mut tops = children[trace.root().span.index()].clone();
     if let Some(number) = view.turn {
         tops.retain(
             |ix| matches!(&trace.span(*ix).kind, SpanKind::Turn(turn) if turn.number == number),
         );
         if tops.is_empty() {
-            return false;
+            return None;
         }
     }
+    Some(tops)
+}
+
+/// Writes the tree of `trace`. Returns `false` if there is no such turn.
+pub fn write(trace: &Trace<'_>, view: &View<'_>, out: &mut Vec<u8>) -> bool {
+    let children = children(trace);
+    let Some(tops) = tops(trace, view, &children) else { return false };
     let times = tops.iter().filter_map(|ix| Some((trace.span(*ix).start?, trace.span(*ix).end?)));
-    let bars = (view.width / 4).clamp(8, 48);
-    let tree = Tree {
+    let bars = if view.width == usize::MAX { BARS } else { (view.width / 4).clamp(8, 48) };
+    let mut tree = Tree {
         trace,
         view,
         axis: Axis::new(times.collect()),
         bars,
         labels: view.width.saturating_sub(2 * (NUMBERS + 1) + bars + 2).max(16),
     };
-    let mut lines = tree.head();
+    let mut lines = head(trace, view);
     if view.depth > 0 {
+        if view.width == usize::MAX {
+            tree.labels = tree.widest(&tops, &children);
+        }
         tree.spans(&tops, &children, &mut lines);
     }
     if tree.axis.has_gaps() {
@@ -80,67 +107,6 @@ struct Tree<'t, 'a> {
 }
 
 impl Tree<'_, '_> {
-    fn head(&self) -> Vec<String> {
-        let summary = Summary::of(self.trace);
-        let root = self.trace.root();
-        let paint = |tone: Tone, text: &str| tone.paint(text, self.view.color);
-        let standing = summary.status;
-        let mut first = format!("session {}", text::escape(&summary.session_id));
-        if let Some(name) = &summary.name {
-            first = format!("{first}  {}", text::one_line(name));
-        }
-        let tone = crate::commands::list::tone(standing);
-        let mut lines = vec![format!(
-            "{}  {}",
-            paint(Tone::Strong, &text::cut_end(&first, self.view.width.saturating_sub(13))),
-            paint(tone, standing.word()),
-        )];
-        let version =
-            root.meta.cli_version.map(|it| format!("codex {}", text::one_line(&it.decode())));
-        let facts = [
-            summary.cwd.as_deref().map(|cwd| text::short_path(cwd, self.view.home)),
-            Some(text::one_line(&summary.models.join(", "))),
-            summary.source.as_deref().map(text::one_line),
-            version,
-        ];
-        lines.extend(Some(joined(facts)).filter(|line| !line.is_empty()));
-        let span = self.trace.span(root.span);
-        let lasted = span.start.zip(span.end).map(|(start, end)| end.duration_since(start));
-        let facts = [
-            summary.started_at.map(|at| format!("{} UTC", text::minute(at))),
-            summary
-                .at()
-                .filter(|_| summary.started_at.is_none())
-                .map(|at| format!("{} local time", text::minute(at))),
-            lasted.map(text::duration),
-            Some(text::count(summary.turns, "turn")),
-            Some(text::count(summary.model_calls, "model call")),
-            Some(text::count(summary.tool_calls, "tool call")),
-            Some(text::count(summary.thread_ids.len(), "thread"))
-                .filter(|_| self.trace.threads.len() > 1),
-        ];
-        lines.extend(wrapped(&joined(facts), self.view.width));
-        let usage = &summary.usage;
-        if !usage.is_empty() {
-            lines.push(format!(
-                "{} tokens: {} in ({} cached), {} out ({} reasoning)",
-                text::tokens(usage.total_tokens),
-                text::tokens(usage.input_tokens),
-                text::tokens(usage.cached_input_tokens),
-                text::tokens(usage.output_tokens),
-                text::tokens(usage.reasoning_output_tokens),
-            ));
-        }
-        if let Some(message) = self.trace.status().message() {
-            lines.push(text::cut_end(&text::one_line(message), self.view.width).into_owned());
-        }
-        for line in &mut lines[1..] {
-            *line = paint(Tone::Faint, &text::cut_end(line, self.view.width));
-        }
-        lines.push(String::new());
-        lines
-    }
-
     /// Adds a line for each span, without recursion: a file can nest threads
     /// as deep as it likes.
     fn spans(&self, tops: &[SpanIx], children: &[Vec<SpanIx>], lines: &mut Vec<String>) {
@@ -208,6 +174,24 @@ impl Tree<'_, '_> {
         )
     }
 
+    /// Returns how wide the widest label is.
+    fn widest(&self, tops: &[SpanIx], children: &[Vec<SpanIx>]) -> usize {
+        let mut widest = 0;
+        let mut stack: Vec<(SpanIx, usize)> = tops.iter().map(|ix| (*ix, 1)).collect();
+        while let Some((ix, depth)) = stack.pop() {
+            let span = self.trace.span(ix);
+            let (name, rest) = self.describe(span);
+            let pieces = [name, marks(span), rest];
+            let pieces = pieces.iter().filter(|piece| !piece.is_empty());
+            let label: usize = pieces.map(|piece| text::width(piece) + 1).sum();
+            widest = widest.max(label + 3 * (depth - 1));
+            if depth < self.view.depth {
+                stack.extend(children[ix.index()].iter().map(|child| (*child, depth + 1)));
+            }
+        }
+        widest
+    }
+
     fn line(&self, label: &str, time: &str, tokens: &str, bar: &str) -> String {
         line_of(&text::pad(label, self.labels, false), time, tokens, bar)
     }
@@ -234,6 +218,67 @@ impl Tree<'_, '_> {
     }
 }
 
+/// Returns what there is to say of a session as a whole, and an empty line.
+pub(crate) fn head(trace: &Trace<'_>, view: &View<'_>) -> Vec<String> {
+    let summary = Summary::of(trace, view.prices);
+    let root = trace.root();
+    let paint = |tone: Tone, text: &str| tone.paint(text, view.color);
+    let standing = summary.status;
+    let mut first = format!("session {}", text::escape(&summary.session_id));
+    if let Some(name) = &summary.name {
+        first = format!("{first}  {}", text::one_line(name));
+    }
+    let tone = crate::commands::list::tone(standing);
+    let mut lines = vec![format!(
+        "{}  {}",
+        paint(Tone::Strong, &text::cut_end(&first, view.width.saturating_sub(13))),
+        paint(tone, standing.word()),
+    )];
+    let version = root.meta.cli_version.map(|it| format!("codex {}", text::one_line(&it.decode())));
+    let facts = [
+        summary.cwd.as_deref().map(|cwd| text::short_path(cwd, view.home)),
+        Some(text::one_line(&summary.models.join(", "))),
+        summary.source.as_deref().map(text::one_line),
+        version,
+    ];
+    lines.extend(Some(joined(facts)).filter(|line| !line.is_empty()));
+    let span = trace.span(root.span);
+    let lasted = span.start.zip(span.end).map(|(start, end)| end.duration_since(start));
+    let facts = [
+        summary.started_at.map(|at| format!("{} {}", view.zone.minute(at), view.zone.label())),
+        summary
+            .at()
+            .filter(|_| summary.started_at.is_none())
+            .map(|at| format!("{} on its own clock", Zone::utc().minute(at))),
+        lasted.map(text::duration),
+        Some(text::count(summary.turns, "turn")),
+        Some(text::count(summary.model_calls, "model call")),
+        Some(text::count(summary.tool_calls, "tool call")),
+        Some(text::count(summary.thread_ids.len(), "thread")).filter(|_| trace.threads.len() > 1),
+    ];
+    lines.extend(wrapped(&joined(facts), view.width));
+    let usage = &summary.usage;
+    if !usage.is_empty() {
+        lines.push(format!(
+            "{} · {} tokens: {} in ({} cached), {} out ({} reasoning)",
+            Dollars::short(summary.cost, summary.unpriced_tokens),
+            text::tokens(usage.total_tokens),
+            text::tokens(usage.input_tokens),
+            text::tokens(usage.cached_input_tokens),
+            text::tokens(usage.output_tokens),
+            text::tokens(usage.reasoning_output_tokens),
+        ));
+    }
+    if let Some(message) = trace.status().message() {
+        lines.push(text::cut_end(&text::one_line(message), view.width).into_owned());
+    }
+    for line in &mut lines[1..] {
+        *line = paint(Tone::Faint, &text::cut_end(line, view.width));
+    }
+    lines.push(String::new());
+    lines
+}
+
 /// Puts the columns together; the label is as wide as it should be.
 fn line_of(label: &str, time: &str, tokens: &str, bar: &str) -> String {
     let [time, tokens] = [time, tokens].map(|text| text::pad(text, NUMBERS, true));
@@ -247,7 +292,7 @@ fn turn_text(thread: &Thread<'_>, turn: &Turn<'_>) -> String {
 }
 
 /// Says in words what is not as it usually is.
-fn marks(span: &Span<'_>) -> String {
+pub(crate) fn marks(span: &Span<'_>) -> String {
     let mut marks = Vec::new();
     let message = span.status.message().map(text::one_line);
     let message = message.filter(|message| !message.is_empty() && message != span.status.word());

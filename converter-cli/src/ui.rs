@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -50,8 +50,8 @@ impl Tone {
 }
 
 impl Watch for Ui {
-    fn codex_home(&self) -> (Option<&Path>, &'static str) {
-        (self.settings.codex_home.as_deref(), self.settings.codex_home_from)
+    fn codex_homes(&self) -> (&[PathBuf], &'static str) {
+        (&self.settings.codex_homes, self.settings.codex_homes_from)
     }
 
     fn detail(&self, text: String) {

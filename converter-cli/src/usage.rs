@@ -10,22 +10,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use codex_rollout::{JsonText, RecordedPath};
 use codex_trace_model::{ModelCall, Span, SpanKind, Timestamp, TokenUsage, Trace};
-use jiff::tz::TimeZone;
 use rayon::ThreadPool;
 
 use crate::account::Account;
 use crate::args::By;
 use crate::config::Selection;
-use crate::prices::{Dollars, NoPrice, PriceTable, Request};
+use crate::prices::{Dollars, NoPrice, PriceTable, UNKNOWN};
+use crate::prompt;
 use crate::ui::Ui;
+use crate::zone::Zone;
 use codex_trace_export::json::Object;
 use codex_trace_export::wire::jsonl::usage_fields;
 use codex_trace_history::history::History;
-use codex_trace_history::pipeline::Lost;
-use codex_trace_history::{panics, skim};
-
-/// The key of what does not say where it belongs.
-const UNKNOWN: &str = "unknown";
+use codex_trace_history::pipeline::{self, Look, Lost};
+use codex_trace_history::{panics, repository, select, skim};
 
 /// Model calls and what they used.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,21 +61,34 @@ impl Counts {
 /// What is to be counted, and how.
 #[derive(Debug)]
 pub struct Query {
-    /// What a row stands for.
-    pub by: By,
+    /// What a row stands for: one key for each.
+    pub by: Vec<By>,
     /// Where days begin.
-    pub zone: TimeZone,
+    pub zone: Zone,
     /// Which sessions, and which of their calls.
     pub selection: Selection,
-    /// What tokens cost, if that was asked for.
-    pub prices: Option<PriceTable>,
+    /// What tokens cost.
+    pub prices: PriceTable,
+}
+
+/// What tells a session from others, for people.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// Where its root thread worked.
+    pub cwd: Option<String>,
+    /// Its name, else the beginning of its first prompt.
+    pub title: Option<String>,
 }
 
 /// What was counted.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The rows by their keys.
-    pub rows: BTreeMap<String, Counts>,
+    pub rows: BTreeMap<Vec<String>, Counts>,
+    /// What there is to say of sessions, if they are keys.
+    pub sessions: BTreeMap<String, Session>,
     /// What has no price: calls and tokens.
     pub unpriced: BTreeMap<NoPrice, (usize, u64)>,
     /// What the run came to.
@@ -100,6 +111,7 @@ impl Report {
         for (key, row) in &other.rows {
             *self.rows.entry(key.clone()).or_default() += row;
         }
+        self.sessions.extend(other.sessions);
         for (what, (calls, tokens)) in other.unpriced {
             let sum = self.unpriced.entry(what).or_default();
             sum.0 += calls;
@@ -120,7 +132,8 @@ impl Query {
             return;
         }
         let mut counted = 0;
-        let session = self.session_key(trace);
+        let of_session: Vec<Option<String>> =
+            self.by.iter().map(|by| session_key(*by, trace)).collect();
         for span in trace.model_calls() {
             let SpanKind::ModelCall(call) = &span.kind else { continue };
             let at = trace.made_at(span);
@@ -130,12 +143,22 @@ impl Query {
             }
             counted += 1;
             let counts = self.counts(span, call, at, report);
-            let key = match (&session, self.by) {
+            let key = |(by, of_session): (&By, &Option<String>)| match (of_session, by) {
                 (Some(session), _) => session.clone(),
                 (None, By::Model) => model.as_deref().unwrap_or(UNKNOWN).to_owned(),
-                (None, _) => at.map_or_else(|| UNKNOWN.to_owned(), |at| self.date_key(at)),
+                (None, by) => at.map_or_else(|| UNKNOWN.to_owned(), |at| self.date_key(*by, at)),
             };
-            *report.rows.entry(key).or_default() += &counts;
+            let keys = self.by.iter().zip(&of_session).map(key).collect();
+            *report.rows.entry(keys).or_default() += &counts;
+        }
+        if counted > 0 && self.by.contains(&By::Session) {
+            let name = trace.root().name.map(|name| name.decode().into_owned());
+            let session = Session {
+                started_at: trace.started_at().or_else(|| select::local_start(trace)),
+                cwd: trace.root().meta.cwd.map(|cwd| cwd.decode().into_owned()),
+                title: name.or_else(|| prompt::first(trace)),
+            };
+            report.sessions.insert(trace.session_id().to_owned(), session);
         }
         if counted > 0 || self.takes_all_calls() {
             // Of the spans, only model calls are looked at.
@@ -166,11 +189,8 @@ impl Query {
     ) -> Counts {
         let usage = span.usage.unwrap_or_default();
         let mut counts = Counts { model_calls: 1, usage, ..Counts::default() };
-        let Some(prices) = self.prices.as_ref().filter(|_| !usage.is_empty()) else {
-            return counts;
-        };
-        match price_of(prices, span, call, at) {
-            Ok(cost) => counts.cost = Some(cost),
+        match self.prices.cost_of(call, &usage, at) {
+            Ok(cost) => counts.cost = cost,
             Err(lacking) => {
                 counts.unpriced_tokens = usage.total_tokens;
                 let sum = report.unpriced.entry(lacking).or_default();
@@ -181,26 +201,11 @@ impl Query {
         counts
     }
 
-    /// Returns the key of all of a session's calls, if they have one.
-    fn session_key(&self, trace: &Trace<'_>) -> Option<String> {
-        let meta = &trace.root().meta;
-        match self.by {
-            By::Session => Some(trace.session_id().to_owned()),
-            By::Directory => {
-                let cwd = meta.cwd.map(JsonText::decode).filter(|cwd| !cwd.is_empty());
-                Some(cwd.map_or_else(|| UNKNOWN.to_owned(), |cwd| directory_key(&cwd)))
-            }
-            By::Source => Some(
-                meta.source
-                    .map_or_else(|| UNKNOWN.to_owned(), |it| codex_rollout::source_word(&it)),
-            ),
-            By::Day | By::Week | By::Month | By::Model => None,
-        }
-    }
-
-    fn date_key(&self, at: Timestamp) -> String {
-        let date = at.to_zoned(self.zone.clone()).date();
-        match self.by {
+    fn date_key(&self, by: By, at: Timestamp) -> String {
+        let at = self.zone.at(at);
+        let date = at.date();
+        match by {
+            By::Hour => at.strftime("%Y-%m-%d %H:00").to_string(),
             By::Week => {
                 let week = date.iso_week_date();
                 format!("{:04}-W{:02}", week.year(), week.week())
@@ -211,35 +216,44 @@ impl Query {
     }
 }
 
-/// Returns what a call cost.
-///
-/// # Errors
-///
-/// If there is no price for it.
-pub fn cost(
-    prices: &PriceTable,
-    trace: &Trace<'_>,
-    span: &Span<'_>,
-    call: &ModelCall<'_>,
-) -> Result<Dollars, NoPrice> {
-    price_of(prices, span, call, trace.made_at(span))
+/// Returns the key of all of a session's calls, if they have one.
+fn session_key(by: By, trace: &Trace<'_>) -> Option<String> {
+    let meta = &trace.root().meta;
+    let git = meta.git.unwrap_or_default();
+    let cwd = || meta.cwd.map(JsonText::decode).filter(|cwd| !cwd.is_empty());
+    let directory = || cwd().map(|cwd| directory_key(&cwd));
+    let key = match by {
+        By::Total => Some("total".to_owned()),
+        By::Session => Some(trace.session_id().to_owned()),
+        By::Directory => directory(),
+        By::Branch => git.branch.map(|branch| branch.decode().into_owned()),
+        // Outside of a repository, or in one without a remote, the place is the name.
+        By::Repository => git
+            .repository_url
+            .map(|url| repository::name(&url.decode()))
+            .filter(|name| !name.is_empty())
+            .or_else(directory),
+        By::Source => meta.source.map(|it| codex_rollout::source_word(&it)),
+        By::Hour | By::Day | By::Week | By::Month | By::Model | By::Tool => return None,
+    };
+    Some(key.unwrap_or_else(|| UNKNOWN.to_owned()))
 }
 
-fn price_of(
-    prices: &PriceTable,
-    span: &Span<'_>,
-    call: &ModelCall<'_>,
-    at: Option<Timestamp>,
-) -> Result<Dollars, NoPrice> {
-    let [model, provider, tier] =
-        [call.model, call.provider, call.service_tier].map(|it| it.map(JsonText::decode));
-    prices.cost(&Request {
-        model: model.as_deref().unwrap_or(UNKNOWN),
-        provider: provider.as_deref(),
-        tier: tier.as_deref(),
-        at,
-        usage: &span.usage.unwrap_or_default(),
-    })
+/// Returns what the model calls of a session cost that have a list price, and
+/// how many tokens the others used.
+pub fn cost_of(trace: &Trace<'_>, prices: &PriceTable) -> (Option<Dollars>, u64) {
+    let mut sum: Option<Dollars> = None;
+    let mut unpriced = 0;
+    for span in trace.model_calls() {
+        let SpanKind::ModelCall(call) = &span.kind else { continue };
+        let usage = span.usage.unwrap_or_default();
+        match prices.cost_of(call, &usage, trace.made_at(span)) {
+            Ok(Some(cost)) => *sum.get_or_insert_default() += cost,
+            Ok(None) => {}
+            Err(_) => unpriced += usage.total_tokens,
+        }
+    }
+    (sum, unpriced)
 }
 
 /// Returns a directory as its own system writes it.
@@ -250,12 +264,14 @@ fn directory_key(cwd: &str) -> String {
 
 /// Puts the rows of one directory together, however it is written: under the
 /// first of its names, in which capitals come before small letters.
-fn one_row_each(rows: BTreeMap<String, Counts>) -> BTreeMap<String, Counts> {
+fn one_row_each(rows: BTreeMap<Vec<String>, Counts>, by: &[By]) -> BTreeMap<Vec<String>, Counts> {
     let mut names: BTreeMap<RecordedPath, String> = BTreeMap::new();
-    let mut folded: BTreeMap<String, Counts> = BTreeMap::new();
-    for (name, counts) in rows {
-        let name = names.entry(RecordedPath::new(&name)).or_insert(name);
-        *folded.entry(name.clone()).or_default() += &counts;
+    let mut folded: BTreeMap<Vec<String>, Counts> = BTreeMap::new();
+    for (mut keys, counts) in rows {
+        for (key, _) in keys.iter_mut().zip(by).filter(|(_, by)| **by == By::Directory) {
+            key.clone_from(names.entry(RecordedPath::new(key)).or_insert_with(|| key.clone()));
+        }
+        *folded.entry(keys).or_default() += &counts;
     }
     folded
 }
@@ -284,8 +300,14 @@ pub fn count(
             let session = &history.sessions[session];
             let mut own = Report::default();
             let outcome = panics::catch(|| {
-                skim::with_calls(history, session, |trace| query.add(trace, &mut own))
-                    .map_err(Lost::Unreadable)
+                let add = |trace: &Trace<'_>| query.add(trace, &mut own);
+                // A title is content, which the fast way passes over.
+                let done = if query.by.contains(&By::Session) {
+                    pipeline::with_trace(history, session, Look::Facts, add)
+                } else {
+                    skim::with_calls(history, session, add)
+                };
+                done.map_err(Lost::Unreadable)
             });
             let fault =
                 |message| Lost::Fault { session_id: session.root_thread_id.clone(), message };
@@ -310,8 +332,8 @@ pub fn count(
     for report in reports.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
         sum.merge(report);
     }
-    if query.by == By::Directory {
-        sum.rows = one_row_each(sum.rows);
+    if query.by.contains(&By::Directory) {
+        sum.rows = one_row_each(sum.rows, &query.by);
     }
     sum.account.failed += history.n_failures;
     for lost in std::mem::take(&mut sum.lost) {

@@ -16,7 +16,7 @@ mod upload;
 mod words;
 
 pub use options::{Files, Manner, OptionArgs, OptionList, Place, Redaction};
-pub use reports::{BenchArgs, By, ListArgs, ReportArgs, ShowArgs, UsageArgs, Zone};
+pub use reports::{BenchArgs, By, ListArgs, ReportArgs, ShowArgs, SortBy, UsageArgs};
 pub use upload::{DoctorArgs, PlaceArgs, StatusArgs, UploadArgs};
 
 const EXAMPLES: &str = "\
@@ -66,9 +66,11 @@ pub struct GlobalArgs {
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto")]
     pub color: When,
 
-    /// Codex home to read and to look up ids in [default: `$CODEX_HOME` or `~/.codex`]
+    /// Codex home to read and to look up ids in (can be repeated) [default: `$CODEX_HOME` or `~/.codex`]
+    ///
+    /// Several can also be given with commas between them, in `CODEX_HOME` too.
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
-    pub codex_home: Option<PathBuf>,
+    pub codex_home: Vec<PathBuf>,
 
     /// Number of threads to work with [default: one per processor, at most 16]
     #[arg(short, long, global = true, help_heading = GLOBAL, value_name = "N")]
@@ -159,12 +161,13 @@ pub struct SelectArgs {
 
     /// Take sessions that were active at this time or later
     ///
-    /// A time (2026-11-21T05:39:08Z), a date (2026-11-21) or an age (90m, 24h,
-    /// 7d, 2w). Dates and times without an offset are UTC.
+    /// A time (2026-11-21T05:39:08Z, 14:30), a day, week, month or year (today,
+    /// yesterday, 2026-11-21, 2026-W44, 2026-10, last-month) or an age (90m, 24h,
+    /// 7d, 2w, 1mo). What has no offset is in the zone of `--timezone`.
     #[arg(long, value_name = "WHEN", help_heading = "Filters")]
     pub since: Option<String>,
 
-    /// Take sessions that began before this time; a date includes that day
+    /// Take sessions that began before this time; a day, week or month is included
     #[arg(long, value_name = "WHEN", help_heading = "Filters")]
     pub until: Option<String>,
 
@@ -180,7 +183,19 @@ pub struct SelectArgs {
     #[arg(long, value_name = "WORD", help_heading = "Filters")]
     pub source: Option<String>,
 
-    /// Take sessions that stand like this (can be repeated)
+    /// Take sessions that were started on this git branch
+    #[arg(long, value_name = "NAME", help_heading = "Filters")]
+    pub branch: Option<String>,
+
+    /// Take sessions of this git repository: `name`, `owner/name` or its address
+    #[arg(long, value_name = "NAME", help_heading = "Filters")]
+    pub repo: Option<String>,
+
+    /// Time zone to read and print times in: `local`, `utc`, `Europe/Berlin` … [default: local on a terminal, else utc]
+    #[arg(long, value_name = "ZONE", help_heading = "Filters")]
+    pub timezone: Option<String>,
+
+    /// Take sessions with this status (can be repeated)
     #[arg(long, value_name = "STATUS", value_parser = word::<Standing>(), help_heading = "Filters")]
     pub status: Vec<Standing>,
 }

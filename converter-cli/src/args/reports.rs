@@ -13,6 +13,38 @@ pub struct ListArgs {
     #[command(flatten)]
     pub select: SelectArgs,
 
+    /// Take sessions that were active in this time (7d: so many days, with today)
+    #[arg(long, value_name = "AGE", conflicts_with = "since", help_heading = "Filters")]
+    pub last: Option<String>,
+
+    /// Take sessions in whose prompts or name TEXT stands, capitals or not
+    #[arg(long, value_name = "TEXT", help_heading = "Filters")]
+    pub grep: Option<String>,
+
+    /// Take sessions that called this tool (`exec_command`, `server.tool`)
+    #[arg(long, value_name = "NAME", help_heading = "Filters")]
+    pub tool: Option<String>,
+
+    /// Take sessions in which a tool call failed (with `--tool`: one of that tool)
+    #[arg(long, help_heading = "Filters")]
+    pub failed_tools: bool,
+
+    /// Print only the first N sessions
+    #[arg(short = 'n', long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// What to sort by, largest or newest first
+    #[arg(long, value_name = "WHAT", default_value = "started")]
+    pub sort: SortBy,
+
+    /// Turn the order around
+    #[arg(short, long)]
+    pub reverse: bool,
+
+    /// How to print: `table`, `json`, `csv`, `tsv`, or text with fields in braces
+    #[arg(long, value_name = "FORMAT", conflicts_with = "json", long_help = FORMAT_HELP)]
+    pub format: Option<String>,
+
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -22,11 +54,46 @@ pub struct ListArgs {
     pub problems: bool,
 }
 
+const FORMAT_HELP: &str = "How to print: `table`, `json`, `csv`, `tsv`, or text with fields in braces
+
+`--format '{session_id} {cost_usd:short}'` prints a line for each row; `:short` writes a value as the table does. The fields are the columns of `--format csv`.";
+
+/// What `list` can sort by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SortBy {
+    /// When it began
+    Started,
+    /// When the last thing in it happened
+    Ended,
+    /// How long it lasted
+    Duration,
+    /// How many turns it has
+    Turns,
+    /// How many tokens it used
+    Tokens,
+    /// What it cost
+    Cost,
+    /// How many tool calls failed
+    FailedTools,
+}
+
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
-    /// Id of a session or of one of its threads (or its beginning), or a rollout file
-    pub session: PathBuf,
+    /// Which session: an id or its beginning, a rollout file or its name.
+    #[command(flatten)]
+    pub select: SelectArgs,
+
+    /// Show the newest session that matches (the default if no PATH is given)
+    #[arg(long)]
+    pub last: bool,
+
+    /// Show what was said: prompts, answers, what tools got and printed
+    ///
+    /// On a terminal, long input and output of tools is cut; `-v` shows all of
+    /// it, and in a pipe nothing is cut.
+    #[arg(long, conflicts_with = "json")]
+    pub text: bool,
 
     /// Print the trace as `convert` does
     #[arg(long)]
@@ -45,7 +112,7 @@ pub struct ShowArgs {
     pub content: ContentArgs,
 }
 
-const PRICES_HELP: &str = r#"Read prices from a file, over those that are built in (implies `--cost`)
+const PRICES_HELP: &str = r#"Read prices from a file, over those that are built in
 
 In US dollars per million tokens, as JSON:
 {"prices": [{"model": "gpt-x", "input": 1.25, "cached_input": 0.125, "output": 10}]}
@@ -58,7 +125,7 @@ What the file says of a provider's model replaces all that is built in about it.
 
 const COST_HELP: &str = "Add what the tokens cost at the API's list prices of the day
 
-By model, service tier, length of the request and provider; prices are those of OpenAI's API, and what has none is said. A subscription is billed otherwise.";
+By model, service tier, length of the request and provider; prices are those of OpenAI's API, and models without a list price are named. A subscription is billed otherwise.";
 
 /// Arguments of `usage`.
 #[derive(Debug, clap::Args)]
@@ -67,21 +134,32 @@ pub struct UsageArgs {
     #[command(flatten)]
     pub select: SelectArgs,
 
-    /// What a row stands for
-    #[arg(long, value_name = "WHAT", default_value = "day")]
-    pub by: By,
+    /// Count this time up to now (7d: so many days, with today)
+    #[arg(long, value_name = "AGE", conflicts_with = "since", help_heading = "Filters")]
+    pub last: Option<String>,
 
-    /// Where days begin: at midnight in UTC or on this machine
-    #[arg(long, value_name = "ZONE", default_value = "utc")]
-    pub timezone: Zone,
+    /// What a row stands for; several with commas between them: `day,model`
+    #[arg(long, value_name = "WHAT[,…]", value_delimiter = ',', default_value = "day")]
+    pub by: Vec<By>,
 
-    /// Add what the tokens cost at the API's list prices of the day
-    #[arg(long, long_help = COST_HELP)]
+    /// Costs are always shown; this option of earlier versions changes nothing
+    #[arg(long, hide = true)]
     pub cost: bool,
 
-    /// Read prices from a file, over those that are built in (implies `--cost`)
+    /// Read prices from a file, over those that are built in
     #[arg(long, value_name = "FILE", long_help = PRICES_HELP)]
     pub prices: Option<PathBuf>,
+
+    /// Show the account's rate limits as last recorded, instead of tokens
+    ///
+    /// How much of each window was used, when that was recorded, and when the
+    /// window resets.
+    #[arg(long, conflicts_with_all = ["by", "prices"])]
+    pub limits: bool,
+
+    /// How to print: `table`, `json`, `csv`, `tsv`, or text with fields in braces
+    #[arg(long, value_name = "FORMAT", conflicts_with = "json", long_help = FORMAT_HELP)]
+    pub format: Option<String>,
 
     /// Print one JSON object
     #[arg(long)]
@@ -142,6 +220,10 @@ pub struct BenchArgs {
 /// What a row of `usage` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum By {
+    /// One row for everything
+    Total,
+    /// The hour in which the call ended
+    Hour,
     /// The day on which the call ended
     Day,
     /// Its ISO week, from Monday on
@@ -154,15 +236,37 @@ pub enum By {
     Session,
     /// The directory in which the session was started
     Directory,
+    /// The git branch on which the session was started
+    Branch,
+    /// The git repository, all its clones and worktrees together
+    Repository,
     /// What started the session: `cli`, `exec`, `vscode`, …
     Source,
+    /// The tool: its calls, failures and time instead of tokens
+    Tool,
 }
 
-/// Where days begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Zone {
-    /// In UTC: the same rows on every machine
-    Utc,
-    /// In the time zone of this machine
-    Local,
+impl By {
+    /// Returns the word for it, which is also the name of its column.
+    pub fn word(self) -> &'static str {
+        match self {
+            By::Total => "total",
+            By::Hour => "hour",
+            By::Day => "day",
+            By::Week => "week",
+            By::Month => "month",
+            By::Model => "model",
+            By::Session => "session",
+            By::Directory => "directory",
+            By::Branch => "branch",
+            By::Repository => "repository",
+            By::Source => "source",
+            By::Tool => "tool",
+        }
+    }
+
+    /// Whether its rows are in the order of time.
+    pub fn is_time(self) -> bool {
+        matches!(self, By::Hour | By::Day | By::Week | By::Month)
+    }
 }

@@ -131,7 +131,7 @@ fn thread_counts(args: &BenchArgs, ui: &Ui) -> Result<Vec<usize>, Failure> {
     Ok(counts)
 }
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column<'_>; 7] = [
     Column::new("STAGE"),
     Column::new("THREADS").right(),
     Column::new("SECONDS").right(),

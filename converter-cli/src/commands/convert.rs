@@ -10,9 +10,9 @@ use crate::account::Account;
 use crate::args::ConvertArgs;
 use crate::config::{Redaction, selection};
 use crate::exit::ExitStatus;
-use crate::interrupt;
 use crate::output::{Directory, Target, Writer};
 use crate::ui::Ui;
+use crate::{interrupt, nothing};
 use codex_trace_history::failure::Failure;
 use codex_trace_history::history;
 use codex_trace_history::pipeline::{self, Event, Look, Sink};
@@ -30,7 +30,7 @@ struct Converted {
 ///
 /// If nothing can be read, or the output cannot be written.
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let selection = selection(&args.select, ui.settings().now)?;
+    let selection = selection(&args.select, ui.settings())?;
     let format = args.to;
     let encoder = &*encoder(args)?;
     let target = Target::of(args.output.as_deref(), args.gzip, format)?;
@@ -121,7 +121,11 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         });
         return Ok(ExitStatus::Interrupted);
     }
-    total.tell("converted", &history, &selection, ui);
+    if total.is_empty() {
+        nothing::explain(&args.select, Vec::new(), &pool, ui)?;
+    } else {
+        total.tell("converted", &args.select, ui);
+    }
     if let Some(left) = left
         && !ui.settings().quiet
     {

@@ -1,18 +1,25 @@
 //! `codex-trace list`
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write;
 
 use codex_trace_model::{Code, Diagnostic, Trace};
 
 use crate::account::Account;
-use crate::args::ListArgs;
-use crate::config::selection;
+use crate::args::{ListArgs, SortBy};
+use crate::config::{self, Selection, selection};
 use crate::exit::ExitStatus;
+use crate::nothing::Filter;
+use crate::prices::{Dollars, PriceTable};
+use crate::rows::Format;
 use crate::session::Summary;
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
-use crate::{interrupt, text};
+use crate::zone::Zone;
+use crate::{interrupt, nothing, pager, prompt, text, tools, when};
+use codex_trace_history::failure::Failure;
 use codex_trace_history::pipeline::{self, Event, Look, Sink};
 use codex_trace_history::{history, ids};
 use codex_trace_model::Standing;
@@ -20,30 +27,37 @@ use codex_trace_model::Standing;
 /// How many diagnostics of a kind are shown for one file.
 const SHOWN: usize = 3;
 
-/// Lists sessions, newest first.
+/// Lists sessions, newest first unless told otherwise.
 ///
 /// # Errors
 ///
 /// If nothing can be read, or stdout cannot be written to.
 pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let selection = selection(&args.select, ui.settings().now)?;
-    let pool = pipeline::pool(ui.settings().jobs)?;
+    let settings = ui.settings();
+    let format = Format::resolve(args.format.as_deref(), args.json)?;
+    let zone = config::zone(&args.select, settings)?;
+    let selection = Selection { since: since(args, ui)?, ..selection(&args.select, settings)? };
+    let prices = PriceTable::load(None)?;
+    let pool = pipeline::pool(settings.jobs)?;
     let history = history::find(&selection, ui, &pool)?;
     let interrupted = interrupt::flag();
 
     let mut total = Account { failed: history.n_failures, ..Account::default() };
     let mut rows: Vec<Summary> = Vec::new();
+    let filters = filters(args, &selection);
     let sum_up = |trace: &Trace<'_>, _: &Sink<'_, _>| {
-        selection.takes(trace).then(|| {
-            let mut row = Summary::of(trace);
+        let wanted = selection.takes(trace) && filters.iter().all(|it| it.takes(trace));
+        wanted.then(|| {
+            let mut row = Summary::of(trace, &prices);
             if !args.problems {
                 row.diagnostics = Vec::new();
             }
             (row, Account::of(trace))
         })
     };
+    let look = if args.grep.is_some() { Look::Content } else { Look::Facts };
     ui.start("reading", history.sessions.len());
-    pipeline::run(&history, &pool, &interrupted, Look::Facts, sum_up, |event| {
+    pipeline::run(&history, &pool, &interrupted, look, sum_up, |event| {
         match event {
             Event::End(Ok(Some((row, account)))) => {
                 total += account;
@@ -61,63 +75,158 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     if args.problems {
         rows.retain(|row| !row.diagnostics.is_empty());
     }
-    rows.sort_by_cached_key(|row| std::cmp::Reverse((row.at(), row.session_id.clone())));
-    let mut out = ui.out();
-    if args.json {
-        let mut line = Vec::new();
-        for row in &rows {
-            row.write_json(args.problems, &mut line);
-            out.write_all(&line)?;
-            line.clear();
-        }
-    } else if !rows.is_empty() {
-        let settings = ui.settings();
-        let cells: Vec<_> = rows.iter().map(|row| cells(row, id_len, ui)).collect();
-        let table = table::lay_out(&COLUMNS, &cells, settings.width, settings.color_out);
-        for (nth, line) in table.lines().enumerate() {
-            writeln!(out, "{line}")?;
-            if args.problems && nth > 0 {
-                write_problems(&rows[nth - 1], ui, &mut out)?;
-            }
-        }
-    }
-    out.flush()?;
+    sort(&mut rows, args);
+    print(&rows, args, &format, &zone, id_len, ui)?;
     if interrupted.load(std::sync::atomic::Ordering::Relaxed) {
         ui.warn("interrupted: the list is not complete");
         return Ok(ExitStatus::Interrupted);
     }
-    if args.problems && !ui.settings().verbose {
+    if args.problems && !settings.verbose {
         history.passed.names().for_each(|line| ui.say(line));
     }
-    if args.problems && rows.is_empty() && total.sessions > 0 {
+    if total.is_empty() {
+        nothing::explain(&args.select, filters, &pool, ui)?;
+    } else if args.problems && rows.is_empty() {
         ui.say(format!("no problems in {}", text::count(total.sessions, "session")));
-    } else if args.problems {
-        // Said above, session by session.
-    } else {
-        total.tell("listed", &history, &selection, ui);
+    } else if !args.problems {
+        total.tell("listed", &args.select, ui);
     }
     Ok(total.status(false))
 }
 
-const COLUMNS: [Column; 10] = [
-    Column::new("STARTED (UTC)"),
-    Column::new("ID"),
-    Column::new("WHERE").shrink_to(10).keep_end(),
-    Column::new("MODEL").shrink_to(10),
-    Column::new("TURNS").right(),
-    Column::new("CALLS").right().expendable(1),
-    Column::new("TOOLS").right().expendable(2),
-    Column::new("TOKENS").right(),
-    Column::new("STATUS"),
-    Column::new("FIRST PROMPT").shrink_to(16).expendable(3),
-];
+fn since(args: &ListArgs, ui: &Ui) -> anyhow::Result<Option<jiff::Timestamp>> {
+    let settings = ui.settings();
+    let zone = config::zone(&args.select, settings)?;
+    match &args.last {
+        Some(text) => Ok(Some(when::since_last(text, settings.now, &zone)?)),
+        None => Ok(selection(&args.select, settings)?.since),
+    }
+}
 
-fn cells(row: &Summary, id_len: usize, ui: &Ui) -> Vec<Cell> {
+/// Returns the filters that no other command has.
+fn filters<'f>(args: &'f ListArgs, selection: &Selection) -> Vec<Filter<'f>> {
+    let mut filters = Vec::new();
+    if let (Some(last), Some(since)) = (&args.last, selection.since) {
+        let only = Selection { since: Some(since), ..Selection::default() };
+        filters.push(Filter::new("--last", last, move |trace| only.takes(trace), None));
+    }
+    if let Some(text) = &args.grep {
+        let needle = text.to_lowercase();
+        filters.push(Filter::new("--grep", text, move |it| prompt::mentions(it, &needle), None));
+    }
+    if args.tool.is_some() || args.failed_tools {
+        let failed = args.failed_tools;
+        let takes = move |trace: &Trace<'_>| {
+            tools::calls(trace).any(|(span, tool)| {
+                args.tool.as_ref().is_none_or(|wanted| tools::is_called(&tool, wanted))
+                    && (!failed || tools::has_failed(span))
+            })
+        };
+        let (flag, value) = match &args.tool {
+            Some(tool) if failed => ("--failed-tools --tool", tool.as_str()),
+            Some(tool) => ("--tool", tool.as_str()),
+            None => ("--failed-tools", ""),
+        };
+        filters.push(Filter::new(flag, value, takes, Some(tools::names)));
+    }
+    filters
+}
+
+fn sort(rows: &mut Vec<Summary>, args: &ListArgs) {
+    // What is equal stays in the order of time.
+    rows.sort_by_cached_key(|row| Reverse((row.at(), row.session_id.clone())));
+    match args.sort {
+        SortBy::Started => {}
+        SortBy::Ended => rows.sort_by_key(|row| Reverse(row.ended_at.or(row.at()))),
+        SortBy::Duration => rows.sort_by_key(|row| Reverse(row.duration())),
+        SortBy::Turns => rows.sort_by_key(|row| Reverse(row.turns)),
+        SortBy::Tokens => rows.sort_by_key(|row| Reverse(row.usage.total_tokens)),
+        SortBy::Cost => rows.sort_by_key(|row| Reverse(row.cost)),
+        SortBy::FailedTools => rows.sort_by_key(|row| Reverse(row.failed_tools)),
+    }
+    if args.reverse {
+        rows.reverse();
+    }
+    rows.truncate(args.limit.unwrap_or(usize::MAX));
+}
+
+fn print(
+    rows: &[Summary],
+    args: &ListArgs,
+    format: &Format,
+    zone: &Zone,
+    id_len: usize,
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    let settings = ui.settings();
+    if *format == Format::Table {
+        if !rows.is_empty() {
+            pager::write(&table(rows, args, zone, id_len, ui), settings)?;
+        }
+        return Ok(());
+    }
+    let mut out = ui.out();
+    if *format == Format::Json {
+        let mut line = Vec::new();
+        for row in rows {
+            row.write_json(args.problems, &mut line);
+            out.write_all(&line)?;
+            line.clear();
+        }
+    } else if args.problems {
+        return Err(Failure::new("`--problems` is for `table` and `json`").into());
+    } else {
+        let on_terminal = settings.stdout_is_terminal;
+        format.write(
+            &Summary::NAMES,
+            rows.iter().map(Summary::row),
+            zone,
+            on_terminal,
+            &mut out,
+        )?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn table(rows: &[Summary], args: &ListArgs, zone: &Zone, id_len: usize, ui: &Ui) -> String {
+    let settings = ui.settings();
+    let cells: Vec<_> = rows.iter().map(|row| cells(row, zone, id_len, ui)).collect();
+    let started = format!("STARTED ({})", zone.short_label());
+    let table = table::lay_out(&columns(&started), &cells, settings.width, settings.color_out);
+    let mut out = String::new();
+    for (nth, line) in table.lines().enumerate() {
+        out.push_str(line);
+        out.push('\n');
+        if args.problems && nth > 0 {
+            write_problems(&rows[nth - 1], ui, &mut out);
+        }
+    }
+    out
+}
+
+/// The columns; those that say least go first where there is no room.
+fn columns(started: &str) -> [Column<'_>; 11] {
+    [
+        Column::new(started),
+        Column::new("ID"),
+        Column::new("WHERE").shrink_to(10).path().expendable(1),
+        Column::new("MODEL").shrink_to(10).expendable(6),
+        Column::new("TURNS").right().expendable(4),
+        Column::new("CALLS").right().expendable(7),
+        Column::new("TOOLS").right().expendable(8),
+        Column::new("TOKENS").right().expendable(3),
+        Column::new("COST").right().expendable(2),
+        Column::new("STATUS").expendable(5),
+        Column::new("FIRST PROMPT").shrink_to(20),
+    ]
+}
+
+fn cells(row: &Summary, zone: &Zone, id_len: usize, ui: &Ui) -> Vec<Cell> {
     let plain = |text: String| Cell::new(&text, Tone::Plain);
-    let local = || row.started_at_local.map(|at| format!("~{}", text::minute(at)));
-    let started = row.started_at.map(text::minute).or_else(local);
+    let local = || row.started_at_local.map(|at| format!("~{}", Zone::utc().minute(at)));
+    let started = row.started_at.map(|at| zone.minute(at)).or_else(local);
     let cwd = row.cwd.as_deref().unwrap_or_default();
-    let title = row.name.as_deref().or(row.prompt.as_deref()).unwrap_or_default();
     let usage =
         if row.usage.is_empty() { "-".to_owned() } else { text::tokens(row.usage.total_tokens) };
     vec![
@@ -129,8 +238,9 @@ fn cells(row: &Summary, id_len: usize, ui: &Ui) -> Vec<Cell> {
         plain(row.model_calls.to_string()),
         plain(row.tool_calls.to_string()),
         plain(usage),
+        plain(Dollars::short(row.cost, row.unpriced_tokens)),
         Cell::new(row.status.word(), tone(row.status)),
-        Cell::new(title, Tone::Faint),
+        Cell::new(row.title().unwrap_or_default(), Tone::Faint),
     ]
 }
 
@@ -144,7 +254,7 @@ pub fn tone(standing: Standing) -> Tone {
 }
 
 /// Writes what was odd about a session: file by file, the first few of a kind.
-fn write_problems(row: &Summary, ui: &Ui, out: &mut impl Write) -> std::io::Result<()> {
+fn write_problems(row: &Summary, ui: &Ui, out: &mut String) {
     let settings = ui.settings();
     let mut by_file: BTreeMap<&str, BTreeMap<Code, Vec<&Diagnostic>>> = BTreeMap::new();
     for diagnostic in &row.diagnostics {
@@ -152,21 +262,23 @@ fn write_problems(row: &Summary, ui: &Ui, out: &mut impl Write) -> std::io::Resu
         file.entry(diagnostic.code).or_default().push(diagnostic);
     }
     for (file, by_code) in by_file {
-        writeln!(out, "    {}", text::short_path(file, settings.home.as_deref()))?;
+        let file = text::short_path(file, settings.home.as_deref());
+        writeln!(out, "    {file}").expect("a string takes everything");
         for (code, diagnostics) in by_code {
             let shown = if settings.verbose { usize::MAX } else { SHOWN };
             for diagnostic in diagnostics.iter().take(shown) {
                 let at = diagnostic.position.map(|at| format!("line {}: ", at.line()));
                 let code = Tone::Warn.paint(code.word(), settings.color_out);
                 let text = text::escape(&diagnostic.text);
-                writeln!(out, "      {code}: {}{text}", at.unwrap_or_default())?;
+                writeln!(out, "      {code}: {}{text}", at.unwrap_or_default())
+                    .expect("a string takes everything");
             }
             let rest = diagnostics.get(shown..).unwrap_or_default();
             let more: usize = rest.iter().map(|it| it.count).sum();
             if more > 0 {
-                writeln!(out, "      {}: {more} more (`-v` shows more)", code.word())?;
+                writeln!(out, "      {}: {more} more (`-v` shows more)", code.word())
+                    .expect("a string takes everything");
             }
         }
     }
-    Ok(())
 }

@@ -5,36 +5,49 @@ use std::io::Write;
 use codex_trace_model::Trace;
 
 use crate::account::Account;
+use crate::again::Again;
 use crate::args::ShowArgs;
-use crate::config::Selection;
+use crate::config::{self, Selection};
 use crate::exit::ExitStatus;
+use crate::prices::PriceTable;
 use crate::tree::{self, View};
 use crate::ui::Ui;
-use crate::{interrupt, text};
+use crate::{interrupt, nothing, pager, text, transcript};
 use codex_trace_export::content::Content;
 use codex_trace_export::wire::jsonl;
 use codex_trace_history::failure::Failure;
+use codex_trace_history::history::History;
 use codex_trace_history::pipeline::{self, Event, Look, Sink};
 use codex_trace_history::{history, ids};
 
-/// Shows one session as a tree.
+/// Shows one session as a tree or as text.
 ///
 /// # Errors
 ///
 /// If it is not there, or not one session.
 pub fn run(args: &ShowArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let pool = pipeline::pool(ui.settings().jobs)?;
-    let history = history::find(&Selection::of(&args.session), ui, &pool)?;
-    if history.sessions.len() > 1 {
-        return Err(several(&args.session, &history).into());
-    }
     let settings = ui.settings();
+    let selection = config::selection(&args.select, settings)?;
+    let zone = config::zone(&args.select, settings)?;
+    let prices = PriceTable::load(None)?;
+    let pool = pipeline::pool(settings.jobs)?;
+    let mut history = history::find(&selection, ui, &pool)?;
+    let newest = args.last || args.select.paths.is_empty();
+    if !pick(&mut history, &selection, newest) {
+        nothing::explain(&args.select, Vec::new(), &pool, ui)?;
+        return Ok(ExitStatus::Failed);
+    }
+    if history.sessions.len() > 1 {
+        return Err(several(args, &history, ui).into());
+    }
     let view = View {
         width: settings.width,
         color: settings.color_out,
         depth: args.depth.unwrap_or(usize::MAX),
         turn: args.turn,
         home: settings.home.as_deref(),
+        zone: &zone,
+        prices: &prices,
     };
     let interrupted = interrupt::flag();
     let content = Content::from(args.content);
@@ -43,6 +56,8 @@ pub fn run(args: &ShowArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         let found = if args.json {
             jsonl::encode(trace, content, &mut buffer, |buffer| sink.pass(buffer));
             true
+        } else if args.text {
+            transcript::write(trace, &view, settings.verbose, &mut buffer)
         } else {
             tree::write(trace, &view, &mut buffer)
         };
@@ -50,11 +65,13 @@ pub fn run(args: &ShowArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Some((found, Account::of(trace)))
     };
     let mut out = ui.out();
+    let mut for_people = Vec::new();
     let mut total = Account { failed: history.n_failures, ..Account::default() };
     let mut found_all = true;
     pipeline::run(&history, &pool, &interrupted, Look::Content, job, |event| {
         match event {
-            Event::Chunk(bytes) => out.write_all(&bytes)?,
+            Event::Chunk(bytes) if args.json => out.write_all(&bytes)?,
+            Event::Chunk(bytes) => for_people.extend(bytes),
             Event::End(Ok(Some((found, account)))) => {
                 found_all &= found;
                 total += account;
@@ -65,6 +82,8 @@ pub fn run(args: &ShowArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Ok::<_, anyhow::Error>(())
     })?;
     out.flush()?;
+    drop(out);
+    pager::write(&String::from_utf8_lossy(&for_people), settings)?;
     if !found_all {
         let number = args.turn.unwrap_or_default();
         return Err(Failure::new(format!("the session has no turn {number}"))
@@ -73,23 +92,52 @@ pub fn run(args: &ShowArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     let n_problems: usize = total.diagnostics.values().sum();
     if n_problems > 0 && !settings.quiet {
-        ui.hint(format!(
-            "{}: `codex-trace list --problems {}` says which",
-            text::count(n_problems, "problem"),
-            args.session.display()
-        ));
+        let id = &history.root(&history.sessions[0]).thread_id;
+        let again = searched(Again::new(["list", "--problems"]), args, ui).word(id);
+        ui.hint(format!("{}: `{again}` says which", text::count(n_problems, "problem")));
     }
     Ok(total.status(false))
 }
 
-fn several(named: &std::path::Path, history: &history::History) -> Failure {
+/// Leaves the sessions that match, or the newest of them; returns whether there
+/// is one.
+fn pick(history: &mut History, selection: &Selection, newest: bool) -> bool {
+    if !selection.needs_traces() {
+        let others = history.sessions.len().saturating_sub(1);
+        history.sessions.drain(..if newest { others } else { 0 });
+        return !history.sessions.is_empty();
+    }
+    let mut matching = Vec::new();
+    for (nth, session) in history.sessions.iter().enumerate().rev() {
+        let takes = pipeline::with_trace(history, session, Look::Facts, |it| selection.takes(it));
+        // One that cannot be read is worth an error.
+        if takes.unwrap_or(true) {
+            matching.push(nth);
+            if newest {
+                break;
+            }
+        }
+    }
+    let mut nth = 0;
+    history.sessions.retain(|_| {
+        nth += 1;
+        matching.contains(&(nth - 1))
+    });
+    !history.sessions.is_empty()
+}
+
+/// Adds where the session was looked for.
+fn searched(again: Again, args: &ShowArgs, ui: &Ui) -> Again {
+    let trees = args.select.paths.iter().filter(|path| path.exists());
+    trees.fold(again.homes(ui.settings()), Again::word)
+}
+
+fn several(args: &ShowArgs, history: &History, ui: &Ui) -> Failure {
     let id_len = ids::shortest_unique(history.heads.iter().map(|head| head.thread_id.as_str()));
-    let n = history.sessions.len();
-    let newest = history.root(&history.sessions[n - 1]);
-    Failure::new(format!("`{}` holds {}, and one is shown at a time", named.display(), text::count(n, "session")))
-        .hint(format!(
-            "`codex-trace list {path}` lists them; the last is `codex-trace show --codex-home {path} {}`",
-            ids::short(&newest.thread_id, id_len),
-            path = named.display(),
-        ))
+    let n = text::count(history.sessions.len(), "session");
+    let newest = history.root(&history.sessions[history.sessions.len() - 1]);
+    let list = searched(Again::new(["list"]), args, ui).filters(&args.select);
+    let show = searched(Again::new(["show"]), args, ui).word(ids::short(&newest.thread_id, id_len));
+    Failure::new(format!("these are {n}, and one is shown at a time"))
+        .hint(format!("`{list}` lists them; `{show}` shows the newest, as `--last` does"))
 }

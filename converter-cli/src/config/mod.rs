@@ -2,6 +2,7 @@
 //! the only module that reads the environment or the clock.
 
 mod file;
+mod homes;
 mod redaction;
 mod secret;
 mod table;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 
 use crate::args::{self, ContentArgs, GlobalArgs, OptionArgs, SelectArgs, When};
 use crate::when::{self, Edge};
+use crate::zone::Zone;
 use codex_trace_deliver::paths;
 use codex_trace_export::content::Content;
 use codex_trace_export::environment::Environment as Variables;
@@ -36,8 +38,12 @@ const MOST_JOBS: usize = 512;
 /// The most threads to use unless told otherwise.
 const MAX_JOBS: usize = 16;
 
-/// The width of output for people that does not go to a terminal, in columns.
-const PLAIN_WIDTH: usize = 80;
+/// The width of a terminal that does not tell, in columns.
+const USUAL_WIDTH: usize = 80;
+
+/// The narrowest and the widest that output for people is fitted to, in columns.
+const MIN_WIDTH: usize = 40;
+const MAX_WIDTH: usize = 400;
 
 /// What the process was given besides its arguments.
 #[derive(Clone, Debug)]
@@ -47,6 +53,7 @@ pub struct Environment {
     no_color: bool,
     columns: Option<usize>,
     terminal_width: Option<usize>,
+    terminal_height: Option<usize>,
     stdout_is_terminal: bool,
     stderr_is_terminal: bool,
     processors: usize,
@@ -61,12 +68,14 @@ impl Environment {
     pub fn read() -> Environment {
         let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let number = |value: OsString| value.to_str()?.parse().ok();
+        let size = terminal_size::terminal_size();
         Environment {
             codex_home: var("CODEX_HOME").map(PathBuf::from),
             home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
             no_color: var("NO_COLOR").is_some() || var("TERM").is_some_and(|term| term == "dumb"),
             columns: var("COLUMNS").and_then(number),
-            terminal_width: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
+            terminal_width: size.map(|(width, _)| usize::from(width.0)),
+            terminal_height: size.map(|(_, height)| usize::from(height.0)),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
             processors: std::thread::available_parallelism().map_or(1, NonZero::get),
@@ -83,19 +92,14 @@ impl Environment {
     }
 }
 
-/// Returns the time zone of this machine; UTC if it has none.
-pub fn local_time_zone() -> jiff::tz::TimeZone {
-    jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC)
-}
-
 /// What holds for every command.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "six independent answers, not states of a thing")]
 pub struct Settings {
-    /// The Codex home to read.
-    pub codex_home: Option<PathBuf>,
-    /// Where [`codex_home`](Self::codex_home) was said.
-    pub codex_home_from: &'static str,
+    /// The Codex homes to read.
+    pub codex_homes: Vec<PathBuf>,
+    /// What named [`codex_homes`](Self::codex_homes).
+    pub codex_homes_from: &'static str,
     /// The user's own Codex home, that of `CODEX_HOME` or `~/.codex`: where
     /// settings come from, whatever home is read.
     pub own_codex_home: Option<PathBuf>,
@@ -115,8 +119,13 @@ pub struct Settings {
     pub progress: bool,
     /// Whether somebody looks at stderr.
     pub stderr_is_terminal: bool,
-    /// The width of output for people, in columns.
+    /// Whether somebody looks at stdout.
+    pub stdout_is_terminal: bool,
+    /// The width of output for people, in columns; without a limit where nobody
+    /// looks at it.
     pub width: usize,
+    /// The height of the terminal, in lines.
+    pub height: Option<usize>,
     /// The number of threads to work with.
     pub jobs: usize,
     /// When the program was started.
@@ -131,8 +140,8 @@ impl Settings {
     /// Returns what is used to say that nothing could be resolved.
     pub fn unresolved() -> Settings {
         Settings {
-            codex_home: None,
-            codex_home_from: "nowhere",
+            codex_homes: Vec::new(),
+            codex_homes_from: "nowhere",
             own_codex_home: None,
             foreign_home: None,
             home: None,
@@ -142,7 +151,9 @@ impl Settings {
             color_err: false,
             progress: false,
             stderr_is_terminal: false,
-            width: PLAIN_WIDTH,
+            stdout_is_terminal: false,
+            width: usize::MAX,
+            height: None,
             jobs: 1,
             now: Timestamp::UNIX_EPOCH,
             vars: Variables::default(),
@@ -163,26 +174,35 @@ impl Settings {
         if args.jobs == Some(0) {
             return Err(Failure::new("`--jobs` needs at least one thread"));
         }
-        let (codex_home, codex_home_from) = match (&args.codex_home, &env.codex_home, &env.home) {
-            (Some(dir), _, _) => (Some(dir.clone()), "--codex-home"),
-            (None, Some(dir), _) => (Some(dir.clone()), "CODEX_HOME"),
-            (None, None, Some(home)) => (Some(home.join(".codex")), "the default"),
-            (None, None, None) => (None, "nowhere"),
-        };
-        let usual = || Some(env.home.as_ref()?.join(".codex"));
-        let own_codex_home = env.codex_home.clone().or_else(usual);
+        let home = env.home.as_deref();
+        let of_flag: Vec<PathBuf> =
+            args.codex_home.iter().flat_map(|dirs| homes::listed(dirs, home)).collect();
+        let of_variable =
+            env.codex_home.as_ref().map(|dirs| homes::listed(dirs, home)).unwrap_or_default();
+        let usual = home.map(|home| home.join(".codex"));
+        let own_codex_home = of_variable.first().cloned().or_else(|| usual.clone());
         let is_own =
             |dir: &PathBuf| own_codex_home.as_ref().is_some_and(|own| paths::is_same_dir(own, dir));
-        let foreign_home = args.codex_home.clone().filter(|dir| !is_own(dir));
+        let foreign_home = of_flag.first().cloned().filter(|dir| !is_own(dir));
+        let (codex_homes, codex_homes_from) = match usual {
+            _ if !of_flag.is_empty() => (of_flag, "--codex-home"),
+            _ if !of_variable.is_empty() => (of_variable, "CODEX_HOME"),
+            Some(usual) => (vec![usual], "the default"),
+            None => (Vec::new(), "nowhere"),
+        };
         let color = |terminal: bool| match args.color {
             When::Always => true,
             When::Never => false,
             When::Auto => terminal && !env.no_color,
         };
-        let terminal_width = env.terminal_width.filter(|_| env.stdout_is_terminal);
+        let on_terminal = || {
+            let width = env.terminal_width.unwrap_or(USUAL_WIDTH);
+            env.stdout_is_terminal.then_some(width)
+        };
+        let width = env.columns.or_else(on_terminal);
         Ok(Settings {
-            codex_home,
-            codex_home_from,
+            codex_homes,
+            codex_homes_from,
             own_codex_home,
             foreign_home,
             home: env.home.clone(),
@@ -192,7 +212,9 @@ impl Settings {
             color_err: color(env.stderr_is_terminal),
             progress: env.stderr_is_terminal && !args.quiet,
             stderr_is_terminal: env.stderr_is_terminal,
-            width: env.columns.or(terminal_width).unwrap_or(PLAIN_WIDTH).clamp(40, 400),
+            stdout_is_terminal: env.stdout_is_terminal,
+            width: width.map_or(usize::MAX, |width| width.clamp(MIN_WIDTH, MAX_WIDTH)),
+            height: env.terminal_height.filter(|_| env.stdout_is_terminal),
             jobs: args.jobs.unwrap_or(env.processors.min(MAX_JOBS)),
             now: env.now,
             vars: env.vars.clone(),
@@ -201,18 +223,32 @@ impl Settings {
     }
 }
 
+/// Returns the time zone of a run: as asked for, else that of the machine if
+/// somebody looks at stdout, else UTC.
+///
+/// # Errors
+///
+/// If there is no such zone.
+pub fn zone(args: &SelectArgs, settings: &Settings) -> Result<Zone, Failure> {
+    match &args.timezone {
+        Some(name) => Zone::named(name),
+        None if settings.stdout_is_terminal => Ok(Zone::local()),
+        None => Ok(Zone::utc()),
+    }
+}
+
 /// Resolves the arguments.
 ///
 /// # Errors
 ///
-/// If a time cannot be read, or the range between the two is empty.
-pub fn selection(args: &SelectArgs, now: Timestamp) -> Result<Selection, Failure> {
+/// If a time or a zone cannot be read, or the range between the two is empty.
+pub fn selection(args: &SelectArgs, settings: &Settings) -> Result<Selection, Failure> {
+    let zone = zone(args, settings)?;
     let time = |flag: &str, text: &Option<String>, edge| {
         let Some(text) = text else { return Ok(None) };
-        when::parse(text, edge, now).map(Some).ok_or_else(|| {
-            Failure::new(format!("`{flag}` cannot be `{text}`"))
-                .hint("give a time (2026-11-21T05:39:08Z), a date (2026-11-21) or an age (24h, 7d)")
-        })
+        when::parse(text, edge, settings.now, &zone)
+            .map(Some)
+            .ok_or_else(|| Failure::new(format!("`{flag}` cannot be `{text}`")).hint(when::FORMS))
     };
     let since = time("--since", &args.since, Edge::Since)?;
     let until = time("--until", &args.until, Edge::Until)?;
@@ -234,6 +270,8 @@ pub fn selection(args: &SelectArgs, now: Timestamp) -> Result<Selection, Failure
         cwd: args.cwd.as_deref().map(directory),
         model: args.model.as_deref().map(str::to_lowercase),
         source: args.source.clone(),
+        branch: args.branch.clone(),
+        repository: args.repo.clone(),
         status: args.status.clone(),
     })
 }
@@ -272,6 +310,7 @@ mod tests {
             no_color: false,
             columns: None,
             terminal_width: Some(120),
+            terminal_height: Some(40),
             stdout_is_terminal: true,
             stderr_is_terminal: true,
             processors: 64,
@@ -282,19 +321,25 @@ mod tests {
     }
 
     fn no_args() -> GlobalArgs {
-        GlobalArgs { quiet: false, verbose: false, color: When::Auto, codex_home: None, jobs: None }
+        GlobalArgs {
+            quiet: false,
+            verbose: false,
+            color: When::Auto,
+            codex_home: Vec::new(),
+            jobs: None,
+        }
     }
 
     #[test]
     fn the_flag_wins_over_the_variable_and_that_over_the_default() {
         let mut env = environment();
         let mut args = no_args();
-        let home = |args: &_, env: &_| Settings::resolve(args, env).unwrap().codex_home.unwrap();
-        assert_eq!(home(&args, &env), Path::new("/home/u/.codex"));
-        env.codex_home = Some(PathBuf::from("/from/env"));
-        assert_eq!(home(&args, &env), Path::new("/from/env"));
-        args.codex_home = Some(PathBuf::from("/from/flag"));
-        assert_eq!(home(&args, &env), Path::new("/from/flag"));
+        let homes = |args: &_, env: &_| Settings::resolve(args, env).unwrap().codex_homes;
+        assert_eq!(homes(&args, &env), [Path::new("/home/u/.codex")]);
+        env.codex_home = Some(PathBuf::from("/from/env,~/two"));
+        assert_eq!(homes(&args, &env), [Path::new("/from/env"), Path::new("/home/u/two")]);
+        args.codex_home = vec![PathBuf::from("/from/flag"), PathBuf::from("~/x")];
+        assert_eq!(homes(&args, &env), [Path::new("/from/flag"), Path::new("/home/u/x")]);
     }
 
     #[test]
@@ -307,11 +352,11 @@ mod tests {
             (settings.own_codex_home.unwrap(), settings.foreign_home)
         };
         assert_eq!(homes(&args, &env), (PathBuf::from("/home/u/.codex"), None));
-        args.codex_home = Some(PathBuf::from("/backup"));
+        args.codex_home = vec![PathBuf::from("/backup")];
         let foreign = Some(PathBuf::from("/backup"));
         assert_eq!(homes(&args, &env), (PathBuf::from("/home/u/.codex"), foreign));
         env.codex_home = Some(own.path().to_owned());
-        args.codex_home = Some(own.path().join("."));
+        args.codex_home = vec![own.path().join(".")];
         assert_eq!(homes(&args, &env), (own.path().to_owned(), None), "the same directory");
     }
 
@@ -337,7 +382,7 @@ mod tests {
         let settings = Settings::resolve(&no_args(), &env).unwrap();
         assert_eq!((settings.width, settings.jobs), (120, 16));
         env.stdout_is_terminal = false;
-        assert_eq!(Settings::resolve(&no_args(), &env).unwrap().width, 80);
+        assert_eq!(Settings::resolve(&no_args(), &env).unwrap().width, usize::MAX);
         env.columns = Some(7);
         assert_eq!(Settings::resolve(&no_args(), &env).unwrap().width, 40);
         let none = GlobalArgs { jobs: Some(0), ..no_args() };
@@ -351,7 +396,7 @@ mod tests {
             until: Some("2026-01-01".into()),
             ..SelectArgs::default()
         };
-        let err = selection(&args, Timestamp::UNIX_EPOCH).unwrap_err();
+        let err = selection(&args, &Settings::unresolved()).unwrap_err();
         assert_eq!(
             err.to_string(),
             "nothing lies between `--since 2026-01-03` and `--until 2026-01-01`"

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use crate::args::UploadArgs;
 use crate::config::Settings;
-use crate::when;
 use codex_trace_deliver::retry::RetryPolicy;
+use codex_trace_export::options::parse_age;
 use codex_trace_history::failure::Failure;
 
 /// How to upload, resolved: what holds for all destinations.
@@ -51,7 +51,7 @@ impl UploadSettings {
 ///
 /// If it is none.
 pub fn age(what: &str, text: &str) -> Result<Duration, Failure> {
-    let age = when::parse_age(text).and_then(|age| Duration::try_from(age).ok());
+    let age = parse_age(text);
     age.ok_or_else(|| {
         Failure::new(format!("`{what}` cannot be `{text}`"))
             .hint("give a length of time: 90s, 15m, 24h, 7d")

@@ -1,4 +1,4 @@
-//! `usage --cost`: what a call costs depends on more than its model.
+//! The costs of `usage`: what a call costs depends on more than its model.
 
 use serde_json::Value;
 
@@ -75,15 +75,15 @@ fn long_requests_and_fast_ones_cost_more() {
         Call { model: "gpt-5.6-sol", input: 500_000, ..OPENAI },
     ]);
     let expected = ["0.53", "5.045", "1.325", "1.325", "0.53", "0.265", "4.03"];
-    assert_eq!(costs(&env, &["--cost"]), expected);
+    assert_eq!(costs(&env, &[]), expected);
 }
 
 /// Local servers and gateways use the names of OpenAI's models.
 #[test]
 fn what_openai_did_not_serve_has_no_list_price() {
     let env = history(&[OPENAI, Call { provider: "ollama", ..OPENAI }]);
-    assert_eq!(costs(&env, &["--cost"]), ["0.53", "?"]);
-    let mut command = env.command(&["usage", "--cost", "--by", "model"]);
+    assert_eq!(costs(&env, &[]), ["0.53", "?"]);
+    let mut command = env.command(&["usage", "--by", "model"]);
     env.finish(command.env("COLUMNS", "120")).is(
         0,
         "\
@@ -93,8 +93,7 @@ total        2  200,000       0   2,000          6  202,000  $0.53+?
 ",
         "\
 warning: no list price for `gpt-5.5` of the provider `ollama`: 1 call with 101,000 tokens are not in the cost
-hint: `--prices FILE` adds prices; `codex-trace usage --help` says how it looks
-costs are the API's list prices on the day of each call; a subscription is billed otherwise
+hint: `--prices FILE` adds prices; `codex-trace usage --help` describes the file
 ",
     );
 }

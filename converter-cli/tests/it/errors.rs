@@ -53,7 +53,7 @@ fn something_that_is_not_there() {
         2,
         "",
         "error: no such file or directory, and no session id: `missing.jsonl`\n\
-         hint: name a directory, a rollout file, or the first 6 or more characters of an id as `codex-trace list` shows it\n",
+         hint: name a directory, a rollout file, or the first 4 or more characters of an id as `codex-trace list` shows it\n",
     );
 }
 
@@ -64,7 +64,7 @@ fn an_unknown_id() {
         2,
         "",
         "error: no session or thread whose id begins with `deadbeef` in `[DIR]/.codex`\n\
-         hint: `codex-trace list` shows the ids; `--codex-home DIR` looks elsewhere\n",
+         hint: `codex-trace list` shows the ids; a directory named before the id is searched instead\n",
     );
 }
 
@@ -177,11 +177,12 @@ fn a_directory_that_cannot_be_read() {
 #[test]
 fn arguments_that_make_no_sense() {
     let env = two_sessions();
-    env.run(&["list", "--since", "yesterday"]).is(
+    env.run(&["list", "--since", "someday"]).is(
         2,
         "",
-        "error: `--since` cannot be `yesterday`\n\
-         hint: give a time (2026-11-21T05:39:08Z), a date (2026-11-21) or an age (24h, 7d)\n",
+        "error: `--since` cannot be `someday`\n\
+         hint: give a time (2026-11-21T05:39:08Z, 14:30), a day, week, month or year \
+         (today, yesterday, 2026-11-21, 2026-W44, 2026-10, last-month) or an age (90m, 24h, 7d, 1mo)\n",
     );
     env.run(&["list", "-j0"]).is(2, "", "error: `--jobs` needs at least one thread\n");
     env.run(&["convert", "--gzip"]).is(

@@ -40,6 +40,7 @@ mod schema;
 mod scripted_server;
 mod scripting;
 mod show;
+mod ten_minutes;
 mod terminal;
 mod testenv;
 mod tls;

@@ -137,7 +137,7 @@ fn what_a_name_promises_is_written_or_refused() {
 fn filters_that_match_nothing_leave_the_file_as_it_was() {
     let env = two_sessions();
     env.write("keep.jsonl", "complete");
-    let warning = "warning: no session matches the filters\n";
+    let warning = "warning: no session matches `--model typo`\nhint: there are: gpt-x (2)\n";
     env.run(&["convert", "data", "--model", "typo", "-o", "keep.jsonl"]).is(
         0,
         "",

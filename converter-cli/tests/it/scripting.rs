@@ -46,7 +46,10 @@ fn every_field_is_documented() {
         json(&["upload", &tree, "--to", "otlp", "--endpoint", &good.url, "--dry-run"]),
         json(&["status"]),
         json(&["list", &tree]),
-        json(&["usage", &tree, "--cost"]),
+        json(&["usage", &tree]),
+        json(&["usage", &tree, "--by", "session,model"]),
+        json(&["usage", &tree, "--by", "tool"]),
+        json(&["usage", &tree, "--limits"]),
         json(&["doctor", "--connect", "--to", "otlp", "--endpoint", &good.url]),
         json(&["bench", &tree, "--repeat", "1"]),
     ];

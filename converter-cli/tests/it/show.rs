@@ -13,13 +13,14 @@ fn one_session() -> TestEnv {
 #[test]
 fn a_turn_and_its_call() {
     let env = one_session();
-    env.run(&["show", "01a1fc00"]).is(
+    let mut command = env.command(&["show", "01a1fc00"]);
+    env.finish(command.env("COLUMNS", "80")).is(
         0,
         "\
 session 01a1fc00-0000-7000-8000-000000000001  complete
 /home/u/work/small · gpt-x · exec · codex 0.120.0
 2026-11-21 05:00 UTC · 4.0s · 1 turn · 1 model call · 0 tool calls
-107 tokens: 100 in (40 cached), 7 out (3 reasoning)
+? · 107 tokens: 100 in (40 cached), 7 out (3 reasoning)
 
                                               TIME  TOKENS
 turn 1 “do it”                                3.0s     107  ████████████████████
@@ -119,8 +120,8 @@ fn several_sessions_cannot_be_shown_at_once() {
     env.run(&["show", "both"]).is(
         2,
         "",
-        "error: `both` holds 2 sessions, and one is shown at a time\n\
-         hint: `codex-trace list both` lists them; the last is `codex-trace show --codex-home both 01a1fc88`\n",
+        "error: these are 2 sessions, and one is shown at a time\n\
+         hint: `codex-trace list both` lists them; `codex-trace show both 01a1fc88` shows the newest, as `--last` does\n",
     );
 }
 

@@ -194,7 +194,7 @@ impl Case {
             quiet: true,
             verbose: false,
             color: When::Never,
-            codex_home: None,
+            codex_home: Vec::new(),
             jobs: None,
         };
         let ui = Ui::new(Settings::resolve(&args, &Environment::read())?);

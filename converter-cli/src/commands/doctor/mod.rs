@@ -96,14 +96,14 @@ fn status(reports: &[Value], n_general: usize) -> ExitStatus {
 fn history(ui: &Ui) -> anyhow::Result<Value> {
     let settings = ui.settings();
     let hint = "set CODEX_HOME or give `--codex-home DIR`";
-    let Some(home) = &settings.codex_home else {
+    let Some((home, others)) = settings.codex_homes.split_first() else {
         return Ok(json!({"type": "history", "usable": false,
             "problems": ["there is no home directory"], "hint": hint}));
     };
     let mut problems = Vec::new();
     let mut rollouts: Vec<RolloutPath> = Vec::new();
     let mut passed = Passed::default();
-    for found in search(home) {
+    for found in settings.codex_homes.iter().flat_map(|home| search(home)) {
         match found {
             Ok(Found::Rollout(rollout)) => rollouts.push(rollout),
             Ok(Found::PassedOver { path, why }) => passed.add(&path, why),
@@ -127,16 +127,23 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
     let archived = rollouts.iter().filter(|rollout| rollout.archived).count();
     let compressed = rollouts.iter().filter(|it| it.encoding != Encoding::Plain).count();
     let usable = !rollouts.is_empty();
-    if !home.is_dir() {
-        problems = vec!["there is no such directory".to_owned()];
+    if let Some(home) = settings.codex_homes.iter().find(|home| !home.is_dir()) {
+        problems = vec![match &others {
+            [] => "there is no such directory".to_owned(),
+            _ => format!("there is no such directory: `{}`", home.display()),
+        }];
     } else if !usable && problems.is_empty() {
         problems.push("no rollouts there".to_owned());
     }
-    Ok(json!({"type": "history", "usable": usable, "path": home.display().to_string(),
-        "from": settings.codex_home_from, "rollouts": rollouts.len(),
+    let mut report = json!({"type": "history", "usable": usable, "path": home.display().to_string(),
+        "from": settings.codex_homes_from, "rollouts": rollouts.len(),
         "archived": archived, "compressed": compressed, "versions": versions,
         "passed_over": counts_of(&passed),
-        "problems": problems, "hint": (!usable).then_some(hint)}))
+        "problems": problems, "hint": (!usable).then_some(hint)});
+    if !others.is_empty() {
+        report["more_paths"] = others.iter().map(|home| home.display().to_string()).collect();
+    }
+    Ok(report)
 }
 
 fn ledger(args: &DoctorArgs, ui: &Ui) -> (Value, Vec<Standing>) {

@@ -20,7 +20,7 @@ use crate::config::{Redaction, Selection, selection};
 use crate::exit::ExitStatus;
 use crate::prices::PriceTable;
 use crate::ui::Ui;
-use crate::{interrupt, text, usage};
+use crate::{interrupt, nothing, text};
 use codex_trace_history::failure::Failure;
 use codex_trace_history::history;
 use codex_trace_history::history::History;
@@ -35,7 +35,7 @@ const CHUNK: usize = 256 << 10;
 ///
 /// If nothing can be read, or the page cannot be written.
 pub fn run(args: &ReportArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let selection = selection(&args.select, ui.settings().now)?;
+    let selection = selection(&args.select, ui.settings())?;
     let redactor = Redaction::from(&args.redact).redactor(true)?;
     let redacted = redactor.is_some();
     let with_cost = args.cost || args.prices.is_some();
@@ -64,8 +64,9 @@ pub fn run(args: &ReportArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         ));
     }
     let cost = |trace: &Trace<'_>, span: &Span<'_>, call: &ModelCall<'_>| {
-        let cost = usage::cost(prices.as_ref()?, trace, span, call);
-        cost.ok().map(crate::prices::Dollars::as_f64)
+        let usage = span.usage.unwrap_or_default();
+        let cost = prices.as_ref()?.cost_of(call, &usage, trace.made_at(span));
+        cost.ok().flatten().map(crate::prices::Dollars::as_f64)
     };
     let cost: &report::Cost<'_> = &cost;
     let options = Options::new(args.content, redactor, with_cost.then_some(cost));
@@ -87,7 +88,11 @@ pub fn run(args: &ReportArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     if total.sessions > 0 {
         pages.finish()?;
     }
-    total.tell("reported", &history, &selection, ui);
+    if total.is_empty() {
+        nothing::explain(&args.select, Vec::new(), &pool, ui)?;
+    } else {
+        total.tell("reported", &args.select, ui);
+    }
     Ok(total.status(false))
 }
 

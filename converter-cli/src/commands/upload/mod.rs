@@ -40,7 +40,7 @@ use report::Report;
 pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let settings = ui.settings();
     let upload = UploadSettings::resolve(args, settings)?;
-    let selection = selection(&args.select, settings.now)?;
+    let selection = selection(&args.select, settings)?;
     let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
     let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
     let by_flags = own(args, &upload, &Manner::of_flags(given), &OptionSet::default(), ui)?;

@@ -67,7 +67,9 @@ pub(super) fn meet(first: &RolloutPath, second: &RolloutPath) -> Result<Meeting>
             (false, true) => return Ok(within(false, first_edit)),
             (true, true) => {}
         }
-        if a.text != b.text {
+        let is_same = a.text == b.text;
+        has_beginning |= is_same;
+        if !is_same {
             // The last line of a copy that was made while Codex was writing it.
             if !a.complete && b.text.starts_with(&a.text) {
                 return Ok(within(false, first_edit));
@@ -89,8 +91,6 @@ pub(super) fn meet(first: &RolloutPath, second: &RolloutPath) -> Result<Meeting>
             }
             has_beginning |= left.kind != b"session_meta";
             first_edit.get_or_insert((a.text.cmp(&b.text), a.at, b.at));
-        } else {
-            has_beginning = true;
         }
         after_line = a.at.line();
     }

@@ -188,7 +188,7 @@ fn failed(home: &Path) -> BTreeSet<String> {
                 && matches!(span.status, Status::Error { .. })
             {
                 let id = call.call_id.map(|id| id.decode().into_owned());
-                failed.insert(id.unwrap_or_else(|| span.key.to_string()));
+                failed.insert(id.unwrap_or_else(|| span.key.clone()));
             }
         }
     });

@@ -3,8 +3,8 @@
 
 use codex_trace_benches::history::History;
 use codex_trace_benches::targets;
+use codex_trace_history::pipeline;
 use converter_cli::measure::Stage;
-use converter_cli::pipeline;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 fn stages(c: &mut Criterion) {

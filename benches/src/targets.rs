@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use codex_rollout::Encoding;
+use codex_trace_history::history::{self, History};
+use codex_trace_history::pipeline;
 use converter_cli::config::{Selection, Settings};
-use converter_cli::history::{self, History};
 use converter_cli::measure::{self, Measured, Stage};
-use converter_cli::pipeline;
 use converter_cli::ui::Ui;
 use rayon::ThreadPool;
 

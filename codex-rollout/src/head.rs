@@ -313,7 +313,6 @@ fn content_of(line: &[u8]) -> Content {
 }
 
 /// Returns the thread that spawned the one of `meta`, if it says so.
-#[doc(hidden)]
 pub fn parent_of(meta: &SessionMeta<'_>) -> Option<String> {
     let spawned = match meta.source {
         Some(ThreadOrigin::Spawned(spawn)) => spawn.parent_thread_id,
@@ -323,7 +322,6 @@ pub fn parent_of(meta: &SessionMeta<'_>) -> Option<String> {
 }
 
 /// Returns the word for what started a thread: `cli`, `exec`, `review`, …
-#[doc(hidden)]
 pub fn source_word(origin: &ThreadOrigin<'_>) -> String {
     match origin {
         ThreadOrigin::Program(name)

@@ -122,6 +122,11 @@ impl Object<'_> {
         value.write(self.value(key));
     }
 
+    /// Writes a field that is null.
+    pub fn null(&mut self, key: &str) {
+        self.value(key).extend_from_slice(b"null");
+    }
+
     /// Writes a field if there is a value.
     pub fn maybe(&mut self, key: &str, value: Option<impl Json>) {
         if let Some(value) = value {

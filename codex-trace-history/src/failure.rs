@@ -17,6 +17,23 @@ impl Failure {
         Failure { message: message.into(), details: Vec::new(), hint: None }
     }
 
+    /// Makes a failure of an error, with all that caused it.
+    pub fn of(err: &dyn std::error::Error) -> Failure {
+        let mut message = err.to_string();
+        let mut cause = err.source();
+        while let Some(err) = cause {
+            message.push_str(": ");
+            message.push_str(&err.to_string());
+            cause = err.source();
+        }
+        Failure::new(message)
+    }
+
+    /// Says what could not be done, and why.
+    pub fn because(what: &str, err: &dyn std::error::Error) -> Failure {
+        Failure::new(format!("{what}: {}", Failure::of(err).message))
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {

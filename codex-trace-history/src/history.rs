@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use codex_rollout::{
     Content, Copies, Found, PassedOver, RolloutHead, RolloutPath, SessionIndex, compare_set,
     find_reviewed, home_of, search, session_dirs, share_room,
@@ -58,7 +57,7 @@ impl History {
     /// # Errors
     ///
     /// As [`find`].
-    pub fn open(path: &Path) -> anyhow::Result<History> {
+    pub fn open(path: &Path) -> Result<History, Failure> {
         find(&Selection::of(path), &Unwatched, &pipeline::pool(1)?)
     }
 
@@ -86,7 +85,7 @@ impl Watch for Unwatched {
 /// # Errors
 ///
 /// If nothing is found, or something named is not there or not clear.
-pub fn find(selection: &Selection, ui: &dyn Watch, pool: &ThreadPool) -> anyhow::Result<History> {
+pub fn find(selection: &Selection, ui: &dyn Watch, pool: &ThreadPool) -> Result<History, Failure> {
     Named::sort(selection, ui)?.find(selection, ui, pool)
 }
 
@@ -112,7 +111,7 @@ impl Named {
     /// # Errors
     ///
     /// If something named is not there.
-    pub fn sort(selection: &Selection, ui: &dyn Watch) -> anyhow::Result<Named> {
+    pub fn sort(selection: &Selection, ui: &dyn Watch) -> Result<Named, Failure> {
         let mut paths = selection.paths.clone();
         if let Some(list) = &selection.files_from {
             paths.extend(listed(list)?);
@@ -130,8 +129,7 @@ impl Named {
                         "neither a file nor a directory: `{}`",
                         path.display()
                     ))
-                    .hint("name a rollout, a directory, or a pipe that a rollout comes out of")
-                    .into());
+                    .hint("name a rollout, a directory, or a pipe that a rollout comes out of"));
                 }
                 Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
                     let id = path.to_str().filter(|text| ids::is_prefix(text));
@@ -139,7 +137,10 @@ impl Named {
                     named.ids.push(id.to_ascii_lowercase());
                 }
                 Err(err) => {
-                    return Err(err).with_context(|| format!("cannot read `{}`", path.display()));
+                    return Err(Failure::because(
+                        &format!("cannot read `{}`", path.display()),
+                        &err,
+                    ));
                 }
             }
         }
@@ -156,7 +157,7 @@ impl Named {
         selection: &Selection,
         ui: &dyn Watch,
         pool: &ThreadPool,
-    ) -> anyhow::Result<History> {
+    ) -> Result<History, Failure> {
         let mut history = History::default();
         if !self.places.is_empty() {
             history = read(&self.places, self.ids.is_empty(), ui, pool)?;
@@ -207,13 +208,14 @@ fn nothing_there(path: &Path) -> Failure {
 }
 
 /// Reads a list of paths: one a line, or ended by NUL as `find -print0` does.
-fn listed(list: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn listed(list: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut text = String::new();
     if list == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map_err(|err| Failure::because("cannot read standard input", &err))?;
     } else {
-        text = std::fs::read_to_string(list)
-            .with_context(|| format!("cannot read `{}`", list.display()))?;
+        let cannot = format!("cannot read `{}`", list.display());
+        text = std::fs::read_to_string(list).map_err(|err| Failure::because(&cannot, &err))?;
     }
     let end = if text.contains('\0') { '\0' } else { '\n' };
     let names = text.split(end).map(|name| name.strip_suffix('\r').unwrap_or(name));
@@ -243,7 +245,12 @@ fn codex_home(ui: &dyn Watch) -> Result<PathBuf, Failure> {
 
 /// Reads the heads of all rollouts at `places` and groups them. Finding nothing
 /// is a failure only if nothing else was named.
-fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyhow::Result<History> {
+fn read(
+    places: &[Place],
+    all: bool,
+    ui: &dyn Watch,
+    pool: &ThreadPool,
+) -> Result<History, Failure> {
     let mut history = History::default();
     let mut rollouts: Vec<(RolloutPath, bool)> = Vec::new();
     let mut read_once = HashSet::new();
@@ -252,10 +259,10 @@ fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyho
             Place::File(path) => rollouts.push((RolloutPath::from_file(path), true)),
             Place::Pipe(path) if !read_once.insert(path) => {}
             Place::Pipe(path) => {
-                let cannot = || format!("cannot read `{}`", path.display());
-                match RolloutPath::from_pipe(path).with_context(cannot) {
+                let cannot = format!("cannot read `{}`", path.display());
+                match RolloutPath::from_pipe(path) {
                     Ok(rollout) => rollouts.push((rollout, true)),
-                    Err(err) => history.failed(ui, &err),
+                    Err(err) => history.failed(ui, &Failure::because(&cannot, &err)),
                 }
             }
             Place::Tree(dir) => {
@@ -263,7 +270,7 @@ fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyho
                     match found {
                         Ok(Found::Rollout(rollout)) => rollouts.push((rollout, false)),
                         Ok(Found::PassedOver { path, why }) => history.passed.add(&path, why),
-                        Err(err) => history.failed(ui, &anyhow::Error::new(err)),
+                        Err(err) => history.failed(ui, &Failure::of(&err)),
                     }
                 }
             }
@@ -277,7 +284,7 @@ fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyho
     let head_room = head_room(rollouts.len());
 
     ui.start("reading heads", rollouts.len());
-    let heads: Vec<anyhow::Result<RolloutHead>> = pool.install(|| {
+    let heads: Vec<Result<RolloutHead, Failure>> = pool.install(|| {
         rollouts
             .par_iter()
             .map(|(rollout, named)| {
@@ -300,7 +307,7 @@ fn read(places: &[Place], all: bool, ui: &dyn Watch, pool: &ThreadPool) -> anyho
         }
     }
     if all && history.heads.is_empty() {
-        return Err(nothing_found(places, history.n_failures).into());
+        return Err(nothing_found(places, history.n_failures));
     }
     let all: Vec<usize> = (0..history.heads.len()).collect();
     share_room(&mut history.heads, &all, RUN_ROOM);
@@ -329,10 +336,11 @@ fn head_room(n_files: usize) -> u64 {
 
 /// Reads the head of a file; fails if it is no rollout. An empty file is told
 /// where it was named, and passed over where it was found.
-fn read_head(rollout: &RolloutPath, named: bool, room: u64) -> anyhow::Result<RolloutHead> {
+fn read_head(rollout: &RolloutPath, named: bool, room: u64) -> Result<RolloutHead, Failure> {
     let path = rollout.path.display();
     let of_head = RolloutPath { max_decompressed: Some(room), ..rollout.clone() };
-    let mut head = RolloutHead::read(&of_head).with_context(|| format!("cannot read `{path}`"))?;
+    let cannot = |err| Failure::because(&format!("cannot read `{path}`"), &err);
+    let mut head = RolloutHead::read(&of_head).map_err(cannot)?;
     head.rollout.max_decompressed = None;
     let failure = match &head.content {
         Content::Rollout => return Ok(head),
@@ -350,7 +358,7 @@ fn read_head(rollout: &RolloutPath, named: bool, room: u64) -> anyhow::Result<Ro
         Content::Unknown => Failure::new(format!("not a rollout: `{path}`"))
             .hint("a rollout has one JSON record a line, the first of type `session_meta`"),
     };
-    Err(failure.into())
+    Err(failure)
 }
 
 /// Keeps the sessions that one of `prefixes` names.
@@ -407,9 +415,9 @@ fn ambiguous(prefix: &str, n: usize, hits: &[(usize, &RolloutHead)]) -> Failure 
 }
 
 impl History {
-    fn failed(&mut self, ui: &dyn Watch, err: &anyhow::Error) {
+    fn failed(&mut self, ui: &dyn Watch, err: &Failure) {
         self.n_failures += 1;
-        ui.error(format!("{err:#}"));
+        ui.error(err.to_string());
     }
 
     /// Adds the sessions of another history, of which this one may have files.

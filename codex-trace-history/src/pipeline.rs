@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use anyhow::Context;
 use codex_rollout::Source;
 use codex_trace_model::{Code, Diagnostic, SessionGroup, Trace, nearest_ancestor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::failure::Failure;
 use crate::history::History;
 pub use crate::ordered::Event;
 use crate::ordered::Ordered;
@@ -27,9 +27,9 @@ const CHUNK: usize = 256 << 10;
 /// # Errors
 ///
 /// If the system has no threads left.
-pub fn pool(jobs: usize) -> anyhow::Result<ThreadPool> {
+pub fn pool(jobs: usize) -> Result<ThreadPool, Failure> {
     let pool = ThreadPoolBuilder::new().num_threads(jobs).thread_name(|n| format!("worker-{n}"));
-    pool.build().context("cannot start threads")
+    pool.build().map_err(|err| Failure::because("cannot start threads", &err))
 }
 
 /// Where a job puts its output.

@@ -234,7 +234,7 @@ impl<'a> Thread<'a> {
     /// Returns the list of tools that the model was given in a turn, if it was
     /// given one there: an array of definitions, as recorded.
     pub fn tools_of(&self, turn: &Turn<'a>) -> Option<RawJson<'a>> {
-        let item = self.items.get(turn.tools?.0 as usize)?;
+        let item = self.item(turn.tools?)?;
         match &item.body {
             ResponseItem::AdditionalTools(list) => list.tools,
             _ => None,

@@ -163,6 +163,19 @@ impl Account {
     }
 }
 
+/// An item by an index that comes from this thread.
+///
+/// # Panics
+///
+/// If the index is of another thread.
+impl<'a> std::ops::Index<ItemIx> for Thread<'a> {
+    type Output = Item<'a>;
+
+    fn index(&self, ix: ItemIx) -> &Item<'a> {
+        &self.items[ix.0 as usize]
+    }
+}
+
 impl<'a> Thread<'a> {
     /// Returns an item of this thread; none if the index is of another one.
     pub fn item(&self, ix: ItemIx) -> Option<&Item<'a>> {

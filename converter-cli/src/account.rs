@@ -7,10 +7,10 @@ use codex_trace_model::{Code, Trace};
 
 use crate::config::Selection;
 use crate::exit::ExitStatus;
-use crate::history::History;
-use crate::pipeline::Lost;
 use crate::text::count;
 use crate::ui::Ui;
+use codex_trace_history::history::History;
+use codex_trace_history::pipeline::Lost;
 
 /// The counts of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use codex_trace_export::{
     Backend, Settings, braintrust, codex_otel, langsmith, logfire, mlflow, otlp,
 };
 
-use crate::companions::{self, Companion};
+use codex_trace_deliver::companions::{self, Companion};
 
 /// Every backend, in the order of `--help`.
 pub const BACKENDS: &[&Backend] = &[

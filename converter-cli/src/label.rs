@@ -3,7 +3,8 @@
 use codex_rollout::{JsonText, RawJson, ResponseItem};
 use codex_trace_model::{ItemIx, Thread, ToolCall};
 
-use crate::{ids, text};
+use crate::text;
+use codex_trace_history::ids;
 
 /// How much of an argument is looked at, in bytes.
 const LIMIT: usize = 300;

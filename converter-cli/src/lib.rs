@@ -25,6 +25,7 @@ pub mod interrupt;
 pub mod label;
 pub mod measure;
 pub mod output;
+pub mod parquet;
 pub mod prices;
 pub mod prompt;
 pub mod session;
@@ -34,13 +35,6 @@ pub mod tree;
 pub mod ui;
 pub mod usage;
 pub mod when;
-
-pub use codex_trace_deliver::{
-    clock, companions, delivery, ledger, lock, paths, private, retry, transport,
-};
-pub use codex_trace_history::{
-    failure, history, ids, inputs, ordered, panics, pipeline, skim, whole,
-};
 
 use std::ffi::OsString;
 use std::io;
@@ -63,7 +57,7 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
             return status.into();
         }
     };
-    panics::quiet_when_caught();
+    codex_trace_history::panics::quiet_when_caught();
     // Else large files are read into memory.
     codex_rollout::map_large_files();
     let settings = match Settings::resolve(&args.global, &Environment::read()) {

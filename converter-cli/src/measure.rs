@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use codex_rollout::{Encoding, RolloutPath, SkimReader, Source, Strings};
 use rayon::ThreadPool;
 
-use crate::history::History;
-use crate::pipeline::{self, Look};
-use crate::skim;
 use codex_trace_export::content::Content;
 use codex_trace_export::wire::jsonl;
+use codex_trace_history::history::History;
+use codex_trace_history::pipeline::{self, Look};
+use codex_trace_history::skim;
 
 /// How much is read at a time where nothing is kept, in bytes.
 const CHUNK: usize = 1 << 18;

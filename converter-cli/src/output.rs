@@ -12,11 +12,11 @@ use codex_trace_model::SessionGroup;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::failure::Failure;
 use crate::formats::FORMATS;
-use crate::inputs::Inputs;
 use crate::ui::Ui;
-use crate::whole::{self, WholeFile, directory_of};
+use codex_trace_history::failure::Failure;
+use codex_trace_history::inputs::Inputs;
+use codex_trace_history::whole::{self, WholeFile, directory_of};
 
 /// How much is gathered before it is written to a session's own file, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -199,10 +199,21 @@ impl OutputFiles for Out {
             Out::One(out) => Ok(out),
             Out::Several(dir, files) => {
                 if !files.contains_key(name) {
-                    files.insert(name.to_owned(), WholeFile::create(&dir.join(name))?);
+                    let path = dir.join(name);
+                    if name.contains('/') {
+                        private_directories(directory_of(&path))?;
+                    }
+                    files.insert(name.to_owned(), WholeFile::create(&path)?);
                 }
                 Ok(files.get_mut(name).expect("it was just made"))
             }
+        }
+    }
+
+    fn done(&mut self, name: &str) -> io::Result<()> {
+        match self {
+            Out::One(_) => Ok(()),
+            Out::Several(_, files) => files.remove(name).map_or(Ok(()), WholeFile::persist),
         }
     }
 }
@@ -343,13 +354,18 @@ impl Finish for zstd::Encoder<'_, WholeFile> {
 }
 
 fn make_directory(dir: &Path) -> anyhow::Result<()> {
+    private_directories(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+    whole::sweep(dir);
+    Ok(())
+}
+
+/// Makes a directory and those above it, private, unless they are there.
+pub(crate) fn private_directories(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
-    whole::sweep(dir);
-    Ok(())
+    builder.create(dir)
 }
 
 /// A directory that gets one file per session.

@@ -9,8 +9,8 @@ use anyhow::Context;
 use codex_trace_model::{Timestamp, TokenUsage};
 use serde_json::{Map, Value};
 
-use crate::failure::Failure;
 use codex_trace_export::json::Json;
+use codex_trace_history::failure::Failure;
 
 /// The table that comes with the program; the sources of its rows are in it.
 const TABLE: &str = include_str!("../data/prices.json");

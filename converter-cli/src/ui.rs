@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use codex_trace_history::Watch;
 
 use crate::config::Settings;
-use crate::failure::Failure;
 use crate::text;
+use codex_trace_history::failure::Failure;
 
 /// How long a job may take before its progress is shown.
 const PATIENCE: Duration = Duration::from_millis(300);

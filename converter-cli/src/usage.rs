@@ -16,13 +16,13 @@ use rayon::ThreadPool;
 use crate::account::Account;
 use crate::args::By;
 use crate::config::Selection;
-use crate::history::History;
-use crate::pipeline::Lost;
 use crate::prices::{Dollars, NoPrice, PriceTable, Request};
 use crate::ui::Ui;
-use crate::{panics, skim};
 use codex_trace_export::json::Object;
 use codex_trace_export::wire::jsonl::usage_fields;
+use codex_trace_history::history::History;
+use codex_trace_history::pipeline::Lost;
+use codex_trace_history::{panics, skim};
 
 /// The key of what does not say where it belongs.
 const UNKNOWN: &str = "unknown";

@@ -158,25 +158,33 @@ wire! {
     }
 }
 
-wire! {
-    /// Only for reading [`ThreadOrigin`].
-    pub struct OriginFields<'a> {
-        /// `custom`
-        pub custom: JsonText<'a> = b"custom",
-        /// `internal`
-        pub internal: JsonText<'a> = b"internal",
-        /// `subagent`
-        pub subagent: RawJson<'a> = b"subagent",
-    }
-}
+use fields::{OriginFields, SubagentFields};
 
-wire! {
-    /// Only for reading [`ThreadOrigin`].
-    pub struct SubagentFields<'a> {
-        /// `thread_spawn`
-        pub thread_spawn: ThreadSpawn<'a> = b"thread_spawn",
-        /// `other`
-        pub other: JsonText<'a> = b"other",
+/// What an object in the place of a [`ThreadOrigin`] may hold.
+#[expect(dead_code, unreachable_pub, reason = "the macro writes what public records need")]
+mod fields {
+    use super::ThreadSpawn;
+    use crate::text::{JsonText, RawJson};
+    use crate::wire::wire;
+
+    wire! {
+        pub struct OriginFields<'a> {
+            /// `custom`
+            pub custom: JsonText<'a> = b"custom",
+            /// `internal`
+            pub internal: JsonText<'a> = b"internal",
+            /// `subagent`
+            pub subagent: RawJson<'a> = b"subagent",
+        }
+    }
+
+    wire! {
+        pub struct SubagentFields<'a> {
+            /// `thread_spawn`
+            pub thread_spawn: ThreadSpawn<'a> = b"thread_spawn",
+            /// `other`
+            pub other: JsonText<'a> = b"other",
+        }
     }
 }
 

@@ -49,19 +49,22 @@ impl<'a> Encoder<'_, 'a> {
                 self.of_model(model, turn_id.as_deref(), o);
                 o.maybe("reasoning_effort", call.effort.map(|it| self.rules.label(it)));
                 o.maybe("response_id", call.response_id.map(Id));
-                if span.usage.is_none() {
-                    o.put("usage_unavailable_reason", NO_COUNT);
+                match span.usage {
+                    None => o.put("usage_unavailable_reason", NO_COUNT),
+                    // Whoever read the counts alone may have missed it.
+                    Some(_) if self.merge => o.null("usage_unavailable_reason"),
+                    Some(_) => {}
                 }
                 self.common(ix, self.trace.thread_of(span), o);
             });
             o.object("metrics", |o| {
-                times(span.start, span.end, o);
+                times(self.began(ix), span.end, o);
                 if let Some(usage) = span.usage {
                     tokens(&usage, o);
                 }
                 o.maybe("time_to_first_token", first_token.map(Millis));
             });
-            self.error(&span.status, Part::Label, o);
+            self.error(&span.status, Part::Message, o);
         });
     }
 
@@ -105,7 +108,7 @@ impl<'a> Encoder<'_, 'a> {
                 self.common(ix, self.trace.thread_of(span), o);
             });
             o.object("metrics", |o| {
-                times(span.start, span.end, o);
+                times(self.began(ix), span.end, o);
                 match usage {
                     Some(usage) => tokens(&usage, o),
                     // What is there is the size of the new context, which
@@ -114,7 +117,7 @@ impl<'a> Encoder<'_, 'a> {
                     None => {}
                 }
             });
-            self.error(&span.status, Part::Label, o);
+            self.error(&span.status, Part::Message, o);
         });
     }
 
@@ -190,7 +193,7 @@ impl<'a> Encoder<'_, 'a> {
                 self.common(ix, thread, o);
             });
             o.object("metrics", |o| {
-                let (start, end) = called_at(span, call, thread);
+                let (start, end) = called_at(self.began(ix), span, call, thread);
                 times(start, end, o);
             });
             o.list("tags", permission.as_ref().map(|_| "permission-request"));
@@ -206,12 +209,13 @@ impl<'a> Encoder<'_, 'a> {
 /// Returns when a call and its output were written, as `bt` has it, or what
 /// is known beside.
 fn called_at<'a>(
+    began: Option<Timestamp>,
     span: &Span<'a>,
     call: &ToolCall<'a>,
     thread: &Thread<'a>,
 ) -> (Option<Timestamp>, Option<Timestamp>) {
     let at = |ix: Option<ItemIx>| ix.and_then(|ix| thread.item(ix)?.at);
-    (at(call.call_item).or(span.start), at(call.output_item).or(span.end))
+    (at(call.call_item).or(began), at(call.output_item).or(span.end))
 }
 
 fn output<'a>(thread: &Thread<'a>, ix: Option<ItemIx>) -> Option<Given<'a>> {

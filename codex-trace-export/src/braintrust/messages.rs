@@ -216,7 +216,7 @@ impl<'a> Called<'a> {
 
 fn called(call: &Called<'_>, rules: &ContentRules, out: &mut Vec<u8>) {
     json::object(out, |o| {
-        o.value("content").extend_from_slice(b"null");
+        o.null("content");
         o.put("role", "assistant");
         o.array("tool_calls", [call], |call, out| {
             json::object(out, |o| {

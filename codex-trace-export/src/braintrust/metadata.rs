@@ -34,10 +34,10 @@ pub(super) fn last_part(path: &str) -> Option<&str> {
 /// Writes the state of the repository, as it was recorded.
 pub(super) fn git(thread: &Thread<'_>, rules: &ContentRules, o: &mut Object<'_>) {
     let Some(git) = thread.meta.git else { return };
-    let url = git.repository_url.and_then(|url| rules.decoded(Part::Label, url));
+    let url = git.repository_url.and_then(|url| rules.decoded(Part::Place, url));
     o.maybe("git_origin_url", url.map(|url| without_login(&url)));
-    o.maybe("git_branch", git.branch.map(|branch| rules.label(branch)));
-    o.maybe("git_commit_sha", git.commit_hash.map(|commit| rules.label(commit)));
+    o.maybe("git_branch", git.branch.and_then(|branch| rules.decoded(Part::Place, branch)));
+    o.maybe("git_commit_sha", git.commit_hash.and_then(|it| rules.decoded(Part::Place, it)));
 }
 
 /// Cuts name and password out of an address; `git@host:path` has none.
@@ -58,7 +58,7 @@ pub(super) fn status(span: &Span<'_>, merge: bool, o: &mut Object<'_>) {
         o.put("status", span.status.word());
     } else if merge {
         // It may have been open when it was sent before.
-        o.value("status").extend_from_slice(b"null");
+        o.null("status");
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn status(span: &Span<'_>, merge: bool, o: &mut Object<'_>) {
 pub(super) fn compaction(compaction: &Compaction<'_>, merge: bool, o: &mut Object<'_>) {
     o.object("compaction", |o| {
         if !merge {
-            o.value("trigger").extend_from_slice(b"null");
+            o.null("trigger");
         }
         o.maybe(
             "replaced_message_count",

@@ -30,6 +30,7 @@ use crate::braintrust::protocol::Known;
 use crate::braintrust::rows::{Encoder, Form};
 use crate::braintrust::standing::Standing;
 use crate::describe::Description;
+use crate::otlp::times;
 use crate::request::{ClientOptions, Request, Response};
 use crate::understood;
 use crate::{
@@ -96,6 +97,7 @@ impl Encode for Braintrust {
                 .unwrap_or(&own),
             above: older.map(|it| &*it.span_id).or(parent.map(|it| &*it.span_id)),
             merge: there.merge,
+            times: times::times(trace),
             sent: there.sent,
         };
         // What was an image once is a note wherever it is repeated.

@@ -11,11 +11,12 @@ use crate::UnitBuilder;
 use crate::braintrust::conversation::{Before, Conversation};
 use crate::braintrust::metadata;
 use crate::braintrust::plan::{self, Plan};
-use crate::braintrust::prompt;
 use crate::braintrust::wire::{Head, Kind, Name, Seconds};
+use crate::braintrust::{messages, prompt};
 use crate::content::{ContentRules, Part};
 use crate::json::{self, Object};
 use crate::otlp::LlmInput;
+use crate::otlp::times::Times;
 
 /// How sessions become rows.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +46,8 @@ pub(super) struct Encoder<'e, 'a> {
     pub(super) above: Option<&'e str>,
     /// Whether the rows are there already, perhaps with more than we know.
     pub(super) merge: bool,
+    /// When each span began, as well as can be told.
+    pub(super) times: Vec<Option<Times>>,
     /// The turns and threads that are there under other ids.
     pub(super) sent: HashSet<SpanIx>,
 }
@@ -72,11 +75,11 @@ impl<'a> Encoder<'_, 'a> {
         let name = if is_session { self.title(thread) } else { agent_name(thread) };
         self.row(ix, name, Kind::Task, unit, |o| {
             if is_session {
-                self.session(thread, o);
+                self.session(ix, thread, o);
             } else {
                 self.agent(ix, thread, o);
             }
-            o.object("metrics", |o| times(span.start, span.end, o));
+            o.object("metrics", |o| times(self.began(ix), span.end, o));
             if is_session {
                 o.list("tags", &self.form.tags);
             }
@@ -94,7 +97,7 @@ impl<'a> Encoder<'_, 'a> {
 
     fn cwd(&self, thread: &Thread<'_>) -> Option<String> {
         let cwd = thread.meta.cwd.or_else(|| turns(self.trace, thread).find_map(|it| it.cwd))?;
-        Some(self.rules.decoded(Part::Label, cwd)?.into_owned())
+        Some(self.rules.decoded(Part::Place, cwd)?.into_owned())
     }
 
     /// The last model that was asked for in a thread.
@@ -102,14 +105,14 @@ impl<'a> Encoder<'_, 'a> {
         turns(self.trace, thread).filter_map(|turn| turn.model).last()
     }
 
-    fn session(&self, thread: &Thread<'a>, o: &mut Object<'_>) {
+    fn session(&self, ix: SpanIx, thread: &Thread<'a>, o: &mut Object<'_>) {
         let cwd = self.cwd(thread);
         let model = self.model(thread).map(|model| self.rules.label(model));
         o.object("input", |o| {
             o.maybe("cwd", cwd.as_ref());
             match &model {
                 Some(model) => o.put("model", model),
-                None => o.value("model").extend_from_slice(b"null"),
+                None => o.null("model"),
             }
             // What traced the session live says what it was started by.
             if !self.merge {
@@ -133,8 +136,11 @@ impl<'a> Encoder<'_, 'a> {
             o.maybe("cli_version", thread.meta.cli_version.map(|it| self.rules.label(it)));
             o.maybe("model", model);
             o.maybe("project", self.form.project.as_ref());
-            o.maybe("thread_name", thread.name.map(|name| self.rules.label(name)));
+            if let Some(name) = thread.name {
+                messages::put_text(o, "thread_name", name, Part::Message, self.rules);
+            }
             o.maybe("forked_from_id", thread.forked_from_id.map(json::Id));
+            self.inferred(ix, o);
             metadata::git(thread, self.rules, o);
         });
     }
@@ -153,7 +159,7 @@ impl<'a> Encoder<'_, 'a> {
             let role = spawn.and_then(|it| it.agent_role).or(meta.agent_role);
             match role {
                 Some(role) => o.put("agent_type", label(role)),
-                None => o.value("agent_type").extend_from_slice(b"null"),
+                None => o.null("agent_type"),
             }
             let nickname = spawn.and_then(|it| it.agent_nickname).or(meta.agent_nickname);
             o.maybe("agent_nickname", nickname.map(label));
@@ -168,7 +174,7 @@ impl<'a> Encoder<'_, 'a> {
     /// The rollout of a thread, as far as it is a file.
     fn file(&self, thread: &Thread<'_>) -> Option<String> {
         let file = thread.rollouts.first()?.file.as_ref()?;
-        Some(self.rules.text(Part::Label, &file.to_string_lossy())?.into_owned())
+        Some(self.rules.text(Part::Place, &file.to_string_lossy())?.into_owned())
     }
 
     /// Writes the rows of a turn and of all that is in it.
@@ -220,7 +226,7 @@ impl<'a> Encoder<'_, 'a> {
                     Some(answer) => answer.put("output", self.rules, o),
                     // An importer may have put there what another turn said.
                     None if self.merge && span.status != Status::Incomplete => {
-                        o.value("output").extend_from_slice(b"null");
+                        o.null("output");
                     }
                     None => {}
                 }
@@ -239,9 +245,9 @@ impl<'a> Encoder<'_, 'a> {
                 }
                 self.common(ix, thread, o);
             });
-            o.object("metrics", |o| times(span.start, span.end, o));
+            o.object("metrics", |o| times(self.began(ix), span.end, o));
             o.list("tags", compaction.map(|_| "compaction"));
-            self.error(&span.status, Part::Label, o);
+            self.error(&span.status, Part::Message, o);
         });
     }
 
@@ -309,28 +315,27 @@ impl<'a> Encoder<'_, 'a> {
 
     /// Returns when a span began; where the file does not say, when what is
     /// around it did.
-    fn began(&self, ix: SpanIx) -> Option<Timestamp> {
-        let mut at = Some(ix);
-        while let Some(ix) = at {
-            let span = self.trace.span(ix);
-            if span.start.is_some() {
-                return span.start;
-            }
-            at = span.parent;
-        }
-        self.trace.started_at()
+    pub(super) fn began(&self, ix: SpanIx) -> Option<Timestamp> {
+        let times = self.times[ix.index()]?;
+        Timestamp::from_nanosecond(i128::from(times.start)).ok()
     }
 
     /// Writes what rows of all kinds have in their metadata, but for the session's.
     pub(super) fn common(&self, ix: SpanIx, thread: &Thread<'_>, o: &mut Object<'_>) {
         let outer = self.plan.get(ix).and_then(|row| self.plan.id(row.outer_turn?));
         o.maybe("turn_span_id", outer.map(|id| id.to_string()));
+        self.inferred(ix, o);
         metadata::git(thread, self.rules, o);
+    }
+
+    /// Says what the start was taken from, if the file does not say it.
+    fn inferred(&self, ix: SpanIx, o: &mut Object<'_>) {
+        o.maybe("start_from", self.times[ix.index()].and_then(|times| times.start_from));
     }
 
     /// Writes what went wrong, as far as it may be said.
     pub(super) fn error(&self, status: &Status<'_>, part: Part, o: &mut Object<'_>) {
-        let text = |text: &str| self.rules.text(part, text).map(std::borrow::Cow::into_owned);
+        let text = |text: &str| self.rules.reason(part, text).map(std::borrow::Cow::into_owned);
         match status {
             Status::Error { message } => {
                 o.put("error", text(message).unwrap_or_else(|| "failed".to_owned()));
@@ -341,7 +346,7 @@ impl<'a> Encoder<'_, 'a> {
                 o.put("error", format!("interrupted{reason}"));
             }
             // Somebody may have taken it for failed.
-            _ if self.merge => o.value("error").extend_from_slice(b"null"),
+            _ if self.merge => o.null("error"),
             _ => {}
         }
     }

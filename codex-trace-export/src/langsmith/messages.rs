@@ -94,7 +94,7 @@ pub(super) fn merge<'a>(
     }));
     let mut last_at = fallback;
     for (nth, item) in items.iter().enumerate() {
-        let item = &thread.items[item.0 as usize];
+        let item = &thread[*item];
         let role = Role::of(&item.body);
         let at = item.at.map_or(last_at, Timestamp::as_millisecond);
         last_at = at;

@@ -246,8 +246,7 @@ impl<'p, 'a> Plan<'p, 'a> {
                 .take_while(|answer| answer.role == Role::Tool)
                 .zip(message + 1..);
             for (answer, message) in answers {
-                let answered =
-                    messages::answered(&thread.items[plan.items[answer.from].0 as usize].body);
+                let answered = messages::answered(&thread[plan.items[answer.from]].body);
                 let call = calls.iter().find(|call| {
                     answered.is_some() && call.fields.call_id == answered && !is_chunk(call)
                 });
@@ -294,7 +293,7 @@ fn turn_of(trace: &Trace<'_>, mut ix: SpanIx) -> Option<SpanIx> {
 
 /// When the file says that a turn began, in milliseconds.
 fn recorded_start(span: &Span<'_>, thread: &Thread<'_>, items: &[ItemIx]) -> i64 {
-    let first = || items.iter().find_map(|item| thread.items[item.0 as usize].at);
+    let first = || items.iter().find_map(|item| thread[*item].at);
     let local = || thread.created_local?.decode().parse().ok();
     let recorded = span.recorded.and_then(|(start, _)| start);
     let at = recorded.or(span.start).or_else(first).or(thread.created).or_else(local);
@@ -312,7 +311,7 @@ pub(super) fn turn_key(span: &Span<'_>, turn: &Turn<'_>) -> String {
 }
 
 fn calls_in<'a>(thread: &Thread<'a>, items: &[ItemIx]) -> Vec<ToolCallItem<'a>> {
-    let of = |item: &ItemIx| match &thread.items[item.0 as usize].body {
+    let of = |item: &ItemIx| match &thread[*item].body {
         ResponseItem::ToolCall(call) => Some(*call),
         _ => None,
     };

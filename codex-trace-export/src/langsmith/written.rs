@@ -104,7 +104,7 @@ impl Written {
             messages: Messages::default(),
         };
         for item in items {
-            parts(&thread.items[item.0 as usize].body, rules, &mut written.parts);
+            parts(&thread[*item].body, rules, &mut written.parts);
             written.ends.push(written.parts.len());
         }
         let mut all = Messages::default();
@@ -126,7 +126,7 @@ impl Written {
         out: &mut Vec<u8>,
     ) {
         let first = items.get(of.start);
-        let call = first.and_then(|it| answered(&thread.items[it.0 as usize].body));
+        let call = first.and_then(|it| answered(&thread[*it].body));
         let parts = std::iter::once(before).chain(of.map(|nth| self.part(nth)));
         message(role, parts, call, out);
     }
@@ -143,7 +143,7 @@ impl Written {
 
     /// Appends the message of one item.
     pub(super) fn one(&self, thread: &Thread<'_>, items: &[ItemIx], nth: usize, out: &mut Vec<u8>) {
-        let role = Role::of(&thread.items[items[nth].0 as usize].body);
+        let role = Role::of(&thread[items[nth]].body);
         self.message(thread, items, role, b"", nth..nth + 1, out);
     }
 

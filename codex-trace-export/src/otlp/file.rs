@@ -1,11 +1,11 @@
 use codex_trace_model::Trace;
 
 use super::{Amount, Encoding, Options, SEMCONV, encode_json, encode_proto};
+use crate::EncodeError;
 use crate::content::{Capture, ContentRules};
 use crate::file::{FileEncoder, FileFormat, FileSettings, Layout};
 use crate::options::OptionSpec;
 use crate::options::common::LLM_INPUT;
-use crate::{ConfigError, EncodeError};
 
 const OPTIONS: &[OptionSpec] = &[SEMCONV.spec, LLM_INPUT.spec];
 
@@ -17,7 +17,7 @@ pub const JSON_FILE: FileFormat = FileFormat {
     is_text: true,
     layout: Layout::Joined,
     options: OPTIONS,
-    open: |settings| open(Encoding::Json, settings),
+    open: |settings| Ok(Box::new(Requests::new(Encoding::Json, settings))),
 };
 
 /// One request in protobuf.
@@ -28,7 +28,7 @@ pub const PROTO_FILE: FileFormat = FileFormat {
     is_text: false,
     layout: Layout::Joined,
     options: OPTIONS,
-    open: |settings| open(Encoding::Proto, settings),
+    open: |settings| Ok(Box::new(Requests::new(Encoding::Proto, settings))),
 };
 
 struct Requests {
@@ -37,14 +37,16 @@ struct Requests {
     rules: ContentRules,
 }
 
-fn open(encoding: Encoding, settings: FileSettings) -> Result<Box<dyn FileEncoder>, ConfigError> {
-    let said = &settings.options;
-    let semconv = said.get(&SEMCONV).map(|said| said.value).unwrap_or_default();
-    let llm_input = said.get(&LLM_INPUT).map(|said| said.value).unwrap_or_default();
-    let amount = Amount { llm_input, ..Amount::default() };
-    let options = Options { semconv, amount, ..Options::default() };
-    let rules = ContentRules::new(Capture::Full, settings.redactor, settings.content);
-    Ok(Box::new(Requests { encoding, options, rules }))
+impl Requests {
+    fn new(encoding: Encoding, settings: FileSettings) -> Requests {
+        let said = &settings.options;
+        let semconv = said.get(&SEMCONV).map(|said| said.value).unwrap_or_default();
+        let llm_input = said.get(&LLM_INPUT).map(|said| said.value).unwrap_or_default();
+        let amount = Amount { llm_input, ..Amount::default() };
+        let options = Options { semconv, amount, ..Options::default() };
+        let rules = ContentRules::new(Capture::Full, settings.redactor, settings.content);
+        Requests { encoding, options, rules }
+    }
 }
 
 impl FileEncoder for Requests {

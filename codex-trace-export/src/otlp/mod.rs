@@ -47,6 +47,7 @@ use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceS
 pub(crate) use answer::verdict;
 pub(crate) use attributes::Attributes;
 pub use file::{JSON_FILE, PROTO_FILE};
+pub(crate) use live::place_of_codex;
 pub use options::{PROTOCOL, SEMCONV};
 pub(crate) use rendering::Rendering;
 pub use spans::Amount;

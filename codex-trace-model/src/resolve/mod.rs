@@ -25,6 +25,7 @@ mod settings;
 mod stamp;
 mod tool_call;
 mod turn;
+mod unknown;
 mod usage;
 mod write;
 
@@ -62,15 +63,6 @@ pub(crate) enum Outcome {
 const INHERITED: &str = "inherited from another thread";
 const FOREIGN: &str = "another thread's event";
 const ECHO: &str = "echo of an item";
-
-/// How many unknown types are told apart.
-const MOST_TYPES: usize = 256;
-
-/// How much of the name of an unknown type is shown, in bytes.
-const LONGEST_TYPE: usize = 64;
-
-/// How many records of unknown types a thread keeps as events.
-const MOST_UNKNOWN: usize = 1000;
 
 /// How many marks most turns come to: room for them from the start.
 const USUAL_MARKS: usize = 16;
@@ -257,40 +249,6 @@ impl<'a> ThreadBuilder<'a> {
             self.mark(open, MarkKind::State, place);
         }
         Outcome::Ignored(bookkeeping(kind))
-    }
-
-    fn take_unknown(&mut self, kind: Option<JsonText<'a>>, place: Place) -> Outcome {
-        self.note_unknown(kind, place, "a record", "kept as an event");
-        self.n_unknown += 1;
-        if self.n_unknown > MOST_UNKNOWN {
-            return Outcome::Ignored("record of an unknown type beyond the first 1000");
-        }
-        self.push_event(place, EventKind::Unknown { kind })
-    }
-
-    /// Reports the first record of an unknown type; every record of the types
-    /// that there is no room for.
-    fn note_unknown(
-        &mut self,
-        kind: Option<JsonText<'a>>,
-        place: Place,
-        what: &str,
-        made_of_it: &str,
-    ) {
-        let name = kind.map_or(&b""[..], JsonText::raw);
-        if self.unknown_types.get(name).is_some() {
-            return;
-        }
-        if self.unknown_types.len() < MOST_TYPES {
-            self.unknown_types.insert(name, ());
-        }
-        let shown = String::from_utf8_lossy(&name[..name.len().min(LONGEST_TYPE)]);
-        let more = if name.len() > LONGEST_TYPE { "…" } else { "" };
-        self.diagnose(
-            Code::UnknownType,
-            Some(place.position),
-            format_args!("{what} of the unknown type `{shown}{more}`; {made_of_it}"),
-        );
     }
 
     fn take_compacted(&mut self, compacted: &Compacted<'a>, place: Place) -> Outcome {

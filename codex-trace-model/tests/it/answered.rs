@@ -79,7 +79,7 @@ fn resolved(trace: &Trace<'_>, span: &Span<'_>, usage: TokenUsage) -> Answer {
             _ => above = span.parent,
         }
     };
-    let items = call.output.iter().map(|ix| &thread.items[ix.0 as usize].body);
+    let items = call.output.iter().map(|ix| &thread[*ix].body);
     let mut tools: Vec<String> = items
         .filter_map(|item| match item {
             ResponseItem::ToolCall(it) => it.fields.call_id.or(it.fields.id),

@@ -440,9 +440,7 @@ fn an_output_of_the_harness_has_its_name_and_text() {
             panic!("{orphan:?}")
         };
         assert_eq!(name.decode(), "goal_objective");
-        let ResponseItem::ToolOutput(it) = &trace.root().items[item.0 as usize].body else {
-            panic!("{orphan:?}")
-        };
+        let ResponseItem::ToolOutput(it) = &trace.root()[*item].body else { panic!("{orphan:?}") };
         assert_eq!(it.namespace.unwrap().decode(), "agent");
         assert_eq!(it.output.unwrap().raw(), br#""finish it""#);
         let EventKind::HookPrompt(prompt) = &hook.kind else { panic!("{hook:?}") };

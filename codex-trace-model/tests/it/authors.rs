@@ -59,7 +59,7 @@ fn the_provenance_of_its_parts_tells_who_wrote_a_message() {
             panic!("{:?}", turn.events)
         };
         assert!(name.is("goal_objective"));
-        assert!(matches!(trace.root().items[item.0 as usize].body, ResponseItem::ToolOutput(_)));
+        assert!(matches!(trace.root()[*item].body, ResponseItem::ToolOutput(_)));
     });
 }
 

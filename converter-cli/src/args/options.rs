@@ -10,8 +10,8 @@ use codex_trace_export::options::{
 use codex_trace_export::{FileFormat, Origin, Said};
 
 use crate::backends::BACKENDS;
-use crate::failure::Failure;
 use crate::formats::FORMATS;
+use codex_trace_history::failure::Failure;
 
 /// Which options become flags.
 pub trait OptionList {

@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 use crate::args::BenchArgs;
 use crate::config::Selection;
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
 use crate::measure::{self, Measured, Stage};
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
-use crate::{history, interrupt, pipeline, text};
+use crate::{interrupt, text};
 use codex_trace_export::json::{self, Object};
+use codex_trace_history::failure::Failure;
+use codex_trace_history::{history, pipeline};
 
 /// The best of several runs of a stage.
 struct Best {

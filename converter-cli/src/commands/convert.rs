@@ -2,19 +2,20 @@
 
 use std::sync::atomic::Ordering;
 
-use codex_trace_export::FileSettings;
 use codex_trace_export::content::Content;
+use codex_trace_export::{FileEncoder, FileSettings};
 use codex_trace_model::{Code, Trace};
 
 use crate::account::Account;
 use crate::args::ConvertArgs;
 use crate::config::{Redaction, selection};
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
+use crate::interrupt;
 use crate::output::{Directory, Target, Writer};
-use crate::pipeline::{self, Event, Look, Sink};
 use crate::ui::Ui;
-use crate::{history, interrupt};
+use codex_trace_history::failure::Failure;
+use codex_trace_history::history;
+use codex_trace_history::pipeline::{self, Event, Look, Sink};
 
 /// What became of one session.
 struct Converted {
@@ -31,12 +32,7 @@ struct Converted {
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = selection(&args.select, ui.settings().now)?;
     let format = args.to;
-    let encoder = (format.open)(FileSettings {
-        content: Content::from(args.content),
-        redactor: Redaction::from(&args.redact).redactor(false)?,
-        options: args.options.of(format)?,
-    })?;
-    let encoder = &*encoder;
+    let encoder = &*encoder(args)?;
     let target = Target::of(args.output.as_deref(), args.gzip, format)?;
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
@@ -132,6 +128,15 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         ui.say(left);
     }
     Ok(total.status(args.strict && total.n_of(&[Code::BadLine]) > 0))
+}
+
+/// Makes what writes the format asked for.
+fn encoder(args: &ConvertArgs) -> anyhow::Result<Box<dyn FileEncoder>> {
+    Ok((args.to.open)(FileSettings {
+        content: Content::from(args.content),
+        redactor: Redaction::from(&args.redact).redactor(false)?,
+        options: args.options.of(args.to)?,
+    })?)
 }
 
 const INTERRUPTED: &str =

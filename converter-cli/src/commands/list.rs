@@ -9,11 +9,12 @@ use crate::account::Account;
 use crate::args::ListArgs;
 use crate::config::selection;
 use crate::exit::ExitStatus;
-use crate::pipeline::{self, Event, Look, Sink};
 use crate::session::Summary;
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
-use crate::{history, ids, interrupt, text};
+use crate::{interrupt, text};
+use codex_trace_history::pipeline::{self, Event, Look, Sink};
+use codex_trace_history::{history, ids};
 use codex_trace_model::Standing;
 
 /// How many diagnostics of a kind are shown for one file.

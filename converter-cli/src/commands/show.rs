@@ -8,13 +8,14 @@ use crate::account::Account;
 use crate::args::ShowArgs;
 use crate::config::Selection;
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
-use crate::pipeline::{self, Event, Look, Sink};
 use crate::tree::{self, View};
 use crate::ui::Ui;
-use crate::{history, ids, interrupt, text};
+use crate::{interrupt, text};
 use codex_trace_export::content::Content;
 use codex_trace_export::wire::jsonl;
+use codex_trace_history::failure::Failure;
+use codex_trace_history::pipeline::{self, Event, Look, Sink};
+use codex_trace_history::{history, ids};
 
 /// Shows one session as a tree.
 ///

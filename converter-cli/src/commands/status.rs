@@ -5,9 +5,9 @@ use std::io::Write;
 use crate::args::StatusArgs;
 use crate::config;
 use crate::exit::ExitStatus;
-use crate::ledger::{Ledger, Outcome, Reason, Standing};
 use crate::text::{self, count};
 use crate::ui::Ui;
+use codex_trace_deliver::ledger::{Ledger, Outcome, Reason, Standing};
 use codex_trace_export::json;
 use codex_trace_export::secret::without_password;
 

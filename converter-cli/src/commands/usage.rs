@@ -11,8 +11,9 @@ use crate::prices::PriceTable;
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
 use crate::usage::{self, Counts, Query, Report};
-use crate::{history, interrupt, pipeline, text};
+use crate::{interrupt, text};
 use codex_trace_export::json;
+use codex_trace_history::{history, pipeline};
 
 /// Counts tokens.
 ///

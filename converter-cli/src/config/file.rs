@@ -11,9 +11,9 @@ use crate::backends::{self, BACKENDS};
 use crate::config::Settings;
 use crate::config::secret::Home;
 use crate::config::table::{BACKEND, Table, Wrong};
-use crate::failure::Failure;
 use codex_trace_deliver::private;
 use codex_trace_export::secret::without_password;
+use codex_trace_history::failure::Failure;
 
 /// The keys of the file itself.
 const TO: &str = "to";

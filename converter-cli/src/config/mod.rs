@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::args::{self, ContentArgs, GlobalArgs, OptionArgs, SelectArgs, When};
-use crate::failure::Failure;
-use crate::paths;
 use crate::when::{self, Edge};
+use codex_trace_deliver::paths;
 use codex_trace_export::content::Content;
 use codex_trace_export::environment::Environment as Variables;
 use codex_trace_export::options::common::{REDACT, REDACT_PATTERNS, REDACT_RULES};
 use codex_trace_history::Directory;
+use codex_trace_history::failure::Failure;
 
 pub use codex_trace_history::select::Selection;
 pub use file::ConfigFile;

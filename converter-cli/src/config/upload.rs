@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use crate::args::UploadArgs;
 use crate::config::Settings;
-use crate::failure::Failure;
-use crate::retry::RetryPolicy;
 use crate::when;
+use codex_trace_deliver::retry::RetryPolicy;
+use codex_trace_history::failure::Failure;
 
 /// How to upload, resolved: what holds for all destinations.
 #[derive(Clone, Debug)]

@@ -3,8 +3,7 @@ use std::time::Duration;
 
 use crate::config::{Redaction, Table};
 use crate::destinations::Given;
-use crate::failure::Failure;
-use crate::transport::Compression;
+use codex_trace_deliver::transport::Compression;
 use codex_trace_export::choice::Choice;
 use codex_trace_export::content::Capture;
 use codex_trace_export::describe::Description;
@@ -13,6 +12,7 @@ use codex_trace_export::options::common::{
 };
 use codex_trace_export::options::{self, Flag, Opt, OptionSet, OptionSpec, OptionValue, Value};
 use codex_trace_export::{Backend, Origin, Said};
+use codex_trace_history::failure::Failure;
 
 /// The most requests that may be under way at once.
 const MOST_SENDERS: usize = 128;

@@ -11,9 +11,8 @@ use std::time::Duration;
 use crate::args::{PlaceArgs, UploadArgs};
 use crate::backends::{self, BACKENDS};
 use crate::config::{self, ConfigFile, Settings, Table};
-use crate::failure::Failure;
-use crate::private::{Disk, exposed};
-use crate::transport::{Client, Header, Http, TlsFiles, Transport};
+use codex_trace_deliver::private::{Disk, exposed};
+use codex_trace_deliver::transport::{Client, Header, Http, TlsFiles, Transport};
 use codex_trace_export::describe::Description;
 use codex_trace_export::options::common::{
     ENDPOINT, HEADERS, KEY, PASSWORD, PROJECT, REQUESTS_PER_SECOND, TIMEOUT, TLS, USERNAME,
@@ -24,6 +23,7 @@ use codex_trace_export::secret::Secret;
 use codex_trace_export::secret::without_password;
 use codex_trace_export::{Address, Origin};
 use codex_trace_export::{Backend, ConfigError, ConfigFiles, Exporter, Said, proxy_for};
+use codex_trace_history::failure::Failure;
 
 pub use manner::Manner;
 

@@ -1,9 +1,9 @@
 //! Whether places get in each other's way.
 
-use crate::delivery::Destination;
-use crate::failure::Failure;
-use crate::ledger::Standing;
 use crate::ui::Ui;
+use codex_trace_deliver::delivery::Destination;
+use codex_trace_deliver::ledger::Standing;
+use codex_trace_history::failure::Failure;
 
 const WAY_OUT: &str =
     "give one of them `own_ids = true` in codex-trace.toml, before anything is uploaded to it";

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use converter_cli::transport::{Cause, Http, NoAnswer, Request, Response, Transport};
+use codex_trace_deliver::transport::{Cause, Http, NoAnswer, Request, Response, Transport};
 
 use crate::delivery::{Stage, no_doubles};
 use crate::scripted_server::{Act, Server};

@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use codex_trace_deliver::delivery::Fate;
+use codex_trace_deliver::ledger::{Ledger, Outcome, Reason};
+use codex_trace_deliver::transport::{Client, Http, Transport};
 use codex_trace_export::{Contract, Rewrite};
-use converter_cli::delivery::Fate;
 use converter_cli::exit::{ExitStatus, of_upload};
-use converter_cli::ledger::{Ledger, Outcome, Reason};
-use converter_cli::transport::{Client, Http, Transport};
 use tempfile::TempDir;
 
 use crate::scripted_server::{Act, Server};

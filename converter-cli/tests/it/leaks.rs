@@ -21,6 +21,7 @@ const KEYS: &[(&str, &str)] = &[
     ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20ownKeyOfOtlp0123456789"),
     ("MLFLOW_TRACKING_TOKEN", "ownKeyOfMlflow0123456789"),
     ("LANGSMITH_API_KEY", "ownKeyOfLangsmith0123456789"),
+    ("BRAINTRUST_API_KEY", "ownKeyOfBraintrust0123456789"),
 ];
 
 /// Every backend, in every form that it has.
@@ -29,6 +30,7 @@ const TARGETS: &[&[&str]] = &[
     &["--to", "otlp", "--semconv", "openinference"],
     &["--to", "mlflow", "--project", "p"],
     &["--to", "langsmith", "--assume-backfill-allowed"],
+    &["--to", "braintrust"],
 ];
 
 /// Answers every upload with all of it, as an error.
@@ -64,6 +66,9 @@ fn answer(stream: &TcpStream, status: u16, seen: &Mutex<String>) -> Option<()> {
             ("experiments/search", r#"{"experiments":[{"experiment_id":"1","name":"p"}]}"#),
             ("traces/search", r#"{"traces":[]}"#),
             ("GET /info", "{}"),
+            ("GET /version", "{}"),
+            ("POST /v1/project", r#"{"id":"p"}"#),
+            ("POST /btql", r#"{"data":[]}"#),
         ];
         let before = known.iter().find(|(path, _)| first.contains(path));
         let (status, text) = if let Some((_, text)) = before {

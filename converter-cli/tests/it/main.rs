@@ -32,6 +32,8 @@ mod mlflow;
 mod options;
 mod origin;
 mod outputs;
+mod parquet;
+mod perfetto;
 mod places;
 mod readme;
 mod report;

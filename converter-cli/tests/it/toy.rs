@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use codex_trace_deliver::delivery::{self, Account, DeadLetters, Destination, Options, Run};
+use codex_trace_deliver::ledger::Ledger;
+use codex_trace_deliver::retry::RetryPolicy;
+use codex_trace_deliver::transport::{Compression, Http, Method, Response, Transport};
 use codex_trace_export::content::{ContentRules, Part};
 use codex_trace_export::{
     Contract, Cx, Encode, EncodeError, Framing, Limits, Protocol, Rewrite, Route, Signal, Unit,
     UnitBuilder, UnitKey, Verdict, Waits,
 };
+use codex_trace_history::failure::Failure;
+use codex_trace_history::{history, pipeline};
 use codex_trace_model::{SpanKind, Status, Timestamp, Trace};
 use converter_cli::args::{GlobalArgs, When};
 use converter_cli::config::{Environment, Selection, Settings};
-use converter_cli::delivery::{self, Account, DeadLetters, Destination, Options, Run};
-use converter_cli::failure::Failure;
-use converter_cli::ledger::Ledger;
-use converter_cli::retry::RetryPolicy;
-use converter_cli::transport::{Compression, Http, Method, Response, Transport};
 use converter_cli::ui::Ui;
-use converter_cli::{history, pipeline};
 
 /// Writes a line for the thread, one for each span of a turn, and, if asked
 /// for, a last line that waits for the rest.

@@ -3,10 +3,10 @@
 
 use std::fs;
 
+use codex_trace_deliver::delivery::{Account, Fate};
+use codex_trace_deliver::ledger::Ledger;
 use codex_trace_export::Rewrite;
-use converter_cli::delivery::{Account, Fate};
 use converter_cli::exit::{ExitStatus, of_upload};
-use converter_cli::ledger::Ledger;
 use rusqlite::Connection;
 
 use crate::delivery::{Stage, append, as_if, completed, opened, rollout_path};

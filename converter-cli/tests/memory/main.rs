@@ -51,6 +51,8 @@ fn encoded(backend: &str, calls: usize) -> (u64, u64) {
         ("LANGSMITH_ENDPOINT", "http://127.0.0.1:1"),
         ("LANGSMITH_API_KEY", "0123456789"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+        ("BRAINTRUST_API_KEY", "0123456789"),
+        ("BRAINTRUST_API_URL", "http://127.0.0.1:1"),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let settings = Settings { env: Environment(variables.into()), ..Settings::default() };
@@ -70,13 +72,14 @@ fn encoded(backend: &str, calls: usize) -> (u64, u64) {
 
 #[test]
 fn what_is_held_does_not_grow_with_a_turn() {
-    for backend in ["otlp", "mlflow", "langsmith"] {
+    for backend in ["otlp", "mlflow", "langsmith", "braintrust"] {
         let (small, held_small) = encoded(backend, 100);
         let (large, held_large) = encoded(backend, 400);
         assert!(large > 3 * small, "{backend}: {small} and {large} bytes");
-        // LangSmith keeps the turn's own messages, to splice them; nobody keeps
-        // what is spliced.
-        let kept = if backend == "langsmith" { 8 * (turn(400).len() - turn(100).len()) } else { 0 };
+        // LangSmith keeps the turn's own messages, to splice them, and Braintrust
+        // those that a call may be given; nobody keeps what is spliced.
+        let splices = ["langsmith", "braintrust"].contains(&backend);
+        let kept = if splices { 8 * (turn(400).len() - turn(100).len()) } else { 0 };
         assert!(
             held_large < held_small + (1 << 20) + kept as u64,
             "{backend}: {held_large} bytes at once for {large}, {held_small} for {small}"

@@ -7,8 +7,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::Command;
 
+use codex_trace_deliver::transport::{Header, Method, Request};
 use codex_trace_export::{Address, Settings};
-use converter_cli::transport::{Header, Method, Request};
 use serde_json::Value;
 
 use crate::servers::{Facts, agent, compare, expected, found, send, server, upload};

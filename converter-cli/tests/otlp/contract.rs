@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use codex_trace_deliver::private::Disk;
+use codex_trace_deliver::transport::{Compression, Response};
 use codex_trace_export::environment::Environment;
 use codex_trace_export::options::OptionSet;
 use codex_trace_export::otlp::SEMCONV;
 use codex_trace_export::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
 use codex_trace_export::{ConfigError, ConfigFiles, Cx, Notes, Preflight, Settings, Verdict};
 use converter_cli::backends::BACKENDS;
-use converter_cli::private::Disk;
-use converter_cli::transport::{Compression, Response};
 use prost::Message as _;
 
 use crate::support::{exporter, with_bytes};

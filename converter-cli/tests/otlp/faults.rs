@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use converter_cli::ledger::Ledger;
+use codex_trace_deliver::ledger::Ledger;
 use serde_json::Value;
 
 use crate::proxy::{Fault, Proxy};

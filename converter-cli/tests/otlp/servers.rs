@@ -6,11 +6,11 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use codex_trace_deliver::transport::{Header, Method, Request, Response};
 use codex_trace_export::options::OptionSet;
 use codex_trace_export::otlp::SEMCONV;
 use codex_trace_export::{Address, Exporter, Preflight, Settings, Verdict};
 use codex_trace_model::{Span, SpanKind as Kind, Status, Trace};
-use converter_cli::transport::{Header, Method, Request, Response};
 use serde_json::{Value, json};
 
 use crate::support::{exporter, for_each_trace, units, with_bytes};

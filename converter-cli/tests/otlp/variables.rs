@@ -6,13 +6,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use codex_trace_deliver::private::Disk;
+use codex_trace_deliver::transport::Compression;
 use codex_trace_export::environment::Environment;
 use codex_trace_export::options::OptionSet;
 use codex_trace_export::otlp::PROTOCOL;
 use codex_trace_export::{ConfigFiles, Exporter, Settings};
 use converter_cli::backends::BACKENDS;
-use converter_cli::private::Disk;
-use converter_cli::transport::Compression;
 
 use crate::support::{exporter, units, with_bytes};
 

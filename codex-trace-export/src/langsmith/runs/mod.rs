@@ -294,7 +294,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         // Where nobody asked, what the harness wrote to begin with is no outcome.
         let begun = || {
             let made = |ix: &ItemIx| {
-                let item = self.thread.items.get(ix.0 as usize);
+                let item = self.thread.item(*ix);
                 item.is_some_and(|item| is_made_by_model(&item.body))
             };
             items.iter().position(made).filter(|_| self.turn.prompt.is_none()).unwrap_or(0)

@@ -76,7 +76,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         let mut inputs = Vec::new();
         let mut answer = Vec::new();
         if self.written.is_some() {
-            let item = call.call_item.map(|it| &self.thread.items[it.0 as usize]);
+            let item = call.call_item.map(|it| &self.thread[it]);
             json::object(&mut inputs, |o| self.more_input(call, o));
             if let Some(item) = item {
                 let mut image = Vec::new();
@@ -86,7 +86,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                     answer.extend_from_slice(b"]}");
                 }
             }
-            let output = call.output_item.map(|it| &self.thread.items[it.0 as usize].body);
+            let output = call.output_item.map(|it| &self.thread[it].body);
             if let Some(codex_rollout::ResponseItem::ToolOutput(output)) = output {
                 answer.extend_from_slice(
                     b"{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":",
@@ -110,7 +110,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
     fn more_input(&self, call: &ToolCall<'a>, o: &mut Object<'_>) {
         use codex_rollout::ResponseItem;
         let rules = self.all.rules;
-        let item = call.call_item.map(|it| &self.thread.items[it.0 as usize].body);
+        let item = call.call_item.map(|it| &self.thread[it].body);
         let value: Option<RawJson<'a>> = match item {
             Some(ResponseItem::ToolCall(call)) => {
                 let arguments = messages::Arguments::of(call, rules);

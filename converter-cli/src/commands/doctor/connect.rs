@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::destinations::Named;
-use crate::transport::Transport;
+use codex_trace_deliver::transport::Transport;
 use codex_trace_export::secret::without_password;
 use codex_trace_export::{Exporter, Probed};
 

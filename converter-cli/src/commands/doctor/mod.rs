@@ -16,15 +16,15 @@ use crate::args::DoctorArgs;
 use crate::config::{self, ConfigFile};
 use crate::destinations::{self, Given, Named};
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
-use crate::ledger::{Ledger, Standing};
-use crate::pipeline;
 use crate::ui::Ui;
+use codex_trace_deliver::ledger::{Ledger, Standing};
 use codex_trace_export::Exporter;
 use codex_trace_export::describe::Known;
 use codex_trace_export::options;
 use codex_trace_export::redact::Redactor;
 use codex_trace_export::secret::without_password;
+use codex_trace_history::failure::Failure;
+use codex_trace_history::pipeline;
 
 /// Says what was found where; writes nothing, and sends nothing unless asked to.
 ///
@@ -165,7 +165,7 @@ fn ledger(args: &DoctorArgs, ui: &Ui) -> (Value, Vec<Standing>) {
     }
     let sum = |f: fn(&Standing) -> u64| standings.iter().map(f).sum::<u64>();
     let report = json!({"type": "ledger", "usable": problems.is_empty(), "path": shown,
-        "exists": ledger.is_some(), "schema": ledger.map(|_| crate::ledger::SCHEMA),
+        "exists": ledger.is_some(), "schema": ledger.map(|_| codex_trace_deliver::ledger::SCHEMA),
         "bytes": path.metadata().ok().map(|metadata| metadata.len()),
         "destinations": standings.iter().map(|it| without_password(&it.destination)).collect::<Vec<_>>(),
         "sent": sum(|it| it.sent), "pending": sum(|it| it.pending), "failed": sum(|it| it.failed),

@@ -18,12 +18,13 @@ use crate::account::Account;
 use crate::args::ReportArgs;
 use crate::config::{Redaction, Selection, selection};
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
-use crate::history::History;
-use crate::pipeline::{self, Event, Look, Sink};
 use crate::prices::PriceTable;
 use crate::ui::Ui;
-use crate::{history, interrupt, text, usage};
+use crate::{interrupt, text, usage};
+use codex_trace_history::failure::Failure;
+use codex_trace_history::history;
+use codex_trace_history::history::History;
+use codex_trace_history::pipeline::{self, Event, Look, Sink};
 
 /// How much text is gathered before it is packed, in bytes.
 const CHUNK: usize = 256 << 10;

@@ -8,9 +8,10 @@ use anyhow::Context;
 use codex_trace_export::report::page::{self, About};
 
 use super::pack::Packer;
-use crate::failure::Failure;
+use crate::output::private_directories;
 use crate::ui::Ui;
-use crate::whole::{self, WholeFile, directory_of};
+use codex_trace_history::failure::Failure;
+use codex_trace_history::whole::{self, WholeFile, directory_of};
 
 /// The largest page that is written, about, in bytes: a browser opens it at once.
 pub(super) const LARGEST_PAGE: u64 = 64 << 20;
@@ -47,7 +48,7 @@ impl Place {
                 }
                 let dir = path.with_extension("");
                 if dir == path || dir.is_file() {
-                    let failure = format!("`{}`: the report is too large for one page", text);
+                    let failure = format!("`{text}`: the report is too large for one page");
                     return Err(
                         Failure::new(failure).hint("name a directory: a path that ends in `/`")
                     );
@@ -147,11 +148,8 @@ impl<'p> Pages<'p> {
             Place::Stdout => pages.begin(Out::Stdout(Box::new(ui.out())))?,
             Place::File(path) => pages.begin(Out::file(path)?)?,
             Place::Directory(dir) => {
-                let mut builder = fs::DirBuilder::new();
-                builder.recursive(true);
-                #[cfg(unix)]
-                std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-                builder.create(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+                private_directories(dir)
+                    .with_context(|| format!("cannot make `{}`", dir.display()))?;
                 pages.about.index = Some(INDEX);
                 pages.dir = Some(dir.clone());
             }

@@ -12,20 +12,22 @@ use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
 use crate::config::{ConfigFile, UploadSettings, selection};
-use crate::delivery::{self, DeadLetters, Destination, Options, Own, Run};
 use crate::destinations::{self, Given, Manner, places};
 use crate::exit::ExitStatus;
-use crate::failure::Failure;
-use crate::history::{History, Named};
-use crate::ledger::Ledger;
-use crate::transport::{Discard, RequestDir, Transport};
 use crate::ui::Ui;
-use crate::{backends, exit, interrupt, lock, pipeline};
+use crate::{backends, exit, interrupt};
+use codex_trace_deliver::delivery::{self, DeadLetters, Destination, Options, Own, Run};
+use codex_trace_deliver::ledger::Ledger;
+use codex_trace_deliver::lock;
+use codex_trace_deliver::transport::{Discard, RequestDir, Transport};
 use codex_trace_export::content::Content;
 use codex_trace_export::content::ContentRules;
 use codex_trace_export::options::common::TIME_SHIFT;
 use codex_trace_export::options::{self, OptionSet, OptionSpec};
 use codex_trace_export::{Choice, Exporter};
+use codex_trace_history::failure::Failure;
+use codex_trace_history::history::{History, Named};
+use codex_trace_history::pipeline;
 
 use report::Report;
 

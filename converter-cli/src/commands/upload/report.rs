@@ -1,9 +1,9 @@
 use std::io::{self, Write};
 
 use crate::config::UploadSettings;
-use crate::delivery::{Account, DeadLetters, Fate};
 use crate::text::{bytes, count};
 use crate::ui::Ui;
+use codex_trace_deliver::delivery::{Account, DeadLetters, Fate};
 use codex_trace_export::json;
 use codex_trace_export::secret::without_password;
 

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use codex_trace_deliver::clock::Clock;
 use codex_trace_deliver::companions::{Companion, Deadline, TurnFile};
 use codex_trace_export::{Beside, Receipt};
-use converter_cli::clock::Clock;
 use serde_json::Value;
 
 use super::server::{Rules, Server};

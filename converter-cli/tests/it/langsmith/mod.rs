@@ -15,20 +15,21 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use codex_trace_deliver::companions::Companion;
+use codex_trace_deliver::delivery::{self, Account, DeadLetters, Destination, Options, Run};
+use codex_trace_deliver::ledger::Ledger;
+use codex_trace_deliver::retry::RetryPolicy;
+use codex_trace_deliver::transport::{Compression, Http};
 use codex_trace_export::content::{Capture, Content, ContentRules};
 use codex_trace_export::environment::Environment;
 use codex_trace_export::langsmith::{ASSUME_BACKFILL_ALLOWED, SIDECAR};
 use codex_trace_export::options::OptionSet;
 use codex_trace_export::redact::Redactor;
+use codex_trace_history::{history, pipeline};
 use codex_trace_model::Timestamp;
 use converter_cli::backends::{self, BACKENDS};
+use converter_cli::config;
 use converter_cli::config::Selection;
-use converter_cli::delivery::{self, Account, DeadLetters, Destination, Options, Run};
-use converter_cli::ledger::Ledger;
-use converter_cli::retry::RetryPolicy;
-use converter_cli::transport::{Compression, Http};
 use converter_cli::ui::Ui;
-use converter_cli::{config, history, pipeline};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -107,7 +108,7 @@ impl Upload {
             endpoint: (!self.endpoint.is_empty()).then(|| self.endpoint.clone()),
             options: self.options.clone(),
             env: Environment(self.env.iter().map(own).collect()),
-            files: codex_trace_export::ConfigFiles::new(converter_cli::private::Disk),
+            files: codex_trace_export::ConfigFiles::new(codex_trace_deliver::private::Disk),
             home: Some(self.home.path().to_owned()),
             ..codex_trace_export::Settings::default()
         }

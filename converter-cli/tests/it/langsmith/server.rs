@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
+use codex_trace_deliver::transport::{Http, NoAnswer, Request, Response, Transport};
 use codex_trace_model::Timestamp;
-use converter_cli::transport::{Http, NoAnswer, Request, Response, Transport};
 use serde_json::{Map, Value, json};
 
 /// What the server is to do.

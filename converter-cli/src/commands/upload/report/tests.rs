@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
-use crate::delivery::Tally;
-use crate::retry::RetryPolicy;
+use codex_trace_deliver::delivery::Tally;
+use codex_trace_deliver::retry::RetryPolicy;
 use codex_trace_export::UnitKey;
 
 fn settings(dry_run: bool, dir: Option<&str>) -> UploadSettings {

@@ -10,6 +10,7 @@ mod case_structure;
 mod cases;
 mod completions;
 mod config;
+mod contact;
 mod convert;
 mod copies;
 mod cost;

@@ -66,7 +66,8 @@ fn every_span_with_a_beginning_is_a_slice_and_every_token_is_counted() {
         let slices = events.iter().filter(|it| it["ph"] == "X");
         let mut drawn: Vec<&str> = slices.map(|it| it["args"]["key"].as_str().unwrap()).collect();
         let mut expected = expected;
-        (drawn.sort_unstable(), expected.sort_unstable());
+        drawn.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(drawn, expected, "{home}");
 
         let usage = &env.run(&["usage", path, "--json"]).json()[0]["total"];

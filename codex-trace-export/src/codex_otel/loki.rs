@@ -22,7 +22,7 @@ pub(crate) fn verdict(response: &Response) -> Verdict {
         400 => refused(&words, response),
         429 if words.contains("maximum active stream limit") => Verdict::GiveUp {
             reason: format!(
-                "{}; Loki has too many threads open at once: `curl -X POST http://HOST:3100/flush`, wait half a minute and run the same command again, or set `limits_config.max_global_streams_per_user: 0`",
+                "too many threads are open in Loki at once: `curl -X POST http://HOST:3100/flush`, wait half a minute and run the same command again, or set `limits_config.max_global_streams_per_user: 0`: {}",
                 reason()
             ),
         },
@@ -51,7 +51,8 @@ fn refused(words: &str, response: &Response) -> Verdict {
     let Some((said, advice)) = known else { return otlp_verdict(response) };
     let listed = words.matches(said).count() as u64;
     let rejected = ignored(words).unwrap_or(listed).max(1);
-    let reason = format!("{} ({advice})", response.saying(words));
+    // First what to do: the words may be many, and are cut.
+    let reason = format!("{advice}: {}", response.saying(words));
     Verdict::Partial { rejected, reason }
 }
 
@@ -119,7 +120,7 @@ mod tests {
         };
         let (rejected, reason) = partial(400, OLD);
         assert_eq!(rejected, 1);
-        assert!(reason.ends_with("(set `limits_config.reject_old_samples: false` in Loki)"));
+        assert!(reason.starts_with("set `limits_config.reject_old_samples: false` in Loki: "));
         assert_eq!(partial(400, BEHIND).0, 3);
         let is = |status, words: &str| verdict(&answer(status, words));
         assert!(

@@ -18,7 +18,7 @@ pub(crate) fn verdict(response: &Response) -> Verdict {
     let words = response.reason();
     let too_old = ["too old sample", "out of order sample", "out of bounds"];
     if response.status == 400 && too_old.iter().any(|it| words.contains(it)) {
-        return Verdict::Reject { reason: format!("{words} ({WINDOW})") };
+        return Verdict::Reject { reason: format!("{WINDOW}: {words}") };
     }
     otlp_verdict(response)
 }

@@ -43,26 +43,26 @@ fn sums_are_those_of_the_live_metrics() {
 #[rustfmt::skip]
 const KNOWN: &[(&str, &str, &str, u64)] = &[
     // The live telemetry loses what a compaction used…
-    ("0.171-compact", "codex_turn_token_usage_sum", "token_type=input", 7400),
-    ("0.171-compact", "codex_turn_token_usage_sum", "token_type=output", 300),
-    ("0.171-compact", "codex_turn_token_usage_sum", "token_type=total", 7700),
+    ("0.171.0-compact", "codex_turn_token_usage_sum", "token_type=input", 7400),
+    ("0.171.0-compact", "codex_turn_token_usage_sum", "token_type=output", 300),
+    ("0.171.0-compact", "codex_turn_token_usage_sum", "token_type=total", 7700),
     // … and an interrupted turn.
-    ("0.171-interrupt", "codex_turn_token_usage_sum", "token_type=cached_input", 1150),
-    ("0.171-interrupt", "codex_turn_token_usage_sum", "token_type=input", 2300),
-    ("0.171-interrupt", "codex_turn_token_usage_sum", "token_type=output", 100),
-    ("0.171-interrupt", "codex_turn_token_usage_sum", "token_type=reasoning_output", 20),
-    ("0.171-interrupt", "codex_turn_token_usage_sum", "token_type=total", 2400),
+    ("0.171.0-interrupt", "codex_turn_token_usage_sum", "token_type=cached_input", 1150),
+    ("0.171.0-interrupt", "codex_turn_token_usage_sum", "token_type=input", 2300),
+    ("0.171.0-interrupt", "codex_turn_token_usage_sum", "token_type=output", 100),
+    ("0.171.0-interrupt", "codex_turn_token_usage_sum", "token_type=reasoning_output", 20),
+    ("0.171.0-interrupt", "codex_turn_token_usage_sum", "token_type=total", 2400),
     // Nested calls that were refused or failed are in no file.
-    ("0.171-deny", "codex_tool_call_total", "tool=exec_command success=false", 0),
-    ("0.171-deny", "codex_turn_tool_call_sum", "", 1),
-    ("0.171-turns", "codex_tool_call_total", "tool=apply_patch success=false", 0),
-    ("0.171-turns", "codex_turn_tool_call_sum", "", 11),
+    ("0.171.0-deny", "codex_tool_call_total", "tool=exec_command success=false", 0),
+    ("0.171.0-deny", "codex_turn_tool_call_sum", "", 1),
+    ("0.171.0-turns", "codex_tool_call_total", "tool=apply_patch success=false", 0),
+    ("0.171.0-turns", "codex_turn_tool_call_sum", "", 11),
     // Nor is the thread that made a title.
-    ("0.171-tuind", "codex_turn_token_usage_sum", "token_type=cached_input", 3450),
-    ("0.171-tuind", "codex_turn_token_usage_sum", "token_type=input", 6900),
-    ("0.171-tuind", "codex_turn_token_usage_sum", "token_type=output", 250),
-    ("0.171-tuind", "codex_turn_token_usage_sum", "token_type=reasoning_output", 50),
-    ("0.171-tuind", "codex_turn_token_usage_sum", "token_type=total", 7150),
+    ("0.171.0-tuind", "codex_turn_token_usage_sum", "token_type=cached_input", 3450),
+    ("0.171.0-tuind", "codex_turn_token_usage_sum", "token_type=input", 6900),
+    ("0.171.0-tuind", "codex_turn_token_usage_sum", "token_type=output", 250),
+    ("0.171.0-tuind", "codex_turn_token_usage_sum", "token_type=reasoning_output", 50),
+    ("0.171.0-tuind", "codex_turn_token_usage_sum", "token_type=total", 7150),
 ];
 
 /// The metrics of which the sums are exact.

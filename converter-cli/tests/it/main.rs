@@ -21,10 +21,12 @@ mod doctor;
 mod errors;
 mod formats;
 mod generated;
+mod grafana;
 mod langsmith;
 mod layout;
 mod leaks;
 mod list;
+mod loki;
 #[path = "../marked/mod.rs"]
 mod marked;
 mod mlflow;

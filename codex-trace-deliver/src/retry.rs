@@ -24,7 +24,17 @@ impl Default for RetryPolicy {
     }
 }
 
+/// How long to try to reach a destination that has never answered: its address is
+/// wrong more often than it is away.
+const FIRST_CONTACT: Duration = Duration::from_secs(5);
+
 impl RetryPolicy {
+    /// Returns the policy for a destination of which nothing was heard yet.
+    #[must_use]
+    pub fn at_first(self) -> RetryPolicy {
+        RetryPolicy { budget: self.budget.min(FIRST_CONTACT), ..self }
+    }
+
     /// Returns how long to wait before the next attempt, or `None` to give up.
     ///
     /// * `attempt` counts attempts made so far, from 1.

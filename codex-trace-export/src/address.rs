@@ -138,6 +138,22 @@ impl Address {
         }
     }
 
+    /// Returns the server alone: scheme, host and port.
+    pub fn origin(&self) -> String {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("http", &self.0));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        format!("{scheme}://{host}")
+    }
+
+    /// Returns the port, if it says one.
+    pub fn port(&self) -> Option<u16> {
+        let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        host.rsplit_once(':').filter(|_| !host.ends_with(']'))?.1.parse().ok()
+    }
+
     /// Returns what the ledger calls the address: without name and password, and
     /// with digests in the place of what its query says, so that two queries are
     /// two places and no key is written down.
@@ -201,10 +217,8 @@ pub fn place_name(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let (rest, behind) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let rest = match rest[..end].rfind('@') {
-        Some(at) => &rest[at + 1..],
-        None => rest,
-    };
+    let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
+    let rest = format!("{}{}", one_loopback(&rest[host..end]), &rest[end..]);
     let digest = |value: &str| {
         if is_digest(value) {
             return value.to_owned();
@@ -212,7 +226,17 @@ pub fn place_name(text: &str) -> String {
         let digest = Sha256::digest(value.as_bytes());
         format!("~{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
     };
-    format!("{scheme}://{}{behind}", with_query(rest, digest))
+    format!("{scheme}://{}{behind}", with_query(&rest, digest))
+}
+
+/// Gives this machine one name, whichever of its three somebody used for it.
+fn one_loopback(host: &str) -> String {
+    let (name, port) = match host.rfind(':').filter(|_| !host.ends_with(']')) {
+        Some(at) => host.split_at(at),
+        None => (host, ""),
+    };
+    let same = name.eq_ignore_ascii_case("localhost") || name == "[::1]";
+    format!("{}{port}", if same { "127.0.0.1" } else { name })
 }
 
 fn is_digest(value: &str) -> bool {
@@ -306,6 +330,18 @@ mod tests {
         let safe = "otlp http://h/v1/traces?k=~ba7816bf#project tenant";
         assert_eq!((&*place_name(name), &*place_name(safe)), (safe, safe));
         assert_eq!(place_name("langsmith https://h p?x=y"), "langsmith https://h p?x=y");
+    }
+
+    #[test]
+    fn this_machine_is_one_place_by_each_of_its_names() {
+        let names = ["http://localhost:1/x", "http://127.0.0.1:1/x", "http://u:p@[::1]:1/x"];
+        for name in names {
+            assert_eq!(Address::parse(name).unwrap().place(), "http://127.0.0.1:1/x", "{name}");
+        }
+        assert_eq!(place_name("mlflow http://LOCALHOST#p"), "mlflow http://127.0.0.1#p");
+        for other in ["http://localhost.example:1", "http://[::2]:1", "http://10.0.0.1"] {
+            assert_eq!(place_name(other), other);
+        }
     }
 
     #[test]

@@ -189,6 +189,16 @@ impl ContentRules {
         self.text(if is_word_for_end(text) { Part::Label } else { part }, text)
     }
 
+    /// Returns how content is written, whatever else the rules say.
+    pub(crate) fn content(&self) -> Content {
+        self.content
+    }
+
+    /// Returns whole JSON values redacted, as they stand.
+    pub(crate) fn json_lines<'t>(&self, lines: &'t [u8]) -> Cow<'t, [u8]> {
+        self.redacted(Cow::Borrowed(lines))
+    }
+
     fn redacted_text<'t>(&self, raw: &'t [u8]) -> Cow<'t, [u8]> {
         self.redactor.as_ref().map_or(Cow::Borrowed(raw), |redactor| redactor.json_text(raw))
     }

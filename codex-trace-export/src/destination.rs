@@ -168,6 +168,12 @@ pub trait Protocol: Send + Sync {
         &[]
     }
 
+    /// Returns where people see what was sent; after the preflight, if that is known
+    /// at all.
+    fn view(&self) -> Option<View> {
+        None
+    }
+
     /// Reads the backend's answer to a request of `route`.
     fn verdict(&self, route: usize, response: &Response) -> Verdict {
         let _ = route;
@@ -409,6 +415,17 @@ impl Verdict {
         }
         self
     }
+}
+
+/// Where people see what was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The address of the page, without what could be secret.
+    pub address: String,
+    /// What is older than this the page does not show at first.
+    pub shows: Duration,
+    /// How to see the rest, if the address does not do that.
+    pub hint: Option<&'static str>,
 }
 
 /// Something to know before anything is sent.

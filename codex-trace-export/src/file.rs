@@ -122,6 +122,14 @@ pub trait OutputFiles {
     ///
     /// If it cannot be made.
     fn file(&mut self, name: &str) -> io::Result<&mut dyn Write>;
+
+    /// Says that a file is whole, though the run goes on: for formats that make
+    /// more files than can be open at once. It takes its place now.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot.
+    fn done(&mut self, name: &str) -> io::Result<()>;
 }
 
 struct AsTheyAre;

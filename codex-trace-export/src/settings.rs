@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Origin;
+use super::{ConfigError, Origin};
 use crate::environment::{ConfigFiles, Environment};
-use crate::options::common::{ENDPOINT, KEY, PROJECT, WORKSPACE};
+use crate::options::common::{ENDPOINT, KEY, METADATA, PROJECT, WORKSPACE};
 use crate::options::{Opt, OptionSet, OptionValue};
 use crate::secret::Secret;
 
@@ -116,6 +116,23 @@ impl Settings {
     /// As [`said_var`](Self::said_var), for the variables of an option.
     pub fn own_var_of<T>(&self, option: &Opt<T>) -> Option<Said<String>> {
         option.spec.env.iter().find_map(|name| self.said_var(name))
+    }
+
+    /// Returns what is to be said of every session, as pairs.
+    ///
+    /// # Errors
+    ///
+    /// If something is no pair.
+    pub fn metadata(&self) -> Result<Vec<(String, String)>, ConfigError> {
+        let Some(said) = self.get(&METADATA) else { return Ok(Vec::new()) };
+        let pair = |text: &String| match text.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => {
+                Ok((key.trim().to_owned(), value.trim().to_owned()))
+            }
+            _ => Err(ConfigError::new(format!("`{text}` is no metadata ({})", said.from))
+                .hint("say `KEY=VALUE`")),
+        };
+        said.value.iter().map(pair).collect()
     }
 
     /// Returns a variable that describes us, whatever the place, with its name.

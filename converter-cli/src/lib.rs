@@ -25,6 +25,7 @@ pub mod interrupt;
 pub mod label;
 pub mod measure;
 pub mod output;
+pub mod parquet;
 pub mod prices;
 pub mod prompt;
 pub mod session;

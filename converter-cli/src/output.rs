@@ -199,10 +199,21 @@ impl OutputFiles for Out {
             Out::One(out) => Ok(out),
             Out::Several(dir, files) => {
                 if !files.contains_key(name) {
-                    files.insert(name.to_owned(), WholeFile::create(&dir.join(name))?);
+                    let path = dir.join(name);
+                    if name.contains('/') {
+                        private_directories(directory_of(&path))?;
+                    }
+                    files.insert(name.to_owned(), WholeFile::create(&path)?);
                 }
                 Ok(files.get_mut(name).expect("it was just made"))
             }
+        }
+    }
+
+    fn done(&mut self, name: &str) -> io::Result<()> {
+        match self {
+            Out::One(_) => Ok(()),
+            Out::Several(_, files) => files.remove(name).map_or(Ok(()), WholeFile::persist),
         }
     }
 }
@@ -343,13 +354,18 @@ impl Finish for zstd::Encoder<'_, WholeFile> {
 }
 
 fn make_directory(dir: &Path) -> anyhow::Result<()> {
+    private_directories(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+    whole::sweep(dir);
+    Ok(())
+}
+
+/// Makes a directory and those above it, private, unless they are there.
+pub(crate) fn private_directories(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
-    whole::sweep(dir);
-    Ok(())
+    builder.create(dir)
 }
 
 /// A directory that gets one file per session.

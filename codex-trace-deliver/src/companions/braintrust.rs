@@ -97,7 +97,7 @@ impl Companion for Braintrust {
         _rollout: &Path,
         _receipts: &[&Receipt],
         _until: &Deadline<'_>,
-    ) -> io::Result<()> {
-        Ok(())
+    ) -> io::Result<bool> {
+        Ok(false)
     }
 }

@@ -82,8 +82,8 @@ impl Companion for Exporter {
     }
 
     /// The exporter reads nothing of ours.
-    fn tell(&self, _: &Path, _: &[&Receipt], _: &Deadline<'_>) -> io::Result<()> {
-        Ok(())
+    fn tell(&self, _: &Path, _: &[&Receipt], _: &Deadline<'_>) -> io::Result<bool> {
+        Ok(false)
     }
 }
 

@@ -33,12 +33,14 @@ pub trait Companion: Send + Sync {
     }
 
     /// Notes for the plugin that turns of one rollout are there. Called once the
-    /// ledger has them; a failure is told, and changes nothing.
+    /// ledger has them; a failure is told, and changes nothing. Returns whether
+    /// anything was noted: where there is no plugin, there is nothing to note.
     ///
     /// # Errors
     ///
     /// If it cannot be written, or not in time.
-    fn tell(&self, rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>) -> io::Result<()>;
+    fn tell(&self, rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>)
+    -> io::Result<bool>;
 }
 
 /// A turn, and the rollout that it is in.

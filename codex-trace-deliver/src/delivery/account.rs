@@ -1,5 +1,8 @@
 use std::collections::BTreeSet;
 
+use codex_trace_export::View;
+use codex_trace_model::Timestamp;
+
 use crate::delivery::{Destination, Fate, Run, Tally};
 
 /// What became of everything, for one destination.
@@ -60,6 +63,12 @@ pub struct Account {
     pub faults: Vec<String>,
     /// Why a live plugin could not be told of what was sent: the first time.
     pub not_noted: Option<String>,
+    /// Rollouts beside which the live plugin was told of what is there.
+    pub noted: usize,
+    /// Where people see what was sent.
+    pub view: Option<View>,
+    /// When the oldest of what was sent began.
+    pub oldest: Option<Timestamp>,
     /// Why nothing more was sent.
     pub down: Option<String>,
     /// What to do about that, if it is more than to run the command again.

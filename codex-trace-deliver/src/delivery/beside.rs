@@ -90,6 +90,9 @@ impl Engine<'_> {
             let noted = companion.tell(file, &receipts, &until);
             *left = left.saturating_sub(until.rested());
             drop(left);
+            if noted.as_ref().is_ok_and(|noted| *noted) {
+                self.account().noted += 1;
+            }
             if let Err(err) = noted {
                 let what = format!("beside `{}`: {err}", file.display());
                 self.account().not_noted.get_or_insert(what);

@@ -273,6 +273,12 @@ impl Engine<'_> {
         {
             return self.leave_elsewhere(&unit, session, taking, &why);
         }
+        if decision == Decision::Send
+            && let Some(at) = unit.starts_at
+        {
+            let mut account = self.account();
+            account.oldest = Some(account.oldest.map_or(at, |oldest| oldest.min(at)));
+        }
         match decision {
             Decision::Send if taking.is_for_later(&unit) => {
                 taking.deferred_keys.insert(unit.key.clone());

@@ -61,6 +61,8 @@ impl Recorded {
             let (mut hasher, mut ended) = own.unwrap_or_default();
             if !keys.is_empty() {
                 if let Some(file) = file_of(span) {
+                    // What it says of the thread is in all that is made of it.
+                    hasher.update(file.lines(1, 1));
                     hasher
                         .update(file.lines(span.provenance.first_line, span.provenance.last_line));
                 }

@@ -170,11 +170,13 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
         Some(own) => Run { rules: &own.rules, options: &own.options, ..*run },
         None => *run,
     };
-    if !run.options.dry_run
-        && let Err(reason) = preflight::ask(run, &mut destination)
-    {
-        return Ok(Account { down: Some(reason), ..Account::of(&destination, run) });
-    }
+    let asked = if run.options.dry_run { Ok(true) } else { preflight::ask(run, &mut destination) };
+    let heard = match asked {
+        Ok(heard) => heard,
+        Err(reason) => {
+            return Ok(Account { down: Some(reason), ..Account::of(&destination, run) });
+        }
+    };
     // One after the other, so that what a dry run says is the same each time.
     let alone = run.options.dry_run;
     let one_by_one = alone || destination.exporter.keeps_order();
@@ -183,7 +185,7 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
     let share = if alone { Share { workers: 1, ..share } } else { share };
     let pool = pipeline::pool(share.workers).map_err(|err| Failure::new(format!("{err:#}")))?;
     let others = others(run, &*destination.exporter)?;
-    let engine = Engine::new(run, &destination, share, others);
+    let engine = Engine::new(run, &destination, share, others, heard);
     std::thread::scope(|scope| {
         for _ in 0..senders {
             scope.spawn(|| engine.send_all());
@@ -214,8 +216,8 @@ fn others(run: &Run<'_>, exporter: &dyn Exporter) -> Result<Vec<String>, Failure
 }
 
 /// Says that a destination does not answer as it should, and what is done.
-fn tell_of_trouble(run: &Run<'_>, name: &str, reason: &str) {
-    let seconds = run.options.retry.budget.as_secs();
+fn tell_of_trouble(run: &Run<'_>, name: &str, reason: &str, budget: Duration) {
+    let seconds = budget.as_secs();
     (run.notice)(format!("{name}: {reason}; trying again for up to {seconds} s"));
 }
 
@@ -263,6 +265,8 @@ struct Engine<'e> {
     failed: AtomicBool,
     /// Requests that the destination took.
     n_good: AtomicUsize,
+    /// Whether the destination has ever answered, whatever it said.
+    heard: AtomicBool,
     /// Whether it was said that it does not answer as it should.
     told: AtomicBool,
     /// What people were told, to be told once.
@@ -283,6 +287,7 @@ impl<'e> Engine<'e> {
         destination: &'e Destination,
         share: Share,
         others: Vec<String>,
+        heard: bool,
     ) -> Engine<'e> {
         let packing = if run.options.dry_run { Packing::BySize } else { Packing::InTime };
         Engine {
@@ -305,6 +310,7 @@ impl<'e> Engine<'e> {
             account: Mutex::new(Account::of(destination, run)),
             failed: AtomicBool::new(false),
             n_good: AtomicUsize::new(0),
+            heard: AtomicBool::new(heard),
             told: AtomicBool::new(false),
             said: Mutex::default(),
             others,
@@ -360,9 +366,9 @@ impl<'e> Engine<'e> {
     }
 
     /// Says, once, that the destination does not answer as it should.
-    fn tell_of_trouble(&self, reason: &str) {
+    fn tell_of_trouble(&self, reason: &str, budget: Duration) {
         if !self.told.swap(true, Ordering::Relaxed) {
-            tell_of_trouble(self.run, self.name, reason);
+            tell_of_trouble(self.run, self.name, reason, budget);
         }
     }
 
@@ -370,6 +376,7 @@ impl<'e> Engine<'e> {
         self.leave(self.skipped(self.queue.drain()), &self.why_ended());
         let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
         account.peak = self.queue.peak();
+        account.view = self.exporter.view();
         account
     }
 

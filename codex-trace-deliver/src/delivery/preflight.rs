@@ -5,20 +5,21 @@ use crate::delivery::{Destination, Run, TELL_AT, pause, tell_of_trouble};
 use crate::transport::Cause;
 use codex_trace_export::{Preflight, Verdict};
 
-/// Asks what is to be asked before anything is sent.
+/// Asks what is to be asked before anything is sent; returns whether there was
+/// an answer to anything.
 ///
 /// # Errors
 ///
 /// Why the destination cannot be used.
-pub(super) fn ask(run: &Run<'_>, destination: &mut Destination) -> Result<(), String> {
-    let (mut answer, mut asked) = (None, false);
+pub(super) fn ask(run: &Run<'_>, destination: &mut Destination) -> Result<bool, String> {
+    let (mut answer, mut asked, mut heard) = (None, false, false);
     loop {
         let step =
             destination.exporter.preflight(answer.as_ref()).map_err(|err| match err.hint {
                 Some(hint) => format!("{} ({hint})", err.message),
                 None => err.message,
             })?;
-        let Preflight::Ask(request) = step else { return Ok(()) };
+        let Preflight::Ask(request) = step else { return Ok(answer.is_some()) };
         let clock = Clock::start();
         let mut attempt = 0;
         answer = loop {
@@ -28,17 +29,22 @@ pub(super) fn ask(run: &Run<'_>, destination: &mut Destination) -> Result<(), St
             }
             asked = true;
             let (after, reason) = match destination.transport.send(&request) {
-                Ok(response) => match Verdict::from_status(&response) {
-                    Verdict::Retry { after, reason } => (after, reason),
-                    _ => break Some(response),
-                },
+                Ok(response) => {
+                    heard = true;
+                    match Verdict::from_status(&response) {
+                        Verdict::Retry { after, reason } => (after, reason),
+                        _ => break Some(response),
+                    }
+                }
                 Err(no) if no.cause == Cause::Lasting => return Err(no.reason),
                 Err(no) => (None, no.reason),
             };
-            let wait = run.options.retry.next_wait(attempt, clock.elapsed(), after, jitter());
+            let retry = run.options.retry;
+            let retry = if heard { retry } else { retry.at_first() };
+            let wait = retry.next_wait(attempt, clock.elapsed(), after, jitter());
             let Some(wait) = wait else { return Err(reason) };
             if attempt == TELL_AT {
-                tell_of_trouble(run, &destination.name, &reason);
+                tell_of_trouble(run, &destination.name, &reason, retry.budget);
             }
             pause(run, wait)?;
         };

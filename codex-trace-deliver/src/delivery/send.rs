@@ -26,6 +26,9 @@ const MAX_REFUSED: usize = 10;
 /// How many single pieces may fail in a row before it is the destination.
 const MAX_SUSPECTS: usize = 3;
 
+/// A connection that ends sooner than this was not too slow for the request.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// What to do about a destination that wants nothing of what it is sent.
 const LOOK_INTO_IT: &str = "`codex-trace doctor --connect` looks at address and key; then run the same command again: it goes on where it stopped";
 
@@ -348,10 +351,16 @@ impl Engine<'_> {
             if self.queue.is_stopped() || attempt > 0 && self.interrupted() || !self.enter() {
                 return Outcomes::Ended;
             }
+            let began = self.clock.elapsed();
             let answer = self.transport.send(request);
             self.leave_flow();
             attempt += 1;
             self.note_request(request.body.len());
+            if answer.is_ok() {
+                self.heard.store(true, Ordering::Relaxed);
+            }
+            let at_once = self.clock.elapsed().saturating_sub(began) < AT_ONCE;
+            let mut retry = self.run.options.retry;
             let (after, reason, suspicious) = match answer {
                 Ok(response) => match self.verdict(nth, &response) {
                     // Who says when to come back is not upset by what came.
@@ -372,15 +381,18 @@ impl Engine<'_> {
                 }
                 Err(no) => {
                     let known = self.n_good.load(Ordering::Relaxed) > 0;
+                    if (no.cause == Cause::Away || at_once) && !self.heard.load(Ordering::Relaxed) {
+                        retry = retry.at_first();
+                    }
                     (None, no.reason, no.cause == Cause::Cut && known)
                 }
             };
             let elapsed = self.clock.elapsed().saturating_sub(started);
-            let wait = self.run.options.retry.next_wait(attempt, elapsed, after, jitter());
+            let wait = retry.next_wait(attempt, elapsed, after, jitter());
             let wait = wait.filter(|_| patience == Patience::Full || attempt < SHORT_ATTEMPTS);
             let Some(wait) = wait else { return Outcomes::Exhausted { reason, suspicious } };
             if attempt == TELL_AT {
-                self.tell_of_trouble(&reason);
+                self.tell_of_trouble(&reason, retry.budget);
             }
             let now = self.clock.elapsed();
             self.flow(|flow| flow.pace.overloaded(now, wait));

@@ -8,9 +8,9 @@ use crate::failure::Failure;
 use crate::ledger::Ledger;
 
 impl Ledger {
-    /// Takes what an address says in its query out of the names of places, and
-    /// what was said about them: there may be a key in it. Nothing is sent again
-    /// because of that.
+    /// Gives places the names that they have now: without what an address says in
+    /// its query, and what was said about them, as there may be a key in it; with
+    /// one name for this machine. Nothing is sent again because of that.
     pub(super) fn forget_queries(&self) -> Result<(), Failure> {
         self.patiently(|connection| {
             let names = names(connection)?;
@@ -24,11 +24,25 @@ impl Ledger {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for name in old {
                 let new = address::place_name(name);
+                // What either name says is there is there.
+                tx.execute(
+                    "DELETE FROM unit AS other WHERE destination = ?2
+                     AND outcome NOT IN ('sent', 'stale') AND EXISTS (
+                         SELECT 1 FROM unit WHERE unit.destination = ?1
+                         AND unit.thread = other.thread AND unit.turn = other.turn
+                         AND unit.route = other.route AND unit.outcome IN ('sent', 'stale'))",
+                    params![name, new],
+                )?;
                 for table in ["unit", "file", "shift"] {
                     let text = format!(
-                        "UPDATE OR REPLACE {table} SET destination = ?2 WHERE destination = ?1"
+                        "UPDATE OR IGNORE {table} SET destination = ?2 WHERE destination = ?1"
                     );
                     tx.execute(&text, params![name, new])?;
+                    let text = format!("DELETE FROM {table} WHERE destination = ?1");
+                    tx.execute(&text, params![name])?;
+                }
+                if !name.contains('?') {
+                    continue;
                 }
                 tx.execute(
                     "UPDATE unit SET note = NULL WHERE destination = ?1 AND note LIKE '%://%'",

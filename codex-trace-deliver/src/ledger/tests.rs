@@ -84,6 +84,25 @@ fn no_key_of_a_query_stays_in_the_ledger() {
     }
 }
 
+/// It had several names before; what either of them had is there.
+#[test]
+fn this_machine_is_one_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let all = |outcomes: [Outcome; 3]| {
+        let turns = ["1", "2", "3"].into_iter().zip(outcomes);
+        turns.map(|(turn, outcome)| entry(Some(turn), outcome, None)).collect::<Vec<_>>()
+    };
+    let (sent, pending) = (Outcome::Sent, Outcome::Pending);
+    ledger.record("otlp http://localhost:1/x#p", &all([sent, sent, pending]), &[], "now").unwrap();
+    ledger.record("otlp http://127.0.0.1:1/x#p", &all([sent, pending, sent]), &[], "now").unwrap();
+    drop(ledger);
+    let standings = Ledger::open(dir.path()).unwrap().standings().unwrap();
+    let [standing] = &*standings else { panic!("{standings:?}") };
+    assert_eq!(standing.destination, "otlp http://127.0.0.1:1/x#p");
+    assert_eq!((standing.sent, standing.pending), (3, 0));
+}
+
 #[test]
 fn what_was_sent_is_known_and_stays_so() {
     let dir = tempfile::tempdir().unwrap();

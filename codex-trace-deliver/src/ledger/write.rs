@@ -130,6 +130,22 @@ impl Ledger {
         })
     }
 
+    /// Forgets all of a destination.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn forget(&self, destination: &str) -> Result<(), Failure> {
+        self.patiently(|connection| {
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for table in ["unit", "file", "shift"] {
+                let text = format!("DELETE FROM {table} WHERE destination = ?1");
+                tx.execute(&text, params![destination])?;
+            }
+            tx.commit()
+        })
+    }
+
     /// Takes back what was recorded of threads and files that are sent again.
     ///
     /// # Errors

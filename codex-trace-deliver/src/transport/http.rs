@@ -100,11 +100,35 @@ impl Http {
 
 impl Transport for Http {
     fn send(&self, request: &Request) -> Result<Response, NoAnswer> {
-        self.exchange(request).map_err(|err| match untrusted(&err) {
-            Some(reason) => NoAnswer { reason, cause: Cause::Lasting },
-            None => NoAnswer { reason: no_answer(&request.url, &err), cause: cause(&err) },
+        self.exchange(request).map_err(|err| {
+            let (reason, lasting) = match (misunderstood(&request.url, &err), untrusted(&err)) {
+                (Some(why), _) => (format!("no answer from {}: {why}", request.url), true),
+                (None, Some(reason)) => (reason, true),
+                (None, None) => (no_answer(&request.url, &err), false),
+            };
+            NoAnswer { reason, cause: if lasting { Cause::Lasting } else { cause(&err) } }
         })
     }
+}
+
+/// Says which other protocol is spoken at an address, if that is what is wrong.
+fn misunderstood(url: &Address, err: &ureq::Error) -> Option<String> {
+    let https = url.expose().to_ascii_lowercase().starts_with("https:");
+    let words = err.to_string();
+    // What the TLS library makes of an answer that is no TLS.
+    if https && words.contains("InvalidContentType") {
+        return Some(
+            "no TLS is spoken at that port: the address should begin with http://".to_owned(),
+        );
+    }
+    let is_http = !matches!(err, ureq::Error::Protocol(_));
+    if https || is_http {
+        return None;
+    }
+    Some(match url.port() {
+        Some(4317) => "no HTTP is spoken there: 4317 is mostly OTLP's port for gRPC, and 4318 the one for HTTP".to_owned(),
+        _ => format!("no HTTP is spoken there; a port for TLS wants https://, OTLP over HTTP mostly port 4318 ({words})"),
+    })
 }
 
 /// Says who does not answer, and why.

@@ -192,6 +192,7 @@ mod tests {
             key: None,
             project: "a b/ä".to_owned(),
             workspace: None,
+            metadata: serde_json::Map::new(),
         };
         assert_eq!(
             ask_project(&place).url.expose(),

@@ -64,6 +64,36 @@ pub(super) struct Place {
     pub(super) project: String,
     /// The workspace, for keys that are good for several.
     pub(super) workspace: Option<String>,
+    /// What this copy's runs say beside what all say.
+    pub(super) metadata: Map<String, Value>,
+}
+
+/// Returns the metadata that a replica changes. It may say what no run of ours can
+/// be changed in: that is told, and not left out.
+fn updated(updates: Option<Value>) -> Result<Map<String, Value>, ConfigError> {
+    let refused = |name: &str| {
+        ConfigError::new(format!("`updates` of a replica: `{name}` of a run cannot be changed"))
+            .hint("only `metadata` can")
+    };
+    let mut metadata = Map::new();
+    let Some(Value::Object(updates)) = updates else {
+        return if updates.is_none() { Ok(metadata) } else { Err(refused("all")) };
+    };
+    for (name, value) in updates {
+        match (&*name, value) {
+            ("metadata", Value::Object(said)) => metadata.extend(said),
+            ("extra", Value::Object(extra)) => {
+                for (name, value) in extra {
+                    match (&*name, value) {
+                        ("metadata", Value::Object(said)) => metadata.extend(said),
+                        _ => return Err(refused(&format!("extra.{name}"))),
+                    }
+                }
+            }
+            _ => return Err(refused(&name)),
+        }
+    }
+    Ok(metadata)
 }
 
 /// A setting, as `doctor` shows it.
@@ -153,7 +183,6 @@ impl Config {
         }
         let of_plugin = config.targets(settings, &all).unwrap_or_default();
         config.of_plugin = of_plugin.into_iter().map(|target| target.place).collect();
-        config.problems.retain(|problem| !problem.starts_with("`updates`"));
         if settings.own_place {
             config.forget_place(&mut all);
         }
@@ -366,9 +395,6 @@ impl Config {
         if replicas.is_empty() {
             return Ok(vec![primary]);
         }
-        if replicas.iter().any(|replica| replica.updates.is_some()) {
-            self.problems.push("`updates` of a replica are not used".to_owned());
-        }
         let from = self.said_at("replicas");
         let mut targets: Vec<Target> = Vec::new();
         for replica in replicas {
@@ -388,6 +414,7 @@ impl Config {
                     key: own.map(|said| said.value).or_else(|| primary.place.key.clone()),
                     project: replica.project.unwrap_or_else(|| primary.place.project.clone()),
                     workspace: primary.place.workspace.clone().filter(|_| !elsewhere),
+                    metadata: updated(replica.updates)?,
                 },
                 address,
                 key_from: key_from.or_else(|| primary.key_from.clone()).filter(|_| !is_whole),
@@ -410,6 +437,7 @@ impl Config {
             key: key.map(|said| said.value),
             project: all.project.clone().unwrap_or_else(|| PROJECT.to_owned()),
             workspace: workspace(settings).map(|said| said.value),
+            metadata: Map::new(),
         };
         Ok(Target { place, address, key_from })
     }

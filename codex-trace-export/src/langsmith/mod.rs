@@ -34,7 +34,7 @@ use crate::langsmith::limited::LimitedRules;
 use crate::langsmith::plan::Plan;
 use crate::langsmith::runs::Encoder;
 use crate::langsmith::wire::{Format, Info, Kind};
-use crate::options::common::{LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS, REDACT};
+use crate::options::common::{LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS, REDACT, USER};
 use crate::otlp::LlmInput;
 use crate::redact::UserRule;
 use crate::request::{Request, Response};
@@ -42,7 +42,7 @@ use crate::understood;
 use crate::{
     Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, IdSpace, Keep,
     Preflight, Probed, Protocol, Receipt, Remark, Reread, Rewrite, Settings, Signal, Unit,
-    UnitBuilder, UnitKey, Verdict,
+    UnitBuilder, UnitKey, Verdict, View,
 };
 
 /// The backend.
@@ -96,6 +96,10 @@ fn connect(settings: &Settings) -> Connected {
     let input_bytes = input_bytes.map(|said| usize::try_from(said.value).unwrap_or(usize::MAX));
     let redacts = settings.get(&REDACT).is_none_or(|said| said.value);
     let extra_rules = if redacts { config.rules()? } else { Vec::new() };
+    let mut own = config.metadata.clone();
+    let said = settings.metadata()?.into_iter();
+    let user = settings.get(&USER).map(|said| ("user_id".to_owned(), said.value));
+    own.extend(said.chain(user).map(|(key, value)| (key, value.into())));
     let mut remarks = config.remarks(redacts);
     if let Some(refused) = config.refused {
         return Err(refused);
@@ -138,7 +142,7 @@ fn connect(settings: &Settings) -> Connected {
             place: place.clone(),
             format,
             contract,
-            own: config.metadata.clone(),
+            own: own.iter().chain(&place.metadata).map(|(k, v)| (k.clone(), v.clone())).collect(),
             llm_input,
             input_bytes,
             no_sidecar: settings.get(&SIDECAR).is_some_and(|said| !said.value),
@@ -227,6 +231,16 @@ impl Encode for LangSmith {
 }
 
 impl Protocol for LangSmith {
+    /// The hosted service answers at another name than it is looked at.
+    fn view(&self) -> Option<View> {
+        let origin = self.place.endpoint.origin();
+        Some(View {
+            address: origin.replacen("://api.", "://", 1).replacen("://eu.api.", "://eu.", 1),
+            shows: Duration::from_secs(7 * 24 * 60 * 60),
+            hint: Some("choose a longer range of time in the project"),
+        })
+    }
+
     fn contract(&self) -> &Contract {
         &self.contract
     }

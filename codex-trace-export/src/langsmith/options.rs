@@ -68,7 +68,8 @@ pub const SIDECAR: Opt<bool> =
             },
             None,
         )
-        .default("true");
+        .default("true where its settings or its own notes are found")
+        .details("`true` writes them where there is no plugin yet, too.");
 
 /// All of them.
 pub(super) const OPTIONS: &[OptionSpec] = &[

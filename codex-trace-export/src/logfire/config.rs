@@ -15,10 +15,10 @@ use crate::logfire::options::{
     ADD_MISSING, AUTH_SCHEME, BASE, CAPTURE_MODE, ENCODING, EXPORTER_LIMITS, HEADER_PAIRS,
     PROJECT_LABEL, REGION, SECONDS, SERVICE_NAME, TOKEN,
 };
-use crate::logfire::place::{Place, region_of};
+use crate::logfire::place::{Place, is_hosted, region_of};
 use crate::options::common::COMPRESSION;
 use crate::origin::NamedPlaces;
-use crate::otlp::{Encoding, Rendering, settings as otlp_settings};
+use crate::otlp::{Encoding, Rendering, place_of_codex, settings as otlp_settings};
 use crate::request::{ClientOptions, Header};
 use crate::secret::Secret;
 use crate::{Address, ConfigError, Origin, Remark, Said, Settings, key};
@@ -71,6 +71,7 @@ fn read_into(settings: &Settings, found: &mut Description) -> Result<Reading, Co
     let variables = Variables::read(settings)?;
     let credentials = Credentials::find(settings)?;
     found.remarks.extend(credentials.unfollowed.iter().cloned());
+    found.remarks.extend(live_telemetry(settings));
     let project = variables.said(&PROJECT_LABEL);
     let config = Config {
         capture: capture(settings, &variables, found)?,
@@ -86,6 +87,19 @@ fn read_into(settings: &Settings, found: &mut Description) -> Result<Reading, Co
     }
     let places = places(settings, &variables, &credentials, &config, found)?;
     Ok(Reading { config, rendering, places, remarks: Vec::new() })
+}
+
+/// Says that exporter 0.2.0 may be at work, which leaves tools and tokens to
+/// Codex' own telemetry and keeps no note of what it has sent.
+fn live_telemetry(settings: &Settings) -> Option<Remark> {
+    let place = place_of_codex(settings).filter(|said| is_hosted(&said.value))?;
+    Some(Remark {
+        message: format!(
+            "Codex' own telemetry goes to Logfire (`{}`): tokens of turns since then are there already",
+            place.from
+        ),
+        hint: Some("`--until DATE` uploads only the turns before".to_owned()),
+    })
 }
 
 /// Finds how much content may be sent: a flag or a table decides, else the

@@ -44,6 +44,12 @@ pub(super) fn region_of(token: Option<&str>, said: Option<&str>) -> Address {
     Address::unchecked(&format!("https://{host}/v1/traces"))
 }
 
+/// Whether an address is of the hosted service.
+pub(super) fn is_hosted(url: &Address) -> bool {
+    let host = url.host();
+    [".pydantic.dev", ".pydantic.info"].iter().any(|end| host.ends_with(end))
+}
+
 /// Reads `pylf_v1_eu_…`.
 fn region_in(token: &str) -> Option<&str> {
     let (version, rest) = token.strip_prefix("pylf_v")?.split_once('_')?;
@@ -68,8 +74,7 @@ impl Place {
 
     /// Whether it is the hosted service, which takes nothing old.
     pub(super) fn is_hosted(&self) -> bool {
-        let host = self.url.host();
-        [".pydantic.dev", ".pydantic.info"].iter().any(|end| host.ends_with(end))
+        is_hosted(&self.url)
     }
 
     /// Whether any header lets us in.

@@ -44,11 +44,13 @@ pub(super) fn body(
     });
     if let Kind::Turn(turn) = &root.span.kind {
         let preview = |text: Cow<'_, [u8]>| decode(&text).chars().take(PREVIEW).collect::<String>();
-        if let Some(prompt) = facts::prompt(root, turn) {
+        let (prompt, answer) = (facts::prompt(root, turn), facts::answer(root, turn));
+        let (prompt, answer) = facts::asked_and_answered(root, prompt, answer);
+        if let Some(prompt) = prompt {
             let asked = request(JsonText::new(&prompt)).raw();
             info["request_preview"] = Value::from(preview(Cow::Borrowed(asked)));
         }
-        if let Some(answer) = facts::answer(root, turn) {
+        if let Some(answer) = answer {
             info["response_preview"] = Value::from(preview(answer));
         }
     }
@@ -87,7 +89,17 @@ fn metadata(
         }
     };
     put("mlflow.trace.session", Some(scene.session_id().into_owned()));
+    // First, as what is known stands above it.
+    for (key, value) in &server.added.resource {
+        put(key, Some(value.clone()));
+    }
     put("mlflow.trace.user", server.user.clone());
+    let turn = match &root.span.kind {
+        Kind::Turn(turn) => turn.cwd,
+        _ => None,
+    };
+    let cwd = root.place(turn.or(root.thread.meta.cwd));
+    put("process.working_directory", cwd.map(Cow::into_owned));
     put("mlflow.trace_schema.version", Some("3".to_owned()));
     let usages: Vec<TokenUsage> = group
         .members

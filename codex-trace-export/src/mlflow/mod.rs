@@ -16,10 +16,13 @@ mod plugin;
 mod settings;
 mod vocabulary;
 
+use std::time::Duration;
+
 use codex_trace_model::SpanKind as Kind;
 
+use super::View;
 use super::otlp::ids::Hex;
-use super::otlp::{Added, Encoding, Group, Rendering, Scene, Vocabulary, Writer, key, mark_open};
+use super::otlp::{Encoding, Group, Rendering, Scene, Vocabulary, Writer, key, mark_open};
 use super::{
     Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Preflight,
     Probed, Protocol, Remark, Rewrite, Route, Signal, Unit, UnitBuilder, Verdict, Waits, otlp,
@@ -58,6 +61,9 @@ struct Mlflow {
     elsewhere: Elsewhere,
     remarks: Vec<Remark>,
 }
+
+/// What pages show at first.
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Mlflow {
     fn new(server: Server, rendering: Rendering, mut remarks: Vec<Remark>) -> Mlflow {
@@ -147,8 +153,7 @@ impl Encode for Mlflow {
         let Cx { trace, rules, .. } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
         let names = MlflowNames { user: self.server.user.clone() };
-        let added = Added::default();
-        let writer = Writer::new(&scene, &names, &added, Encoding::Proto);
+        let writer = Writer::new(&scene, &names, &self.server.added, Encoding::Proto);
         writer.for_each(|group| {
             let identity = scene.identity(group, names.reuses_recorded_ids());
             let trace_id = format!("tr-{}", Hex(&identity.trace_id));
@@ -179,6 +184,14 @@ impl Encode for Mlflow {
 }
 
 impl Protocol for Mlflow {
+    /// Measured with 3.17: the page lists the traces of seven days, unless the
+    /// address says otherwise.
+    fn view(&self) -> Option<View> {
+        let id = self.server.found_experiment()?;
+        let address = self.server.page(&format!("/#/experiments/{id}/traces?startTimeLabel=ALL"));
+        Some(View { address, shows: WEEK, hint: None })
+    }
+
     fn contract(&self) -> &Contract {
         &self.contract
     }

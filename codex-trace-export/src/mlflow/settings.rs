@@ -16,7 +16,8 @@ use crate::client::{SaidClient, Unit};
 use crate::describe::Description;
 use crate::options::Opt;
 use crate::origin::NamedPlaces;
-use crate::otlp::Rendering;
+use crate::otlp::settings::added_elsewhere;
+use crate::otlp::{Added, Rendering};
 use crate::request::{ClientOptions, Header, Method, Request, Response};
 use crate::secret::Secret;
 use crate::{
@@ -36,6 +37,8 @@ pub(super) struct Server {
     pub(super) client: ClientOptions,
     workspace: Option<String>,
     pub(super) user: Option<String>,
+    /// What settings add to every trace.
+    pub(super) added: Added,
     /// The table of spans in Databricks' Unity Catalog.
     pub(super) spans_table: Option<String>,
 }
@@ -95,11 +98,13 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigEr
         experiment: Experiment::Name(DEFAULT_EXPERIMENT.to_owned()),
         step: Step::Begin,
         headers: Vec::new(),
-        user: settings.first_var(&["USER", "USERNAME"]).map(str::to_owned),
+        user: None,
+        added: added_elsewhere(settings, found)?,
         spans_table: None,
         client,
         workspace: None,
     };
+    server.user = user(settings, &server.added);
     if let Some(profile) = Profile::of(to.value.expose()) {
         let location = settings.own_var_of(&TRACE_LOCATION).or(plugin.trace_location());
         let workspace = databricks::read(settings, profile, location, found)?;
@@ -124,6 +129,15 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigEr
         server.headers.push(Header::new("X-MLFLOW-WORKSPACE", workspace.clone()));
     }
     Ok(server)
+}
+
+/// Returns whose sessions they are: what is said, else whoever uploads his own
+/// home. Whose a home is that was given to be read, nobody knows.
+fn user(settings: &Settings, added: &Added) -> Option<String> {
+    let mut said = added.spans.iter().chain(&added.resource);
+    let said = said.find(|(key, _)| key == "user.id").map(|(_, value)| value.clone());
+    let own = settings.foreign_home.is_none();
+    said.or_else(|| settings.first_var(&["USER", "USERNAME"]).filter(|_| own).map(str::to_owned))
 }
 
 /// What is said of projects beside another place is about that one.
@@ -243,6 +257,11 @@ impl Server {
         self.base.join(path)
     }
 
+    /// Returns the address of a page for people.
+    pub(super) fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     pub(super) fn spans_url(&self) -> Address {
         match self.spans_table {
             Some(_) => self.url("/api/2.0/otel/v1/traces"),
@@ -269,6 +288,14 @@ impl Server {
     pub(super) fn experiment_id(&self) -> &str {
         match &self.experiment {
             Experiment::Id(it) | Experiment::Name(it) => it,
+        }
+    }
+
+    /// Returns the experiment's id, once it is known.
+    pub(super) fn found_experiment(&self) -> Option<&str> {
+        match &self.experiment {
+            Experiment::Id(id) if self.spans_table.is_none() => Some(id),
+            _ => None,
         }
     }
 

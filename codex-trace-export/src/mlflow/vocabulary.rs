@@ -65,8 +65,10 @@ fn span_type(kind: &Kind<'_>) -> &'static str {
 fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attributes) {
     let value = |text: Option<Raw<'_>>| text.map(|text| quoted(&text));
     out.text("model", subject.label(turn.model));
-    out.json("mlflow.spanInputs", value(facts::prompt(subject, turn)));
-    out.json("mlflow.spanOutputs", value(facts::answer(subject, turn)));
+    let (prompt, answer) = (facts::prompt(subject, turn), facts::answer(subject, turn));
+    let (prompt, answer) = facts::asked_and_answered(subject, prompt, answer);
+    out.json("mlflow.spanInputs", value(prompt));
+    out.json("mlflow.spanOutputs", value(answer));
 }
 
 fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut Attributes) {

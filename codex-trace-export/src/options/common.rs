@@ -75,6 +75,17 @@ pub const CAPTURE: Opt<Capture> = Opt::new("capture", "How much content to send"
     .flag(Flag::Value { name: "capture", value: "WHAT" }, heading::ENCODING)
     .default("full");
 
+/// Whose sessions they are.
+pub const USER: Opt<String> = Opt::new("user", "Whose sessions they are")
+    .flag(Flag::Value { name: "user", value: "NAME" }, heading::ENCODING)
+    .default("for MLflow whoever uploads the home that is theirs, else nobody");
+
+/// What else to say of all sessions.
+pub const METADATA: Opt<Vec<String>> =
+    Opt::new("metadata", "Say this of every session, too (can be repeated)")
+        .flag(Flag::Each { name: "metadata", value: "KEY=VALUE" }, heading::ENCODING)
+        .details("What Codex recorded stands above it. Attributes of the resource (OTLP), metadata of runs and traces (LangSmith, MLflow).");
+
 /// Whether to redact secrets.
 pub const REDACT: Opt<bool> =
     Opt::new("redact", "Put placeholders in the place of secrets [default for upload]")
@@ -108,8 +119,14 @@ pub const PLACE: &[OptionSpec] =
     &[ENDPOINT.spec, PROJECT.spec, KEY.spec, HEADERS.spec, TLS.spec, TIMEOUT.spec];
 
 /// How much to send at once, and of what.
-pub const MANNER: &[OptionSpec] =
-    &[COMPRESSION.spec, SENDERS.spec, REQUESTS_PER_SECOND.spec, CAPTURE.spec];
+pub const MANNER: &[OptionSpec] = &[
+    COMPRESSION.spec,
+    SENDERS.spec,
+    REQUESTS_PER_SECOND.spec,
+    CAPTURE.spec,
+    USER.spec,
+    METADATA.spec,
+];
 
 /// What to redact; `convert` has it as well.
 pub const REDACTION: &[OptionSpec] = &[REDACT.spec, REDACT_PATTERNS.spec, REDACT_RULES.spec];

@@ -73,6 +73,55 @@ pub(crate) fn answer_by<'a>(
     recorded.map_or_else(said, |text| reader.text(Part::Message, text))
 }
 
+/// Returns the texts that a turn is listed by. Where nobody asked anything, a
+/// command that the user ran and what it gave back, or that the history was
+/// compacted; where there was no answer, how the turn ended.
+pub(crate) fn asked_and_answered<'a>(
+    subject: &Subject<'_, 'a>,
+    prompt: Option<Raw<'a>>,
+    answer: Option<Raw<'a>>,
+) -> (Option<Raw<'a>>, Option<Raw<'a>>) {
+    let first = subject.scene.trace.children(subject.ix).next().map(|(_, span)| span);
+    let word = |text: &'static str| Some(Cow::Borrowed(text.as_bytes()));
+    let (asked, answered) = match (&prompt, first.map(|span| &span.kind)) {
+        (None, Some(Kind::Compaction(it))) => {
+            let reader = subject.reader();
+            (word("compaction"), it.summary.and_then(|text| reader.text(Part::Message, text)))
+        }
+        (None, Some(Kind::ToolCall(call))) => {
+            let command = call.command.as_deref().map(|it| format!("!{it}"));
+            let command = command
+                .and_then(|it| Some(subject.scene.rules.text(Part::Tool, &it)?.into_owned()));
+            (command.map(|it| raw(&it)), tool_result(subject, call))
+        }
+        _ => (None, None),
+    };
+    let ended = || match subject.span.status {
+        Status::Ok => None,
+        ref other => word(other.word()),
+    };
+    (prompt.or(asked), answer.or(answered).or_else(ended))
+}
+
+/// Makes a raw JSON text.
+fn raw(text: &str) -> Raw<'static> {
+    let mut json = Vec::with_capacity(text.len() + 2);
+    super::json::text(&mut json, text);
+    json.pop();
+    json.remove(0);
+    Cow::Owned(json)
+}
+
+/// Returns the text of the last message that a model call saw: what it is listed
+/// by.
+pub(crate) fn last_words<'t>(messages: &'t [Message<'_>]) -> Option<Cow<'t, [u8]>> {
+    chat::texts(&messages.last()?.parts, |part| match part {
+        Piece::Text(text) => Some(text),
+        Piece::ToolResult { content, .. } => content.as_ref(),
+        _ => None,
+    })
+}
+
 /// Returns what a model call saw, as much as is to be sent.
 pub(crate) fn model_input<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>) -> Input<'a> {
     let amount = subject.scene.amount;

@@ -44,6 +44,9 @@ impl Vocabulary for GenAi {
                 out.word(semconv::OPERATION, semconv::COMPACT);
                 let reader = subject.reader();
                 let summary = compaction.summary.and_then(|it| reader.decoded(Part::Message, it));
+                // Phoenix has no kind for it otherwise.
+                out.word("openinference.span.kind", "CHAIN");
+                out.text("output.value", summary.clone().map(Cow::Owned));
                 out.text("codex.compaction.summary", summary.map(Cow::Owned));
             }
             _ => {}
@@ -61,14 +64,19 @@ fn agent(subject: &Subject<'_, '_>, out: &mut Attributes) {
     out.text(semconv::PROVIDER, facts::provider(subject));
 }
 
-fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attributes) {
-    out.text(semconv::REQUEST_MODEL, subject.label(turn.model));
+/// Adds the system prompt: to the turn, and to every call that was made with it.
+fn instructions(subject: &Subject<'_, '_>, out: &mut Attributes) {
     if let Some(text) = facts::instructions(subject) {
         let mut json = Vec::with_capacity(text.len() + 40);
         chat::field(&mut json, br#"[{"type":"text","content":"#, &text);
         json.extend_from_slice(b"}]");
         out.json(semconv::SYSTEM_INSTRUCTIONS, Some(json));
     }
+}
+
+fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attributes) {
+    out.text(semconv::REQUEST_MODEL, subject.label(turn.model));
+    instructions(subject, out);
     let tools = facts::new_tools(subject, turn);
     let tools = tools.and_then(|list| subject.reader().value(Part::Message, list));
     out.json(semconv::TOOL_DEFINITIONS, tools.map(Cow::into_owned));
@@ -90,6 +98,7 @@ fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attri
     out.json(semconv::INPUT_MESSAGES, user);
     out.json(semconv::OUTPUT_MESSAGES, assistant);
     // Phoenix shows a session by these.
+    let (prompt, answer) = facts::asked_and_answered(subject, prompt, answer);
     out.text("input.value", prompt.map(|text| Cow::Owned(facts::asked(&text))));
     out.text("output.value", answer.map(|text| Cow::Owned(decode(&text))));
 }
@@ -112,7 +121,12 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.int(semconv::CACHE_CREATION_TOKENS, usage.cache_write_input_tokens);
         out.int(semconv::REASONING_TOKENS, usage.reasoning_output_tokens);
     }
+    instructions(subject, out);
     let input = facts::model_input(subject, call);
+    if let Some(last) = facts::last_words(&input.messages) {
+        out.text("input.value", Some(Cow::Owned(decode(&last))));
+        out.word("input.mime_type", "text/plain");
+    }
     if !input.messages.is_empty() {
         let mut json = Vec::new();
         chat::genai(&mut json, &input.messages, None);
@@ -131,6 +145,8 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         // Else Phoenix shows the response's id in its place.
         if let Some(words) = facts::words_of(&output) {
             out.text("output.value", Some(Cow::Owned(decode(&words))));
+            // With a response's id it takes all for JSON of which nothing is said.
+            out.word("output.mime_type", "text/plain");
         } else {
             out.json("output.value", Some(json.clone()));
             out.word("output.mime_type", "application/json");

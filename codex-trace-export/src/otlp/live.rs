@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 use crate::request;
 use crate::secret::Secret;
-use crate::{ConfigError, Origin, Remark, Said, Settings};
+use crate::{Address, ConfigError, Origin, Remark, Said, Settings};
 
 const NAME: &str = "config.toml";
 
@@ -154,6 +154,13 @@ impl OtelTable {
         };
         Ok(Some(live))
     }
+}
+
+/// Returns where Codex' own telemetry goes, and where that is said; nothing if
+/// that is nowhere or makes no sense.
+pub(crate) fn place_of_codex(settings: &Settings) -> Option<Said<Address>> {
+    let live = codex_otel(settings).ok()?.receiver().ok()??;
+    Some(live.said(|receiver| Address::unchecked(&receiver.endpoint)))
 }
 
 fn no_grpc() -> ConfigError {

@@ -196,7 +196,8 @@ impl ItemReader<'_> {
         Some(Cow::Owned(quoted(&self.cut(Cow::Owned(inner), len))))
     }
 
-    /// Returns what a tool gave back, as one text: images by their size.
+    /// Returns what a tool gave back, as one text: with images that are small enough
+    /// to be sent, the JSON of content items as Codex has them.
     pub(crate) fn output<'a>(&self, raw: RawJson<'a>) -> Option<Raw<'a>> {
         if let Some(text) = raw.as_text() {
             return self.text(Sort::Tool, text);
@@ -210,7 +211,8 @@ impl ItemReader<'_> {
         }
         self.content(Sort::Tool, Some(raw), &mut parts);
         self.rules.keeps(Sort::Tool).then(|| {
-            let text = joined(parts);
+            let has_image = parts.iter().any(|part| matches!(part, Part::Image(_)));
+            let text = if has_image { items(&parts) } else { joined(parts) };
             let len = text.len();
             self.cut(text, len)
         })
@@ -341,7 +343,10 @@ fn role_of(message: &MessageItem<'_>) -> &'static str {
 pub(crate) fn joined(parts: Vec<Part<'_>>) -> Raw<'_> {
     let mut texts = parts.into_iter().map(|part| match part {
         Part::Text(text) | Part::Reasoning(text) => text,
-        Part::Image(address) => note(&format!("[image, {} bytes]", address.len())),
+        Part::Image(address) => match splice::Image::of_address(JsonText::new(&address)) {
+            Some(image) => note(&image.to_string()),
+            None => address,
+        },
         Part::LargeImage(image) => note(&image.to_string()),
         Part::Other(kind) => Cow::Borrowed(kind.raw()),
         Part::ToolCall(_) | Part::ServerToolCall(_) | Part::ToolResult { .. } => Cow::default(),
@@ -353,6 +358,28 @@ pub(crate) fn joined(parts: Vec<Part<'_>>) -> Raw<'_> {
         it.extend_from_slice(&text);
         all
     })
+}
+
+/// Returns parts as the JSON of content items, as a raw JSON text.
+fn items(parts: &[Part<'_>]) -> Raw<'static> {
+    let mut json = b"[".to_vec();
+    for (nth, part) in parts.iter().enumerate() {
+        if nth > 0 {
+            json.push(b',');
+        }
+        match part {
+            Part::Image(address) => {
+                super::chat::field(&mut json, br#"{"type":"input_image","image_url":"#, address);
+            }
+            other => {
+                let text = joined(vec![other.clone()]);
+                super::chat::field(&mut json, br#"{"type":"input_text","text":"#, &text);
+            }
+        }
+        json.push(b'}');
+    }
+    json.push(b']');
+    note(&String::from_utf8_lossy(&json))
 }
 
 /// Makes a raw JSON text of what is said of an image.

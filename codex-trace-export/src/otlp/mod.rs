@@ -32,12 +32,14 @@ pub(crate) mod spans;
 pub(crate) mod times;
 mod window;
 
+use std::time::Duration;
+
 use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
 
 use super::{
     Address, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol,
-    Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict,
+    Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -47,6 +49,7 @@ use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceS
 pub(crate) use answer::verdict;
 pub(crate) use attributes::Attributes;
 pub use file::{JSON_FILE, PROTO_FILE};
+pub(crate) use live::place_of_codex;
 pub use options::{PROTOCOL, SEMCONV};
 pub(crate) use rendering::Rendering;
 pub use spans::Amount;
@@ -361,6 +364,17 @@ impl Protocol for Otlp {
     /// Projects of Phoenix share ids; tenants of Grafana's servers do not.
     fn id_space(&self) -> Option<IdSpace> {
         self.rendering.id_space(self.server.clone(), false).filter(|_| self.tenant.is_none())
+    }
+
+    /// Phoenix, which is told its project by us, shows a week. Of other receivers
+    /// nobody knows where they are looked at.
+    fn view(&self) -> Option<View> {
+        let is_phoenix = |(key, _): &(String, String)| key == settings::PHOENIX_PROJECT;
+        self.added.resource.iter().any(is_phoenix).then(|| View {
+            address: self.contract.routes[0].url.origin(),
+            shows: Duration::from_secs(7 * 24 * 60 * 60),
+            hint: Some("choose a longer range of time on the page"),
+        })
     }
 
     /// A request without spans.

@@ -56,11 +56,13 @@ fn kind(kind: &Kind<'_>) -> &'static str {
 
 fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attributes) {
     out.text("agent.name", Some(subject.agent()));
-    if let Some(prompt) = facts::prompt(subject, turn) {
+    let (prompt, answer) = (facts::prompt(subject, turn), facts::answer(subject, turn));
+    let (prompt, answer) = facts::asked_and_answered(subject, prompt, answer);
+    if let Some(prompt) = prompt {
         out.text("input.value", Some(Cow::Owned(facts::asked(&prompt))));
         out.word("input.mime_type", "text/plain");
     }
-    put_text(out, "output", facts::answer(subject, turn));
+    put_text(out, "output", answer);
 }
 
 fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut Attributes) {
@@ -97,6 +99,7 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.json(&format!("llm.tools.{nth}.tool.json_schema"), Some(tool.into_owned()));
     }
     let input = facts::model_input(subject, call);
+    put_text(out, "input", facts::last_words(&input.messages));
     for (nth, message) in input.messages.iter().enumerate() {
         describe_message(&format!("llm.input_messages.{nth}.message"), message, out);
     }
@@ -106,7 +109,14 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
     if let Some(output) = facts::model_output(subject, call) {
         out.text("llm.finish_reason", facts::finish_reason(subject, &output).map(Cow::from));
         describe_message("llm.output_messages.0.message", &output, out);
-        put_text(out, "output", facts::words_of(&output));
+        if let Some(words) = facts::words_of(&output) {
+            put_text(out, "output", Some(words));
+        } else {
+            let mut json = Vec::new();
+            chat::genai(&mut json, std::slice::from_ref(&output), None);
+            out.json("output.value", Some(json));
+            out.word("output.mime_type", "application/json");
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::client::{SaidClient, Unit};
 use crate::codex_otel::service_name;
 use crate::describe::Description;
 use crate::options::Opt;
+use crate::options::common::{METADATA, USER};
 use crate::origin::NamedPlaces;
 use crate::request::{ClientOptions, Compression, Header};
 use crate::secret::Secret;
@@ -261,11 +262,28 @@ pub(crate) fn added(
     if let Some(project) = found.text("project", settings.said_project()) {
         resource.push((PHOENIX_PROJECT.to_owned(), project));
     }
+    let said = settings.get(&METADATA).map(|said| said.map(|all| all.join(", ")));
+    found.text("metadata", said);
+    resource.extend(settings.metadata()?);
+    let user = found.text("user", settings.get(&USER));
     let spans = Said::new(codex.span_attributes.clone(), codex.origin("span_attributes"));
     let names =
         |all: &BTreeMap<_, _>| all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let spans = found.take("span attributes", Some(spans).filter(|it| !it.value.is_empty()), names);
-    Ok(Added { resource, spans: spans.into_iter().flatten().collect() })
+    let user = user.map(|user| ("user.id".to_owned(), user));
+    Ok(Added { resource, spans: user.into_iter().chain(spans.into_iter().flatten()).collect() })
+}
+
+/// Returns what settings add to traces that go over OTLP to another backend.
+pub(crate) fn added_elsewhere(
+    settings: &Settings,
+    found: &mut Description,
+) -> Result<Added, ConfigError> {
+    // Where its own telemetry goes, and whether that can be read, is another matter.
+    let codex = codex_otel(settings).unwrap_or_default();
+    let mut added = added(&Settings { project: None, ..settings.clone() }, &codex, found)?;
+    added.resource.retain(|(key, _)| key != "service.name");
+    Ok(added)
 }
 
 /// Returns the attributes of the resource: Codex' own, with what was asked for

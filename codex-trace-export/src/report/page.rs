@@ -133,7 +133,8 @@ mod tests {
         let styles = include_str!("page/uplot/uPlot.min.css");
         for (name, text) in [("uPlot.iife.min.js", CHARTS), ("uPlot.min.css", styles)] {
             let digest = Sha256::digest(text.as_bytes());
-            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest = digest.concat();
             assert!(list.contains(&format!("{digest}  {name}")), "{name}: {digest}");
         }
         assert!(CHARTS.contains("(v1.6.32)") && list.starts_with("uPlot 1.6.32, MIT"));

@@ -1,3 +1,4 @@
 //! Formats, byte by byte.
 
 pub mod jsonl;
+pub mod perfetto;

@@ -111,6 +111,13 @@ pub struct StatusArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// Forget a place that has never taken anything
+    ///
+    /// PLACE is what `status` calls it. What a place has taken is not forgotten:
+    /// the next upload would send it again.
+    #[arg(long, value_name = "PLACE")]
+    pub forget: Option<String>,
+
     /// Directory of the ledger [default: $XDG_STATE_HOME/codex-trace]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,

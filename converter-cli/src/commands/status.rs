@@ -1,15 +1,18 @@
 //! `codex-trace status`
 
 use std::io::Write;
+use std::path::Path;
 
 use crate::args::StatusArgs;
 use crate::config;
 use crate::exit::ExitStatus;
+
 use crate::text::{self, count};
 use crate::ui::Ui;
 use codex_trace_deliver::ledger::{Ledger, Outcome, Reason, Standing};
 use codex_trace_export::json;
 use codex_trace_export::secret::without_password;
+use codex_trace_history::failure::Failure;
 
 /// Says how things stand with every destination.
 ///
@@ -18,6 +21,9 @@ use codex_trace_export::secret::without_password;
 /// If the ledger cannot be read.
 pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let dir = config::state_dir(args.state_dir.as_deref(), ui.settings())?;
+    if let Some(place) = &args.forget {
+        forget(place, &dir)?;
+    }
     let standings = match Ledger::open_existing(&dir)? {
         Some(ledger) => ledger.standings()?,
         None => Vec::new(),
@@ -48,6 +54,27 @@ pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         }
     }
     Ok(ExitStatus::Complete)
+}
+
+/// Takes a place out of the ledger that has nothing.
+fn forget(place: &str, dir: &Path) -> Result<(), Failure> {
+    let unknown = || {
+        Failure::new(format!("no place `{place}` is in the ledger of `{}`", dir.display()))
+            .hint("`codex-trace status` lists what is there, by the names that it wants")
+    };
+    if Ledger::open_existing(dir)?.is_none() {
+        return Err(unknown());
+    }
+    let ledger = Ledger::open(dir)?;
+    let of_that_name =
+        |it: &Standing| it.destination == place || without_password(&it.destination) == place;
+    let standing = ledger.standings()?.into_iter().find(of_that_name).ok_or_else(unknown)?;
+    if standing.sent > 0 {
+        let n = count(usize::try_from(standing.sent).unwrap_or(usize::MAX), "turn");
+        return Err(Failure::new(format!("`{place}` has {n}, and would be sent them again"))
+            .hint("`upload --force` sends everything again, if that is what you want"));
+    }
+    ledger.forget(&standing.destination)
 }
 
 fn write_json(standing: &Standing, out: &mut Vec<u8>) {

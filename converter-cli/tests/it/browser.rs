@@ -1,4 +1,4 @@
-//! A real browser without a window, over the DevTools protocol on two pipes. Tests that need one say so and pass where
+//! A real browser without a window, over the `DevTools` protocol on two pipes. Tests that need one say so and pass where
 //! there is none.
 
 use std::io::{BufRead, BufReader, Write};

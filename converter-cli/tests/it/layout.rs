@@ -8,6 +8,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("codex-trace-model", &["codex-rollout"]),
     ("codex-trace-export", &["codex-rollout", "codex-trace-model"]),
     ("codex-trace-history", &["codex-rollout", "codex-trace-model"]),
+    ("codex-trace-table", &["codex-rollout", "codex-trace-model", "codex-trace-export"]),
     (
         "codex-trace-deliver",
         &["codex-rollout", "codex-trace-model", "codex-trace-export", "codex-trace-history"],

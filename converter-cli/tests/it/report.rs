@@ -14,9 +14,11 @@ use crate::testenv::{TestEnv, place, small_rollout, testdata};
 /// Unpacks a block of a page.
 fn unpacked(page: &str, id: &str) -> Vec<Value> {
     let start = page.split(&format!("<script type=\"text/plain\" id=\"{id}\">")).nth(1);
-    let packed = STANDARD.decode(start.expect(id).split('<').next().unwrap()).unwrap();
+    let packed = STANDARD
+        .decode(start.expect(id).split('<').next().expect("the block is closed"))
+        .expect("base64");
     let mut text = String::new();
-    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).expect("gzip");
     text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 
@@ -24,7 +26,7 @@ fn unpacked(page: &str, id: &str) -> Vec<Value> {
 fn report(env: &TestEnv, args: &[&str]) -> String {
     let run = env.run(&[&["report", "-o", "r.html", "-q"], args].concat());
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
-    fs::read_to_string(env.dir().join("r.html")).unwrap()
+    fs::read_to_string(env.dir().join("r.html")).expect("a report")
 }
 
 const ID: &str = "01a1fca4-0000-7000-8000-000000000001";
@@ -155,15 +157,15 @@ fn poisoned_home(env: &TestEnv) {
     let mut n = 0;
     for home in ["r169", "sp169", "c169", "i169", "rev148.0", "r44", "mini34"] {
         for rollout in rollouts(&testdata("homes").join(home)) {
-            let text = fs::read_to_string(&rollout).unwrap();
+            let text = fs::read_to_string(&rollout).expect("a readable rollout");
             let mut lines = String::new();
             for line in text.lines() {
-                let mut value: Value = serde_json::from_str(line).unwrap();
+                let mut value: Value = serde_json::from_str(line).expect("a line is JSON");
                 poison(&mut value, "");
                 lines.push_str(&value.to_string());
                 lines.push('\n');
             }
-            let name = rollout.file_name().unwrap().to_str().unwrap();
+            let name = rollout.file_name().expect("a name").to_str().expect("UTF-8");
             env.write(&format!(".codex/sessions/2026/11/{home}/{name}"), lines);
             n += 1;
         }
@@ -174,7 +176,7 @@ fn poisoned_home(env: &TestEnv) {
 fn rollouts(dir: &Path) -> Vec<std::path::PathBuf> {
     let found = codex_rollout::discover(dir);
     found
-        .map(|it| it.unwrap().path)
+        .map(|it| it.expect("a readable directory").path)
         .filter(|it| it.extension().is_some_and(|it| it == "jsonl"))
         .collect()
 }

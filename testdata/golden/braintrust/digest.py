@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """digest.py RECORDINGS > bt-0.20.0.jsonl: what the recordings of `bt` hold, small enough to keep.
 
-RECORDINGS is a directory of one JSON document for each home, rows nested as `children`. Long texts and lists of
+RECORDINGS is a directory of one JSON document for each home, rows nested as `children`, and `live/` with one for each
+scenario of `golden/e2e` that was traced live. Long texts and lists of
 messages become digests: the first 16 hex digits of the SHA-256 of their compact JSON, keys sorted, without
 `encrypted_content`. A document is kept where its rollouts are in testdata/, by their SHA-256.
 """
@@ -69,6 +70,14 @@ def main(directory):
             name = os.path.basename(path).removesuffix(".json")
             line = {"home": name, "files": files, "rows": rows(document["tree"], [])}
             print(json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+    for path in sorted(glob.glob(f"{directory}/live/*.json")):
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+        name = os.path.basename(path).removesuffix(".json")
+        line = {"live": name, "rows": rows(document["tree"], [])}
+        print(json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
 main(sys.argv[1])

@@ -8,7 +8,9 @@ mod sidecar;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use codex_trace_export::langsmith::SIDECAR;
 use codex_trace_export::{Beside, Receipt, Settings, TurnNote, TurnState};
 
 use crate::companions::{Companion, Deadline, OfProject, TurnFile};
@@ -20,11 +22,39 @@ use sidecar::Policy;
 struct LangSmith {
     home: Option<PathBuf>,
     projects: Projects,
+    /// Whether the user wants notes, whether there is a plugin or not.
+    is_asked: bool,
+    /// Whether there are traces of the plugin in a directory.
+    traces: Mutex<HashMap<PathBuf, bool>>,
 }
+
+impl LangSmith {
+    /// Whether there are traces of the plugin: its user's settings, or what it has
+    /// left beside a rollout of the same directory.
+    fn has_plugin(&self, rollout: &Path) -> bool {
+        let codex = self.home.as_ref().map(|home| home.join(".codex"));
+        let set_up = |codex: PathBuf| SETTINGS.iter().any(|name| codex.join(name).is_file());
+        if codex.is_some_and(set_up) {
+            return true;
+        }
+        let Some(dir) = rollout.parent() else { return false };
+        let mut traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
+        *traces.entry(dir.to_owned()).or_insert_with(|| sidecar::is_in(dir))
+    }
+}
+
+/// The files that the plugin's user has in `~/.codex`.
+const SETTINGS: &[&str] =
+    &["langsmith.json", "langsmith-plugins.json", "langsmith-state.privacy.json"];
 
 /// Makes the companion for the settings of a destination.
 pub fn companion(settings: &Settings) -> Box<dyn Companion> {
-    Box::new(LangSmith { home: settings.home.clone(), projects: Projects::new(settings) })
+    Box::new(LangSmith {
+        home: settings.home.clone(),
+        projects: Projects::new(settings),
+        is_asked: settings.get(&SIDECAR).is_some_and(|said| said.value),
+        traces: Mutex::default(),
+    })
 }
 
 impl Companion for LangSmith {
@@ -62,7 +92,16 @@ impl Companion for LangSmith {
         self.projects.of(cwd)
     }
 
-    fn tell(&self, rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>) -> io::Result<()> {
-        sidecar::note(rollout, receipts, until)
+    fn tell(
+        &self,
+        rollout: &Path,
+        receipts: &[&Receipt],
+        until: &Deadline<'_>,
+    ) -> io::Result<bool> {
+        if !self.is_asked && !self.has_plugin(rollout) {
+            return Ok(false);
+        }
+        sidecar::note(rollout, receipts, until)?;
+        Ok(true)
     }
 }

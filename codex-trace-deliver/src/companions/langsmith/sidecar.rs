@@ -52,6 +52,16 @@ fn beside(rollout: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
+/// Whether the plugin has left anything in a directory.
+pub(super) fn is_in(dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return false };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    names.into_iter().any(|name| {
+        let name = name.to_string_lossy();
+        name.contains(".langsmith")
+    })
+}
+
 /// What a sidecar says.
 #[derive(Debug, Default)]
 pub(super) struct Lines {

@@ -9,7 +9,7 @@ use super::{TurnEncoder, muted};
 use crate::UnitBuilder;
 use crate::content::Part;
 use crate::json::Object;
-use crate::json::{self, Json};
+use crate::json::{self, Id, Json};
 use crate::langsmith::messages::{self, put_text, put_value};
 use crate::langsmith::metadata::Kind;
 use crate::langsmith::plan::Place;
@@ -83,7 +83,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 if messages::image_part(item, self.all.rules, &mut image) {
                     answer.extend_from_slice(b"{\"role\":\"tool\",\"content\":[");
                     answer.extend_from_slice(&image);
-                    answer.extend_from_slice(b"]}");
+                    end_of_answer(call, b"]", &mut answer);
                 }
             }
             let output = call.output_item.map(|it| &self.thread[it].body);
@@ -92,7 +92,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                     b"{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":",
                 );
                 messages::output_text(output, self.all.rules, &mut answer);
-                answer.extend_from_slice(b"}]}");
+                end_of_answer(call, b"}]", &mut answer);
             }
         }
         let mut name = Vec::new();
@@ -220,4 +220,14 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         self.piece(&run, unit);
         self.inputs.took(inputs.len());
     }
+}
+
+/// Ends the message of what a tool gave back, with the call that it answers.
+fn end_of_answer(call: &ToolCall<'_>, content: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(content);
+    if let Some(id) = call.call_id {
+        out.extend_from_slice(b",\"tool_call_id\":");
+        Id(id).write(out);
+    }
+    out.push(b'}');
 }

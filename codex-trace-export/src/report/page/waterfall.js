@@ -76,7 +76,7 @@ function scale(axis) {
   const lane = el('span', { class: 'lane' });
   let last = -1;
   for (const part of axis.parts) {
-    if (part.folded || part.x < 0 || part.x > 0.9 || part.x - last < 0.2 || last >= 0 && innerWidth < 640) continue;
+    if (part.folded || part.x < 0 || part.x > 0.9 || part.x - last < 0.2) continue;
     const text = (last < 0 ? minute(part.from) : second(part.from));
     lane.append(el('span', { text, css: { left: Math.max(part.x * 100, 0) + '%', transform: 'none' } }));
     last = part.x + (last < 0 ? 0.2 : 0);

@@ -34,7 +34,7 @@ pub(super) fn fields(
 }
 
 /// Returns the word for what an item is.
-fn kind(item: &ResponseItem<'_>) -> &'static str {
+pub fn kind(item: &ResponseItem<'_>) -> &'static str {
     match item {
         ResponseItem::Message(_) => "message",
         ResponseItem::Reasoning(_) => "reasoning",

@@ -11,14 +11,15 @@ mod span;
 use std::collections::HashMap;
 
 use codex_rollout::{Position, SessionMeta, TokenUsage};
-use codex_trace_model::{Diagnostic, Fate, History, Span, SpanKind, Thread, Trace};
+use codex_trace_model::{Diagnostic, Fate, History, Item, Span, SpanKind, Thread, Trace};
 
-use crate::content::Content;
+use crate::content::{Content, ContentRules, Part};
 use crate::json::{self, Object};
 use crate::splice;
 use crate::wire::jsonl::recorded::Recorded as _;
 
 pub use file::FILE;
+pub use item::kind as item_kind;
 
 /// The name and version of the format.
 pub const FORMAT: &str = "codex-trace/v1";
@@ -43,6 +44,32 @@ pub fn encode(
         }
     }
     Encoder { trace, content, compactions }.encode(out, after_line);
+}
+
+/// Returns the line of a span as this format has it, redacted; `None` where the
+/// rules leave any content out.
+pub fn span_json(trace: &Trace<'_>, span: &Span<'_>, rules: &ContentRules) -> Option<String> {
+    line(rules, |o| span::fields(trace, span, rules.content(), o))
+}
+
+/// Returns the line of an item as this format has it, redacted; `None` where the
+/// rules leave any content out.
+pub fn item_json(
+    trace: &Trace<'_>,
+    thread: &Thread<'_>,
+    (index, item): (usize, &Item<'_>),
+    rules: &ContentRules,
+) -> Option<String> {
+    line(rules, |o| item::fields(trace, thread, index, item, rules.content(), o))
+}
+
+fn line(rules: &ContentRules, fields: impl FnOnce(&mut Object<'_>)) -> Option<String> {
+    if !rules.keeps(Part::Message) || !rules.keeps(Part::Tool) {
+        return None;
+    }
+    let mut out = Vec::new();
+    json::object(&mut out, fields);
+    Some(String::from_utf8_lossy(&rules.json_lines(&out)).into_owned())
 }
 
 struct Encoder<'e, 'a> {

@@ -8,6 +8,7 @@ use anyhow::Context;
 use codex_trace_export::report::page::{self, About};
 
 use super::pack::Packer;
+use crate::output::private_directories;
 use crate::ui::Ui;
 use codex_trace_history::failure::Failure;
 use codex_trace_history::whole::{self, WholeFile, directory_of};
@@ -47,7 +48,7 @@ impl Place {
                 }
                 let dir = path.with_extension("");
                 if dir == path || dir.is_file() {
-                    let failure = format!("`{}`: the report is too large for one page", text);
+                    let failure = format!("`{text}`: the report is too large for one page");
                     return Err(
                         Failure::new(failure).hint("name a directory: a path that ends in `/`")
                     );
@@ -147,11 +148,8 @@ impl<'p> Pages<'p> {
             Place::Stdout => pages.begin(Out::Stdout(Box::new(ui.out())))?,
             Place::File(path) => pages.begin(Out::file(path)?)?,
             Place::Directory(dir) => {
-                let mut builder = fs::DirBuilder::new();
-                builder.recursive(true);
-                #[cfg(unix)]
-                std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-                builder.create(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+                private_directories(dir)
+                    .with_context(|| format!("cannot make `{}`", dir.display()))?;
                 pages.about.index = Some(INDEX);
                 pages.dir = Some(dir.clone());
             }

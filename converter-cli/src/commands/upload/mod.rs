@@ -177,6 +177,8 @@ fn transport(
     named: &destinations::Named<'_>,
     exporter: &dyn Exporter,
 ) -> anyhow::Result<Box<dyn Transport>> {
+    // A dry run fails where the run would: a certificate, a proxy.
+    let http = named.http(exporter)?;
     let inner: Box<dyn Transport> = match (&upload.dry_run_dir, upload.dry_run) {
         (Some(dir), _) => {
             let dir = dir.join(name);
@@ -184,7 +186,7 @@ fn transport(
             Box::new(made.with_context(|| format!("cannot write to `{}`", dir.display()))?)
         }
         (None, true) => Box::new(Discard),
-        (None, false) => named.http(exporter)?,
+        (None, false) => http,
     };
     Ok(named.dressed(inner))
 }

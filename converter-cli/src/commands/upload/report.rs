@@ -1,9 +1,11 @@
 use std::io::{self, Write};
+use std::time::Duration;
 
 use crate::config::UploadSettings;
 use crate::text::{bytes, count};
 use crate::ui::Ui;
 use codex_trace_deliver::delivery::{Account, DeadLetters, Fate};
+use codex_trace_export::View;
 use codex_trace_export::json;
 use codex_trace_export::secret::without_password;
 
@@ -57,6 +59,14 @@ impl Report<'_> {
         if let Some(hint) = self.hint(account) {
             ui.hint(hint);
         }
+        if let Some(view) = account.view.as_ref().filter(|_| self.sends(account)) {
+            ui.hint(where_to_look(view, account, ui));
+        }
+    }
+
+    /// Whether something was really sent.
+    fn sends(self, account: &Account) -> bool {
+        !self.upload.dry_run && account.turns() > 0
     }
 
     /// Returns the one sentence that says it.
@@ -170,6 +180,10 @@ impl Report<'_> {
         o.put("rejected_spans", account.rejected_spans);
         o.put("unreadable", account.unreadable);
         o.put("bad_lines", account.bad_lines);
+        o.maybe(
+            "view",
+            account.view.as_ref().filter(|_| self.sends(account)).map(|it| &it.address),
+        );
         o.put("requests", account.requests);
         o.put("bytes", account.bytes);
         let reasons =
@@ -180,6 +194,22 @@ impl Report<'_> {
         let letters = account.rejected > 0 || account.rejected_spans > 0;
         o.maybe("dead_letters", letters.then(|| self.dead_letters(account)));
     }
+}
+
+/// Says where what was sent can be seen, and that its page hides what is old, if
+/// there is such.
+fn where_to_look(view: &View, account: &Account, ui: &Ui) -> String {
+    let now = ui.settings().now;
+    let age = account.oldest.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
+    let mut text = format!("look at it at {}", view.address);
+    if age.is_some_and(|age| age > view.shows)
+        && let Some(hint) = view.hint
+    {
+        let days = view.shows.as_secs() / (24 * 60 * 60);
+        text +=
+            &format!("; it shows the last {days} days at first, and some of this is older: {hint}");
+    }
+    text
 }
 
 /// Whether all was looked at and nothing was asked for.
@@ -222,6 +252,10 @@ fn remarks(account: &Account) -> Vec<String> {
         if n > 0 {
             remarks.push(format!("{} {what}", count(n, "turn")));
         }
+    }
+    if account.noted > 0 {
+        let n = count(account.noted, "rollout");
+        remarks.push(format!("noted beside {n} what is there, for the live plugin"));
     }
     if account.down.is_some() || account.cut_short {
         let n = account.sessions_left();

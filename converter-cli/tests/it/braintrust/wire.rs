@@ -275,3 +275,30 @@ fn history_is_given_as_the_user_wants_it() {
     assert_eq!(messages("none"), [None; 4]);
     assert_eq!(messages("turn"), messages("delta"), "each turn has one call");
 }
+
+/// Whatever became of the runs before, the last one ends as a single clean one.
+#[test]
+fn errors_and_kills_end_in_the_same_rows() {
+    let homes = ["r144", "s144", "d153.0"].map(|name| testdata(&format!("homes/{name}")));
+    let paths: Vec<&std::path::Path> = homes.iter().map(std::path::PathBuf::as_path).collect();
+    let (env, clean) = (TestEnv::new(), Server::start());
+    assert_eq!(run(&env, &clean, &paths, &[]).code, Some(0));
+    let expected = clean.rows();
+    assert_eq!(expected.len(), 17 + 27 + 28);
+
+    let failing = rule("/logs3", |nth| (nth % 5 == 0).then(|| status(500, "{}")));
+    let (env, server) = (TestEnv::new(), Server::with(failing, 100_000, None));
+    let run_on = run(&env, &server, &paths, &[]);
+    assert_eq!(run_on.code, Some(0), "{}", run_on.stderr);
+    assert!(server.rows() == expected, "one request in five failed");
+
+    let (env, server) = (TestEnv::new(), Server::with(Box::new(|_, _| None), 100_000, None));
+    for millis in [30, 60, 90, 120, 180, 240, 360] {
+        let mut child = upload(&env, &server, &paths, &["--no-redact"]).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(millis));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(run(&env, &server, &paths, &[]).code, Some(0));
+    assert!(server.rows() == expected, "runs were killed");
+}

@@ -298,7 +298,12 @@ impl Companion for OneAtATime {
         self.0.look(turns)
     }
 
-    fn tell(&self, rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>) -> io::Result<()> {
+    fn tell(
+        &self,
+        rollout: &Path,
+        receipts: &[&Receipt],
+        until: &Deadline<'_>,
+    ) -> io::Result<bool> {
         if self.1.swap(true, Ordering::SeqCst) {
             return Err(io::Error::other("somebody is at it"));
         }
@@ -344,6 +349,7 @@ fn what_changed_before_it_was_noted_is_noted() {
 fn an_interrupt_ends_the_wait_for_the_plugin() {
     let server = Server::start(Rules { max_runs: 2, ..Rules::default() });
     let env = TestEnv::new();
+    env.write(".codex/langsmith.json", "{}");
     let files: Vec<PathBuf> = (1..=6)
         .map(|nth| {
             let id = format!("019a0000-0000-7000-8000-{nth:012}");

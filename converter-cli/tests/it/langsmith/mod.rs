@@ -91,7 +91,7 @@ impl Upload {
     /// same place.
     fn beside_the_plugin(server: &str) -> Upload {
         let mut upload = Upload::new(server);
-        upload.options = OptionSet::default();
+        upload.options = OptionSet::default().with(&SIDECAR, true);
         upload.env.push(("LANGSMITH_ENDPOINT", server.to_owned()));
         upload
     }

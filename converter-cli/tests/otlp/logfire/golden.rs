@@ -3,6 +3,7 @@
 //! has a name, which is a row of the table in `docs/logfire.md`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -104,43 +105,32 @@ fn compare(document: &Document, ours: &Written, seen: &mut BTreeSet<Deviation>) 
     }
     for recorded in &document.spans {
         let place = format!("{} {} {}", document.fixture, recorded.name, recorded.id);
-        let span = match spans.get(&*recorded.id) {
-            Some(span) => {
-                assert_eq!(
-                    (&span.trace, &span.parent),
-                    (&recorded.trace, &recorded.parent),
+        let span = if let Some(span) = spans.get(&*recorded.id) {
+            assert_eq!((&span.trace, &span.parent), (&recorded.trace, &recorded.parent), "{place}");
+            *span
+        } else {
+            assert!(!document.live, "{place}");
+            let other = match recorded.get("gen_ai.tool.call.id") {
+                Value::Null => same(&ours.spans, recorded, "codex turn", &["codex.turn_id"]),
+                _ => same(
+                    &ours.spans,
+                    recorded,
+                    "codex tool",
+                    &["codex.turn_id", "gen_ai.tool.call.id"],
+                ),
+            };
+            let Some(span) = other else {
+                // No turn of this Codex has an id, and no hook was ever called.
+                assert!(
+                    recorded.get("codex.turn_id").as_str().unwrap().starts_with("turn-"),
                     "{place}"
                 );
-                *span
-            }
-            None => {
-                assert!(!document.live, "{place}");
-                let other = match recorded.get("gen_ai.tool.call.id") {
-                    Value::Null => same(&ours.spans, recorded, "codex turn", &["codex.turn_id"]),
-                    _ => same(
-                        &ours.spans,
-                        recorded,
-                        "codex tool",
-                        &["codex.turn_id", "gen_ai.tool.call.id"],
-                    ),
-                };
-                let Some(span) = other else {
-                    // No turn of this Codex has an id, and no hook was ever called.
-                    assert!(
-                        recorded.get("codex.turn_id").as_str().unwrap().starts_with("turn-"),
-                        "{place}"
-                    );
-                    seen.insert(Deviation::MadeUpTurns);
-                    continue;
-                };
-                assert_ne!(
-                    span.get("codex.session_id"),
-                    recorded.get("codex.session_id"),
-                    "{place}"
-                );
-                seen.insert(Deviation::SubagentSession);
-                span
-            }
+                seen.insert(Deviation::MadeUpTurns);
+                continue;
+            };
+            assert_ne!(span.get("codex.session_id"), recorded.get("codex.session_id"), "{place}");
+            seen.insert(Deviation::SubagentSession);
+            span
         };
         assert_eq!(span.kind, recorded.kind, "{place}");
         Comparison { recorded, span, live: document.live, place: &place, seen }.run();
@@ -309,7 +299,7 @@ fn dumped(value: &Value) -> String {
             continue;
         }
         for unit in c.encode_utf16(&mut [0; 2]) {
-            out.push_str(&format!("\\u{unit:04x}"));
+            write!(out, "\\u{unit:04x}").expect("a string takes everything");
         }
     }
     out

@@ -102,6 +102,7 @@ fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Command::Usage(args) => commands::usage::run(args, ui),
         Command::Bench(args) => commands::bench::run(args, ui),
         Command::Completions(args) => commands::completions::run(args, ui),
+        Command::Man(args) => commands::man::run(args),
     }
 }
 

@@ -147,6 +147,9 @@ pub enum Command {
     /// for zsh, to a file `_codex-trace` in a directory of `$fpath`; for fish, to
     /// ~/.config/fish/completions/codex-trace.fish.
     Completions(CompletionsArgs),
+    /// Write the manual: a page for codex-trace, and one for each command
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 /// Which sessions to take.
@@ -259,6 +262,13 @@ pub struct ConvertArgs {
 pub struct CompletionsArgs {
     /// Shell to complete for
     pub shell: Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {
+    /// Directory to write to, which must exist
+    pub dir: PathBuf,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod convert;
 pub mod doctor;
 pub mod list;
+pub mod man;
 pub mod report;
 pub mod show;
 pub mod status;

@@ -12,6 +12,17 @@ fn every_shell_gets_a_script_that_names_the_commands() {
     }
 }
 
+#[test]
+fn the_manual_has_a_page_for_each_command() {
+    let env = TestEnv::new();
+    let run = env.run(&["man", "."]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    for (page, word) in [("codex-trace", "Exit codes"), ("codex-trace-convert", "gzip")] {
+        let text = std::fs::read_to_string(env.dir().join(format!("{page}.1"))).expect("a page");
+        assert!(text.contains(word), "{page} lacks {word}");
+    }
+}
+
 /// A shell that can parse it is the best judge; where there is none, nothing
 /// is said.
 #[test]

@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+// Runs the binary that the package of this platform contains, and ends as it ends.
+"use strict";
+
+const fs = require("fs");
+const { spawn } = require("child_process");
+
+const platform = `codex-trace-${process.platform}-${process.arch}`;
+
+function binary() {
+  try {
+    return require.resolve(`${platform}/bin/codex-trace`);
+  } catch {
+    console.error(`codex-trace: the package ${platform} is not installed.`);
+    console.error("Either there is none for this platform, or optional dependencies were left out.");
+    process.exit(2);
+  }
+}
+
+// A terminal sends Ctrl-C to the binary as well. A second one would make it stop at once, so it is not passed on.
+function hasTerminal() {
+  try {
+    fs.closeSync(fs.openSync("/dev/tty", "r"));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const child = spawn(binary(), process.argv.slice(2), { stdio: "inherit" });
+const terminal = hasTerminal();
+const handlers = {};
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  handlers[signal] = () => {
+    if (signal !== "SIGINT" || !terminal) child.kill(signal);
+  };
+  process.on(signal, handlers[signal]);
+}
+
+child.on("error", (err) => {
+  console.error(`codex-trace: ${err.message}`);
+  process.exit(2);
+});
+child.on("exit", (code, signal) => {
+  if (signal === null) process.exit(code);
+  for (const name of Object.keys(handlers)) process.removeListener(name, handlers[name]);
+  process.kill(process.pid, signal);
+});

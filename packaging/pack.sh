@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# Makes all packages from one stripped binary of this machine's platform:
+#
+#   packaging/pack.sh BINARY OUTDIR
+#
+# Needs cargo (with the sources of the dependencies fetched), python3, tar, gzip and objdump; dpkg-deb for the Debian
+# package. CODEX_TRACE_RELEASES is the address below which releases can be downloaded, for the Homebrew formula.
+# The same binary and commit give the same bytes.
+set -euo pipefail
+
+binary=$(realpath "$1")
+mkdir -p "$2"
+out=$(realpath "$2")
+if [ -n "$(ls -A "$out")" ]; then
+    echo "pack.sh: $out is not empty" >&2
+    exit 2
+fi
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$here")
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct)}
+umask 022
+
+version=$("$binary" --version | cut -d' ' -f2)
+about="Turns the transcripts of Codex CLI into traces"
+target=$(rustc -vV | sed -n 's/^host: //p')
+case $target in
+    x86_64-unknown-linux-gnu) npm_cpu=x64 deb_arch=amd64 brew_arch=x86_64 machine=x86_64 ;;
+    aarch64-unknown-linux-gnu) npm_cpu=arm64 deb_arch=arm64 brew_arch=arm64 machine=aarch64 ;;
+    *) echo "pack.sh: no packages for $target yet" >&2; exit 2 ;;
+esac
+# The oldest C library that has every symbol that the binary asks for.
+glibc=$(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -1)
+
+# tarball NAME DIR ENTRY: ENTRY of DIR as OUT/NAME, with nothing of this machine in it.
+tarball() {
+    tar -C "$2" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -cf - "$3" |
+        gzip -9n >"$out/$1"
+}
+
+# What every package contains: `files/` is laid out as below a prefix.
+files=$stage/files
+docs=$files/share/doc/codex-trace
+mkdir -p "$files"/{bin,share/man/man1,share/bash-completion/completions,share/zsh/site-functions} \
+    "$files/share/fish/vendor_completions.d" "$docs"
+install -m 755 "$binary" "$files/bin/codex-trace"
+"$binary" man "$files/share/man/man1"
+"$binary" completions bash >"$files/share/bash-completion/completions/codex-trace"
+"$binary" completions zsh >"$files/share/zsh/site-functions/_codex-trace"
+"$binary" completions fish >"$files/share/fish/vendor_completions.d/codex-trace.fish"
+install -m 644 "$root/LICENSE" "$root/README.md" "$root/CHANGELOG.md" "$docs"
+python3 "$here/inventory.py" "$root" "$target" "$docs/THIRD-PARTY-LICENSES.txt" "$out/codex-trace-$version.cdx.json"
+
+pack_tarball() {
+    local name=codex-trace-$version-$target
+    cp -r "$files" "$stage/$name"
+    tarball "$name.tar.gz" "$stage" "$name"
+}
+
+pack_npm() {
+    local platform=codex-trace-linux-$npm_cpu dir
+    local common="\"version\": \"$version\", \"description\": \"$about\", \"license\": \"Apache-2.0\""
+    dir=$stage/npm-platform/package
+    mkdir -p "$dir/bin"
+    cp "$files/bin/codex-trace" "$dir/bin"
+    cp "$docs"/{LICENSE,THIRD-PARTY-LICENSES.txt} "$dir"
+    cat >"$dir/package.json" <<EOF
+{"name": "$platform", $common, "os": ["linux"], "cpu": ["$npm_cpu"], "libc": ["glibc"], "preferUnplugged": true}
+EOF
+    tarball "npm-$platform-$version.tgz" "$stage/npm-platform" package
+
+    dir=$stage/npm/package
+    mkdir -p "$dir"
+    cp "$here/npm/codex-trace.js" "$docs"/{LICENSE,README.md} "$dir"
+    chmod 755 "$dir/codex-trace.js"
+    cat >"$dir/package.json" <<EOF
+{"name": "codex-trace", $common, "bin": {"codex-trace": "codex-trace.js"}, "engines": {"node": ">=16"},
+ "optionalDependencies": {"$platform": "$version"}}
+EOF
+    tarball "npm-codex-trace-$version.tgz" "$stage/npm" package
+}
+
+pack_wheel() {
+    python3 "$here/wheel.py" "$files" "$version" "manylinux_${glibc/./_}_$machine" "$about" "$out"
+}
+
+pack_deb() {
+    if ! command -v dpkg-deb >/dev/null; then
+        echo "pack.sh: no dpkg-deb, so no Debian package" >&2
+        return
+    fi
+    local dir=$stage/deb
+    mkdir -p "$dir/DEBIAN"
+    cp -r "$files" "$dir/usr"
+    # Debian looks elsewhere for zsh, and wants manuals compressed and licences by this name.
+    mv "$dir/usr/share/zsh/site-functions" "$dir/usr/share/zsh/vendor-completions"
+    mv "$dir/usr/share/doc/codex-trace/LICENSE" "$dir/usr/share/doc/codex-trace/copyright"
+    gzip -9n "$dir"/usr/share/man/man1/*.1
+    cat >"$dir/DEBIAN/control" <<EOF
+Package: codex-trace
+Version: $version
+Architecture: $deb_arch
+Maintainer: ${CODEX_TRACE_MAINTAINER:-The developers of codex-trace}
+Installed-Size: $(du -sk "$dir/usr" | cut -f1)
+Depends: libc6 (>= $glibc), libgcc-s1
+Recommends: ca-certificates
+Section: utils
+Priority: optional
+Description: $about
+ Reads the rollout files of OpenAI's Codex CLI, shows sessions and what they
+ cost, and converts or uploads them to tracing backends.
+EOF
+    dpkg-deb --root-owner-group -Zxz --build "$dir" "$out/codex-trace_${version}_$deb_arch.deb" >/dev/null
+}
+
+pack_formula() {
+    if [ -z "${CODEX_TRACE_RELEASES:-}" ]; then
+        echo "pack.sh: CODEX_TRACE_RELEASES is not set, so no Homebrew formula" >&2
+        return
+    fi
+    local name=codex-trace-$version-$target.tar.gz
+    sed -e "s|@ABOUT@|$about|" -e "s|@URL@|$CODEX_TRACE_RELEASES/v$version/$name|" -e "s|@ARCH@|$brew_arch|" \
+        -e "s|@SHA256@|$(sha256sum "$out/$name" | cut -d' ' -f1)|" "$here/codex-trace.rb.in" >"$out/codex-trace.rb"
+}
+
+pack_tarball
+pack_npm
+pack_wheel
+pack_deb
+pack_formula
+cd "$out"
+find . -maxdepth 1 -type f -printf '%f\n' | sort | xargs sha256sum >"$stage/SHA256SUMS"
+mv "$stage/SHA256SUMS" .
+echo "codex-trace $version for $target, glibc $glibc or later"

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Builds what is shipped, packs it into `target/packages`, and tests the packages. For a tag on GitHub, it also makes
+# the release, for which GH_TOKEN must be set.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+if [ -n "${GITHUB_REPOSITORY:-}" ]; then
+    export CODEX_TRACE_RELEASES=${CODEX_TRACE_RELEASES:-$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/releases/download}
+fi
+out=target/packages
+cargo build --locked --profile dist -p converter-cli
+rm -rf "$out"
+packaging/pack.sh target/dist/codex-trace "$out"
+packaging/test.sh target/dist/codex-trace "$out"
+
+if [ "${GITHUB_REF_TYPE:-}" = tag ]; then
+    version=$(target/dist/codex-trace --version | cut -d' ' -f2)
+    if [ "$GITHUB_REF_NAME" != "v$version" ]; then
+        echo "release.sh: the tag is $GITHUB_REF_NAME, but the binary is $version" >&2
+        exit 1
+    fi
+    gh release create "$GITHUB_REF_NAME" --title "codex-trace $version" --notes-file CHANGELOG.md "$out"/*
+fi

@@ -1,0 +1,54 @@
+"""Packs files that are laid out as below a prefix as a Python wheel.
+
+wheel.py FILES VERSION PLATFORM-TAG SUMMARY OUTDIR
+"""
+
+import base64
+import hashlib
+import sys
+import time
+import os
+import zipfile
+from pathlib import Path
+
+
+def main(files: Path, version: str, tag: str, summary: str, out: Path) -> None:
+    name = f"codex_trace-{version}"
+    readme = (files / "share/doc/codex-trace/README.md").read_text()
+    entries = {}
+    for path in sorted(path for path in files.rglob("*") if path.is_file()):
+        below = path.relative_to(files)
+        if below.parts[0] == "bin":
+            entries[f"{name}.data/scripts/{below.name}"] = (path.read_bytes(), 0o755)
+        elif "LICENSE" in below.name:
+            entries[f"{name}.dist-info/licenses/{below.name}"] = (path.read_bytes(), 0o644)
+        elif below.parts[1] != "doc":
+            entries[f"{name}.data/data/{below.as_posix()}"] = (path.read_bytes(), 0o644)
+    metadata = (
+        f"Metadata-Version: 2.4\nName: codex-trace\nVersion: {version}\nSummary: {summary}\n"
+        "License-Expression: Apache-2.0\nLicense-File: LICENSE\nLicense-File: THIRD-PARTY-LICENSES.txt\n"
+        "Requires-Python: >=3.8\nClassifier: Environment :: Console\n"
+        f"Description-Content-Type: text/markdown\n\n{readme}"
+    )
+    wheel = f"Wheel-Version: 1.0\nGenerator: codex-trace packaging\nRoot-Is-Purelib: false\nTag: py3-none-{tag}\n"
+    entries[f"{name}.dist-info/METADATA"] = (metadata.encode(), 0o644)
+    entries[f"{name}.dist-info/WHEEL"] = (wheel.encode(), 0o644)
+    record = "".join(f"{path},sha256={digest(data)},{len(data)}\n" for path, (data, _) in entries.items())
+    entries[f"{name}.dist-info/RECORD"] = (f"{record}{name}.dist-info/RECORD,,\n".encode(), 0o644)
+
+    date = time.gmtime(int(os.environ["SOURCE_DATE_EPOCH"]))[:6]
+    with zipfile.ZipFile(out / f"{name}-py3-none-{tag}.whl", "w") as archive:
+        for path, (data, mode) in entries.items():
+            info = zipfile.ZipInfo(path, date)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = (0o100000 | mode) << 16
+            archive.writestr(info, data, compresslevel=9)
+
+
+def digest(data: bytes) -> str:
+    """As RECORD wants it: base64 for addresses, without padding."""
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4], Path(sys.argv[5]))

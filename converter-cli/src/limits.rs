@@ -36,7 +36,7 @@ pub fn newest(trace: &Trace<'_>) -> BTreeMap<String, Snapshot> {
     for event in trace.spans.iter().flat_map(|span| &span.events) {
         let (EventKind::RateLimits(limits), Some(at)) = (&event.kind, event.at) else { continue };
         let Ok(limits) = serde_json::from_slice::<Value>(limits.raw()) else { continue };
-        merge(&mut newest, snapshot(&limits, at).into_iter());
+        merge(&mut newest, snapshot(&limits, at));
     }
     newest
 }

@@ -19,11 +19,14 @@ use codex_trace_history::{Watch, repository, select};
 /// How many values of a filter are named.
 const SHOWN: usize = 8;
 
+/// Whether a filter matches a session: by its head, where it is a candidate, and by its trace.
+type Test<'f> = dyn Fn(Option<&RolloutHead>, &Trace<'_>) -> bool + Sync + 'f;
+
 /// One filter, as it was typed.
 pub(crate) struct Filter<'f> {
     flag: &'static str,
     typed: String,
-    takes: Box<dyn Fn(Option<&RolloutHead>, &Trace<'_>) -> bool + Sync + 'f>,
+    takes: Box<Test<'f>>,
     /// The values of a session that the filter looks at, if they are words.
     values: Option<fn(&Trace<'_>) -> Vec<String>>,
 }

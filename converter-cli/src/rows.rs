@@ -3,7 +3,7 @@
 //! A row is a list of named values; tables for people and JSON objects have
 //! richer forms of their own.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use codex_trace_model::{SignedDuration, Timestamp};
 
@@ -283,7 +283,7 @@ impl Template {
                 }
             }
             line.push('\n');
-            out.write_all(line.as_bytes()).map_err(io::Error::from)?;
+            out.write_all(line.as_bytes())?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::braintrust::options::{
     PROJECT_ID, PROJECT_NAME, TAGS,
 };
 use crate::describe::Description;
+use crate::options::common;
 use crate::plugin_file::PluginFile;
 use crate::secret::Secret;
 use crate::{Origin, Said, Settings};
@@ -95,7 +96,7 @@ fn flags(settings: &Settings, found: &mut Description) -> Layer {
         key: settings.said_key(),
         org: settings.said_workspace(),
         route: route.map(|said| said.map(|target| Route { target, parent })),
-        metadata: settings.get(&METADATA).and_then(|said| object(&said, found)),
+        metadata: pairs(settings, found),
         tags: settings.get(&TAGS),
     }
 }
@@ -111,6 +112,21 @@ fn variables(settings: &Settings, found: &mut Description) -> Layer {
         route: by_id.or_else(by_name).map(|said| said.map(Route::to)),
         metadata: settings.own_var_of(&METADATA).and_then(|said| object(&said, found)),
         tags: settings.own_var_of(&TAGS).map(|said| said.map(|text| tags(&text))),
+    }
+}
+
+/// Returns what `--metadata` or `metadata` of a table says.
+fn pairs(settings: &Settings, found: &mut Description) -> Option<Said<Map<String, Value>>> {
+    let from = settings.get(&common::METADATA)?.from;
+    match settings.metadata() {
+        Ok(pairs) => {
+            let pairs = pairs.into_iter().map(|(key, value)| (key, Value::String(value)));
+            Some(Said::new(pairs.collect(), from))
+        }
+        Err(err) => {
+            found.problems.push(err.to_string());
+            None
+        }
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) const PARENT_ROOT_SPAN: Opt<String> =
 
 /// What every session is told.
 pub(super) const METADATA: Opt<String> =
-    Opt::new("metadata", "JSON object for the metadata of every session")
+    Opt::without_key("JSON object for the metadata of every session")
         .env(&["BRAINTRUST_ADDITIONAL_METADATA"]);
 
 /// Tags of every session.

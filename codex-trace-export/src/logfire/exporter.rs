@@ -55,7 +55,7 @@ pub(super) fn turn<'a>(
     let tags: &[&str] = if messages.is_empty() { &["Codex"] } else { &["Codex", "LLM"] };
     head(out, &message, level_of(&subject.span.status), tags);
     names.identify(subject, out);
-    out.text("codex.cwd", subject.label(turn.cwd.or(subject.thread.meta.cwd)));
+    out.text("codex.cwd", subject.place(turn.cwd.or(subject.thread.meta.cwd)));
     out.text("codex.model", model.clone());
     out.text("codex.logfire_project", names.project.map(Cow::Borrowed));
     let completed = subject.span.status == Status::Ok;

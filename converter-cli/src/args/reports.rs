@@ -8,6 +8,7 @@ use codex_trace_export::report::Amount;
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ListArgs {
     /// Which sessions.
     #[command(flatten)]

@@ -5,7 +5,7 @@ use crate::args::{ContentArgs, Manner, OptionArgs, Place, Redaction, SelectArgs}
 /// Where to send to.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct PlaceArgs {
-    /// Destinations: `otlp`, `codex-otel`, `mlflow`, `langsmith`, or names of codex-trace.toml
+    /// Destinations: `otlp`, `codex-otel`, `mlflow`, `langsmith`, `logfire`, `braintrust`, or names of codex-trace.toml
     ///
     /// A backend by its own name is found where its live plugin finds it:
     /// variables and files that are there already. A name of codex-trace.toml

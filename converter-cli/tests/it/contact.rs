@@ -81,13 +81,16 @@ fn another_protocol_is_told_by_its_name() {
     assert!(run.stderr.contains("status 307: it is at `https://[set]@h/x`"), "{}", run.stderr);
 }
 
+/// Arguments, more of the table, variables, and what the error says.
+type Case<'c> = (&'c [&'c str], &'c str, &'c [(&'c str, &'c str)], &'c str);
+
 /// What a run would stop at before it has sent anything, a dry run stops at.
 #[test]
 fn a_dry_run_fails_where_the_run_would() {
     const LANGSMITH: [&str; 2] = ["--to", "langsmith"];
     let table = "[destinations.x]\nbackend = 'otlp'\nendpoint = 'http://127.0.0.1:1'\n";
     #[rustfmt::skip]
-    let cases: &[(&[&str], &str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case<'_>] = &[
         (&["--to", "otlp", "--endpoint", "127.0.0.1:4318"], "", &[], "is no address"),
         (&LANGSMITH, "", &[], "key"),
         (&["--to", "otlp", "--semconv", "x"], "", &[], "--semconv"),

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -206,8 +207,10 @@ fn where_to_look(view: &View, account: &Account, ui: &Ui) -> String {
         && let Some(hint) = view.hint
     {
         let days = view.shows.as_secs() / (24 * 60 * 60);
-        text +=
-            &format!("; it shows the last {days} days at first, and some of this is older: {hint}");
+        let _ = write!(
+            text,
+            "; it shows the last {days} days at first, and some of this is older: {hint}"
+        );
     }
     text
 }

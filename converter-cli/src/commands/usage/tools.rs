@@ -157,7 +157,9 @@ fn table(rows: &[(Tool, Calls)], ui: &Ui) -> String {
         .collect::<Vec<_>>()
     };
     let mut total = Calls::default();
-    rows.iter().for_each(|(_, calls)| total += *calls);
+    for (_, calls) in rows {
+        total += *calls;
+    }
     let mut lines: Vec<_> =
         rows.iter().map(|(tool, calls)| line(&tools::name(tool), calls, Tone::Plain)).collect();
     lines.push(line("total", &total, Tone::Strong));

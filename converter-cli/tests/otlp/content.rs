@@ -204,8 +204,10 @@ fn each_capture_leaves_out_what_it_says_and_nothing_else() {
             };
             let mut full = seen(Capture::Full);
             for field in ["prompt", "answer", "output", "command", "mcp-tool", "cwd", "error"] {
-                // Like its plugin, LangSmith gets the error that a turn ended with only.
-                if field == "error" && name.starts_with("langsmith") {
+                // These two have no events: they get the error that a turn ended with only.
+                let has_no_events =
+                    ["langsmith", "braintrust"].iter().any(|it| name.starts_with(it));
+                if field == "error" && has_no_events {
                     continue;
                 }
                 // Codex' own logs and metrics say less, and final answers since 0.169.
@@ -221,7 +223,9 @@ fn each_capture_leaves_out_what_it_says_and_nothing_else() {
                 }
                 assert!(full.iter().any(|(it, _)| *it == field), "{name}: no {field}: {full:?}");
             }
-            if name.starts_with("codex-otel") && !name.contains("\"signals\": \"traces\"") {
+            let is_otel =
+                name.starts_with("codex-otel") && !name.contains("\"signals\": \"traces\"");
+            if is_otel || name.starts_with("braintrust") {
                 // It stands in the arguments alone.
                 full.retain(|(field, _)| *field != "tool-cwd");
             }

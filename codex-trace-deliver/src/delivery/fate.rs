@@ -8,6 +8,8 @@ use codex_trace_export::UnitKey;
 /// several units is as well off as the worst of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
+    /// The destination takes nothing of what happened in it.
+    Nothing,
     /// The live plugin has sent it, or its user keeps it back.
     OfPlugin,
     /// The project that it was in has switched it off.
@@ -37,7 +39,8 @@ pub enum Fate {
 
 impl Fate {
     /// All of them, in this order.
-    pub const ALL: [Fate; 12] = [
+    pub const ALL: [Fate; 13] = [
+        Fate::Nothing,
         Fate::OfPlugin,
         Fate::SwitchedOff,
         Fate::AlreadyThere,
@@ -55,6 +58,7 @@ impl Fate {
     /// Returns the word for it, as in `upload --json`.
     pub fn word(self) -> &'static str {
         match self {
+            Fate::Nothing => "nothing",
             Fate::OfPlugin => "of_plugin",
             Fate::SwitchedOff => "switched_off",
             Fate::AlreadyThere => "already_there",

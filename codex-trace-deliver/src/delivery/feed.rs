@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Lines, Outcome, Past};
 use crate::panics;
 use crate::pipeline::{self, Look};
-use codex_trace_export::{Cx, Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey};
+use codex_trace_export::{Cx, Fingerprint, Notes, Rewrite, Shift, Signal, Unit, UnitKey};
 use codex_trace_history::OwnedTrace;
 
 /// Why units are not sent, as the ledger keeps it.
@@ -241,7 +241,10 @@ impl Engine<'_> {
             return self.leave_elsewhere(&unit, session, taking, why);
         }
         if unit.pieces.is_empty() {
-            self.note(session, &unit.key, Fate::OfPlugin);
+            let has_spans = |it: &Signal| matches!(it, Signal::Traces | Signal::Rows);
+            let is_of_plugin = self.exporter.signals().iter().any(has_spans);
+            let fate = if is_of_plugin { Fate::OfPlugin } else { Fate::Nothing };
+            self.note(session, &unit.key, fate);
             return Ok(());
         }
         let Some(fingerprint) = taking.fingerprint(&unit) else { return Ok(()) };

@@ -100,6 +100,25 @@ fn none_is_none() {
     assert!(run.stderr.contains("sends its logs and traces nowhere"), "{}", run.stderr);
 }
 
+/// The turn that starts a review asks for nothing and calls no tool: Codex sends
+/// no event of it, and no live plugin has sent it either.
+#[test]
+fn a_turn_without_events_has_nothing_to_send() {
+    let env = TestEnv::new();
+    let home = testdata("homes/d153.0");
+    let path = home.to_str().expect("UTF-8");
+    let endpoint = "http://127.0.0.1:1/otlp";
+    let args = ["upload", path, "--to", "codex-otel", "--endpoint", endpoint, "--settle", "0s"];
+    let run = env.run(&[&args[..], &["--dry-run", "--json"]].concat());
+    let turns = run.json();
+    let outcome = |id: &str| {
+        let key = format!("turn:{id}");
+        turns.iter().find(|it| it["turn"] == *key).map(|it| it["outcome"].clone())
+    };
+    assert_eq!(outcome("01a1fca4-fca3-77a1-a9b7-404b465fd6ad"), Some("nothing".into()));
+    assert_eq!(outcome("01a1fca4-e1ae-7fd2-b2ab-d26cae54a3b7"), Some("sent".into()));
+}
+
 /// The names of all samples, and the sum of all tokens.
 fn openmetrics(names: &[&str]) -> (BTreeSet<String>, u64) {
     let env = home(names);

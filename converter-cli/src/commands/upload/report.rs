@@ -239,6 +239,7 @@ fn remarks(account: &Account) -> Vec<String> {
             "there as an earlier version or other settings wrote them, and unchanged since (`--force` sends them again)",
         ),
         (Fate::SwitchedOff, "switched off by the project that they were in"),
+        (Fate::Nothing, "without anything that the destination takes"),
         (Fate::OfPlugin, "sent, or kept back, by the live plugin"),
         (Fate::Kept, "changed after being sent, kept there as first sent (`--force` sends again)"),
         (Fate::Open, "still open, to be sent when settled (`--settle 0s` sends now)"),

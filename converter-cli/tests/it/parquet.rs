@@ -28,10 +28,13 @@ mod with_parquet {
     /// The number of rows of a file, and the sum of a column.
     fn read(path: &Path, column: &str) -> (usize, i64) {
         let file = File::open(path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+            .expect("a Parquet file")
+            .build()
+            .expect("a reader");
         let mut sum = (0, 0);
         for batch in reader {
-            let batch = batch.unwrap();
+            let batch = batch.expect("a batch");
             let values = batch.column_by_name(column).expect(column).as_primitive::<Int64Type>();
             sum.0 += batch.num_rows();
             sum.1 += values.iter().flatten().sum::<i64>();
@@ -40,8 +43,8 @@ mod with_parquet {
     }
 
     fn parts(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
-        for entry in std::fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in std::fs::read_dir(dir).expect("a directory") {
+            let path = entry.expect("an entry").path();
             if path.is_dir() { parts(&path, found) } else { found.push(path) }
         }
     }

@@ -170,7 +170,7 @@ mod tests {
         let none = (0, 0);
         assert_eq!(
             counts,
-            [none, none, none, none, (3, 2), none, none, none, none, none, none, (1, 1)]
+            [none, none, none, none, none, (3, 2), none, none, none, none, none, none, (1, 1)]
         );
         let named: Vec<_> = tally
             .named()

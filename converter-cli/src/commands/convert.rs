@@ -9,6 +9,7 @@ use codex_trace_model::{Code, Trace};
 use crate::account::Account;
 use crate::args::ConvertArgs;
 use crate::config::{Redaction, selection};
+use crate::destinations::with_hint;
 use crate::exit::ExitStatus;
 use crate::output::{Directory, Target, Writer};
 use crate::ui::Ui;
@@ -136,11 +137,13 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
 
 /// Makes what writes the format asked for.
 fn encoder(args: &ConvertArgs) -> anyhow::Result<Box<dyn FileEncoder>> {
-    Ok((args.to.open)(FileSettings {
+    let settings = FileSettings {
         content: Content::from(args.content),
         redactor: Redaction::from(&args.redact).redactor(false)?,
         options: args.options.of(args.to)?,
-    })?)
+    };
+    let encoder = (args.to.open)(settings);
+    Ok(encoder.map_err(|err| with_hint(Failure::new(err.message), err.hint))?)
 }
 
 const INTERRUPTED: &str =

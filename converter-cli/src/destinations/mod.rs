@@ -204,10 +204,7 @@ impl<'g> Named<'g> {
         self.check_access()?;
         let exporters = (self.backend.connect)(&self.settings).map_err(|err| {
             let failure = failure(&without_password(&err.message));
-            match err.hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
+            with_hint(failure, err.hint)
         })?;
         let n = exporters.len();
         let name = |nth: usize| match n {
@@ -249,10 +246,7 @@ impl<'g> Named<'g> {
         let timeout = self.timeout(exporter);
         let proxy = self.proxy(exporter).map_err(|err| {
             let failure = Failure::new(format!("{}: {}", self.name, err.message));
-            match err.hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
+            with_hint(failure, err.hint)
         })?;
         let proxy = proxy.as_ref().map(|said| &said.value);
         let senders = self.manner().senders()?.value;
@@ -357,4 +351,11 @@ fn secret_headers(
         HeaderValue::Secret(reference) => Some(reference.clone()),
         HeaderValue::Plain(_) => None,
     })
+}
+/// Adds what to do about it, where that is known.
+pub(crate) fn with_hint(failure: Failure, hint: Option<String>) -> Failure {
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }

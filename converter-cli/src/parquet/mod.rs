@@ -54,8 +54,8 @@ fn open(settings: FileSettings) -> Result<Box<dyn FileEncoder>, ConfigError> {
 
 #[cfg(not(feature = "parquet"))]
 fn open(_: FileSettings) -> Result<Box<dyn FileEncoder>, ConfigError> {
-    Err(ConfigError::new(
-        "this codex-trace was built without Parquet; `cargo install --locked --path converter-cli \
-         --features parquet` builds it in, and `--to spans` writes JSON lines",
+    Err(ConfigError::new("this codex-trace was built without Parquet").hint(
+        "`cargo install --locked --path converter-cli --features parquet` builds it in, and \
+         `--to spans` writes JSON lines",
     ))
 }

@@ -7,8 +7,8 @@
 //! # What it promises
 //!
 //! * **Stdout carries data only**, and the same data on any number of threads.
-//! * **Transcripts are read, never written**, and nothing leaves the machine but by
-//!   `upload`.
+//! * **Transcripts are read, never written**, and only `upload` sends
+//!   anything over the network.
 //! * **Text from transcripts is escaped** before it reaches a terminal.
 //! * **One bad file does not stop the rest**; the exit code tells.
 

@@ -23,8 +23,8 @@ const EXAMPLES: &str = "\
 Examples:
   codex-trace list                           What is there, newest first
   codex-trace show 01a1fca4                  One session as a tree
-  codex-trace usage --by model --cost        Tokens and dollars
-  codex-trace report -o report.html          A page to look at, and to hand on
+  codex-trace usage --by model               Tokens and cost by model
+  codex-trace report -o report.html          One HTML page of the whole history
   codex-trace convert -o traces.jsonl        Everything as JSON lines
   codex-trace upload --to mlflow --dry-run   What would be sent, and what not
   codex-trace doctor --to mlflow --connect   Whether it could be
@@ -91,16 +91,16 @@ pub enum When {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Convert sessions to spans as JSON lines
+    /// Convert sessions to JSON lines, OTLP, Prometheus metrics or a Chrome trace
     ///
     /// Writes one JSON object a line, of type `trace`, `item` or `span`: the
-    /// format codex-trace/v1, described in docs/span-schema.md. With `--to`,
-    /// writes OTLP instead.
+    /// format codex-trace/v1, described in docs/span-schema.md. `--to` chooses
+    /// another format.
     Convert(ConvertArgs),
     /// List sessions, newest first
     ///
-    /// Times are UTC; a `~` marks the local time of the machine, which is all
-    /// that some versions of 2025 recorded. Turns, model calls and tool calls
+    /// The header names the time zone. A `~` marks the local time of the
+    /// machine, which is all that some versions of 2025 recorded. Turns, model calls and tool calls
     /// are those of subagents too. Narrow terminals get fewer columns.
     List(ListArgs),
     /// Show one session as a tree
@@ -114,21 +114,21 @@ pub enum Command {
     /// (docs/configuration.md): no flag takes one.
     #[command(after_help = upload::EXAMPLES)]
     Upload(Box<UploadArgs>),
-    /// Say what was uploaded, and what was not
+    /// Show what was uploaded, and what was not
     Status(StatusArgs),
-    /// Say what is configured, where it was found, and what is missing
+    /// Show what is configured, where it was found, and what is missing
     ///
     /// Looks at the history, the ledger, codex-trace.toml and each destination:
     /// every setting with its value (keys masked) and its origin. Sends nothing
     /// unless asked to with `--connect`. Exits with 0 if all that was asked for
     /// can be used, 1 if some of it cannot, 2 if nothing can.
     Doctor(DoctorArgs),
-    /// Count tokens, and what they cost
+    /// Count tokens and their cost
     ///
     /// Counts every model call of the span trees once. `--since`, `--until` and
     /// `--model` choose single calls here, the other filters whole sessions.
     Usage(UsageArgs),
-    /// Write a page to look at a history with: one HTML file that opens anywhere
+    /// Write a report of a history: one HTML file that opens offline
     ///
     /// Tokens by day, model, project and tool, a table of all sessions, and each
     /// session on a time axis. The file needs no network and no other file. It is

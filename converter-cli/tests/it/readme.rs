@@ -56,9 +56,11 @@ fn readme_says_what_commands_print() {
             command.split(' ').map(|word| word.replace("testdata/tree", &tree)).collect();
         // As on a terminal of the usual width.
         let run = env.finish(env.command(&args).env("COLUMNS", "80"));
-        // The sample has a turn without an end, which an upload would hold back.
-        let expected = Some(i32::from(command.starts_with("upload ")));
-        assert_eq!(run.code, expected, "{command}: {}", run.stderr);
+        // The sample has a turn without an end. An upload holds it back, which is
+        // "not all done" unless its file is as new as in a clone just made.
+        let expected = if command.starts_with("upload ") { 0..=1 } else { 0..=0 };
+        let is_expected = run.code.is_some_and(|code| expected.contains(&code));
+        assert!(is_expected, "{command}: {:?} {}", run.code, run.stderr);
         let printed: Vec<&str> = run.stdout.lines().collect();
         assert!(matches(&said, &printed), "{command}\n{}", run.stdout);
     }

@@ -193,6 +193,7 @@ fn nothing_that_is_recorded_runs_in_a_browser() {
         assert!(!page.contains("<img") && page.matches("<script").count() == rows + 4);
         browser.open(&env.dir().join("r.html"), "");
         assert_eq!(browser.eval("document.documentElement.dataset.ready"), json!(rows.to_string()));
+        browser.wait("document.querySelector('.list').textContent");
         let shown = browser.eval("document.querySelector('.list').textContent");
         assert!(shown.as_str().unwrap().contains("<img src=x onerror"), "{shown}");
         assert!(shown.as_str().unwrap().contains("\\u{202e}"), "{shown}");
@@ -204,7 +205,7 @@ fn nothing_that_is_recorded_runs_in_a_browser() {
                 "(async () => {{ history.replaceState(null, '', '#' + new URLSearchParams({{s: {id}}})); \
                  dispatchEvent(new PopStateEvent('popstate')); \
                  const pause = () => new Promise(done => setTimeout(done, 10)); \
-                 for (let n = 0; n < 300 && !document.querySelector('.detail dl'); n++) await pause(); \
+                 for (let n = 0; n < 3000 && !document.querySelector('.detail dl'); n++) await pause(); \
                  const spans = [...document.querySelectorAll('.water .row')]; \
                  for (const span of spans) span.click(); \
                  return [spans.length, document.title, document.querySelectorAll('img, main script, main style').length]; }})()"

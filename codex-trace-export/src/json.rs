@@ -7,7 +7,23 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use codex_rollout::{JsonText, TokenUsage};
+use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
+
+/// Returns a time as JavaScript writes it: UTC, always three decimals.
+pub(crate) fn time(at: Timestamp) -> String {
+    let at = Offset::UTC.to_datetime(at);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        at.year(),
+        at.month(),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second(),
+        at.millisecond()
+    )
+}
 
 /// What can stand for a value.
 pub trait Json {

@@ -12,6 +12,7 @@ use crate::choice::Choice;
 use crate::client::{SaidClient, Unit};
 use crate::describe::Description;
 use crate::key;
+use crate::options::common;
 use crate::origin::NamedPlaces;
 use crate::otlp::LlmInput;
 use crate::request::ClientOptions;
@@ -97,6 +98,8 @@ impl Config {
         settings: &Settings,
         found: &mut Description,
     ) -> Result<Config, ConfigError> {
+        // What is no pair of key and value is an error; the layers take the rest.
+        settings.metadata()?;
         let layers = layer::read(settings, found);
         let form = form(settings, &layers, found);
         let client = client(settings, found)?;
@@ -184,10 +187,10 @@ fn form(settings: &Settings, layers: &[Layer], found: &mut Description) -> Form 
         llm_input: LlmInput::Full,
         input_bytes: MAX_INPUT,
         // Who uploads a home of somebody else's did not have its sessions.
-        username: settings
-            .first_var(&["USER", "LOGNAME", "USERNAME"])
-            .filter(|_| settings.foreign_home.is_none())
-            .map(str::to_owned),
+        username: found.text("user", settings.get(&common::USER)).or_else(|| {
+            let own = settings.first_var(&["USER", "LOGNAME", "USERNAME"]);
+            own.filter(|_| settings.foreign_home.is_none()).map(str::to_owned)
+        }),
         ..Form::default()
     };
     let input = settings.get(&INPUT);

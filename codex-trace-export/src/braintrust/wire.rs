@@ -1,7 +1,6 @@
 //! Rows on the wire: what every one begins with, and how many become a request.
 
 use codex_trace_model::Timestamp;
-use jiff::tz::Offset;
 
 use crate::content::Text;
 use crate::json::{self, Json, Object};
@@ -88,7 +87,7 @@ impl Head<'_> {
         o.put("span_id", &id);
         o.put("root_span_id", self.root);
         o.list("span_parents", self.parent);
-        o.maybe("created", self.created.map(created));
+        o.maybe("created", self.created.map(json::time));
         o.object("span_attributes", |o| {
             o.put("name", &self.name);
             o.put("type", self.kind.word());
@@ -112,21 +111,6 @@ impl Json for Seconds {
         let text = format!("{}.{:03}", self.0 / 1000, self.0 % 1000);
         out.extend_from_slice(text.as_bytes());
     }
-}
-
-/// Returns a time as JavaScript writes it: always three decimals.
-fn created(at: Timestamp) -> String {
-    let at = Offset::UTC.to_datetime(at);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        at.year(),
-        at.month(),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second(),
-        at.millisecond()
-    )
 }
 
 /// How rows become a request. What says where they go is the same for all of
@@ -161,7 +145,7 @@ mod tests {
         let mut out = Vec::new();
         Seconds::of(at).unwrap().write(&mut out);
         assert_eq!(out, b"1795241258.077");
-        assert_eq!(created(at), "2026-11-21T06:07:38.077Z");
+        assert_eq!(json::time(at), "2026-11-21T06:07:38.077Z");
         assert_eq!(Seconds::of("1969-12-31T23:59:59Z".parse().unwrap()), None);
     }
 

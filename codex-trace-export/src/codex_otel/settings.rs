@@ -117,7 +117,9 @@ fn content(
     codex: &OtelTable,
     found: &mut Description,
 ) -> Result<Content, ConfigError> {
-    let resource = otlp::resource_attributes(settings, codex, found)?;
+    let mut resource = otlp::resource_attributes(settings, codex, found)?;
+    let asked = otlp::asked(settings, found)?;
+    resource.extend(asked.metadata.into_iter().chain(asked.user));
     let mut flag = |option: &Opt<bool>, of_codex: bool| {
         let name = option.name();
         let of_codex = || Said::new(of_codex, codex.origin(name));

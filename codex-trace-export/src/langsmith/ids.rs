@@ -6,6 +6,7 @@ use std::fmt;
 use codex_trace_model::Timestamp;
 use jiff::tz::Offset;
 
+use crate::json;
 use crate::uuid::Uuid;
 
 /// The namespace of DNS names of RFC 9562, which the plugin uses.
@@ -102,17 +103,7 @@ pub(super) fn start_of(dotted_order: &str) -> Option<Start> {
 /// Returns a time as JavaScript writes it: always three decimals.
 pub(super) fn time(millis: i64) -> String {
     let at = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH);
-    let at = Offset::UTC.to_datetime(at);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        at.year(),
-        at.month(),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second(),
-        at.millisecond()
-    )
+    json::time(at)
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub(super) struct Config {
     pub(super) adds_missing: bool,
     /// Whether to keep to what exporter 0.2.0 sends at most.
     pub(super) exporter_limits: bool,
+    /// What the user wants said of every session.
+    pub(super) asked: otlp_settings::Asked,
 }
 
 /// All that was said.
@@ -79,6 +81,7 @@ fn read_into(settings: &Settings, found: &mut Description) -> Result<Reading, Co
         project: found.text("codex.logfire_project", project),
         adds_missing: found.option(&ADD_MISSING, settings).unwrap_or_default(),
         exporter_limits: found.option(&EXPORTER_LIMITS, settings).unwrap_or_default(),
+        asked: otlp_settings::asked(settings, found)?,
     };
     let mut rendering = Rendering::read(settings, found);
     if config.exporter_limits {

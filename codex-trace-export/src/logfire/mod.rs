@@ -103,6 +103,9 @@ impl Logfire {
         out.word("telemetry.sdk.version", EXPORTER_VERSION);
         out.word("telemetry.distro.name", "codex-trace");
         out.word("telemetry.distro.version", env!("CARGO_PKG_VERSION"));
+        for (key, value) in self.config.asked.metadata.iter().chain(&self.config.asked.user) {
+            out.word(key, value);
+        }
         Resource { attributes: out.0 }
     }
 }

@@ -84,7 +84,7 @@ pub const USER: Opt<String> = Opt::new("user", "Whose sessions they are")
 pub const METADATA: Opt<Vec<String>> =
     Opt::new("metadata", "Say this of every session, too (can be repeated)")
         .flag(Flag::Each { name: "metadata", value: "KEY=VALUE" }, heading::ENCODING)
-        .details("What Codex recorded stands above it. Attributes of the resource (OTLP), metadata of runs and traces (LangSmith, MLflow).");
+        .details("What Codex recorded stands above it. Attributes of the resource (OTLP, Logfire), metadata of sessions, runs and traces (Braintrust, LangSmith, MLflow).");
 
 /// Whether to redact secrets.
 pub const REDACT: Opt<bool> =

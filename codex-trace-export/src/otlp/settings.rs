@@ -249,6 +249,24 @@ pub(crate) fn resource_attributes(
     Ok(resource)
 }
 
+/// What the user wants said of every session.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// Attributes of the resource.
+    pub(crate) metadata: Vec<(String, String)>,
+    /// `user.id`, with its value.
+    pub(crate) user: Option<(String, String)>,
+}
+
+/// Reads `--metadata` and `--user`.
+pub(crate) fn asked(settings: &Settings, found: &mut Description) -> Result<Asked, ConfigError> {
+    let said = settings.get(&METADATA).map(|said| said.map(|all| all.join(", ")));
+    found.text("metadata", said);
+    let metadata = settings.metadata()?;
+    let user = found.text("user", settings.get(&USER));
+    Ok(Asked { metadata, user: user.map(|user| ("user.id".to_owned(), user)) })
+}
+
 /// Reads what is said besides Codex' own.
 pub(crate) fn added(
     settings: &Settings,
@@ -262,15 +280,12 @@ pub(crate) fn added(
     if let Some(project) = found.text("project", settings.said_project()) {
         resource.push((PHOENIX_PROJECT.to_owned(), project));
     }
-    let said = settings.get(&METADATA).map(|said| said.map(|all| all.join(", ")));
-    found.text("metadata", said);
-    resource.extend(settings.metadata()?);
-    let user = found.text("user", settings.get(&USER));
+    let Asked { metadata, user } = asked(settings, found)?;
+    resource.extend(metadata);
     let spans = Said::new(codex.span_attributes.clone(), codex.origin("span_attributes"));
     let names =
         |all: &BTreeMap<_, _>| all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let spans = found.take("span attributes", Some(spans).filter(|it| !it.value.is_empty()), names);
-    let user = user.map(|user| ("user.id".to_owned(), user));
     Ok(Added { resource, spans: user.into_iter().chain(spans.into_iter().flatten()).collect() })
 }
 

@@ -7,6 +7,8 @@ use std::path::Path;
 use codex_trace_export::options::{Flag, Kind, OptionSpec, common};
 use converter_cli::backends::BACKENDS;
 
+use crate::testenv::{TestEnv, place, small_rollout};
+
 fn docs() -> String {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     fs::read_to_string(docs).expect("it is there")
@@ -130,4 +132,43 @@ fn backends_agree_on_keys_and_flags() {
             }
         }
     }
+}
+
+/// `--metadata` and `--user` reach every backend.
+#[test]
+fn what_is_said_of_every_session_is_sent_everywhere() {
+    for backend in BACKENDS {
+        let env = TestEnv::new();
+        let id = "019a0000-0000-7000-8000-000000000001";
+        let rollout = small_rollout(id, "2026-11-20T10:00", "hello");
+        env.write(&format!("home/{}", place("2026-11-20T10-00-00", id)), rollout);
+        let args = ["upload", "home", "--settle", "0s", "--dry-run=out", "--to", backend.name];
+        let plain = ["--compress", "none"];
+        let asked = ["--metadata", "Zteam=Ztools", "--user", "Zada"];
+        let keys = [
+            ("BRAINTRUST_API_KEY", "k"),
+            ("LANGSMITH_API_KEY", "k"),
+            ("LANGSMITH_ENDPOINT", "http://127.0.0.1:1"),
+            ("LOGFIRE_TOKEN", "pylf_v1_us_k"),
+            ("LOGFIRE_BASE_URL", "http://127.0.0.1:1"),
+            ("MLFLOW_TRACKING_URI", "http://127.0.0.1:1"),
+        ];
+        let run = env.finish(env.command(&[&args[..], &asked, &plain].concat()).envs(keys));
+        assert_eq!(run.code, Some(0), "{}: {}", backend.name, run.stderr);
+        let mut sent = Vec::new();
+        for file in files(&env.dir().join("out")) {
+            sent.extend(std::fs::read(file).expect("a request"));
+        }
+        for said in ["Zteam", "Ztools", "Zada"] {
+            let is_sent = sent.windows(said.len()).any(|it| it == said.as_bytes());
+            assert!(is_sent, "{}: {said}", backend.name);
+        }
+    }
+}
+
+/// All files below a directory.
+fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("a directory");
+    let paths = entries.map(|it| it.expect("an entry").path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

@@ -157,3 +157,21 @@ fn notes_of_the_vendors_tools_count_where_the_service_does_not_say() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(server.rows().is_empty(), "the turn began before the state was written");
 }
+
+/// What the user says of all sessions is theirs to say, but for what Codex recorded.
+#[test]
+fn metadata_and_user_are_said_of_every_session() {
+    let (env, server) = (TestEnv::new(), Server::start());
+    home(&env);
+    let vars = [("BRAINTRUST_API_KEY", KEY), ("BRAINTRUST_API_URL", &*server.url), ("USER", "me")];
+    let asked = ["--metadata", "team=tools", "--metadata", "source=mine", "--user", "ada"];
+    let run = upload(&env, &vars, &asked);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let session = session(&server);
+    assert_eq!(session["metadata"]["team"], "tools");
+    assert_eq!(session["metadata"]["source"], "codex");
+    assert_eq!(session["metadata"]["username"], "ada");
+    let run = upload(&env, &vars, &["--metadata", "team"]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("`team` is no metadata"), "{}", run.stderr);
+}

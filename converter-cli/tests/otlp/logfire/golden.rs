@@ -235,9 +235,6 @@ impl Comparison<'_> {
     fn deviate(&mut self, deviation: Deviation, what: &str) {
         let made_up = [Deviation::MadeUpHooks, Deviation::SubagentSession, Deviation::OwnUsage];
         assert!(!self.live || !made_up.contains(&deviation), "{}: {what}", self.place);
-        if std::env::var("SHOW").is_ok() && deviation != Deviation::NotInTheFile {
-            println!("{deviation:?} {} {what}", self.place);
-        }
         self.seen.insert(deviation);
     }
 }

@@ -1,4 +1,4 @@
-//! Any receiver of OTLP over HTTP: traces in the conventions for generative AI
+//! Any receiver of OTLP, over HTTP or gRPC: traces in the conventions for generative AI
 //! or in those of OpenInference.
 //!
 //! Protobuf with gzip is what every receiver takes, so it is what is sent
@@ -38,15 +38,16 @@ use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
 
 use super::{
-    Address, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol,
-    Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
+    Address, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Probed,
+    Protocol, Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
-use crate::request::{ClientOptions, Header, Method, Request, Response};
+use crate::grpc;
+use crate::request::{ClientOptions, Header, Method, Request, Response, Wire};
 use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
 
-pub(crate) use answer::verdict;
+pub(crate) use answer::{verdict, verdict_over};
 pub(crate) use attributes::Attributes;
 pub use file::{JSON_FILE, PROTO_FILE};
 pub(crate) use live::place_of_codex;
@@ -59,7 +60,7 @@ pub use window::LlmInput;
 /// The backend.
 pub const BACKEND: Backend = Backend {
     name: "otlp",
-    summary: "Any OTLP/HTTP receiver: OpenTelemetry collector, Tempo, Phoenix, …",
+    summary: "Any receiver of OTLP: OpenTelemetry collector, Tempo, Phoenix, …",
     options: options::OPTIONS,
     connect: settings::connect,
     describe: settings::describe,
@@ -382,8 +383,29 @@ impl Protocol for Otlp {
         vec![without_spans(&self.contract.routes[0])]
     }
 
+    fn probed(&self, _nth: usize, answer: &Response) -> Probed {
+        probed_over(self.client.wire, answer)
+    }
+
     fn verdict(&self, _route: usize, response: &Response) -> Verdict {
-        verdict(response)
+        verdict_over(self.client.wire, response)
+    }
+}
+
+/// Reads the answer to a question of `doctor`.
+pub(crate) fn probed_over(wire: Wire, answer: &Response) -> Probed {
+    match wire {
+        Wire::Http => Probed::from_status(answer),
+        Wire::Grpc => grpc::probed(answer),
+    }
+}
+
+/// Returns the type of bodies.
+pub(crate) fn content_type(wire: Wire, encoding: Encoding) -> &'static str {
+    match (wire, encoding) {
+        (Wire::Grpc, _) => "application/grpc+proto",
+        (Wire::Http, Encoding::Proto) => "application/x-protobuf",
+        (Wire::Http, Encoding::Json) => "application/json",
     }
 }
 
@@ -401,24 +423,23 @@ fn route(target: settings::Target) -> Route {
         url: target.url,
         headers: target.headers,
         compressions: target.compressions,
+        content_type: content_type(target.client.wire, target.encoding).into(),
         ..route_of(target.encoding)
     }
 }
 
 /// Returns what routes for traces have in common, whatever the place.
 pub(crate) fn route_of(encoding: Encoding) -> Route {
-    let (content_type, framing) = match encoding {
-        Encoding::Proto => ("application/x-protobuf", Framing::CONCATENATED),
-        Encoding::Json => {
-            ("application/json", Framing::new(JSON_FRAMING.0, JSON_FRAMING.1, JSON_FRAMING.2))
-        }
+    let framing = match encoding {
+        Encoding::Proto => Framing::CONCATENATED,
+        Encoding::Json => Framing::new(JSON_FRAMING.0, JSON_FRAMING.1, JSON_FRAMING.2),
     };
     Route {
         name: "traces",
         method: Method::Post,
         url: Address::unchecked(""),
         headers: Vec::new(),
-        content_type: content_type.into(),
+        content_type: content_type(Wire::Http, encoding).into(),
         framing,
         compressions: &[],
         limits: LIMITS,
@@ -434,7 +455,7 @@ impl Otlp {
         let tenant = target.tenant.clone();
         let encoding = target.encoding;
         let client = target.client.clone();
-        let server = format!("otlp {}", target.url.place());
+        let server = format!("otlp {}", target.place);
         let contract = Contract {
             destination: match &tenant {
                 Some(tenant) => format!("{server}{project} {tenant}"),

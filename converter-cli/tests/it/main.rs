@@ -22,6 +22,8 @@ mod errors;
 mod formats;
 mod generated;
 mod grafana;
+mod grpc;
+mod grpc_server;
 mod langsmith;
 mod layout;
 mod leaks;

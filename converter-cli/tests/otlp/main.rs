@@ -17,4 +17,5 @@ mod properties;
 mod proxy;
 mod servers;
 mod support;
+mod telemetry;
 mod variables;

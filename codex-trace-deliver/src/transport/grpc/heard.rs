@@ -2,14 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The first bytes that came.
+/// The first four bytes that came.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<OnceLock<[u8; 4]>>);
+pub(super) struct Heard(Arc<Mutex<Vec<u8>>>);
 
 impl Heard {
     /// Whether two connections are one.
@@ -17,9 +17,16 @@ impl Heard {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    fn note(&self, bytes: &[u8]) {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = 4_usize.saturating_sub(first.len());
+        first.extend_from_slice(&bytes[..bytes.len().min(missing)]);
+    }
+
     /// Says what is spoken instead of HTTP/2, if it is something else.
     pub(super) fn misunderstood(&self) -> Option<&'static str> {
-        match self.0.get()? {
+        let first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match first.first_chunk::<4>()? {
             b"HTTP" => Some(
                 "HTTP/1.1 is spoken there, and no gRPC: OTLP over HTTP has `protocol = \"http/protobuf\"`, and mostly port 4318",
             ),
@@ -53,10 +60,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Overheard<T> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if let Some(first) = buf.filled()[before..].first_chunk::<4>() {
-            self.heard.0.get_or_init(|| *first);
+        self.heard.note(&buf.filled()[before..]);
+        // Who speaks something else may wait for us to say more.
+        match self.heard.misunderstood() {
+            Some(why) => Poll::Ready(Err(io::Error::other(why))),
+            None => polled,
         }
-        polled
     }
 }
 
@@ -84,7 +93,15 @@ mod tests {
 
     #[test]
     fn the_first_bytes_tell_what_is_spoken() {
-        let told = |first: [u8; 4]| Heard(Arc::new(OnceLock::from(first))).misunderstood();
+        let told = |first: [u8; 4]| {
+            let heard = Heard::default();
+            // However they come.
+            heard.note(&first[..1]);
+            assert_eq!(heard.misunderstood(), None);
+            heard.note(&first[1..]);
+            heard.note(b"HTTP");
+            heard.misunderstood()
+        };
         assert_eq!(told([0, 0, 12, 4]), None);
         assert!(told(*b"HTTP").unwrap().contains("HTTP/1.1"));
         assert!(told([0x15, 3, 3, 0]).unwrap().contains("https://"));

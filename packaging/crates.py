@@ -32,23 +32,23 @@ def dependency(line: re.Match[str]) -> str:
     """A dependency within the workspace: published, it is found by name and version."""
     name = line[1]
     package = f', package = "{NAMES[name]}"' if name in NAMES else ""
-    return f'{name} = {{ path = "{line[2]}", version = "={version}"{package} }}'
+    return f'{name} = {{ path = "{line[2]}", version = "={version}"{package}'
 
 
-manifest = re.sub(r'^(\S+) = \{ path = "([^"]+)" \}$', dependency, manifest, flags=re.M)
+WITHIN = re.compile(r'^([\w-]+) = \{ path = "([^"]+)"', flags=re.M)
+manifest = WITHIN.sub(dependency, manifest)
 manifest = manifest.replace("publish = false\n", "publish = true\n")
 (out / "Cargo.toml").write_text(manifest)
 
 for member in workspace["members"]:
     path = out / member / "Cargo.toml"
-    text = path.read_text()
+    text = WITHIN.sub(dependency, path.read_text())
     parsed = tomllib.loads(text)
     name = parsed["package"]["name"]
-    if name not in NAMES:
-        continue
-    text = text.replace(f'name = "{name}"', f'name = "{NAMES[name]}"', 1)
-    if "lib" not in parsed:
-        text = text.replace("[dependencies]", f'[lib]\nname = "{name.replace("-", "_")}"\n\n[dependencies]', 1)
+    if name in NAMES:
+        text = text.replace(f'name = "{name}"', f'name = "{NAMES[name]}"', 1)
+        if "lib" not in parsed:
+            text = text.replace("[dependencies]", f'[lib]\nname = "{name.replace("-", "_")}"\n\n[dependencies]', 1)
     path.write_text(text)
 
 subprocess.run(["cargo", "metadata", "--format-version=1", "--offline"], cwd=out, check=True, stdout=subprocess.DEVNULL)

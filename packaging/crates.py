@@ -51,5 +51,5 @@ for member in workspace["members"]:
             text = text.replace("[dependencies]", f'[lib]\nname = "{name.replace("-", "_")}"\n\n[dependencies]', 1)
     path.write_text(text)
 
-subprocess.run(["cargo", "metadata", "--format-version=1", "--offline"], cwd=out, check=True, stdout=subprocess.DEVNULL)
+subprocess.run(["cargo", "metadata", "--format-version=1", "--no-deps", "--offline"], cwd=out, check=True, stdout=subprocess.DEVNULL)
 print(f"{out}: codex-trace {version}, to be published with `cargo publish --workspace`")

@@ -15,15 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
 from codex_trace import fleet
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["CodexRollouts"]
 
@@ -70,11 +68,7 @@ class CodexRollouts(DataSource):
         """The columns of the table."""
         from pyspark.sql.pandas.types import from_arrow_schema
 
-        schema = from_arrow_schema(fleet.schema(self._option("table", "spans")))
-        # What a task hands over may be null as far as Spark is concerned.
-        for field in schema.fields:
-            field.nullable = True
-        return schema
+        return from_arrow_schema(_nullable(self._option("table", "spans")))
 
     def reader(self, schema: StructType) -> DataSourceReader:
         """Makes what plans and reads."""
@@ -121,7 +115,14 @@ class _Reader(DataSourceReader):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, _Partition)
-        yield from partition.part.read(self.table, **self.how)
+        schema = _nullable(self.table)
+        for batch in partition.part.read(self.table, **self.how):
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+
+def _nullable(table: str) -> pa.Schema:
+    """The columns as Spark has them: what comes from outside may be null."""
+    return pa.schema([field.with_nullable(True) for field in fleet.schema(table)])
 
 
 def _storage(options: Any) -> dict[str, Any]:

@@ -34,6 +34,7 @@
 
 pub mod directory;
 pub mod failure;
+pub mod heads;
 pub mod history;
 pub mod ids;
 pub mod inputs;
@@ -51,6 +52,7 @@ pub mod words;
 
 pub use directory::Directory;
 pub use failure::Failure;
+pub use heads::HeadCache;
 pub use history::History;
 pub use owned::OwnedTrace;
 pub use select::Selection;

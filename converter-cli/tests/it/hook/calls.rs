@@ -15,17 +15,21 @@ fn nowhere() -> (Sink, User) {
 /// Holds the worker's place, so that calls only write to the queue.
 fn held(user: &User) -> fs::File {
     let live = user.state().join("live");
-    fs::create_dir_all(&live).unwrap();
-    let file =
-        fs::File::options().create(true).append(true).open(live.join("worker.lock")).unwrap();
-    file.try_lock().unwrap();
+    fs::create_dir_all(&live).expect("as prepared");
+    let file = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(live.join("worker.lock"))
+        .expect("as prepared");
+    file.try_lock().expect("as prepared");
     file
 }
 
 fn inbox(user: &User) -> Vec<serde_json::Value> {
-    let files = fs::read_dir(user.state().join("live/inbox")).unwrap();
-    let read = |path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    files.map(|file| read(file.unwrap().path())).collect()
+    let files = fs::read_dir(user.state().join("live/inbox")).expect("as prepared");
+    let read =
+        |path| serde_json::from_slice(&fs::read(path).expect("as prepared")).expect("as prepared");
+    files.map(|file| read(file.expect("as prepared").path())).collect()
 }
 
 #[test]

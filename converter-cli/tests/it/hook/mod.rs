@@ -38,7 +38,7 @@ fn payload(event: &str, thread: &str) -> String {
 impl User {
     fn new(sink: &Sink) -> User {
         let user = User { env: TestEnv::new() };
-        fs::create_dir_all(user.env.dir().join(".codex/sessions")).unwrap();
+        fs::create_dir_all(user.env.dir().join(".codex/sessions")).expect("as prepared");
         user.configure(&[("sink", sink)]);
         user
     }
@@ -46,13 +46,11 @@ impl User {
     /// Names destinations in codex-trace.toml.
     fn configure(&self, sinks: &[(&str, &Sink)]) {
         let names: Vec<_> = sinks.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        let mut text = format!("to = [{}]\n", names.join(", "));
-        for (name, sink) in sinks {
-            text += &format!(
-                "[destinations.{name}]\nbackend = \"otlp\"\nendpoint = \"{}\"\nprotocol = \"http/json\"\ncompression = \"none\"\n",
-                sink.url
-            );
-        }
+        let tables = sinks.iter().map(|(name, sink)| {
+            let url = &sink.url;
+            format!("[destinations.{name}]\nbackend = \"otlp\"\nendpoint = \"{url}\"\nprotocol = \"http/json\"\ncompression = \"none\"\n")
+        });
+        let text = format!("to = [{}]\n{}", names.join(", "), tables.collect::<String>());
         self.env.write(".config/codex-trace/codex-trace.toml", text);
     }
 
@@ -71,18 +69,19 @@ impl User {
     }
 
     fn append(&self, nth: usize, text: &str) {
-        let mut file = fs::OpenOptions::new().append(true).open(self.rollout(nth)).unwrap();
-        file.write_all(text.as_bytes()).unwrap();
+        let mut file =
+            fs::OpenOptions::new().append(true).open(self.rollout(nth)).expect("as prepared");
+        file.write_all(text.as_bytes()).expect("as prepared");
     }
 
     /// Calls as Codex calls a hook.
     fn call(&self, payload: &[u8]) -> Run {
         let mut command = self.env.command(&["hook"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = command.spawn().expect("as prepared");
         // It need not read to the end.
-        child.stdin.take().unwrap().write_all(payload).ok();
-        let output = child.wait_with_output().unwrap();
+        child.stdin.take().expect("as prepared").write_all(payload).ok();
+        let output = child.wait_with_output().expect("as prepared");
         Run {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -8,7 +8,7 @@ use crate::testenv::{place, small_rollout};
 
 fn watch(user: &User) -> Child {
     let mut command = user.env.command(&["upload", "--watch", "--json"]);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("as prepared")
 }
 
 #[test]

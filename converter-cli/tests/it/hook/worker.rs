@@ -127,14 +127,18 @@ fn a_session_that_is_not_there_is_left_to_the_next_call() {
 
 fn start_worker(user: &User) -> Child {
     let mut command = user.env.command(&["hook", "--work", "--linger", "5s"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("as prepared")
 }
 
 /// Ends whichever worker runs, at once.
 fn kill_worker(user: &User) {
     let pid = fs::read_to_string(user.state().join("live/worker.lock")).unwrap_or_default();
     if user.queue()["working"] == true && !pid.is_empty() {
-        Command::new("kill").args(["-9", &pid]).stderr(Stdio::null()).status().unwrap();
+        Command::new("kill")
+            .args(["-9", &pid])
+            .stderr(Stdio::null())
+            .status()
+            .expect("as prepared");
     }
 }
 

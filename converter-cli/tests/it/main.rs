@@ -24,6 +24,7 @@ mod generated;
 mod grafana;
 mod grpc;
 mod grpc_server;
+mod hook;
 mod langsmith;
 mod layout;
 mod leaks;

@@ -184,7 +184,7 @@ fn a_key_that_is_taken_back_midway_leaves_a_true_ledger() {
             let refuses = asked.path == "/logs3" && refuses;
             refuses.then(|| answer(status, &json!({ "error": "the key was revoked" })))
         });
-        let (env, server) = (TestEnv::new(), Server::with(rule, 100_000, nothing()));
+        let (env, server) = (TestEnv::new(), Server::with(rule, 100_000, Some(nothing())));
         let more = ["--senders", "1", "--json"];
         let first = run(&env, &server, &paths, &more);
         assert_eq!(first.code, Some(1), "{}", first.stderr);

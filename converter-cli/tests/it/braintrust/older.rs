@@ -98,7 +98,9 @@ fn every_row_of_the_older_plugin_is_here_but_for_what_has_a_name() {
             };
             for (what, why) in differences(theirs, row) {
                 match why {
-                    Some(why) => drop(seen.insert(why)),
+                    Some(why) => {
+                        seen.insert(why);
+                    }
                     None => wrong.push(format!("{place}: {what}")),
                 }
             }

@@ -57,14 +57,13 @@ struct State {
 }
 
 /// What a project without rows says that it has.
-#[expect(clippy::unnecessary_wraps, reason = "it is what a server is given")]
-pub(crate) fn nothing() -> Option<Value> {
-    Some(json!({ "sessions": [], "turns": [] }))
+pub(crate) fn nothing() -> Value {
+    json!({ "sessions": [], "turns": [] })
 }
 
 impl Server {
     pub(crate) fn start() -> Server {
-        Server::with(Box::new(|_, _| None), 6 << 20, nothing())
+        Server::with(Box::new(|_, _| None), 6 << 20, Some(nothing()))
     }
 
     /// Starts a server that cannot be asked what it has.

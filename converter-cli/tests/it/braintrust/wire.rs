@@ -287,12 +287,13 @@ fn errors_and_kills_end_in_the_same_rows() {
     assert_eq!(expected.len(), 17 + 27 + 28);
 
     let failing = rule("/logs3", |nth| (nth % 5 == 0).then(|| status(500, "{}")));
-    let (env, server) = (TestEnv::new(), Server::with(failing, 100_000, nothing()));
+    let (env, server) = (TestEnv::new(), Server::with(failing, 100_000, Some(nothing())));
     let run_on = run(&env, &server, &paths, &[]);
     assert_eq!(run_on.code, Some(0), "{}", run_on.stderr);
     assert!(server.rows() == expected, "one request in five failed");
 
-    let (env, server) = (TestEnv::new(), Server::with(Box::new(|_, _| None), 100_000, nothing()));
+    let (env, server) =
+        (TestEnv::new(), Server::with(Box::new(|_, _| None), 100_000, Some(nothing())));
     for millis in [30, 60, 90, 120, 180, 240, 360] {
         let mut child = upload(&env, &server, &paths, &["--no-redact"]).spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(millis));

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use sha2::{Digest, Sha256};
 
 use super::run;
-use super::server::{Server, sum};
+use super::server::{Server, hex, sum, text};
 use crate::testenv::{TestEnv, place, small_rollout, testdata};
 
 /// The session of `golden/e2e/spawn`, and its one turn of the root thread.
@@ -19,7 +19,7 @@ const STATE: &str = ".local/state/logfire-exporter";
 
 /// Where the exporter keeps a session.
 fn session_file() -> String {
-    let name: String = Sha256::digest(SESSION).iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = hex(&Sha256::digest(SESSION));
     format!("{STATE}/sessions/{name}.json")
 }
 
@@ -127,7 +127,7 @@ fn turns_of_a_time_at_which_the_exporter_was_at_work_are_skipped() {
     let prompts: Vec<String> = server
         .spans()
         .values()
-        .filter_map(|span| super::server::text(span, "codex.prompt").map(str::to_owned))
+        .filter_map(|span| text(span, "codex.prompt").map(str::to_owned))
         .collect();
     let has = |turn: &str| prompts.iter().any(|it| it == turn);
     assert!(has(&before) && has(&after), "{prompts:?}");
@@ -139,10 +139,5 @@ fn turns_of_a_time_at_which_the_exporter_was_at_work_are_skipped() {
     let mut command = super::upload(&env, &server, &[&home], &more);
     let all = env.finish(command.env("CODEX_LOGFIRE_STATE_DIR", env.dir().join("empty")));
     assert_eq!(all.code, Some(0), "{}", all.stderr);
-    assert!(
-        server
-            .spans()
-            .values()
-            .any(|span| super::server::text(span, "codex.prompt") == Some(&during))
-    );
+    assert!(server.spans().values().any(|span| text(span, "codex.prompt") == Some(&during)));
 }

@@ -2,6 +2,7 @@
 //! Logfire does.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -134,11 +135,19 @@ impl Shared {
         }
         let mut state = self.state.lock().unwrap();
         for span in spans_of(&asked.body) {
-            let id = span.trace_id.iter().chain(&span.span_id);
-            let id: String = id.map(|byte| format!("{byte:02x}")).collect();
+            let id = hex(span.trace_id.iter().chain(&span.span_id));
             state.spans.entry(id).or_default().push(span);
         }
     }
+}
+
+/// Writes bytes as digits.
+pub(crate) fn hex<'b>(bytes: impl IntoIterator<Item = &'b u8>) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
 }
 
 /// Returns the spans of a request.

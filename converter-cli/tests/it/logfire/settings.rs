@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::server::{Rule, Server, TOKEN, spans_of};
+use super::server::{Rule, Server, TOKEN, hex, spans_of, text};
 use super::{run, upload};
 use crate::testenv::{TestEnv, place, small_rollout, testdata};
 
@@ -128,8 +128,7 @@ fn spans_go_as_json_if_wanted() {
         assert_eq!(request.headers["content-type"], "application/x-protobuf");
         assert_eq!(request.headers["content-encoding"], "gzip");
         for span in spans_of(&request.body) {
-            let id = span.span_id.iter().map(|byte| format!("{byte:02x}")).collect();
-            of_proto.push((id, span.name));
+            of_proto.push((hex(&span.span_id), span.name));
         }
     }
     of_json.sort();
@@ -172,7 +171,7 @@ fn what_is_older_than_a_day_is_held_back_or_moved() {
         assert_eq!(moved.span_id, as_is.span_id);
         assert_eq!(moved.start_time_unix_nano - as_is.start_time_unix_nano, by);
         assert_eq!(moved.end_time_unix_nano - as_is.end_time_unix_nano, by);
-        let own = super::server::text(moved, "codex.original_start_time").unwrap();
+        let own = text(moved, "codex.original_start_time").unwrap();
         assert!(own.starts_with("2026-03-01T10:00:01"), "{own}");
     }
 }

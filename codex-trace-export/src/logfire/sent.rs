@@ -40,9 +40,8 @@ impl Sent {
         // No hook tells of the end of a turn that was interrupted.
         let is_done = *status == Status::Ok;
         match note.place.as_deref() {
-            Some(BARE) => Sent::Bare,
             Some(BARE_IF_DONE | SENT_IF_DONE) if !is_done => Sent::Nothing,
-            Some(BARE_IF_DONE) => Sent::Bare,
+            Some(BARE | BARE_IF_DONE) => Sent::Bare,
             Some(SENT_IF_DONE) => Sent::Either,
             _ => Sent::Whole,
         }

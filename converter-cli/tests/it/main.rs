@@ -22,6 +22,7 @@ mod errors;
 mod formats;
 mod generated;
 mod grafana;
+mod hook;
 mod langsmith;
 mod layout;
 mod leaks;

@@ -79,6 +79,29 @@ pub fn small_text(path: &Path) -> io::Result<Option<String>> {
     String::from_utf8(bytes).map(Some).map_err(|_| io::Error::other("it is not text in UTF-8"))
 }
 
+/// Reads a small file of text that somebody has named.
+///
+/// # Errors
+///
+/// As [`small_text`], and if nothing is there.
+pub fn text_that_is_there(path: &Path) -> io::Result<String> {
+    there(path, small_text(path)?)
+}
+
+/// As [`text_that_is_there`], of any bytes.
+///
+/// # Errors
+///
+/// As [`text_that_is_there`], but for what is text.
+pub fn bytes_that_are_there(path: &Path) -> io::Result<Vec<u8>> {
+    there(path, small_bytes(path, MAX_FILE)?)
+}
+
+fn there<T>(path: &Path, found: Option<T>) -> io::Result<T> {
+    let why = || fs::metadata(path).err().unwrap_or_else(|| io::ErrorKind::NotFound.into());
+    found.ok_or_else(why)
+}
+
 /// Reads a file of at most `max` bytes; `None` if nothing is there.
 ///
 /// # Errors

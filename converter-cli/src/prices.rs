@@ -11,6 +11,7 @@ use codex_trace_model::{ModelCall, Timestamp, TokenUsage};
 use serde_json::{Map, Value};
 
 use crate::text;
+use codex_trace_deliver::private;
 use codex_trace_export::json::Json;
 use codex_trace_history::failure::Failure;
 
@@ -179,7 +180,7 @@ impl PriceTable {
     pub fn load(own: Option<&Path>) -> anyhow::Result<PriceTable> {
         let mut table = PriceTable::parse(TABLE).expect("the table in the program is one");
         if let Some(path) = own {
-            let text = std::fs::read_to_string(path)
+            let text = private::text_that_is_there(path)
                 .with_context(|| format!("cannot read `{}`", path.display()))?;
             let own = PriceTable::parse(&text).map_err(|what| {
                 Failure::new(format!("no price table: `{}`: {what}", path.display())).hint(

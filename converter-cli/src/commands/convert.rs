@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use codex_trace_export::content::Content;
+use codex_trace_export::redact::Redactor;
 use codex_trace_export::{FileEncoder, FileSettings};
 use codex_trace_model::{Code, Trace};
 
@@ -13,7 +14,7 @@ use crate::destinations::with_hint;
 use crate::exit::ExitStatus;
 use crate::output::{Directory, Target, Writer};
 use crate::ui::Ui;
-use crate::{interrupt, nothing};
+use crate::{interrupt, nothing, redacted};
 use codex_trace_history::failure::Failure;
 use codex_trace_history::history;
 use codex_trace_history::pipeline::{self, Event, Look, Sink};
@@ -33,7 +34,8 @@ struct Converted {
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = selection(&args.select, ui.settings())?;
     let format = args.to;
-    let encoder = &*encoder(args)?;
+    let redactor = Redaction::from(&args.redact).redactor(false)?;
+    let encoder = &*encoder(args, redactor.clone())?;
     let target = Target::of(args.output.as_deref(), args.gzip, format)?;
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
@@ -127,6 +129,15 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     } else {
         total.tell("converted", &args.select, ui);
     }
+    if let Some(redactor) = &redactor
+        && let Some(what) = redacted::sentence(&redactor.found())
+        && !ui.settings().quiet
+    {
+        ui.say(what);
+        if ui.settings().verbose {
+            redacted::tell_lines(redactor, &history, ui);
+        }
+    }
     if let Some(left) = left
         && !ui.settings().quiet
     {
@@ -136,10 +147,10 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
 }
 
 /// Makes what writes the format asked for.
-fn encoder(args: &ConvertArgs) -> anyhow::Result<Box<dyn FileEncoder>> {
+fn encoder(args: &ConvertArgs, redactor: Option<Redactor>) -> anyhow::Result<Box<dyn FileEncoder>> {
     let settings = FileSettings {
         content: Content::from(args.content),
-        redactor: Redaction::from(&args.redact).redactor(false)?,
+        redactor,
         options: args.options.of(args.to)?,
     };
     let encoder = (args.to.open)(settings);

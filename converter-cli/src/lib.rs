@@ -33,7 +33,7 @@ mod pager;
 pub mod parquet;
 pub mod prices;
 pub mod prompt;
-mod redacted;
+pub mod redacted;
 pub mod rows;
 pub mod session;
 pub mod table;

@@ -23,6 +23,16 @@ pub fn sentence(found: &BTreeMap<String, u64>) -> Option<String> {
     (n > 0).then(|| format!("redacted {places}: {}", rules.join(", ")))
 }
 
+/// Says it to people, and where, if they want to know more.
+pub fn tell(redactor: Option<&Redactor>, history: &History, ui: &Ui) {
+    let Some(redactor) = redactor.filter(|_| !ui.settings().quiet) else { return };
+    let Some(what) = sentence(&redactor.found()) else { return };
+    ui.say(what);
+    if ui.settings().verbose {
+        tell_lines(redactor, history, ui);
+    }
+}
+
 /// Writes the same as an object.
 pub fn fields(found: &BTreeMap<String, u64>, o: &mut Object<'_>) {
     o.object("redacted", |o| {
@@ -45,9 +55,8 @@ pub fn tell_lines(redactor: &Redactor, history: &History, ui: &Ui) {
                     redactor.json(bytes);
                     Some((at.line(), redactor.found()))
                 }
-                Ok(None) => break,
                 Err(err) if err.is_about_a_line() => None,
-                Err(_) => break,
+                Ok(None) | Err(_) => break,
             };
             if let Some((line, found)) = line.filter(|(_, found)| !found.is_empty()) {
                 let rules: Vec<String> =

@@ -105,6 +105,8 @@ fn connect(settings: &Settings) -> Connected {
         return Err(refused);
     }
     let allowed = is_on(&ASSUME_BACKFILL_ALLOWED);
+    let tags = settings.get(&options::TAGS).map(|said| said.value).unwrap_or_default();
+    let tags = if tags.is_empty() { String::new() } else { serde_json::json!(tags).to_string() };
     let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
     for (nth, place) in config.places.iter().enumerate() {
         if place.key.is_none() && place.is_hosted() {
@@ -120,6 +122,7 @@ fn connect(settings: &Settings) -> Connected {
         let format = Format {
             kind: Kind::Multipart,
             project: serde_json::to_string(&place.project).expect("a string is always JSON"),
+            tags: tags.clone(),
             max_bytes: Info::default().limits().max_bytes,
         };
         let same_workspace = |other: &Place| {

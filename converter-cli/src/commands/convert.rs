@@ -34,8 +34,7 @@ struct Converted {
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = selection(&args.select, ui.settings())?;
     let format = args.to;
-    let redactor = Redaction::from(&args.redact).redactor(false)?;
-    let encoder = &*encoder(args, redactor.clone())?;
+    let (encoder, redactor) = encoder(args)?;
     let target = Target::of(args.output.as_deref(), args.gzip, format)?;
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
@@ -129,32 +128,24 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     } else {
         total.tell("converted", &args.select, ui);
     }
-    if let Some(redactor) = &redactor
-        && let Some(what) = redacted::sentence(&redactor.found())
-        && !ui.settings().quiet
-    {
-        ui.say(what);
-        if ui.settings().verbose {
-            redacted::tell_lines(redactor, &history, ui);
-        }
-    }
-    if let Some(left) = left
-        && !ui.settings().quiet
-    {
+    redacted::tell(redactor.as_ref(), &history, ui);
+    if let Some(left) = left.filter(|_| !ui.settings().quiet) {
         ui.say(left);
     }
     Ok(total.status(args.strict && total.n_of(&[Code::BadLine]) > 0))
 }
 
-/// Makes what writes the format asked for.
-fn encoder(args: &ConvertArgs, redactor: Option<Redactor>) -> anyhow::Result<Box<dyn FileEncoder>> {
+/// Makes what writes the format asked for, and what redacts for it.
+fn encoder(args: &ConvertArgs) -> anyhow::Result<(Box<dyn FileEncoder>, Option<Redactor>)> {
+    let redactor = Redaction::from(&args.redact).redactor(false)?;
     let settings = FileSettings {
         content: Content::from(args.content),
-        redactor,
+        redactor: redactor.clone(),
         options: args.options.of(args.to)?,
     };
     let encoder = (args.to.open)(settings);
-    Ok(encoder.map_err(|err| with_hint(Failure::new(err.message), err.hint))?)
+    let encoder = encoder.map_err(|err| with_hint(Failure::new(err.message), err.hint))?;
+    Ok((encoder, redactor))
 }
 
 const INTERRUPTED: &str =

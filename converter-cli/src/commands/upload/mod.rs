@@ -21,6 +21,7 @@ use crate::{backends, exit, interrupt, redacted};
 use codex_trace_deliver::delivery::{self, DeadLetters, Destination, Options, Own, Run, Takes};
 use codex_trace_deliver::ledger::Ledger;
 use codex_trace_deliver::lock;
+use codex_trace_deliver::private;
 use codex_trace_deliver::transport::{Discard, Recorder, RequestDir, Transport};
 use codex_trace_export::content::Content;
 use codex_trace_export::content::ContentRules;
@@ -256,6 +257,8 @@ fn send_again(
     ui: &Ui,
 ) -> anyhow::Result<ExitStatus> {
     let interrupted = interrupt::flag();
+    let state = &upload.state_dir;
+    private::make_dir(state).with_context(|| format!("cannot make `{}`", state.display()))?;
     let Some(_locks) = lock_all(upload, &destinations, &interrupted, ui)? else {
         return Ok(ExitStatus::Interrupted);
     };

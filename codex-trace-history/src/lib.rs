@@ -32,6 +32,7 @@
 //!
 //! What is done with a trace: `codex-trace-export` encodes it.
 
+pub mod account;
 pub mod directory;
 pub mod failure;
 pub mod history;
@@ -45,6 +46,7 @@ pub mod pipeline;
 pub mod repository;
 pub mod select;
 pub mod skim;
+pub mod small;
 pub mod watch;
 pub mod whole;
 pub mod words;

@@ -19,7 +19,6 @@ pub mod axis;
 pub mod backends;
 pub mod commands;
 pub mod config;
-pub mod content;
 pub mod destinations;
 pub mod exit;
 pub mod formats;
@@ -31,8 +30,6 @@ mod nothing;
 pub mod output;
 mod pager;
 pub mod parquet;
-pub mod prices;
-pub mod prompt;
 pub mod redacted;
 pub mod rows;
 pub mod session;
@@ -42,9 +39,6 @@ pub mod tools;
 pub mod transcript;
 pub mod tree;
 pub mod ui;
-pub mod usage;
-pub mod when;
-pub mod zone;
 
 use std::ffi::OsString;
 use std::io;
@@ -56,6 +50,7 @@ use crate::args::{Args, Command};
 use crate::config::{Environment, Settings};
 pub use crate::exit::ExitStatus;
 use crate::ui::Ui;
+pub use codex_trace_usage::{content, count as usage, prices, prompt, when, zone};
 
 /// Runs the command in `argv` and returns the exit code of the process.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {

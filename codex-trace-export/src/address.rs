@@ -313,7 +313,9 @@ pub fn without_secrets(text: &str) -> String {
         let scheme = word[..at].trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
         let (before, rest) = word.split_at(at - scheme.len());
         let end = rest.trim_end_matches(|c: char| "`'\")>],.;:".contains(c)).len();
-        let (address, behind) = rest.split_at(end);
+        // What is masked already ends with a bracket of its own.
+        let is_masked = rest[..end].ends_with("[set") && rest[end..].starts_with(']');
+        let (address, behind) = rest.split_at(end + usize::from(is_masked));
         let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
         let (login, rest) = match rest.rsplit_once('@') {
             Some((_, rest)) => ("[set]@", rest),
@@ -454,6 +456,8 @@ mod tests {
             ("(see http://h/?key=K&x).", "(see http://h/?key=[set]&[set])."),
             ("otlp http://h?k=~ba7816bf#p", "otlp http://h?k=~ba7816bf#p"),
             ("(http://h/hook/KEY).", "(http://h/hook/[set])."),
+            ("http://h/?k=[set]: gone", "http://h/?k=[set]: gone"),
+            ("[http://h/hook/[set]]", "[http://h/hook/[set]]"),
             ("nothing of that kind, a@b", "nothing of that kind, a@b"),
         ];
         for (text, expected) in cases {

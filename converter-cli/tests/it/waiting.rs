@@ -56,9 +56,7 @@ fn a_subagent_waits_until_its_parent_shows_who_spawned_it() {
 fn a_turn_of_a_version_without_ends_waits_for_the_next_one() {
     let (env, server) = (TestEnv::new(), Server::start(&[], Some(Act::Ok)));
     let lines = |n: usize| {
-        move |_: &Path, text: &str| {
-            Some(text.lines().take(n).map(|line| format!("{line}\n")).collect())
-        }
+        move |_: &Path, text: &str| Some(text.lines().take(n).collect::<Vec<_>>().join("\n") + "\n")
     };
     let mut sent = 0;
     for n in 1..=46 {

@@ -63,8 +63,8 @@ fn what_the_plugin_has_sent_by_any_id_is_not_sent_again() {
         let env = TestEnv::new();
         let files = home(&env, name);
         for file in &files {
-            let lines: String = shown(file).iter().map(|turn| format!("{turn}\n")).collect();
-            fs::write(beside(file, ".langsmith"), lines).unwrap();
+            let lines = shown(file).into_iter().collect::<Vec<_>>().join("\n");
+            fs::write(beside(file, ".langsmith"), lines + "\n").unwrap();
         }
         let account = Upload::beside_the_plugin(&server.url).run(&files);
         assert_eq!((account.turns(), server.runs().len()), (0, 0), "{name}: {account:?}");

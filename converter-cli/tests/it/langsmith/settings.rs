@@ -172,7 +172,7 @@ fn each_replica_has_its_own_updates() {
 fn roots_have_tags_and_model_calls_say_why_they_stopped() {
     let env = TestEnv::new();
     let server = Server::start(Rules::default());
-    let home = crate::testenv::testdata("homes/r169");
+    let home = crate::testenv::testdata("homes/r144");
     env.write(
         ".config/codex-trace/codex-trace.toml",
         format!(

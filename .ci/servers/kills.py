@@ -278,7 +278,8 @@ def write_slowly(source, target, dice, seconds):
     lines = []
     for folder, _, names in os.walk(source):
         for name in names:
-            if not name.endswith(".jsonl"):
+            # A migration writes another file of a session, and all of it at once.
+            if not name.endswith(".jsonl") or "/mig-" in folder:
                 continue
             path = os.path.join(folder, name)
             to = os.path.join(target, os.path.relpath(path, source))

@@ -222,6 +222,9 @@ fn an_upload_to_a_second_experiment_takes_nothing_out_of_the_first() {
     let (env, server) = (env(), Server::start());
     let run = upload(&env, &server, "pa", &[]);
     assert_eq!((run.code, server.traces_in("pa")), (Some(0), 1), "{}", run.stderr);
+    let page =
+        format!("hint: look at it at {}/#/experiments/1/traces?startTimeLabel=ALL\n", server.url);
+    assert!(run.stderr.contains(&page), "{}", run.stderr);
     let n_stored = server.n_stored();
     // By another ledger, too: it is the server that knows.
     for more in

@@ -1,8 +1,6 @@
 //! What remains after an upload: an address to look at, places to forget, notes
 //! that could not be written, counts of what was redacted.
 
-#![expect(clippy::unwrap_used, reason = "in helpers, too, it is the test that fails")]
-
 use std::fs;
 
 use crate::scripted_server::{Act, Server};

@@ -15,7 +15,8 @@ use super::Named;
 use crate::ui::Ui;
 
 /// Gives a destination the sessions that go there, and returns one more for each
-/// other project that files of the sessions' own projects name.
+/// other project that files of the sessions' own projects name. Says which files
+/// are not followed, if anybody wants to know.
 ///
 /// # Errors
 ///
@@ -25,7 +26,7 @@ pub fn follow<'g>(
     named: &Named<'g>,
     history: &History,
     connect: impl Fn(&Named<'g>, &str) -> anyhow::Result<Destination>,
-    ui: &Ui,
+    ui: Option<&Ui>,
 ) -> anyhow::Result<Vec<Destination>> {
     let Some(companion) = &destination.companion else { return Ok(Vec::new()) };
     let mut by_cwd: HashMap<String, Goes> = HashMap::new();
@@ -69,7 +70,7 @@ pub fn follow<'g>(
             by_cwd.insert(cwd.to_owned(), Goes::To(project));
         }
     }
-    for what in told {
+    for (ui, what) in ui.into_iter().flat_map(|ui| told.iter().map(move |what| (ui, what))) {
         ui.warn(format!("{}: {what}", named.name));
     }
     let by_cwd = Arc::new(by_cwd);

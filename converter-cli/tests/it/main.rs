@@ -23,6 +23,7 @@ mod errors;
 mod formats;
 mod generated;
 mod grafana;
+mod hook;
 mod langsmith;
 mod layout;
 mod leaks;

@@ -2,9 +2,10 @@
 
 mod report;
 mod resend;
+mod rounds;
+mod watch;
 
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +35,8 @@ use codex_trace_history::pipeline;
 
 use report::Report;
 
+pub(crate) use rounds::{Outcome, Rounds};
+
 /// Uploads sessions to destinations.
 ///
 /// # Errors
@@ -41,6 +44,9 @@ use report::Report;
 /// If nothing can be read, a setting makes no sense, or the ledger cannot be
 /// used.
 pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
+    if args.watch {
+        return watch::run(args, ui);
+    }
     let settings = ui.settings();
     let upload = UploadSettings::resolve(args, settings)?;
     let selection = selection(&args.select, settings)?;
@@ -65,7 +71,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let pool = pipeline::pool(settings.jobs)?;
     let history = named.find(&selection, ui, &pool)?;
     drop(pool);
-    let destinations = followed(args, &upload, connected, &history, ui)?;
+    let destinations = followed(args, &upload, connected, &history, (ui, true))?;
     let interrupted = interrupt::flag();
     let ledger = if upload.dry_run {
         Ledger::open_existing(&upload.state_dir)?
@@ -75,11 +81,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let Some(_locks) = lock_all(&upload, &destinations, &interrupted, ui)? else {
         return Ok(ExitStatus::Interrupted);
     };
-    if let Some(ledger) = &ledger {
-        places::tell_of_others(&destinations, &ledger.standings()?, ui);
-    }
-    tell_of_settings(&destinations, ui);
-    tell_of_age(&history, &destinations, args, ui);
+    tell_before(&history, &destinations, ledger.as_ref(), args, ui)?;
     let dead_letters = DeadLetters::within(&upload.state_dir);
     ui.start("uploading", history.sessions.len() * destinations.len());
     let run = Run {
@@ -106,9 +108,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         redacted::tell_lines(redactor, &history, ui);
     }
     if args.json {
-        let mut out = ui.out();
-        accounts.iter().try_for_each(|account| report.write(account, &mut out))?;
-        out.flush()?;
+        report.write_all(&accounts, ui)?;
     }
     Ok(status)
 }
@@ -127,6 +127,22 @@ fn asked_for(given: Given<'_>) -> anyhow::Result<Vec<Named<'_>>> {
             .into());
     }
     Ok(asked)
+}
+
+/// Says, before anything is sent, what people should know.
+fn tell_before(
+    history: &History,
+    destinations: &[Destination],
+    ledger: Option<&Ledger>,
+    args: &UploadArgs,
+    ui: &Ui,
+) -> Result<(), Failure> {
+    if let Some(ledger) = ledger {
+        places::tell_of_others(destinations, &ledger.standings()?, ui);
+    }
+    tell_of_settings(destinations, ui);
+    tell_of_age(history, destinations, args, ui);
+    Ok(())
 }
 
 /// Connects every place of a destination; sends nothing. One that is one place
@@ -152,13 +168,14 @@ fn connect(
     Ok(destinations)
 }
 
-/// Adds the destinations that the files of the sessions' own projects name.
+/// Adds the destinations that the files of the sessions' own projects name; says
+/// which files are not followed, if that is wanted.
 fn followed(
     args: &UploadArgs,
     upload: &UploadSettings,
     connected: Vec<(&Named<'_>, Destination)>,
     history: &History,
-    ui: &Ui,
+    (ui, tells): (&Ui, bool),
 ) -> anyhow::Result<Vec<Destination>> {
     let of = |named: &Named<'_>| connected.iter().filter(|(it, _)| it.name == named.name).count();
     let alone: Vec<bool> = connected.iter().map(|(named, _)| of(named) == 1).collect();
@@ -170,7 +187,7 @@ fn followed(
         };
         // Replicas are lists of the user's own.
         let more = if alone {
-            projects::follow(&mut destination, named, history, again, ui)?
+            projects::follow(&mut destination, named, history, again, tells.then_some(ui))?
         } else {
             Vec::new()
         };

@@ -5,6 +5,7 @@ mod compress;
 mod dir;
 mod grpc;
 mod http;
+mod record;
 
 use std::fmt;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use compress::compress;
 pub use dir::{Discard, RequestDir};
 pub use grpc::Grpc;
 pub use http::Http;
+pub use record::Recorder;
 
 /// Carries requests. Blocks; is used by several threads at once.
 pub trait Transport: Send + Sync {

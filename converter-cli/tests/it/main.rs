@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests have switches of their own")]
 
+mod aftermath;
 mod bench;
 mod blame;
 mod braintrust;
@@ -40,7 +41,9 @@ mod outputs;
 mod parquet;
 mod perfetto;
 mod places;
+mod projects;
 mod readme;
+mod record;
 mod report;
 mod schema;
 mod scripted_server;
@@ -54,3 +57,4 @@ mod toy;
 mod upgrades;
 mod upload;
 mod usage;
+mod waiting;

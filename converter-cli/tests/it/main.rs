@@ -27,6 +27,7 @@ mod langsmith;
 mod layout;
 mod leaks;
 mod list;
+mod logfire;
 mod loki;
 #[path = "../marked/mod.rs"]
 mod marked;

@@ -159,7 +159,7 @@ impl Address {
     /// Returns name and password, decoded, with the colon between them; for the
     /// wire alone.
     pub fn login(&self) -> Option<Vec<u8>> {
-        let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);
+        let rest = self.text.split_once("://").map_or(&*self.text, |(_, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let (login, _) = authority.rsplit_once('@')?;
         Some(percent_decoded(login.as_bytes()))

@@ -197,7 +197,7 @@ impl Transport for Grpc {
             return Err(NoAnswer { reason, cause: Cause::Cut });
         };
         let mut response = answer?;
-        response.mask(&secrets_of(&request.headers));
+        response.mask(&secrets_of(&request.url, &request.headers));
         Ok(response)
     }
 }

@@ -56,7 +56,7 @@ fn compare<T: Message + Default + PartialEq + DeserializeOwned>(signal: &str) ->
             let message = T::decode(proto.as_slice()).unwrap();
             assert!(message.encode_to_vec() == *proto, "no field is another one");
             let json: T = serde_json::from_slice(json).unwrap();
-            assert!(message == json, "{json:#?}");
+            assert!(message == json, "{signal}");
             n += 1;
         }
     });

@@ -91,7 +91,7 @@ pub fn find(selection: &Selection, ui: &dyn Watch, pool: &ThreadPool) -> Result<
 
 /// Something named that is on disk.
 #[derive(Clone, Debug)]
-enum Place {
+pub(crate) enum Place {
     Tree(PathBuf),
     File(PathBuf),
     /// What can be read once only.
@@ -99,7 +99,7 @@ enum Place {
 }
 
 impl Place {
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         let (Place::Tree(path) | Place::File(path) | Place::Pipe(path)) = self;
         path
     }
@@ -108,8 +108,8 @@ impl Place {
 /// What was named, by what it is.
 #[derive(Debug)]
 pub struct Named {
-    places: Vec<Place>,
-    ids: Vec<String>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) ids: Vec<String>,
 }
 
 impl Named {

@@ -43,6 +43,7 @@ pub mod panics;
 pub mod passed;
 pub mod pipeline;
 pub mod repository;
+mod seen;
 pub mod select;
 pub mod skim;
 pub mod watch;

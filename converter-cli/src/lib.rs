@@ -26,6 +26,7 @@ pub mod formats;
 pub mod interrupt;
 pub mod label;
 pub mod limits;
+pub mod look;
 pub mod measure;
 mod nothing;
 pub mod output;

@@ -5,25 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use codex_rollout::{JsonText, RecordedPath};
-use codex_trace_model::{ModelCall, Span, SpanKind, Timestamp, TokenUsage, Trace};
-use rayon::ThreadPool;
+use codex_rollout::RecordedPath;
+use codex_trace_model::{Timestamp, TokenUsage};
 
 use crate::account::Account;
 use crate::args::By;
 use crate::config::Selection;
+use crate::look::{Call, Facts, Looking};
 use crate::prices::{Dollars, NoPrice, PriceTable, UNKNOWN};
-use crate::prompt;
-use crate::ui::Ui;
 use crate::zone::Zone;
 use codex_trace_export::json::Object;
 use codex_trace_export::wire::jsonl::usage_fields;
-use codex_trace_history::history::History;
-use codex_trace_history::pipeline::{self, Look, Lost};
-use codex_trace_history::{panics, repository, select, skim};
+use codex_trace_history::failure::Failure;
+use codex_trace_history::repository;
 
 /// Model calls and what they used.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -93,8 +89,6 @@ pub struct Report {
     pub unpriced: BTreeMap<NoPrice, (usize, u64)>,
     /// What the run came to.
     pub account: Account,
-    /// The sessions of which nothing came.
-    lost: Vec<Lost>,
 }
 
 impl Report {
@@ -118,7 +112,6 @@ impl Report {
             sum.1 += tokens;
         }
         self.account += other.account;
-        self.lost.extend(other.lost);
     }
 }
 
@@ -127,42 +120,42 @@ impl Query {
     ///
     /// The filters that say when and which model hold for each call; the
     /// others have chosen the session.
-    pub fn add(&self, trace: &Trace<'_>, report: &mut Report) {
-        if !self.selection.may_stand(trace) {
+    pub fn add(&self, mut facts: Facts, report: &mut Report) {
+        if !self.selection.may_stand(&facts.outline()) {
             return;
         }
         let mut counted = 0;
         let of_session: Vec<Option<String>> =
-            self.by.iter().map(|by| session_key(*by, trace)).collect();
-        for span in trace.model_calls() {
-            let SpanKind::ModelCall(call) = &span.kind else { continue };
-            let at = trace.made_at(span);
-            let model = call.model.map(JsonText::decode);
-            if !self.takes(at, model.as_deref()) {
+            self.by.iter().map(|by| session_key(*by, &facts)).collect();
+        for call in &facts.calls {
+            let model = facts.model(call);
+            if !self.takes(call.at, model) {
                 continue;
             }
             counted += 1;
-            let counts = self.counts(span, call, at, report);
+            let counts = self.counts(&facts, call, report);
             let key = |(by, of_session): (&By, &Option<String>)| match (of_session, by) {
                 (Some(session), _) => session.clone(),
-                (None, By::Model) => model.as_deref().unwrap_or(UNKNOWN).to_owned(),
-                (None, by) => at.map_or_else(|| UNKNOWN.to_owned(), |at| self.date_key(*by, at)),
+                (None, By::Model) => model.unwrap_or(UNKNOWN).to_owned(),
+                (None, by) => {
+                    call.at.map_or_else(|| UNKNOWN.to_owned(), |at| self.date_key(*by, at))
+                }
             };
             let keys = self.by.iter().zip(&of_session).map(key).collect();
             *report.rows.entry(keys).or_default() += &counts;
         }
-        if counted > 0 && self.by.contains(&By::Session) {
-            let name = trace.root().name.map(|name| name.decode().into_owned());
-            let session = Session {
-                started_at: trace.started_at().or_else(|| select::local_start(trace)),
-                cwd: trace.root().meta.cwd.map(|cwd| cwd.decode().into_owned()),
-                title: name.or_else(|| prompt::first(trace)),
-            };
-            report.sessions.insert(trace.session_id().to_owned(), session);
-        }
         if counted > 0 || self.takes_all_calls() {
             // Of the spans, only model calls are looked at.
-            report.account += Account { spans: 0, ..Account::of(trace) };
+            facts.account.spans = 0;
+            report.account += std::mem::take(&mut facts.account);
+        }
+        if counted > 0 && self.by.contains(&By::Session) {
+            let session = Session {
+                started_at: facts.started_at.or(facts.started_at_local),
+                cwd: facts.cwd,
+                title: facts.name.or(facts.prompt),
+            };
+            report.sessions.insert(facts.session_id, session);
         }
     }
 
@@ -180,22 +173,15 @@ impl Query {
             })
     }
 
-    fn counts(
-        &self,
-        span: &Span<'_>,
-        call: &ModelCall<'_>,
-        at: Option<Timestamp>,
-        report: &mut Report,
-    ) -> Counts {
-        let usage = span.usage.unwrap_or_default();
-        let mut counts = Counts { model_calls: 1, usage, ..Counts::default() };
-        match self.prices.cost_of(call, &usage, at) {
+    fn counts(&self, facts: &Facts, call: &Call, report: &mut Report) -> Counts {
+        let mut counts = Counts { model_calls: 1, usage: call.usage, ..Counts::default() };
+        match facts.cost(call, &self.prices) {
             Ok(cost) => counts.cost = cost,
             Err(lacking) => {
-                counts.unpriced_tokens = usage.total_tokens;
+                counts.unpriced_tokens = call.usage.total_tokens;
                 let sum = report.unpriced.entry(lacking).or_default();
                 sum.0 += 1;
-                sum.1 += usage.total_tokens;
+                sum.1 += call.usage.total_tokens;
             }
         }
         counts
@@ -217,43 +203,25 @@ impl Query {
 }
 
 /// Returns the key of all of a session's calls, if they have one.
-fn session_key(by: By, trace: &Trace<'_>) -> Option<String> {
-    let meta = &trace.root().meta;
-    let git = meta.git.unwrap_or_default();
-    let cwd = || meta.cwd.map(JsonText::decode).filter(|cwd| !cwd.is_empty());
-    let directory = || cwd().map(|cwd| directory_key(&cwd));
+fn session_key(by: By, facts: &Facts) -> Option<String> {
+    let cwd = || facts.cwd.as_deref().filter(|cwd| !cwd.is_empty());
+    let directory = || cwd().map(directory_key);
     let key = match by {
         By::Total => Some("total".to_owned()),
-        By::Session => Some(trace.session_id().to_owned()),
+        By::Session => Some(facts.session_id.clone()),
         By::Directory => directory(),
-        By::Branch => git.branch.map(|branch| branch.decode().into_owned()),
+        By::Branch => facts.branch.clone(),
         // Outside of a repository, or in one without a remote, the place is the name.
-        By::Repository => git
+        By::Repository => facts
             .repository_url
-            .map(|url| repository::name(&url.decode()))
+            .as_deref()
+            .map(repository::name)
             .filter(|name| !name.is_empty())
             .or_else(directory),
-        By::Source => meta.source.map(|it| codex_rollout::source_word(&it)),
+        By::Source => facts.source.clone(),
         By::Hour | By::Day | By::Week | By::Month | By::Model | By::Tool => return None,
     };
     Some(key.unwrap_or_else(|| UNKNOWN.to_owned()))
-}
-
-/// Returns what the model calls of a session cost that have a list price, and
-/// how many tokens the others used.
-pub fn cost_of(trace: &Trace<'_>, prices: &PriceTable) -> (Option<Dollars>, u64) {
-    let mut sum: Option<Dollars> = None;
-    let mut unpriced = 0;
-    for span in trace.model_calls() {
-        let SpanKind::ModelCall(call) = &span.kind else { continue };
-        let usage = span.usage.unwrap_or_default();
-        match prices.cost_of(call, &usage, trace.made_at(span)) {
-            Ok(Some(cost)) => *sum.get_or_insert_default() += cost,
-            Ok(None) => {}
-            Err(_) => unpriced += usage.total_tokens,
-        }
-    }
-    (sum, unpriced)
 }
 
 /// Returns a directory as its own system writes it.
@@ -276,68 +244,27 @@ fn one_row_each(rows: BTreeMap<Vec<String>, Counts>, by: &[By]) -> BTreeMap<Vec<
     folded
 }
 
-/// Counts every session of `history` on the threads of `pool`; `None` if
-/// `interrupted` was set meanwhile: half a sum is none.
-pub fn count(
-    query: &Query,
-    history: &History,
-    pool: &ThreadPool,
-    interrupted: &AtomicBool,
-    ui: &Ui,
-) -> Option<Report> {
-    let order = history.largest_first();
-    let next = AtomicUsize::new(0);
-    let reports: Mutex<Vec<Report>> = Mutex::new(Vec::new());
-    ui.start("counting", order.len());
-    let work = || {
-        let mut report = Report::default();
-        loop {
-            let nth = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&session) = order.get(nth).filter(|_| !interrupted.load(Ordering::Relaxed))
-            else {
-                break;
-            };
-            let session = &history.sessions[session];
-            let mut own = Report::default();
-            let outcome = panics::catch(|| {
-                let add = |trace: &Trace<'_>| query.add(trace, &mut own);
-                // A title is content, which the fast way passes over.
-                let done = if query.by.contains(&By::Session) {
-                    pipeline::with_trace(history, session, Look::Facts, add)
-                } else {
-                    skim::with_calls(history, session, add)
-                };
-                done.map_err(Lost::Unreadable)
-            });
-            let fault =
-                |message| Lost::Fault { session_id: session.root_thread_id.clone(), message };
-            match outcome.map_err(fault).flatten() {
-                Ok(()) => report.merge(own),
-                Err(lost) => report.lost.push(lost),
-            }
-            ui.step();
-        }
-        reports.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(report);
-    };
-    pool.in_place_scope(|scope| {
-        for _ in 0..pool.current_num_threads() {
-            scope.spawn(|_| work());
-        }
-    });
-    ui.stop();
-    if interrupted.load(Ordering::Relaxed) {
-        return None;
+/// Counts every session; `None` if the user interrupted it meanwhile: half a sum
+/// is none.
+///
+/// # Errors
+///
+/// If nothing is found, or something named is not there.
+pub fn count(query: &Query, looking: Looking<'_>) -> Result<Option<Report>, Failure> {
+    let (reports, outcome) = looking.each(|report: &mut Report, facts| query.add(facts, report))?;
+    if looking.interrupted.load(Ordering::Relaxed) {
+        return Ok(None);
     }
     let mut sum = Report::default();
-    for report in reports.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+    for report in reports {
         sum.merge(report);
     }
     if query.by.contains(&By::Directory) {
         sum.rows = one_row_each(sum.rows, &query.by);
     }
-    sum.account.failed += history.n_failures;
-    for lost in std::mem::take(&mut sum.lost) {
-        sum.account.lose(&lost, ui);
+    sum.account.failed += outcome.n_failures;
+    for lost in outcome.lost {
+        sum.account.lose(&lost, looking.ui);
     }
-    Some(sum)
+    Ok(Some(sum))
 }

@@ -5,6 +5,7 @@
 //! unless somebody asks for JSON. Receivers are many; most keep what is sent
 //! twice twice, so nothing is sent again unless forced.
 
+mod access;
 mod answer;
 mod attributes;
 pub(crate) mod chat;
@@ -24,6 +25,7 @@ pub(crate) mod metric_json;
 pub mod metric_proto;
 mod openinference;
 pub(crate) mod options;
+pub mod presets;
 pub mod proto;
 mod rendering;
 pub(crate) mod semconv;
@@ -31,8 +33,6 @@ pub(crate) mod settings;
 pub(crate) mod spans;
 pub(crate) mod times;
 mod window;
-
-use std::time::Duration;
 
 use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
@@ -44,6 +44,7 @@ use super::{
 use crate::choice::Choice;
 use crate::content::ContentRules;
 use crate::request::{ClientOptions, Header, Method, Request, Response};
+use presets::Preset;
 use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
 
 pub(crate) use answer::verdict;
@@ -59,7 +60,7 @@ pub use window::LlmInput;
 /// The backend.
 pub const BACKEND: Backend = Backend {
     name: "otlp",
-    summary: "Any OTLP/HTTP receiver: OpenTelemetry collector, Tempo, Phoenix, …",
+    summary: "Any OTLP/HTTP receiver: an OpenTelemetry collector, or a product that has no name here",
     options: options::OPTIONS,
     connect: settings::connect,
     describe: settings::describe,
@@ -337,6 +338,7 @@ struct Otlp {
     server: String,
     tenant: Option<String>,
     remarks: Vec<Remark>,
+    preset: Option<&'static Preset>,
 }
 
 impl Encode for Otlp {
@@ -370,9 +372,12 @@ impl Protocol for Otlp {
     /// nobody knows where they are looked at.
     fn view(&self) -> Option<View> {
         let is_phoenix = |(key, _): &(String, String)| key == settings::PHOENIX_PROJECT;
-        self.added.resource.iter().any(is_phoenix).then(|| View {
+        let of_phoenix =
+            || presets::preset("phoenix").filter(|_| self.added.resource.iter().any(is_phoenix));
+        let shows = self.preset.or_else(of_phoenix)?.shows?;
+        Some(View {
             address: self.contract.routes[0].url.origin(),
-            shows: Duration::from_secs(7 * 24 * 60 * 60),
+            shows,
             hint: Some("choose a longer range of time on the page"),
         })
     }
@@ -428,9 +433,15 @@ pub(crate) fn route_of(encoding: Encoding) -> Route {
 }
 
 impl Otlp {
-    fn new(target: settings::Target, semconv: Semconv, added: Added, rendering: Rendering) -> Otlp {
-        let project = added.resource.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT);
-        let project = project.map_or_else(String::new, |(_, name)| format!("#{name}"));
+    fn new(
+        target: settings::Target,
+        semconv: Semconv,
+        added: Added,
+        rendering: Rendering,
+        preset: Option<&'static Preset>,
+    ) -> Otlp {
+        let project = target.project.as_ref();
+        let project = project.map_or_else(String::new, |name| format!("#{name}"));
         let tenant = target.tenant.clone();
         let encoding = target.encoding;
         let client = target.client.clone();
@@ -442,9 +453,20 @@ impl Otlp {
             },
             routes: vec![route(target)],
             rewrite: Rewrite::Doubles,
-            max_age: None,
+            max_age: preset.and_then(|preset| preset.max_age),
         };
         let remarks = Vec::new();
-        Otlp { contract, semconv, added, rendering, encoding, client, server, tenant, remarks }
+        Otlp {
+            contract,
+            semconv,
+            added,
+            rendering,
+            encoding,
+            client,
+            server,
+            tenant,
+            remarks,
+            preset,
+        }
     }
 }

@@ -276,16 +276,16 @@ mod tests {
     use clap::CommandFactory;
 
     use super::Args;
-    use crate::backends::BACKENDS;
+    use crate::backends;
 
     #[test]
     fn the_help_knows_every_backend() {
         let mut args = Args::command();
         args.build();
         let upload = args.find_subcommand_mut("upload").expect("there is one");
-        let help = upload.render_help().to_string();
-        for backend in BACKENDS {
-            assert!(help.contains(&format!("`{}`", backend.name)), "{}", backend.name);
+        let help = upload.render_long_help().to_string();
+        for (name, _) in backends::names() {
+            assert!(help.contains(&format!("`{name}`")), "{name}");
         }
     }
 }

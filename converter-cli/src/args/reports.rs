@@ -50,6 +50,10 @@ pub struct ListArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// Read everything, even what has not changed since the last time
+    #[arg(long)]
+    pub no_cache: bool,
+
     /// List only sessions with problems, and say what they are
     #[arg(long)]
     pub problems: bool,
@@ -165,6 +169,10 @@ pub struct UsageArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+
+    /// Read everything, even what has not changed since the last time
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 /// Arguments of `report`.

@@ -5,7 +5,11 @@ use crate::args::{ContentArgs, Manner, OptionArgs, Place, Redaction, SelectArgs}
 /// Where to send to.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct PlaceArgs {
-    /// Destinations: `otlp`, `codex-otel`, `mlflow`, `langsmith`, `logfire`, `braintrust`, or names of codex-trace.toml
+    /// Destinations: `otlp`, `codex-otel`, `mlflow`, `langsmith`, `logfire`, `braintrust`, a product that takes OTLP, or names of codex-trace.toml
+    ///
+    /// Products that take OTLP: `phoenix`, `arize`, `langfuse`, `opik`,
+    /// `grafana-cloud`, `honeycomb`, `datadog`, `jaeger`, `tempo`. Their own
+    /// variables are read (docs/presets.md).
     ///
     /// A backend by its own name is found where its live plugin finds it:
     /// variables and files that are there already. A name of codex-trace.toml

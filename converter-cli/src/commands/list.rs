@@ -11,6 +11,7 @@ use crate::account::Account;
 use crate::args::{ListArgs, SortBy};
 use crate::config::{self, Selection, selection};
 use crate::exit::ExitStatus;
+use crate::look::{Facts, Kind, Looking, Memory};
 use crate::nothing::Filter;
 use crate::prices::{Dollars, PriceTable};
 use crate::rows::Format;
@@ -20,6 +21,7 @@ use crate::ui::{Tone, Ui};
 use crate::zone::Zone;
 use crate::{interrupt, nothing, pager, prompt, text, tools, when};
 use codex_trace_history::failure::Failure;
+use codex_trace_history::passed::Passed;
 use codex_trace_history::pipeline::{self, Event, Look, Sink};
 use codex_trace_history::{history, ids};
 use codex_trace_model::Standing;
@@ -39,16 +41,90 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = Selection { since: since(args, ui)?, ..selection(&args.select, settings)? };
     let prices = PriceTable::load(None)?;
     let pool = pipeline::pool(settings.jobs)?;
-    let history = history::find(&selection, ui, &pool)?;
     let interrupted = interrupt::flag();
-
-    let mut total = Account { failed: history.n_failures, ..Account::default() };
-    let mut rows: Vec<Summary> = Vec::new();
     let filters = filters(args, &selection);
+    let looking = Looking {
+        kind: Kind::Whole,
+        selection: &selection,
+        memory: &Memory::find(args.no_cache, ui),
+        pool: &pool,
+        interrupted: &interrupted,
+        ui,
+    };
+    // Facts do not say what was said, which tools were called, and what was odd.
+    let needs_traces = args.grep.is_some() || args.tool.is_some() || args.failed_tools;
+    let listing = if needs_traces || args.problems {
+        read(args, looking, &filters, &prices)?
+    } else {
+        list(looking, &prices)?
+    };
+    let Listing { mut rows, total, id_len, passed } = listing;
+    if args.problems {
+        rows.retain(|row| !row.diagnostics.is_empty());
+    }
+    sort(&mut rows, args);
+    print(&rows, args, &format, &zone, id_len, ui)?;
+    if interrupted.load(std::sync::atomic::Ordering::Relaxed) {
+        ui.warn("interrupted: the list is not complete");
+        return Ok(ExitStatus::Interrupted);
+    }
+    if args.problems && !settings.verbose {
+        passed.names().for_each(|line| ui.say(line));
+    }
+    if total.is_empty() {
+        nothing::explain(&args.select, filters, &pool, ui)?;
+    } else if args.problems && rows.is_empty() {
+        ui.say(format!("no problems in {}", text::count(total.sessions, "session")));
+    } else if !args.problems {
+        total.tell("listed", &args.select, ui);
+    }
+    Ok(total.status(false))
+}
+
+/// What is listed, and what the run came to.
+#[derive(Default)]
+struct Listing {
+    rows: Vec<Summary>,
+    total: Account,
+    id_len: usize,
+    passed: Passed,
+}
+
+/// Lists by what is known of sessions, from this time or the last.
+fn list(looking: Looking<'_>, prices: &PriceTable) -> anyhow::Result<Listing> {
+    let add = |(rows, total): &mut (Vec<Summary>, Account), mut facts: Facts| {
+        if looking.selection.takes_as(&facts.outline(), &facts.models) {
+            *total += std::mem::take(&mut facts.account);
+            rows.push(Summary::of_facts(facts, prices));
+        }
+    };
+    let (sums, outcome) = looking.each(add)?;
+    let total = Account { failed: outcome.n_failures, ..Account::default() };
+    let mut listing =
+        Listing { total, id_len: outcome.id_len, passed: outcome.passed, ..Listing::default() };
+    for (rows, total) in sums {
+        listing.rows.extend(rows);
+        listing.total += total;
+    }
+    outcome.lost.iter().for_each(|lost| listing.total.lose(lost, looking.ui));
+    Ok(listing)
+}
+
+/// Lists by the traces of all sessions.
+fn read(
+    args: &ListArgs,
+    looking: Looking<'_>,
+    filters: &[Filter<'_>],
+    prices: &PriceTable,
+) -> anyhow::Result<Listing> {
+    let Looking { selection, pool, interrupted, ui, .. } = looking;
+    let history = history::find(selection, ui, pool)?;
+    let mut rows: Vec<Summary> = Vec::new();
+    let mut total = Account { failed: history.n_failures, ..Account::default() };
     let sum_up = |trace: &Trace<'_>, _: &Sink<'_, _>| {
         let wanted = selection.takes(trace) && filters.iter().all(|it| it.takes(trace));
         wanted.then(|| {
-            let mut row = Summary::of(trace, &prices);
+            let mut row = Summary::of(trace, prices);
             if !args.problems {
                 row.diagnostics = Vec::new();
             }
@@ -57,7 +133,7 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     };
     let look = if args.grep.is_some() { Look::Content } else { Look::Facts };
     ui.start("reading", history.sessions.len());
-    pipeline::run(&history, &pool, &interrupted, look, sum_up, |event| {
+    pipeline::run(&history, pool, interrupted, look, sum_up, |event| {
         match event {
             Event::End(Ok(Some((row, account)))) => {
                 total += account;
@@ -70,28 +146,8 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Ok::<_, anyhow::Error>(())
     })?;
     ui.stop();
-
     let id_len = ids::shortest_unique(history.heads.iter().map(|head| head.thread_id.as_str()));
-    if args.problems {
-        rows.retain(|row| !row.diagnostics.is_empty());
-    }
-    sort(&mut rows, args);
-    print(&rows, args, &format, &zone, id_len, ui)?;
-    if interrupted.load(std::sync::atomic::Ordering::Relaxed) {
-        ui.warn("interrupted: the list is not complete");
-        return Ok(ExitStatus::Interrupted);
-    }
-    if args.problems && !settings.verbose {
-        history.passed.names().for_each(|line| ui.say(line));
-    }
-    if total.is_empty() {
-        nothing::explain(&args.select, filters, &pool, ui)?;
-    } else if args.problems && rows.is_empty() {
-        ui.say(format!("no problems in {}", text::count(total.sessions, "session")));
-    } else if !args.problems {
-        total.tell("listed", &args.select, ui);
-    }
-    Ok(total.status(false))
+    Ok(Listing { rows, total, id_len, passed: history.passed })
 }
 
 fn since(args: &ListArgs, ui: &Ui) -> anyhow::Result<Option<jiff::Timestamp>> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::backends::{self, BACKENDS};
+use crate::backends;
 use crate::config::Settings;
 use crate::config::secret::Home;
 use crate::config::table::{BACKEND, Table, Wrong};
@@ -18,12 +18,13 @@ use codex_trace_history::failure::Failure;
 /// The keys of the file itself.
 const TO: &str = "to";
 const DESTINATIONS: &str = "destinations";
+const CACHE: &str = "cache";
 
 /// The variable that names the file.
 const VARIABLE: &str = "CODEX_TRACE_CONFIG";
 
 /// The file, read and checked; empty if there is none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ConfigFile {
     /// Where it is, or would be.
     pub path: Option<PathBuf>,
@@ -31,10 +32,25 @@ pub struct ConfigFile {
     pub exists: bool,
     /// Where an upload goes to that does not say.
     pub to: Vec<String>,
+    /// Whether `list` and `usage` may remember what they read.
+    pub cache: bool,
     /// The destinations.
     pub destinations: BTreeMap<String, Table>,
     /// In which line a key of a destination is.
     lines: BTreeMap<(String, String), usize>,
+}
+
+impl Default for ConfigFile {
+    fn default() -> ConfigFile {
+        ConfigFile {
+            path: None,
+            exists: false,
+            to: Vec::new(),
+            cache: true,
+            destinations: BTreeMap::new(),
+            lines: BTreeMap::new(),
+        }
+    }
 }
 
 impl ConfigFile {
@@ -76,9 +92,8 @@ impl ConfigFile {
     /// If something in it makes no sense: which line and key, and which key may
     /// have been meant.
     pub fn read(path: PathBuf, text: &str) -> Result<ConfigFile, Failure> {
-        let (to, destinations) = whole(text).map_err(|wrong| explained(&path, text, wrong))?;
-        let lines = lines(text);
-        let file = ConfigFile { path: Some(path), exists: true, to, destinations, lines };
+        let file = whole(text).map_err(|wrong| explained(&path, text, wrong))?;
+        let file = ConfigFile { path: Some(path), exists: true, lines: lines(text), ..file };
         for (name, table) in &file.destinations {
             file.check(name, table)?;
         }
@@ -100,21 +115,24 @@ impl ConfigFile {
         if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
             return Err(wrong("", "its name is not made of letters, digits, `-`, `_`, `.`".into()));
         }
-        let words: Vec<&str> = BACKENDS.iter().map(|backend| backend.name).collect();
-        let Some(backend) = backends::named(&table.backend) else {
+        let Some(known) = backends::named(&table.backend) else {
+            let words: Vec<&str> = backends::names().map(|(name, _)| name).collect();
             let what = match table.backend.as_str() {
                 "" => "`backend` is missing".to_owned(),
                 other => format!("`backend` cannot be `{other}`"),
             };
             return Err(wrong(BACKEND, what).hint(suggestion(&table.backend, &words)));
         };
-        if name != backend.name && backends::named(name).is_some() {
+        let backend = known.backend;
+        // A product's name says no more than what the table says of it.
+        let is_of_backend = backends::named(name).is_some_and(|it| it.preset.is_none());
+        if name != table.backend && is_of_backend {
             let what =
-                format!("its name is that of a backend, and its backend is `{}`", backend.name);
+                format!("its name is that of a backend, and its backend is `{}`", table.backend);
             return Err(wrong(BACKEND, what).hint("give it another name"));
         }
         if let Some(key) = table.foreign_key(backend) {
-            return Err(wrong(key, format!("`{key}` means nothing to `{}`", backend.name))
+            return Err(wrong(key, format!("`{key}` means nothing to `{}`", table.backend))
                 .hint("docs/configuration.md says which keys are for which backend"));
         }
         table.fault(backend).map_or(Ok(()), |(key, what)| Err(wrong(&key, what)))
@@ -130,8 +148,11 @@ impl ConfigFile {
     /// Says which names there are, the likeliest alone if there is one.
     pub fn names_hint(&self, meant: &str) -> String {
         let mut names: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
-        names.extend(BACKENDS.iter().map(|backend| backend.name));
-        names.dedup();
+        names.extend(
+            backends::names()
+                .map(|(name, _)| name)
+                .filter(|it| !self.destinations.contains_key(*it)),
+        );
         suggestion(meant, &names)
     }
 
@@ -142,27 +163,27 @@ impl ConfigFile {
     }
 }
 
-type Destinations = BTreeMap<String, Table>;
-
 /// Reads the keys of the file.
-fn whole(text: &str) -> Result<(Vec<String>, Destinations), Wrong> {
-    let file = DeTable::parse(text)?;
-    let (mut to, mut destinations) = (Vec::new(), BTreeMap::new());
-    for (key, value) in file.get_ref() {
+fn whole(text: &str) -> Result<ConfigFile, Wrong> {
+    let table = DeTable::parse(text)?;
+    let mut file = ConfigFile::default();
+    for (key, value) in table.get_ref() {
         match &**key.get_ref() {
-            TO => to = Deserialize::deserialize(ValueDeserializer::from(value.clone()))?,
+            TO => file.to = Deserialize::deserialize(ValueDeserializer::from(value.clone()))?,
+            CACHE => file.cache = Deserialize::deserialize(ValueDeserializer::from(value.clone()))?,
             DESTINATIONS => {
                 for (name, table) in table_of(value)? {
-                    destinations.insert(name.get_ref().to_string(), Table::read(table_of(table)?)?);
+                    let read = Table::read(table_of(table)?)?;
+                    file.destinations.insert(name.get_ref().to_string(), read);
                 }
             }
             other => {
-                let known = vec![TO, DESTINATIONS];
+                let known = vec![TO, CACHE, DESTINATIONS];
                 return Err(Wrong::Key { at: key.span().start, key: other.to_owned(), known });
             }
         }
     }
-    Ok((to, destinations))
+    Ok(file)
 }
 
 fn table_of<'v, 't>(value: &'v Spanned<DeValue<'t>>) -> Result<&'v DeTable<'t>, Wrong> {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::backends::BACKENDS;
+use crate::backends::{self, BACKENDS};
 
 /// The key that names the backend.
 pub(super) const BACKEND: &str = "backend";
@@ -21,7 +21,7 @@ pub(super) const BACKEND: &str = "backend";
 /// without the file.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// What takes the data: `otlp`, `mlflow`, `langsmith`.
+    /// What takes the data: a backend, or a product that takes OTLP.
     pub backend: String,
     values: BTreeMap<&'static str, Value>,
 }
@@ -50,7 +50,7 @@ impl Table {
     pub(super) fn read(table: &DeTable<'_>) -> Result<Table, Wrong> {
         let mut read = Table::default();
         let backend = table.get(BACKEND).and_then(|value| value.get_ref().as_str());
-        let backend = BACKENDS.iter().find(|it| Some(it.name) == backend);
+        let backend = backend.and_then(backends::named).map(|known| known.backend);
         for (key, value) in table {
             let name = &**key.get_ref();
             if name == BACKEND {

@@ -36,6 +36,7 @@ mod outputs;
 mod parquet;
 mod perfetto;
 mod places;
+mod presets;
 mod readme;
 mod report;
 mod schema;

@@ -10,6 +10,7 @@ use std::io::Write;
 use crate::args::{By, UsageArgs};
 use crate::config::{self, Selection, selection};
 use crate::exit::ExitStatus;
+use crate::look::{Kind, Looking, Memory};
 use crate::prices::{Dollars, PriceTable};
 use crate::rows::{Format, Row as Flat, Value};
 use crate::table::{self, Cell, Column};
@@ -18,7 +19,7 @@ use crate::usage::{self, Counts, Query, Report};
 use crate::{interrupt, nothing, pager, text, when};
 use codex_trace_export::json;
 use codex_trace_history::failure::Failure;
-use codex_trace_history::{history, pipeline};
+use codex_trace_history::pipeline;
 
 /// Counts tokens, or tool calls, or shows rate limits.
 ///
@@ -47,11 +48,20 @@ pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     let prices = PriceTable::load(args.prices.as_deref())?;
     let pool = pipeline::pool(settings.jobs)?;
-    let history = history::find(&selection, ui, &pool)?;
     let interrupted = interrupt::flag();
 
     let query = Query { by: args.by.clone(), zone, selection, prices };
-    let Some(report) = usage::count(&query, &history, &pool, &interrupted, ui) else {
+    // A title is content, which the fast way passes over.
+    let kind = if query.by.contains(&By::Session) { Kind::Whole } else { Kind::Calls };
+    let looking = Looking {
+        kind,
+        selection: &query.selection,
+        memory: &Memory::find(args.no_cache, ui),
+        pool: &pool,
+        interrupted: &interrupted,
+        ui,
+    };
+    let Some(report) = usage::count(&query, looking)? else {
         ui.warn("interrupted: nothing was counted to the end");
         return Ok(ExitStatus::Interrupted);
     };

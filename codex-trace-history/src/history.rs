@@ -493,17 +493,6 @@ impl History {
         &self.heads[session.members[0].head]
     }
 
-    /// Returns the order to read sessions in if none must come first: what takes
-    /// longest must not come last.
-    pub fn largest_first(&self) -> Vec<usize> {
-        let len = |nth: usize| -> u64 {
-            self.sessions[nth].members.iter().map(|member| self.heads[member.head].len).sum()
-        };
-        let mut order: Vec<usize> = (0..self.sessions.len()).collect();
-        order.sort_by_cached_key(|nth| std::cmp::Reverse(len(*nth)));
-        order
-    }
-
     /// Leaves out the sessions whose heads say that they are not wanted.
     fn retain(&mut self, selection: &Selection) {
         let heads = std::mem::take(&mut self.heads);

@@ -45,6 +45,7 @@ pub mod pipeline;
 pub mod repository;
 mod seen;
 pub mod select;
+mod sizes;
 pub mod skim;
 pub mod watch;
 pub mod whole;

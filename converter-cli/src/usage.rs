@@ -125,6 +125,7 @@ impl Query {
             return;
         }
         let mut counted = 0;
+        let mut dates = Dates::default();
         let of_session: Vec<Option<String>> =
             self.by.iter().map(|by| session_key(*by, &facts)).collect();
         for call in &facts.calls {
@@ -138,7 +139,8 @@ impl Query {
                 (Some(session), _) => session.clone(),
                 (None, By::Model) => model.unwrap_or(UNKNOWN).to_owned(),
                 (None, by) => {
-                    call.at.map_or_else(|| UNKNOWN.to_owned(), |at| self.date_key(*by, at))
+                    let key_of = |at| dates.key_of(*by, at, |at| self.date_key(*by, at));
+                    call.at.map_or_else(|| UNKNOWN.to_owned(), key_of)
                 }
             };
             let keys = self.by.iter().zip(&of_session).map(key).collect();
@@ -199,6 +201,27 @@ impl Query {
             By::Month => format!("{:04}-{:02}", date.year(), date.month()),
             _ => date.to_string(),
         }
+    }
+}
+
+/// The last keys that were made of times: calls of one session come soon after
+/// one another.
+#[derive(Debug, Default)]
+struct Dates(Vec<(By, i64, String)>);
+
+impl Dates {
+    /// The clocks of no zone go by less than this, in seconds.
+    const STEP: i64 = 15 * 60;
+
+    fn key_of(&mut self, by: By, at: Timestamp, make: impl FnOnce(Timestamp) -> String) -> String {
+        let step = at.as_second().div_euclid(Dates::STEP);
+        if let Some((.., key)) = self.0.iter().find(|it| (it.0, it.1) == (by, step)) {
+            return key.clone();
+        }
+        let key = make(at);
+        self.0.retain(|it| it.0 != by);
+        self.0.push((by, step, key.clone()));
+        key
     }
 }
 

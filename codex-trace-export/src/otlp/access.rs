@@ -143,9 +143,11 @@ pub(super) fn check(settings: &Settings, to: &Said<Address>) -> Result<(), Confi
         return Ok(());
     }
     let vars = preset.access_vars();
-    let how = match preset.parts.iter().any(|part| matches!(part, Part::Login(..))) {
-        true => "`username` and `password = { env = \"NAME\" }`",
-        false => "`key = { env = \"NAME\" }`",
+    let takes_login = preset.parts.iter().any(|part| matches!(part, Part::Login(..)));
+    let how = if takes_login {
+        "`username` and `password = { env = \"NAME\" }`"
+    } else {
+        "`key = { env = \"NAME\" }`"
     };
     Err(ConfigError::new(format!("no key for {} is set", preset.product)).hint(format!(
         "set {}, or give it a table in codex-trace.toml with {how}",

@@ -27,6 +27,9 @@ pub struct ListArgs {
     pub tool: Option<String>,
 
     /// Take sessions in which a tool call failed (with `--tool`: one of that tool)
+    ///
+    /// A call failed if it ended with an error, timed out, or was declined. Calls
+    /// that were interrupted or have no end did not fail.
     #[arg(long, help_heading = "Filters")]
     pub failed_tools: bool,
 
@@ -134,6 +137,7 @@ By model, service tier, length of the request and provider; prices are those of 
 
 /// Arguments of `usage`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct UsageArgs {
     /// Which sessions.
     #[command(flatten)]

@@ -132,7 +132,8 @@ fn read(
         })
     };
     let look = if args.grep.is_some() { Look::Content } else { Look::Facts };
-    ui.start("reading", history.sessions.len());
+    ui.start_bytes("reading", history.sessions.iter().map(|it| history.len_of(it)).sum());
+    let mut sessions = history.sessions.iter();
     pipeline::run(&history, pool, interrupted, look, sum_up, |event| {
         match event {
             Event::End(Ok(Some((row, account)))) => {
@@ -140,9 +141,11 @@ fn read(
                 rows.push(row);
             }
             Event::End(Err(lost)) => total.lose(&lost, ui),
-            Event::End(Ok(None)) | Event::Chunk(_) => {}
+            Event::Chunk(_) => return Ok::<_, anyhow::Error>(()),
+            Event::End(Ok(None)) => {}
         }
-        ui.step();
+        // The outcomes come in the order of the sessions.
+        ui.advance(sessions.next().map_or(0, |session| history.len_of(session)));
         Ok::<_, anyhow::Error>(())
     })?;
     ui.stop();

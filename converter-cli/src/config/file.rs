@@ -62,16 +62,10 @@ impl ConfigFile {
     /// If a file that was named is not there, it cannot be read, or something
     /// in it makes no sense.
     pub fn find(named: Option<&Path>, settings: &Settings) -> Result<ConfigFile, Failure> {
-        let var = |name: &str| settings.vars.0.get(name).filter(|value| !value.is_empty());
-        let named = named.map(Path::to_path_buf).or_else(|| var(VARIABLE).map(PathBuf::from));
+        let named = ConfigFile::named(named, settings);
         let must_exist = named.is_some();
-        // A relative path there is to be ignored, by the specification.
-        let xdg = var("XDG_CONFIG_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-        let usual = || {
-            let dir = xdg.or_else(|| Some(settings.home.as_ref()?.join(".config")))?;
-            Some(dir.join("codex-trace").join("codex-trace.toml"))
-        };
-        let Some(path) = named.or_else(usual) else { return Ok(ConfigFile::default()) };
+        let place = named.or_else(|| ConfigFile::usual(settings));
+        let Some(path) = place else { return Ok(ConfigFile::default()) };
         match private::small_text(&path) {
             Ok(Some(text)) => ConfigFile::read(path, &text),
             Ok(None) if !must_exist => Ok(ConfigFile { path: Some(path), ..ConfigFile::default() }),
@@ -83,6 +77,24 @@ impl ConfigFile {
             Err(err) => Err(Failure::new(format!("cannot read `{}`: {err}", path.display()))
                 .hint(format!("`--config` or the variable {VARIABLE} names the file"))),
         }
+    }
+
+    /// Returns where the file is, or would be.
+    pub fn place(named: Option<&Path>, settings: &Settings) -> Option<PathBuf> {
+        ConfigFile::named(named, settings).or_else(|| ConfigFile::usual(settings))
+    }
+
+    fn named(named: Option<&Path>, settings: &Settings) -> Option<PathBuf> {
+        let variable = || variable(settings, VARIABLE).map(PathBuf::from);
+        named.map(Path::to_path_buf).or_else(variable)
+    }
+
+    fn usual(settings: &Settings) -> Option<PathBuf> {
+        // A relative path there is to be ignored, by the specification.
+        let xdg = variable(settings, "XDG_CONFIG_HOME").map(PathBuf::from);
+        let xdg = xdg.filter(|dir| dir.is_absolute());
+        let dir = xdg.or_else(|| Some(settings.home.as_ref()?.join(".config")))?;
+        Some(dir.join("codex-trace").join("codex-trace.toml"))
     }
 
     /// Reads the text of the file.
@@ -163,14 +175,28 @@ impl ConfigFile {
     }
 }
 
+/// Returns a variable of the environment that is not empty.
+fn variable<'s>(settings: &'s Settings, name: &str) -> Option<&'s String> {
+    settings.vars.0.get(name).filter(|value| !value.is_empty())
+}
+
 /// Reads the keys of the file.
 fn whole(text: &str) -> Result<ConfigFile, Wrong> {
     let table = DeTable::parse(text)?;
     let mut file = ConfigFile::default();
     for (key, value) in table.get_ref() {
+        let at = value.span().start;
         match &**key.get_ref() {
-            TO => file.to = Deserialize::deserialize(ValueDeserializer::from(value.clone()))?,
-            CACHE => file.cache = Deserialize::deserialize(ValueDeserializer::from(value.clone()))?,
+            TO => {
+                let to = Deserialize::deserialize(ValueDeserializer::from(value.clone()));
+                let wrong = |_| Wrong::mistyped(at, TO, "a list of names", "[\"team\"]");
+                file.to = to.map_err(wrong)?;
+            }
+            CACHE => {
+                let cache = value.get_ref().as_bool();
+                let wrong = || Wrong::mistyped(at, CACHE, "`true` or `false`", "false");
+                file.cache = cache.ok_or_else(wrong)?;
+            }
             DESTINATIONS => {
                 for (name, table) in table_of(value)? {
                     let read = Table::read(table_of(table)?)?;
@@ -310,6 +336,20 @@ mod tests {
         );
         assert!(at("tls.cafile = 'x'").1.contains("`ca_file`"));
         assert!(at("sidecar = false").0.starts_with("c.toml:4: destination `x`: `sidecar`"));
+        for (text, what) in [
+            ("timeout = 5", "`timeout` is a length of time: `timeout = \"90s\"`"),
+            ("senders = '4'", "`senders` is a number: `senders = 4`"),
+            ("redact = 'yes'", "`redact` is `true` or `false`: `redact = true`"),
+            ("metadata = 'a=b'", "`metadata` is a list of texts: `metadata = [\"…\"]`"),
+            ("endpoint = 1", "`endpoint` is a text: `endpoint = \"…\"`"),
+            ("semconv = 1", "`semconv` is a word: `semconv = \"genai\"`"),
+        ] {
+            assert_eq!(at(text).0, format!("`c.toml`:4: {what}"));
+        }
+        assert_eq!(refused("to = 'x'").0, "`c.toml`:1: `to` is a list of names: `to = [\"team\"]`");
+        assert!(
+            refused("cache = 'no'").0.ends_with("`cache` is `true` or `false`: `cache = false`")
+        );
         assert!(at("senders = 0").0.ends_with("`senders` needs at least one"));
         assert!(at("requests_per_second = inf").0.contains("at least 0.1"));
         assert!(at("key.env = 'A'\npassword.env = 'B'\nusername = 'u'").0.contains("`password`"));

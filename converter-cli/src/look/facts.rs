@@ -212,7 +212,9 @@ impl Facts {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let texts = |out: &mut Vec<u8>, texts: &[String]| {
             put(out, texts.len() as u64);
-            texts.iter().for_each(|text| put_text(out, text));
+            for text in texts {
+                put_text(out, text);
+            }
         };
         put_text(out, &self.session_id);
         for list in [&self.thread_ids, &self.models, &self.files, &self.copies, &self.words] {
@@ -237,7 +239,9 @@ impl Facts {
             put(out, *count as u64);
         }
         put(out, self.calls.len() as u64);
-        self.calls.iter().for_each(|call| call.write(out));
+        for call in &self.calls {
+            call.write(out);
+        }
     }
 
     fn maybe_texts(&self) -> [&Option<String>; 8] {

@@ -150,7 +150,8 @@ impl Looking<'_> {
         let order = history.largest_first();
         let next = AtomicUsize::new(0);
         let done: Mutex<(Vec<A>, Vec<Lost>)> = Mutex::default();
-        self.ui.start("reading", order.len());
+        let bytes = order.iter().map(|nth| history.len_of(&history.sessions[*nth])).sum();
+        self.ui.start_bytes("reading", bytes);
         let work = || {
             let (mut sum, mut lost) = (A::default(), Vec::new());
             loop {
@@ -162,7 +163,7 @@ impl Looking<'_> {
                     Ok(facts) => add(&mut sum, facts),
                     Err(what) => lost.push(what),
                 }
-                self.ui.step();
+                self.ui.advance(history.len_of(session));
             }
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.0.push(sum);

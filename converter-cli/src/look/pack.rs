@@ -132,7 +132,9 @@ fn build() -> String {
 /// Returns the file for what is looked at, in the state directory.
 pub(super) fn path(state: &Path, parts: &[&[u8]]) -> PathBuf {
     let mut hash = blake3::Hasher::new();
-    parts.iter().for_each(|part| feed(&mut hash, part));
+    for part in parts {
+        feed(&mut hash, part);
+    }
     let name = &hash.finalize().to_hex()[..32];
     state.join("looks").join(format!("{name}.{ENDING}"))
 }

@@ -136,7 +136,7 @@ fn what_arrives_is_what_the_makers_document() {
         env.write(FILE, table);
         let mut vars: Vec<(&str, String)> =
             row.vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let mut args = vec!["--to", "x", "--compress", "none", "--assume-backfill-allowed"];
+        let mut args = vec!["--to", "x", "--compress", "none", "--time-shift"];
         match row.address_var {
             Some((name, behind)) => vars.push((name, format!("{host}{behind}"))),
             None => args.extend(["--endpoint", host]),
@@ -164,7 +164,7 @@ fn what_arrives_is_what_the_makers_document() {
 fn goes(env: &TestEnv, args: &[&str], vars: &[(&str, String)]) -> String {
     let out = tempfile::tempdir().expect("a directory");
     let dir = format!("--dry-run={}", out.path().display());
-    let run = run(env, &[args, &[&dir, "--assume-backfill-allowed"]].concat(), vars);
+    let run = run(env, &[args, &[&dir, "--time-shift"]].concat(), vars);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let first = fs::read_dir(out.path()).expect("a directory").next().expect("a destination");
     let about = fs::read_to_string(first.expect("an entry").path().join("000001.json"));

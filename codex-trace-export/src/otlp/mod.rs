@@ -343,8 +343,12 @@ struct Otlp {
 
 impl Encode for Otlp {
     fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
-        let Cx { trace, rules, .. } = *cx;
+        let Cx { trace, rules, notes } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
+        let scene = match notes.shift {
+            Some(_) => scene.moved(|started| notes.shift_of(started)),
+            None => scene,
+        };
         let writer = Writer::new(&scene, self.semconv.vocabulary(), &self.added, self.encoding);
         writer.for_each(|group| writer.unit(group, 0, units))
     }

@@ -103,10 +103,13 @@ impl Environment {
 impl Environment {
     /// Returns whether to color what the argument parser says, if no flag does.
     pub fn color(&self) -> clap::ColorChoice {
-        match (self.no_color, self.force_color) {
-            (true, _) => clap::ColorChoice::Never,
-            (false, true) => clap::ColorChoice::Always,
-            (false, false) => clap::ColorChoice::Auto,
+        let is_seen = self.stdout_is_terminal || self.stderr_is_terminal;
+        if self.no_color || !(self.force_color || is_seen) {
+            clap::ColorChoice::Never
+        } else if self.force_color {
+            clap::ColorChoice::Always
+        } else {
+            clap::ColorChoice::Auto
         }
     }
 

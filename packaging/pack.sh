@@ -4,7 +4,7 @@
 #   packaging/pack.sh BINARY OUTDIR
 #
 # Needs cargo (with the sources of the dependencies fetched), python3, tar, gzip and objdump; dpkg-deb for the Debian
-# package. CODEX_TRACE_RELEASES is the address below which releases can be downloaded, for the Homebrew formula.
+# package, rpmbuild for the RPM. CODEX_TRACE_RELEASES is the address below which releases can be downloaded, for the Homebrew formula.
 # The same binary and commit give the same bytes.
 set -euo pipefail
 
@@ -114,6 +114,47 @@ EOF
     dpkg-deb --root-owner-group -Zxz --build "$dir" "$out/codex-trace_${version}_$deb_arch.deb" >/dev/null
 }
 
+pack_rpm() {
+    if ! command -v rpmbuild >/dev/null; then
+        echo "pack.sh: no rpmbuild, so no RPM" >&2
+        return
+    fi
+    cat >"$stage/codex-trace.spec" <<EOF
+Name: codex-trace
+Version: $version
+Release: 1
+Summary: $about
+License: Apache-2.0
+AutoReqProv: no
+Requires: libc.so.6(GLIBC_$glibc)(64bit), libgcc_s.so.1()(64bit)
+Recommends: ca-certificates
+
+%description
+Reads the rollout files of OpenAI's Codex CLI, shows sessions and what they
+cost, and converts or uploads them to tracing backends.
+
+%install
+mkdir -p %{buildroot}/usr
+cp -r $files/. %{buildroot}/usr
+gzip -9n %{buildroot}/usr/share/man/man1/*.1
+
+%files
+/usr/bin/codex-trace
+/usr/share/man/man1/*
+/usr/share/bash-completion/completions/codex-trace
+/usr/share/zsh/site-functions/_codex-trace
+/usr/share/fish/vendor_completions.d/codex-trace.fish
+/usr/share/doc/codex-trace
+EOF
+    # The binary is stripped already, and nothing of this machine goes in.
+    rpmbuild -bb --quiet --define "_topdir $stage/rpm" --define "_rpmdir $stage/rpm" --define '_buildhost localhost' \
+        --define '_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm' --define '__os_install_post %{nil}' \
+        --define 'debug_package %{nil}' --define '_build_id_links none' --define '_binary_payload w9.gzdio' \
+        --define 'use_source_date_epoch_as_buildtime 1' --define 'clamp_mtime_to_source_date_epoch 1' \
+        --define 'build_mtime_policy clamp_to_source_date_epoch' "$stage/codex-trace.spec"
+    mv "$stage"/rpm/*.rpm "$out"
+}
+
 pack_formula() {
     if [ -z "${CODEX_TRACE_RELEASES:-}" ]; then
         echo "pack.sh: CODEX_TRACE_RELEASES is not set, so no Homebrew formula" >&2
@@ -128,6 +169,7 @@ pack_tarball
 pack_npm
 pack_wheel
 pack_deb
+pack_rpm
 pack_formula
 cd "$out"
 find . -maxdepth 1 -type f -printf '%f\n' | sort | xargs sha256sum >"$stage/SHA256SUMS"

@@ -9,7 +9,7 @@ use codex_rollout::{
     Content, Copies, Found, PassedOver, RolloutHead, RolloutPath, SessionIndex, compare_set,
     find_reviewed, home_of, search, session_dirs, share_room,
 };
-use codex_trace_model::{Diagnostic, SessionGroup, group};
+use codex_trace_model::{Code, Diagnostic, SessionGroup, group};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
@@ -42,6 +42,9 @@ pub struct History {
     pub sessions: Vec<SessionGroup>,
     /// How many files and directories could not be read.
     pub n_failures: usize,
+    /// What they are, and why; their paths are those of files, or of the
+    /// directories in which something could not be read.
+    pub failures: Vec<Diagnostic>,
     /// What was looked at, wanted or not.
     pub inputs: Inputs,
     /// What was not looked into.
@@ -278,7 +281,7 @@ fn read(
                 let cannot = format!("cannot read `{}`", path.display());
                 match RolloutPath::from_pipe(path) {
                     Ok(rollout) => rollouts.push((rollout, true)),
-                    Err(err) => history.failed(ui, &Failure::because(&cannot, &err)),
+                    Err(err) => history.failed(ui, path, &Failure::because(&cannot, &err)),
                 }
             }
             Place::Tree(dir) => {
@@ -286,7 +289,7 @@ fn read(
                     match found {
                         Ok(Found::Rollout(rollout)) => rollouts.push((rollout, false)),
                         Ok(Found::PassedOver { path, why }) => history.passed.add(&path, why),
-                        Err(err) => history.failed(ui, &Failure::of(&err)),
+                        Err(err) => history.failed(ui, dir, &Failure::of(&err)),
                     }
                 }
             }
@@ -311,7 +314,7 @@ fn read(
             .collect()
     });
     ui.stop();
-    for head in heads {
+    for (head, (rollout, _)) in heads.into_iter().zip(&rollouts) {
         match head {
             Ok(head) if head.content == Content::Empty => {
                 history.passed.add(&head.rollout.path, PassedOver::Empty);
@@ -319,7 +322,7 @@ fn read(
             Ok(head) => history.heads.push(head),
             // What is named alone and wrong is worth more than a line in passing.
             Err(err) if all && places.len() == 1 && rollouts.len() == 1 => return Err(err),
-            Err(err) => history.failed(ui, &err),
+            Err(err) => history.failed(ui, &rollout.path, &err),
         }
     }
     if all && history.heads.is_empty() {
@@ -432,14 +435,23 @@ fn ambiguous(prefix: &str, n: usize, hits: &[(usize, &RolloutHead)]) -> Failure 
 }
 
 impl History {
-    fn failed(&mut self, ui: &dyn Watch, err: &Failure) {
+    fn failed(&mut self, ui: &dyn Watch, path: &Path, err: &Failure) {
         self.n_failures += 1;
+        self.failures.push(Diagnostic {
+            code: Code::Unreadable,
+            path: path.display().to_string(),
+            position: None,
+            column: None,
+            text: err.to_string(),
+            count: 1,
+        });
         ui.error(err.to_string());
     }
 
     /// Adds the sessions of another history, of which this one may have files.
     fn add(&mut self, other: History, pool: &ThreadPool) {
         self.n_failures += other.n_failures;
+        self.failures.extend(other.failures);
         self.inputs.extend(other.inputs);
         self.passed.extend(other.passed);
         let members = other.sessions.iter().flat_map(|session| &session.members);

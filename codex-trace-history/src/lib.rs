@@ -32,6 +32,7 @@
 //!
 //! What is done with a trace: `codex-trace-export` encodes it.
 
+pub mod account;
 pub mod directory;
 pub mod failure;
 pub mod history;

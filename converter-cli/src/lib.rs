@@ -20,7 +20,6 @@ pub mod backends;
 pub mod commands;
 pub mod complete;
 pub mod config;
-pub mod content;
 pub mod destinations;
 pub mod exit;
 pub mod formats;
@@ -33,8 +32,6 @@ mod nothing;
 pub mod output;
 mod pager;
 pub mod parquet;
-pub mod prices;
-pub mod prompt;
 pub mod rows;
 pub mod session;
 pub mod table;
@@ -43,9 +40,6 @@ pub mod tools;
 pub mod transcript;
 pub mod tree;
 pub mod ui;
-pub mod usage;
-pub mod when;
-pub mod zone;
 
 use std::ffi::OsString;
 use std::io;
@@ -58,6 +52,7 @@ use crate::args::{Args, Command};
 use crate::config::{Environment, Settings};
 pub use crate::exit::ExitStatus;
 use crate::ui::Ui;
+pub use codex_trace_usage::{content, count as usage, prices, prompt, when, zone};
 
 /// Runs the command in `argv` and returns the exit code of the process.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -17,8 +17,9 @@ mod reports;
 mod upload;
 mod words;
 
+pub use codex_trace_usage::By;
 pub use options::{Files, Manner, OptionArgs, OptionList, Place, Redaction};
-pub use reports::{BenchArgs, By, ListArgs, ReportArgs, ShowArgs, SortBy, UsageArgs};
+pub use reports::{BenchArgs, ListArgs, ReportArgs, ShowArgs, SortBy, UsageArgs};
 pub use upload::{DoctorArgs, InitArgs, PlaceArgs, StatusArgs, UploadArgs};
 
 const EXAMPLES: &str = "\

@@ -19,14 +19,13 @@ use codex_trace_history::failure::Failure;
 use codex_trace_history::history::{History, Named};
 use codex_trace_history::ids;
 use codex_trace_history::passed::Passed;
-use codex_trace_history::pipeline::{self, Look, Lost};
-use codex_trace_history::select::{Selection, created_of};
-use codex_trace_history::{panics, skim};
-use codex_trace_model::{SessionGroup, Trace};
+use codex_trace_history::pipeline::Lost;
+use codex_trace_history::select::Selection;
+use codex_trace_model::SessionGroup;
+pub use codex_trace_usage::facts::{Facts, Kind};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-pub use self::facts::{Call, Facts, Kind};
 use self::inventory::{Inventory, Key};
 use self::pack::{NewPack, Pack};
 use crate::config::{self, ConfigFile};
@@ -131,7 +130,7 @@ impl Looking<'_> {
                 .map(|batch| {
                     let mut sum = A::default();
                     for bytes in batch {
-                        add(&mut sum, Facts::read(bytes).ok()?);
+                        add(&mut sum, facts::read(bytes).ok()?);
                     }
                     Some(sum)
                 })
@@ -188,25 +187,15 @@ impl Looking<'_> {
         let key = shelf.and_then(|it| it.inventory.key_of(history, session));
         let known = shelf.zip(key).and_then(|(shelf, key)| shelf.pack.get(&key));
         if let Some(bytes) = known
-            && let Ok(facts) = Facts::read(bytes)
+            && let Ok(facts) = facts::read(bytes)
         {
             keep(new, key, bytes);
             return Ok(facts);
         }
-        let created = created_of(history.root(session));
-        let facts_of = |trace: &Trace<'_>| Facts::of(trace, self.kind, created);
-        let outcome = panics::catch(|| {
-            let facts = match self.kind {
-                Kind::Whole => pipeline::with_trace(history, session, Look::Facts, facts_of),
-                Kind::Calls => skim::with_calls(history, session, facts_of),
-            };
-            facts.map_err(Lost::Unreadable)
-        });
-        let fault = |message| Lost::Fault { session_id: session.root_thread_id.clone(), message };
-        let facts = outcome.map_err(fault).flatten()?;
+        let facts = Facts::read(history, session, self.kind)?;
         if shelf.is_some() {
             let mut bytes = Vec::new();
-            facts.write(&mut bytes);
+            facts::write(&facts, &mut bytes);
             keep(new, key, &bytes);
         }
         Ok(facts)

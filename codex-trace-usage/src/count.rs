@@ -5,21 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use codex_rollout::RecordedPath;
-use codex_trace_model::{Timestamp, TokenUsage};
-
-use crate::account::Account;
-use crate::args::By;
-use crate::config::Selection;
-use crate::look::{Call, Facts, Looking};
-use crate::prices::{Dollars, NoPrice, PriceTable, UNKNOWN};
-use crate::zone::Zone;
 use codex_trace_export::json::Object;
 use codex_trace_export::wire::jsonl::usage_fields;
-use codex_trace_history::failure::Failure;
-use codex_trace_history::repository;
+use codex_trace_history::account::Account;
+use codex_trace_history::history::History;
+use codex_trace_history::pipeline::Lost;
+use codex_trace_history::{Selection, Watch, repository};
+use codex_trace_model::{Timestamp, TokenUsage};
+use rayon::ThreadPool;
+
+use crate::by::By;
+use crate::facts::{Call, Facts, Kind};
+use crate::prices::{Dollars, NoPrice, PriceTable, UNKNOWN};
+use crate::zone::Zone;
 
 /// Model calls and what they used.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,6 +91,8 @@ pub struct Report {
     pub unpriced: BTreeMap<NoPrice, (usize, u64)>,
     /// What the run came to.
     pub account: Account,
+    /// The sessions of which nothing came; they are not in the account.
+    pub lost: Vec<Lost>,
 }
 
 impl Report {
@@ -112,10 +116,29 @@ impl Report {
             sum.1 += tokens;
         }
         self.account += other.account;
+        self.lost.extend(other.lost);
+    }
+
+    /// Adds up what several threads have counted.
+    pub fn sum(reports: Vec<Report>, query: &Query) -> Report {
+        let mut sum = Report::default();
+        for report in reports {
+            sum.merge(report);
+        }
+        if query.by.contains(&By::Directory) {
+            sum.rows = one_row_each(sum.rows, &query.by);
+        }
+        sum
     }
 }
 
 impl Query {
+    /// Returns how much of a session has to be known.
+    pub fn kind(&self) -> Kind {
+        // A title is content, which the fast way passes over.
+        if self.by.contains(&By::Session) { Kind::Whole } else { Kind::Calls }
+    }
+
     /// Counts the calls of one session.
     ///
     /// The filters that say when and which model hold for each call; the
@@ -267,27 +290,46 @@ fn one_row_each(rows: BTreeMap<Vec<String>, Counts>, by: &[By]) -> BTreeMap<Vec<
     folded
 }
 
-/// Counts every session; `None` if the user interrupted it meanwhile: half a sum
-/// is none.
-///
-/// # Errors
-///
-/// If nothing is found, or something named is not there.
-pub fn count(query: &Query, looking: Looking<'_>) -> Result<Option<Report>, Failure> {
-    let (reports, outcome) = looking.each(|report: &mut Report, facts| query.add(facts, report))?;
-    if looking.interrupted.load(Ordering::Relaxed) {
-        return Ok(None);
+/// Counts every session of `history` on the threads of `pool`; `None` if
+/// `interrupted` was set meanwhile: half a sum is none.
+pub fn count(
+    query: &Query,
+    history: &History,
+    pool: &ThreadPool,
+    interrupted: &AtomicBool,
+    ui: &dyn Watch,
+) -> Option<Report> {
+    let order = history.largest_first();
+    let next = AtomicUsize::new(0);
+    let reports: Mutex<Vec<Report>> = Mutex::new(Vec::new());
+    ui.start("counting", order.len());
+    let work = || {
+        let mut report = Report::default();
+        loop {
+            let nth = next.fetch_add(1, Ordering::Relaxed);
+            let Some(&session) = order.get(nth).filter(|_| !interrupted.load(Ordering::Relaxed))
+            else {
+                break;
+            };
+            match Facts::read(history, &history.sessions[session], query.kind()) {
+                Ok(facts) => query.add(facts, &mut report),
+                Err(lost) => report.lost.push(lost),
+            }
+            ui.step();
+        }
+        reports.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(report);
+    };
+    pool.in_place_scope(|scope| {
+        for _ in 0..pool.current_num_threads() {
+            scope.spawn(|_| work());
+        }
+    });
+    ui.stop();
+    if interrupted.load(Ordering::Relaxed) {
+        return None;
     }
-    let mut sum = Report::default();
-    for report in reports {
-        sum.merge(report);
-    }
-    if query.by.contains(&By::Directory) {
-        sum.rows = one_row_each(sum.rows, &query.by);
-    }
-    sum.account.failed += outcome.n_failures;
-    for lost in outcome.lost {
-        sum.account.lose(&lost, looking.ui);
-    }
-    Ok(Some(sum))
+    let reports = reports.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut sum = Report::sum(reports, query);
+    sum.account.failed += history.n_failures;
+    Some(sum)
 }

@@ -14,6 +14,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use crate::failure::Failure;
+use crate::heads::{HeadCache, head_room, read_head};
 use crate::inputs::Inputs;
 use crate::owned::OwnedTrace;
 use crate::passed::Passed;
@@ -27,10 +28,7 @@ use crate::{ids, words};
 const SESSION_ROOM: u64 = 16 << 30;
 
 /// The same for all files of a run.
-const RUN_ROOM: u64 = 64 << 30;
-
-/// What a compressed file may become while its head is looked for, in bytes.
-const HEAD_ROOM: (u64, u64) = (1 << 20, 64 << 20);
+pub(crate) const RUN_ROOM: u64 = 64 << 30;
 
 /// The sessions found, and what they are made of.
 #[derive(Debug, Default)]
@@ -167,13 +165,29 @@ impl Named {
         ui: &dyn Watch,
         pool: &ThreadPool,
     ) -> Result<History, Failure> {
+        self.find_again(selection, ui, pool, &mut HeadCache::default())
+    }
+
+    /// As [`find`](Self::find), for somebody who looks again and again: reads the
+    /// heads of files that are not as `cache` knows them.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    pub fn find_again(
+        &self,
+        selection: &Selection,
+        ui: &dyn Watch,
+        pool: &ThreadPool,
+        cache: &mut HeadCache,
+    ) -> Result<History, Failure> {
         // An id is looked up in the directories named beside it, else in the homes.
         let (trees, others): (Vec<_>, Vec<_>) =
             self.places.iter().cloned().partition(|place| matches!(place, Place::Tree(_)));
         let places = if self.ids.is_empty() { &self.places } else { &others };
         let mut history = History::default();
         if !places.is_empty() {
-            history = read(places, self.ids.is_empty(), ui, pool)?;
+            history = read(places, self.ids.is_empty(), ui, pool, cache)?;
         }
         if !self.ids.is_empty() {
             let trees = if trees.is_empty() {
@@ -181,7 +195,7 @@ impl Named {
             } else {
                 trees
             };
-            let all = read(&trees, true, ui, pool)?;
+            let all = read(&trees, true, ui, pool, &mut HeadCache::default())?;
             history.add(pick(all, &self.ids, &trees)?, pool);
         }
         history.inputs.extend(self.searched(ui));
@@ -269,6 +283,7 @@ fn read(
     all: bool,
     ui: &dyn Watch,
     pool: &ThreadPool,
+    cache: &mut HeadCache,
 ) -> Result<History, Failure> {
     let mut history = History::default();
     let mut rollouts: Vec<(RolloutPath, bool)> = Vec::new();
@@ -307,13 +322,15 @@ fn read(
         rollouts
             .par_iter()
             .map(|(rollout, named)| {
-                let head = read_head(rollout, *named, head_room);
+                let known = cache.get(rollout).cloned().map(Ok);
+                let head = known.unwrap_or_else(|| read_head(rollout, *named, head_room));
                 ui.step();
                 head
             })
             .collect()
     });
     ui.stop();
+    cache.replace(heads.iter().flatten());
     for (head, (rollout, _)) in heads.into_iter().zip(&rollouts) {
         match head {
             Ok(head) if head.content == Content::Empty => {
@@ -345,38 +362,6 @@ fn nothing_found(places: &[Place], n_failures: usize) -> Failure {
     failure.hint(
         "rollouts are named `rollout-<time>-<id>.jsonl`; a Codex home has them in `sessions/`",
     )
-}
-
-/// Returns how far the head of each of so many compressed files is looked for.
-fn head_room(n_files: usize) -> u64 {
-    (RUN_ROOM / (n_files as u64).max(1)).clamp(HEAD_ROOM.0, HEAD_ROOM.1)
-}
-
-/// Reads the head of a file; fails if it is no rollout. An empty file is told
-/// where it was named, and passed over where it was found.
-fn read_head(rollout: &RolloutPath, named: bool, room: u64) -> Result<RolloutHead, Failure> {
-    let path = rollout.path.display();
-    let of_head = RolloutPath { max_decompressed: Some(room), ..rollout.clone() };
-    let cannot = |err| Failure::because(&format!("cannot read `{path}`"), &err);
-    let mut head = RolloutHead::read(&of_head).map_err(cannot)?;
-    head.rollout.max_decompressed = None;
-    let failure = match &head.content {
-        Content::Rollout => return Ok(head),
-        Content::Empty if !named => return Ok(head),
-        Content::Empty => Failure::new(format!("not a rollout: `{path}` is empty"))
-            .hint("Codex may not have written to it yet"),
-        Content::ExecStream { thread_id } => {
-            let what = format!("not a rollout: `{path}` is what `codex exec --json` prints");
-            let place = "Codex writes the rollout itself to `sessions/` in its home";
-            Failure::new(what).hint(match thread_id {
-                Some(id) if ids::is_prefix(id) => format!("{place}: `codex-trace show {id}`"),
-                _ => place.to_owned(),
-            })
-        }
-        Content::Unknown => Failure::new(format!("not a rollout: `{path}`"))
-            .hint("a rollout has one JSON record a line, the first of type `session_meta`"),
-    };
-    Err(failure)
 }
 
 /// Keeps the sessions that one of `prefixes` names.

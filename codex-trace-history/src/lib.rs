@@ -35,6 +35,7 @@
 pub mod account;
 pub mod directory;
 pub mod failure;
+pub mod heads;
 pub mod history;
 pub mod ids;
 pub mod inputs;
@@ -54,6 +55,7 @@ pub mod words;
 
 pub use directory::Directory;
 pub use failure::Failure;
+pub use heads::HeadCache;
 pub use history::History;
 pub use owned::OwnedTrace;
 pub use select::Selection;

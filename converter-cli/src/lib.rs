@@ -7,8 +7,8 @@
 //! # What it promises
 //!
 //! * **Stdout carries data only**, and the same data on any number of threads.
-//! * **Transcripts are read, never written**, and only `upload` sends
-//!   anything over the network.
+//! * **Transcripts are read, never written**, and only `upload` and the worker
+//!   behind `hook` send anything over the network.
 //! * **Text from transcripts is escaped** before it reaches a terminal.
 //! * **One bad file does not stop the rest**; the exit code tells.
 
@@ -26,6 +26,7 @@ pub mod formats;
 pub mod interrupt;
 pub mod label;
 pub mod limits;
+pub mod live;
 pub mod look;
 pub mod measure;
 mod nothing;
@@ -57,6 +58,10 @@ pub use codex_trace_usage::{content, count as usage, prices, prompt, when, zone}
 /// Runs the command in `argv` and returns the exit code of the process.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     let argv: Vec<OsString> = argv.into_iter().collect();
+    if let Some(payload) = live::hook::called(&argv) {
+        live::hook::run(payload);
+        return ExitStatus::Complete.into();
+    }
     let env = Environment::read();
     match complete_for_shell(&argv, &env) {
         Ok(false) => {}
@@ -131,6 +136,7 @@ fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Command::List(args) => commands::list::run(args, ui),
         Command::Show(args) => commands::show::run(args, ui),
         Command::Upload(args) => commands::upload::run(args, ui),
+        Command::Hook(args) => commands::hook::run(args, ui),
         Command::Status(args) => commands::status::run(args, ui),
         Command::Init(args) => commands::init::run(args, ui),
         Command::Doctor(args) => commands::doctor::run(args, ui),

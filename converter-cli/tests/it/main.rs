@@ -23,6 +23,7 @@ mod errors;
 mod formats;
 mod generated;
 mod grafana;
+mod hook;
 mod init;
 mod langsmith;
 mod layout;

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Makes all packages from one stripped binary of this machine's platform:
+# Makes all packages from one stripped binary and one extension module of this machine's platform:
 #
-#   packaging/pack.sh BINARY OUTDIR
+#   packaging/pack.sh BINARY EXTENSION OUTDIR
+#
+# BINARY is what cargo builds of `converter-cli`, EXTENSION (lib_core.so) what it builds of `codex-trace-python`.
 #
 # Needs cargo (with the sources of the dependencies fetched), python3, tar, gzip and objdump; dpkg-deb for the Debian
 # package, rpmbuild for the RPM. CODEX_TRACE_RELEASES is the address below which releases can be downloaded, for the Homebrew formula.
@@ -9,8 +11,9 @@
 set -euo pipefail
 
 binary=$(realpath "$1")
-mkdir -p "$2"
-out=$(realpath "$2")
+extension=$(realpath "$2")
+mkdir -p "$3"
+out=$(realpath "$3")
 if [ -n "$(ls -A "$out")" ]; then
     echo "pack.sh: $out is not empty" >&2
     exit 2
@@ -31,7 +34,7 @@ case $target in
     *) echo "pack.sh: no packages for $target yet" >&2; exit 2 ;;
 esac
 # The oldest C library that has every symbol that the binary asks for.
-glibc=$(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -1)
+glibc=$(objdump -T "$binary" "$extension" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -1)
 
 # tarball NAME DIR ENTRY: ENTRY of DIR as OUT/NAME, with nothing of this machine in it.
 tarball() {
@@ -82,7 +85,7 @@ EOF
 }
 
 pack_wheel() {
-    python3 "$here/wheel.py" "$files" "$version" "manylinux_${glibc/./_}_$machine" "$about" "$out"
+    python3 "$here/wheel.py" "$files" "$root/python/codex_trace" "$extension" "$version" "manylinux_${glibc/./_}_$machine" "$about" "$out"
 }
 
 pack_deb() {

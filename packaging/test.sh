@@ -109,6 +109,9 @@ test_wheel() {
         --target "$scratch/wheel" "$packages"/codex_trace-*.whl
     check wheel "$scratch/wheel/bin/codex-trace"
     complete wheel "$scratch/wheel"
+    local usage='import codex_trace; print(sum(row["total_tokens"] for row in codex_trace.usage("testdata/tree")))'
+    [ "$(PYTHONPATH=$scratch/wheel python3 -c "$usage")" = \
+        "$("$binary" usage testdata/tree --by total --format '{total_tokens}')" ] || fail "wheel: the package counts otherwise"
 }
 
 test_npm() {

@@ -6,7 +6,7 @@ from typing import Any, TypedDict, final
 
 from typing_extensions import CapsuleType, Self
 
-__all__ = ["CodexTraceError", "Records", "Scan", "Table", "Traces", "__version__", "head", "usage"]
+__all__ = ["CodexTraceError", "Records", "Scan", "Schema", "Table", "Traces", "__version__", "head", "usage"]
 
 __version__: str
 
@@ -54,6 +54,11 @@ class Table:
     def columns(self) -> list[str]: ...
     def __arrow_c_schema__(self) -> CapsuleType: ...
     def __arrow_c_stream__(self, requested_schema: Any = None) -> CapsuleType: ...
+
+@final
+class Schema:
+    def __new__(cls, name: str) -> Self: ...
+    def __arrow_c_schema__(self) -> CapsuleType: ...
 
 @final
 class Traces:

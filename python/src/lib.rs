@@ -60,7 +60,7 @@ mod _core {
     #[pymodule_export]
     use super::scan::Scan;
     #[pymodule_export]
-    use super::stream::Table;
+    use super::stream::{Schema, Table};
     #[pymodule_export]
     use super::traces::Traces;
     #[pymodule_export]

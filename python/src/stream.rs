@@ -27,13 +27,40 @@ pub(crate) struct Table {
     kind: Kind,
 }
 
+/// The schema of a table, without any history.
+#[pyclass(frozen, module = "codex_trace._core")]
+#[derive(Debug)]
+pub(crate) struct Schema(Kind);
+
+#[pymethods]
+impl Schema {
+    #[new]
+    fn new(name: &str) -> PyResult<Schema> {
+        kind(name).map(Schema)
+    }
+
+    /// The schema, by the Arrow C data interface.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        schema(py, self.0)
+    }
+}
+
+fn kind(name: &str) -> PyResult<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+        let names = Kind::ALL.map(Kind::name).join(", ");
+        PyValueError::new_err(format!("there is no table `{name}`: they are {names}"))
+    })
+}
+
+fn schema(py: Python<'_>, kind: Kind) -> PyResult<Bound<'_, PyCapsule>> {
+    let schema = FFI_ArrowSchema::try_from(kind.schema().as_ref());
+    let schema = schema.map_err(|err| PyValueError::new_err(err.to_string()))?;
+    PyCapsule::new_with_value(py, schema, c"arrow_schema")
+}
+
 impl Table {
     pub(crate) fn new(found: &Arc<Found>, name: &str) -> PyResult<Table> {
-        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-            let names = Kind::ALL.map(Kind::name).join(", ");
-            PyValueError::new_err(format!("there is no table `{name}`: they are {names}"))
-        })?;
-        Ok(Table { found: Arc::clone(found), kind })
+        Ok(Table { found: Arc::clone(found), kind: kind(name)? })
     }
 }
 
@@ -47,9 +74,7 @@ impl Table {
 
     /// The schema, by the Arrow C data interface.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        let schema = FFI_ArrowSchema::try_from(self.kind.schema().as_ref());
-        let schema = schema.map_err(|err| PyValueError::new_err(err.to_string()))?;
-        PyCapsule::new_with_value(py, schema, c"arrow_schema")
+        schema(py, self.kind)
     }
 
     /// The rows, by the Arrow C stream interface: read while they are taken.

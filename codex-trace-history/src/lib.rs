@@ -49,6 +49,7 @@ mod seen;
 pub mod select;
 mod sizes;
 pub mod skim;
+pub mod small;
 pub mod watch;
 pub mod whole;
 pub mod words;

@@ -1,5 +1,6 @@
 //! The registry: the only file that names the backends.
 
+use codex_trace_export::choice::is_word;
 use codex_trace_export::otlp::presets::{PRESETS, Preset, preset};
 use codex_trace_export::{
     Backend, Settings, braintrust, codex_otel, langsmith, logfire, mlflow, otlp,
@@ -28,7 +29,7 @@ pub struct Known {
 
 /// Returns what a name means: a backend, or a product that takes OTLP.
 pub fn named(name: &str) -> Option<Known> {
-    if let Some(backend) = BACKENDS.iter().find(|backend| backend.name == name) {
+    if let Some(backend) = BACKENDS.iter().find(|backend| is_word(backend.name, name)) {
         return Some(Known { backend, preset: None });
     }
     preset(name).map(|preset| Known { backend: &otlp::BACKEND, preset: Some(preset) })
@@ -45,6 +46,7 @@ pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
 pub fn companion(backend: &str, settings: &Settings) -> Option<Box<dyn Companion>> {
     [
         (langsmith::BACKEND.name, companions::langsmith::companion as fn(&Settings) -> _),
+        (mlflow::BACKEND.name, companions::mlflow::companion),
         (logfire::BACKEND.name, companions::logfire::companion),
         (braintrust::BACKEND.name, companions::braintrust::companion),
     ]

@@ -25,6 +25,7 @@ pub(crate) mod metric_json;
 pub mod metric_proto;
 mod openinference;
 pub(crate) mod options;
+mod phoenix;
 pub mod presets;
 pub mod proto;
 mod rendering;
@@ -38,8 +39,8 @@ use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
 
 use super::{
-    Address, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol,
-    Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
+    Address, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits,
+    Preflight, Protocol, Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -52,6 +53,7 @@ pub(crate) use attributes::Attributes;
 pub use file::{JSON_FILE, PROTO_FILE};
 pub(crate) use live::place_of_codex;
 pub use options::{PROTOCOL, SEMCONV};
+use phoenix::Phoenix;
 pub(crate) use rendering::Rendering;
 pub use spans::Amount;
 pub(crate) use spans::{Group, Place, Scene, Subject, Vocabulary};
@@ -339,6 +341,7 @@ struct Otlp {
     tenant: Option<String>,
     remarks: Vec<Remark>,
     preset: Option<&'static Preset>,
+    phoenix: Phoenix,
 }
 
 impl Encode for Otlp {
@@ -350,7 +353,18 @@ impl Encode for Otlp {
             None => scene,
         };
         let writer = Writer::new(&scene, self.semconv.vocabulary(), &self.added, self.encoding);
-        writer.for_each(|group| writer.unit(group, 0, units))
+        let reuses = self.semconv.vocabulary().reuses_recorded_ids();
+        writer.for_each(|group| {
+            let trace_id = ids::Hex(&scene.identity(group, reuses).trace_id).to_string();
+            let Some(project) = self.phoenix.project_of(&trace_id) else {
+                return writer.unit(group, 0, units);
+            };
+            let mut builder = UnitBuilder::new(key(&scene, group), 0, units);
+            builder
+                .elsewhere(format!("the project `{project}` of this Phoenix has it, and keeps it"));
+            builder.finish();
+            Ok(())
+        })
     }
 }
 
@@ -369,15 +383,27 @@ impl Protocol for Otlp {
 
     /// Projects of Phoenix share ids; tenants of Grafana's servers do not.
     fn id_space(&self) -> Option<IdSpace> {
-        self.rendering.id_space(self.server.clone(), false).filter(|_| self.tenant.is_none())
+        let is_told = self.phoenix.is_there();
+        self.rendering.id_space(self.server.clone(), is_told).filter(|_| self.tenant.is_none())
+    }
+
+    /// Asks whoever is told a project whether it is Phoenix, and what its other
+    /// projects have.
+    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
+        let Some(project) = self.project().filter(|_| self.id_space().is_some()) else {
+            return Ok(Preflight::Ready);
+        };
+        if answer.is_none() {
+            self.phoenix = Phoenix::default();
+        }
+        let next = self.phoenix.next_question(&self.contract.routes[0], &project, answer)?;
+        Ok(next.map_or(Preflight::Ready, Preflight::Ask))
     }
 
     /// Phoenix, which is told its project by us, shows a week. Of other receivers
     /// nobody knows where they are looked at.
     fn view(&self) -> Option<View> {
-        let is_phoenix = |(key, _): &(String, String)| key == settings::PHOENIX_PROJECT;
-        let of_phoenix =
-            || presets::preset("phoenix").filter(|_| self.added.resource.iter().any(is_phoenix));
+        let of_phoenix = || presets::preset("phoenix").filter(|_| self.project().is_some());
         let shows = self.preset.or_else(of_phoenix)?.shows?;
         Some(View {
             address: self.contract.routes[0].url.origin(),
@@ -471,6 +497,13 @@ impl Otlp {
             tenant,
             remarks,
             preset,
+            phoenix: Phoenix::default(),
         }
+    }
+
+    /// Returns the project that Phoenix is told.
+    fn project(&self) -> Option<String> {
+        let all = &self.added.resource;
+        all.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT).map(|it| it.1.clone())
     }
 }

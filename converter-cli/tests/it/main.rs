@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests have switches of their own")]
 
+mod aftermath;
 mod bench;
 mod blame;
 mod braintrust;
@@ -30,6 +31,7 @@ mod layout;
 mod leaks;
 mod limits;
 mod list;
+mod logfire;
 mod loki;
 #[path = "../marked/mod.rs"]
 mod marked;
@@ -41,7 +43,9 @@ mod parquet;
 mod perfetto;
 mod places;
 mod presets;
+mod projects;
 mod readme;
+mod record;
 mod report;
 mod schema;
 mod scripted_server;
@@ -56,3 +60,4 @@ mod toy;
 mod upgrades;
 mod upload;
 mod usage;
+mod waiting;

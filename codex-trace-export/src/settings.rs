@@ -15,6 +15,9 @@ pub struct Settings {
     pub endpoint: Option<String>,
     /// `--project`: a project, an experiment, a service, as the backend has it.
     pub project: Option<String>,
+    /// The project that a file in the directory of the sessions names, where only
+    /// those are uploaded: what the live plugin follows for them.
+    pub sessions_project: Option<Said<String>>,
     /// Further options of the destination: flags, or keys of `codex-trace.toml`.
     pub options: OptionSet,
     /// What `codex-trace.toml` says of access.

@@ -47,6 +47,7 @@ pub mod pipeline;
 pub mod repository;
 pub mod select;
 pub mod skim;
+pub mod small;
 pub mod watch;
 pub mod whole;
 pub mod words;

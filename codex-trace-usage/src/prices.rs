@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use codex_trace_export::json::Json;
 use codex_trace_history::failure::Failure;
+use codex_trace_history::small;
 use codex_trace_history::words;
 
 /// The table that comes with the program; the sources of its rows are in it.
@@ -178,7 +179,7 @@ impl PriceTable {
     pub fn load(own: Option<&Path>) -> Result<PriceTable, Failure> {
         let mut table = PriceTable::parse(TABLE).expect("the table in the program is one");
         if let Some(path) = own {
-            let text = std::fs::read_to_string(path).map_err(|err| {
+            let text = small::text_that_is_there(path).map_err(|err| {
                 Failure::because(&format!("cannot read `{}`", path.display()), &err)
             })?;
             let own = PriceTable::parse(&text).map_err(|what| {

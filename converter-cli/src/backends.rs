@@ -1,5 +1,6 @@
 //! The registry: the only file that names the backends.
 
+use codex_trace_export::choice::is_word;
 use codex_trace_export::{
     Backend, Settings, braintrust, codex_otel, langsmith, logfire, mlflow, otlp,
 };
@@ -18,7 +19,7 @@ pub const BACKENDS: &[&Backend] = &[
 
 /// Returns the backend of a name.
 pub fn named(name: &str) -> Option<&'static Backend> {
-    BACKENDS.iter().find(|backend| backend.name == name).copied()
+    BACKENDS.iter().find(|backend| is_word(backend.name, name)).copied()
 }
 
 /// Makes what reads and writes beside rollouts for a backend, if its live plugin
@@ -26,6 +27,7 @@ pub fn named(name: &str) -> Option<&'static Backend> {
 pub fn companion(backend: &str, settings: &Settings) -> Option<Box<dyn Companion>> {
     [
         (langsmith::BACKEND.name, companions::langsmith::companion as fn(&Settings) -> _),
+        (mlflow::BACKEND.name, companions::mlflow::companion),
         (logfire::BACKEND.name, companions::logfire::companion),
         (braintrust::BACKEND.name, companions::braintrust::companion),
     ]

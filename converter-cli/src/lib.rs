@@ -31,6 +31,7 @@ mod nothing;
 pub mod output;
 mod pager;
 pub mod parquet;
+pub mod redacted;
 pub mod rows;
 pub mod session;
 pub mod table;

@@ -24,6 +24,7 @@ pub(crate) mod metric_json;
 pub mod metric_proto;
 mod openinference;
 pub(crate) mod options;
+mod phoenix;
 pub mod proto;
 mod rendering;
 pub(crate) mod semconv;
@@ -38,8 +39,8 @@ use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
 
 use super::{
-    Address, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol,
-    Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
+    Address, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits,
+    Preflight, Protocol, Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -51,6 +52,7 @@ pub(crate) use attributes::Attributes;
 pub use file::{JSON_FILE, PROTO_FILE};
 pub(crate) use live::place_of_codex;
 pub use options::{PROTOCOL, SEMCONV};
+use phoenix::Phoenix;
 pub(crate) use rendering::Rendering;
 pub use spans::Amount;
 pub(crate) use spans::{Group, Place, Scene, Subject, Vocabulary};
@@ -337,6 +339,7 @@ struct Otlp {
     server: String,
     tenant: Option<String>,
     remarks: Vec<Remark>,
+    phoenix: Phoenix,
 }
 
 impl Encode for Otlp {
@@ -344,7 +347,18 @@ impl Encode for Otlp {
         let Cx { trace, rules, .. } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
         let writer = Writer::new(&scene, self.semconv.vocabulary(), &self.added, self.encoding);
-        writer.for_each(|group| writer.unit(group, 0, units))
+        let reuses = self.semconv.vocabulary().reuses_recorded_ids();
+        writer.for_each(|group| {
+            let trace_id = ids::Hex(&scene.identity(group, reuses).trace_id).to_string();
+            let Some(project) = self.phoenix.project_of(&trace_id) else {
+                return writer.unit(group, 0, units);
+            };
+            let mut builder = UnitBuilder::new(key(&scene, group), 0, units);
+            builder
+                .elsewhere(format!("the project `{project}` of this Phoenix has it, and keeps it"));
+            builder.finish();
+            Ok(())
+        })
     }
 }
 
@@ -363,14 +377,27 @@ impl Protocol for Otlp {
 
     /// Projects of Phoenix share ids; tenants of Grafana's servers do not.
     fn id_space(&self) -> Option<IdSpace> {
-        self.rendering.id_space(self.server.clone(), false).filter(|_| self.tenant.is_none())
+        let is_told = self.phoenix.is_there();
+        self.rendering.id_space(self.server.clone(), is_told).filter(|_| self.tenant.is_none())
+    }
+
+    /// Asks whoever is told a project whether it is Phoenix, and what its other
+    /// projects have.
+    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
+        let Some(project) = self.project().filter(|_| self.id_space().is_some()) else {
+            return Ok(Preflight::Ready);
+        };
+        if answer.is_none() {
+            self.phoenix = Phoenix::default();
+        }
+        let next = self.phoenix.next_question(&self.contract.routes[0], &project, answer)?;
+        Ok(next.map_or(Preflight::Ready, Preflight::Ask))
     }
 
     /// Phoenix, which is told its project by us, shows a week. Of other receivers
     /// nobody knows where they are looked at.
     fn view(&self) -> Option<View> {
-        let is_phoenix = |(key, _): &(String, String)| key == settings::PHOENIX_PROJECT;
-        self.added.resource.iter().any(is_phoenix).then(|| View {
+        self.project().map(|_| View {
             address: self.contract.routes[0].url.origin(),
             shows: Duration::from_secs(7 * 24 * 60 * 60),
             hint: Some("choose a longer range of time on the page"),
@@ -445,6 +472,23 @@ impl Otlp {
             max_age: None,
         };
         let remarks = Vec::new();
-        Otlp { contract, semconv, added, rendering, encoding, client, server, tenant, remarks }
+        Otlp {
+            contract,
+            semconv,
+            added,
+            rendering,
+            encoding,
+            client,
+            server,
+            tenant,
+            remarks,
+            phoenix: Phoenix::default(),
+        }
+    }
+
+    /// Returns the project that Phoenix is told.
+    fn project(&self) -> Option<String> {
+        let all = &self.added.resource;
+        all.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT).map(|it| it.1.clone())
     }
 }

@@ -68,6 +68,20 @@ pub struct UploadArgs {
     #[arg(long)]
     pub force: bool,
 
+    /// Keep what is sent, and what is answered, in DIR
+    ///
+    /// In the form of `--dry-run=DIR`, with the answers beside; the files are
+    /// private, and keys are masked.
+    #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
+    pub record: Option<PathBuf>,
+
+    /// Send the uploads that `--record` or `--dry-run` has written to DIR
+    ///
+    /// No history is read. The ledger is not asked, and learns nothing: what a
+    /// destination has already may be there twice. Keys are those of now.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "record", "force", "paths"])]
+    pub resend: Option<PathBuf>,
+
     /// Take a turn without an end for ended if its file was not written to for this long (90s, 15m, 24h)
     ///
     /// A turn may wait for hours for an approval or a tool, and most backends
@@ -80,7 +94,7 @@ pub struct UploadArgs {
     ///
     /// Files that are new, grown, compressed or archived are uploaded within
     /// seconds. With `--json`, each round prints its lines.
-    #[arg(long, conflicts_with_all = ["dry_run", "force", "files_from"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "force", "files_from", "record", "resend"])]
     pub watch: bool,
 
     /// How to write to destinations.

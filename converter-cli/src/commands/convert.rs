@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use codex_trace_export::content::Content;
+use codex_trace_export::redact::Redactor;
 use codex_trace_export::{FileEncoder, FileSettings};
 use codex_trace_model::{Code, Trace};
 
@@ -13,7 +14,7 @@ use crate::destinations::with_hint;
 use crate::exit::ExitStatus;
 use crate::output::{Directory, Target, Writer};
 use crate::ui::Ui;
-use crate::{interrupt, nothing};
+use crate::{interrupt, nothing, redacted};
 use codex_trace_history::failure::Failure;
 use codex_trace_history::history;
 use codex_trace_history::pipeline::{self, Event, Look, Sink};
@@ -33,7 +34,7 @@ struct Converted {
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = selection(&args.select, ui.settings())?;
     let format = args.to;
-    let encoder = &*encoder(args)?;
+    let (encoder, redactor) = encoder(args)?;
     let target = Target::of(args.output.as_deref(), args.gzip, format)?;
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
@@ -127,23 +128,24 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     } else {
         total.tell("converted", &args.select, ui);
     }
-    if let Some(left) = left
-        && !ui.settings().quiet
-    {
+    redacted::tell(redactor.as_ref(), &history, ui);
+    if let Some(left) = left.filter(|_| !ui.settings().quiet) {
         ui.say(left);
     }
     Ok(total.status(args.strict && total.n_of(&[Code::BadLine]) > 0))
 }
 
-/// Makes what writes the format asked for.
-fn encoder(args: &ConvertArgs) -> anyhow::Result<Box<dyn FileEncoder>> {
+/// Makes what writes the format asked for, and what redacts for it.
+fn encoder(args: &ConvertArgs) -> anyhow::Result<(Box<dyn FileEncoder>, Option<Redactor>)> {
+    let redactor = Redaction::from(&args.redact).redactor(false)?;
     let settings = FileSettings {
         content: Content::from(args.content),
-        redactor: Redaction::from(&args.redact).redactor(false)?,
+        redactor: redactor.clone(),
         options: args.options.of(args.to)?,
     };
     let encoder = (args.to.open)(settings);
-    Ok(encoder.map_err(|err| with_hint(Failure::new(err.message), err.hint))?)
+    let encoder = encoder.map_err(|err| with_hint(Failure::new(err.message), err.hint))?;
+    Ok((encoder, redactor))
 }
 
 const INTERRUPTED: &str =

@@ -63,7 +63,11 @@ impl ConfigFile {
                 "cannot read `{}`: No such file or directory (os error 2)",
                 path.display()
             ))
-            .hint(format!("`--config` or the variable {VARIABLE} names the file"))),
+            .hint(if path.to_string_lossy().contains('=') {
+                "`--config` names a file; settings of Codex' telemetry are taken from `OTEL_*` variables, or from a table of that file".to_owned()
+            } else {
+                format!("`--config` or the variable {VARIABLE} names the file")
+            })),
             Err(err) => Err(Failure::new(format!("cannot read `{}`: {err}", path.display()))
                 .hint(format!("`--config` or the variable {VARIABLE} names the file"))),
         }

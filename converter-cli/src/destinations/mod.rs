@@ -3,6 +3,7 @@
 
 mod manner;
 pub mod places;
+pub mod projects;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -103,7 +104,7 @@ impl<'g> Named<'g> {
                 .hint(given.file.names_hint(name))
         })?;
         let mut named = Named {
-            name: name.to_owned(),
+            name: table.map_or(backend.name, |_| name).to_owned(),
             backend,
             settings: codex_trace_export::Settings {
                 own_place: table.is_some_and(|table| table.get(&ENDPOINT).is_some()),
@@ -132,6 +133,39 @@ impl<'g> Named<'g> {
     /// How it is to be written to.
     pub fn manner(&self) -> Manner<'_> {
         Manner { given: self.given, own: Some(&*self.name).zip(self.table) }
+    }
+
+    /// The same destination, for the sessions of one project.
+    fn for_project(&self, project: Said<String>) -> Named<'g> {
+        let settings = codex_trace_export::Settings {
+            sessions_project: Some(project),
+            ..self.settings.clone()
+        };
+        Named {
+            name: self.name.clone(),
+            settings,
+            headers: self.headers.clone(),
+            missing: self.missing.clone(),
+            ..*self
+        }
+    }
+
+    /// Whether a project's file is the one that the user trusts with the place of
+    /// all sessions.
+    fn trusts(&self, file: &std::path::Path) -> bool {
+        let own = self.settings.cwd.as_ref().map(|cwd| cwd.join(".codex"));
+        let pair = own.as_deref().zip(file.parent()).filter(|_| self.settings.trust_project);
+        pair.is_some_and(|(own, dir)| self.settings.files.is_same_dir(own, dir))
+    }
+
+    /// Whether the user has named one place for all sessions, by a flag, a table
+    /// or the variable of the address.
+    fn is_for_all(&self) -> bool {
+        let of_address = self.backend.options.iter().filter(|it| it.name() == ENDPOINT.name());
+        let mut variables = of_address.flat_map(|it| it.env);
+        self.settings.endpoint.is_some()
+            || self.settings.project.is_some()
+            || variables.any(|name| self.settings.var(name).is_some())
     }
 
     fn read_place(&mut self) {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests have switches of their own")]
 
+mod aftermath;
 mod bench;
 mod blame;
 mod braintrust;
@@ -27,6 +28,7 @@ mod langsmith;
 mod layout;
 mod leaks;
 mod list;
+mod logfire;
 mod loki;
 #[path = "../marked/mod.rs"]
 mod marked;
@@ -37,7 +39,9 @@ mod outputs;
 mod parquet;
 mod perfetto;
 mod places;
+mod projects;
 mod readme;
+mod record;
 mod report;
 mod schema;
 mod scripted_server;
@@ -51,3 +55,4 @@ mod toy;
 mod upgrades;
 mod upload;
 mod usage;
+mod waiting;

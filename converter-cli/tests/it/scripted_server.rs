@@ -115,6 +115,11 @@ impl Server {
         self.shared.stored.lock().expect("no panic").most_at_once
     }
 
+    /// Does something else from now on, once the script is over.
+    pub(crate) fn set_always(&self, act: Act) {
+        self.shared.script.lock().expect("no panic").1 = Some(act);
+    }
+
     /// Closes connections at once from now on, or no longer.
     pub(crate) fn set_down(&self, down: bool) {
         self.shared.down.store(down, Ordering::SeqCst);

@@ -5,6 +5,7 @@ use super::{ConfigError, Origin};
 use crate::environment::{ConfigFiles, Environment};
 use crate::options::common::{ENDPOINT, KEY, METADATA, PROJECT, WORKSPACE};
 use crate::options::{Opt, OptionSet, OptionValue};
+use crate::otlp::presets::Preset;
 use crate::secret::Secret;
 
 /// What a backend's [`connect`](super::Backend::connect) may look at: everything
@@ -22,6 +23,10 @@ pub struct Settings {
     pub options: OptionSet,
     /// What `codex-trace.toml` says of access.
     pub access: Access,
+    /// The product that a receiver of OTLP is, where one was named.
+    pub preset: Option<&'static Preset>,
+    /// Whether `codex-trace.toml` adds headers to requests.
+    pub has_headers: bool,
     /// Whether `codex-trace.toml` names the endpoint. What the environment and
     /// the live plugin's files say of place and access is then about another
     /// place: no key may go where it was not meant to.

@@ -267,10 +267,19 @@ impl PriceTable {
         .map(Some)
     }
 
+    /// Returns the models of OpenAI that have a price.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        let of_openai = self.prices.keys().filter(|(provider, _)| provider == OPENAI);
+        of_openai.map(|(_, model)| model.as_str())
+    }
+
     fn prices(&self, request: &Request<'_>) -> Option<&Prices> {
         let provider = request.provider.unwrap_or(OPENAI);
         let of = |model: &str| self.prices.get(&(provider.to_owned(), model.to_owned()));
         let known = of(request.model).or_else(|| of(undated(request.model)?))?;
+        if known.len() == 1 {
+            return known.values().next();
+        }
         let day =
             request.at.map_or_else(|| "9999".to_owned(), |at| at.to_string()[..10].to_owned());
         let (_, prices) = known.range(..=day).next_back().or_else(|| known.iter().next())?;

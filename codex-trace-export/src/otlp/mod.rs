@@ -5,6 +5,7 @@
 //! unless somebody asks for JSON. Receivers are many; most keep what is sent
 //! twice twice, so nothing is sent again unless forced.
 
+mod access;
 mod answer;
 mod attributes;
 pub(crate) mod chat;
@@ -25,6 +26,7 @@ pub mod metric_proto;
 mod openinference;
 pub(crate) mod options;
 mod phoenix;
+pub mod presets;
 pub mod proto;
 mod rendering;
 pub(crate) mod semconv;
@@ -32,8 +34,6 @@ pub(crate) mod settings;
 pub(crate) mod spans;
 pub(crate) mod times;
 mod window;
-
-use std::time::Duration;
 
 use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
@@ -46,6 +46,7 @@ use crate::choice::Choice;
 use crate::content::ContentRules;
 use crate::grpc;
 use crate::request::{ClientOptions, Header, Method, Request, Response, Wire};
+use presets::Preset;
 use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
 
 pub(crate) use answer::{verdict, verdict_over};
@@ -62,7 +63,7 @@ pub use window::LlmInput;
 /// The backend.
 pub const BACKEND: Backend = Backend {
     name: "otlp",
-    summary: "Any receiver of OTLP: OpenTelemetry collector, Tempo, Phoenix, …",
+    summary: "Any receiver of OTLP: an OpenTelemetry collector, or a product that has no name here",
     options: options::OPTIONS,
     connect: settings::connect,
     describe: settings::describe,
@@ -340,13 +341,18 @@ struct Otlp {
     server: String,
     tenant: Option<String>,
     remarks: Vec<Remark>,
+    preset: Option<&'static Preset>,
     phoenix: Phoenix,
 }
 
 impl Encode for Otlp {
     fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
-        let Cx { trace, rules, .. } = *cx;
+        let Cx { trace, rules, notes } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
+        let scene = match notes.shift {
+            Some(_) => scene.moved(|started| notes.shift_of(started)),
+            None => scene,
+        };
         let writer = Writer::new(&scene, self.semconv.vocabulary(), &self.added, self.encoding);
         let reuses = self.semconv.vocabulary().reuses_recorded_ids();
         writer.for_each(|group| {
@@ -400,9 +406,11 @@ impl Protocol for Otlp {
     /// Phoenix, which is told its project by us, shows a week. Of other receivers
     /// nobody knows where they are looked at.
     fn view(&self) -> Option<View> {
-        self.project().map(|_| View {
+        let of_phoenix = || presets::preset("phoenix").filter(|_| self.project().is_some());
+        let shows = self.preset.or_else(of_phoenix)?.shows?;
+        Some(View {
             address: self.contract.routes[0].url.origin(),
-            shows: Duration::from_secs(7 * 24 * 60 * 60),
+            shows,
             hint: Some("choose a longer range of time on the page"),
         })
     }
@@ -478,9 +486,15 @@ pub(crate) fn route_of(encoding: Encoding) -> Route {
 }
 
 impl Otlp {
-    fn new(target: settings::Target, semconv: Semconv, added: Added, rendering: Rendering) -> Otlp {
-        let project = added.resource.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT);
-        let project = project.map_or_else(String::new, |(_, name)| format!("#{name}"));
+    fn new(
+        target: settings::Target,
+        semconv: Semconv,
+        added: Added,
+        rendering: Rendering,
+        preset: Option<&'static Preset>,
+    ) -> Otlp {
+        let project = target.project.as_ref();
+        let project = project.map_or_else(String::new, |name| format!("#{name}"));
         let tenant = target.tenant.clone();
         let encoding = target.encoding;
         let client = target.client.clone();
@@ -492,7 +506,7 @@ impl Otlp {
             },
             routes: vec![route(target)],
             rewrite: Rewrite::Doubles,
-            max_age: None,
+            max_age: preset.and_then(|preset| preset.max_age),
         };
         let remarks = Vec::new();
         Otlp {
@@ -505,6 +519,7 @@ impl Otlp {
             server,
             tenant,
             remarks,
+            preset,
             phoenix: Phoenix::default(),
         }
     }

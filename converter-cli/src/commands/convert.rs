@@ -54,7 +54,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let mut sink = encoder.sink();
     writer.take(|files| sink.begin(files))?;
     if !writer.is_terminal() {
-        ui.start("converting", history.sessions.len());
+        ui.start_bytes("converting", history.sessions.iter().map(|it| history.len_of(it)).sum());
     }
     let encode = |trace: &Trace<'_>, sink: &Sink<'_, _>| {
         if !selection.takes(trace) {
@@ -82,6 +82,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Some(Converted { account, failed })
     };
     let mut total = Account { failed: history.n_failures, ..Account::default() };
+    let mut sessions = history.sessions.iter();
     let done = pipeline::run(&history, &pool, &interrupted, Look::Content, encode, |event| {
         // A part of a file is worth nothing: it will not get its name.
         if interrupted.load(Ordering::Relaxed) && writer.is_file() {
@@ -89,8 +90,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         }
         match event {
             Event::Chunk(bytes) => {
-                let taken = writer.take(|files| sink.unit(&bytes, files));
-                return taken.map_err(Stop::Failed);
+                return writer.take(|files| sink.unit(&bytes, files)).map_err(Stop::Failed);
             }
             Event::End(Ok(Some(converted))) => {
                 total += converted.account;
@@ -101,7 +101,8 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
             Event::End(Ok(None)) => {}
             Event::End(Err(lost)) => total.lose(&lost, ui),
         }
-        ui.step();
+        // The outcomes come in the order of the sessions.
+        ui.advance(sessions.next().map_or(0, |session| history.len_of(session)));
         Ok(())
     });
     if let Err(Stop::Failed(err)) = done {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::args::{PlaceArgs, UploadArgs};
-use crate::backends::{self, BACKENDS};
+use crate::backends;
 use crate::config::{self, ConfigFile, Settings, Table};
 use codex_trace_deliver::private::{Disk, exposed};
 use codex_trace_deliver::transport::{Client, Grpc, Header, Http, TlsFiles, Transport, Wire};
@@ -82,7 +82,13 @@ pub fn asked_for(given: Given<'_>) -> Result<Vec<Named<'_>>, Failure> {
 /// As [`asked_for`].
 pub fn all(given: Given<'_>) -> Result<Vec<Named<'_>>, Failure> {
     let own = given.file.destinations.keys().map(String::as_str);
-    let rest = BACKENDS.iter().map(|backend| backend.name);
+    let is_set = |name: &str| given.settings.vars.0.get(name).is_some_and(|it| !it.is_empty());
+    // Of the many products, those that somebody configured here.
+    let is_used = |name: &&str| match backends::named(name).and_then(|known| known.preset) {
+        Some(preset) => preset.variables().any(|(name, _)| is_set(name)),
+        None => true,
+    };
+    let rest = backends::names().map(|(name, _)| name).filter(is_used);
     let rest = rest.filter(|name| !given.file.destinations.contains_key(*name));
     find(own.chain(rest).collect(), given)
 }
@@ -98,8 +104,8 @@ fn find<'g>(names: Vec<&str>, given: Given<'g>) -> Result<Vec<Named<'g>>, Failur
 impl<'g> Named<'g> {
     fn find(name: &str, given: Given<'g>) -> Result<Named<'g>, Failure> {
         let table = given.file.destinations.get(name);
-        let backend = backends::named(table.map_or(name, |table| &table.backend));
-        let backend = backend.ok_or_else(|| {
+        let known = backends::named(table.map_or(name, |table| &table.backend));
+        let backends::Known { backend, preset } = known.ok_or_else(|| {
             Failure::new(format!("no destination or backend `{name}`"))
                 .hint(given.file.names_hint(name))
         })?;
@@ -115,6 +121,8 @@ impl<'g> Named<'g> {
                 home: given.settings.home.clone(),
                 cwd: given.settings.cwd.clone(),
                 trust_project: given.place.trust_project,
+                preset,
+                has_headers: table.is_some_and(|table| table.get(&HEADERS).is_some()),
                 ..codex_trace_export::Settings::default()
             },
             given,
@@ -266,7 +274,7 @@ impl<'g> Named<'g> {
         ))
         .hint(format!(
             "give {flag} a table of its own in codex-trace.toml, or name its backend: `--to {}`",
-            self.backend.name
+            self.settings.preset.map_or(self.backend.name, |preset| preset.name)
         )))
     }
 

@@ -111,6 +111,11 @@ impl Server {
         self.shared.stored.lock().expect("no panic").last.clone()
     }
 
+    /// Returns the request and header lines of all requests, in small letters.
+    pub(crate) fn heads(&self) -> String {
+        self.shared.stored.lock().expect("no panic").heads.join("\n")
+    }
+
     pub(crate) fn most_at_once(&self) -> usize {
         self.shared.stored.lock().expect("no panic").most_at_once
     }

@@ -85,7 +85,7 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigE
     let settings = narrowed.as_ref().unwrap_or(settings);
     let codex = codex_otel(settings)?;
     // The receiver of Codex' own telemetry is no product that was named.
-    let live = || if preset.is_some() { Ok(None) } else { codex.receiver() };
+    let live = || if preset.is_some() { None } else { codex.receiver() };
     if preset.is_none() {
         found.remarks.extend(codex.unfollowed.clone());
     }

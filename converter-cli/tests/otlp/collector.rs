@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use codex_trace_deliver::transport::{Header, Method, Request};
 use codex_trace_export::content::ContentRules;
@@ -17,18 +18,22 @@ use crate::logfire::spans::{self, Span, written_by};
 use crate::servers::{Facts, agent, compare, expected, found, send, server, upload};
 use crate::support::{exporter, for_each_trace, homes};
 
-/// The collector, and the file that it appends each request to.
+/// The collector, and the file that it appends each request to, for one test at
+/// a time.
 struct Collector {
     base: String,
     file: PathBuf,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Collector {
     fn find() -> Option<Collector> {
+        static TURN: Mutex<()> = Mutex::new(());
         let base = server("collector", "http://127.0.0.1:5318")?;
         let file = std::env::var_os("CODEX_TRACE_COLLECTOR_FILE");
         let file = file.expect("CODEX_TRACE_COLLECTOR_FILE says where the collector writes");
-        Some(Collector { base, file: file.into() })
+        let alone = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Collector { base, file: file.into(), _alone: alone })
     }
 
     /// Returns the spans that come out while `job` puts some in.

@@ -99,6 +99,16 @@ impl Signal {
             Signal::Rows => "rows",
         }
     }
+
+    /// Returns what one of the things is called that it consists of.
+    pub fn thing(self) -> &'static str {
+        match self {
+            Signal::Traces => "span",
+            Signal::Logs => "log record",
+            Signal::Metrics => "data point",
+            Signal::Rows => "row",
+        }
+    }
 }
 
 /// Says what the server wants, and what its answers mean. Pure: it makes
@@ -114,6 +124,11 @@ pub trait Protocol: Send + Sync {
 
     /// Returns what the backend expects of requests.
     fn contract(&self) -> &Contract;
+
+    /// Returns the address of the server, where files of projects name one, too.
+    fn server(&self) -> Option<&Address> {
+        None
+    }
 
     /// Returns where one of its ids can be there only once; `None` if its ids
     /// are for it alone.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::grpc;
 use crate::secret::{MASK, Secret, without_password};
 
 /// How much of an answer's text is shown to people, in bytes.
@@ -147,8 +148,11 @@ impl Response {
     }
 
     /// Returns the status and the beginning of the body, or where it leads to,
-    /// as one line of text.
+    /// as one line of text. Of an answer over gRPC, its own status counts.
     pub fn reason(&self) -> String {
+        if let Some(reason) = grpc::reason(self) {
+            return reason;
+        }
         if let Some(place) = self.elsewhere() {
             return format!("status {}: it is at `{}`", self.status, without_password(place));
         }
@@ -200,14 +204,15 @@ pub fn shortened(words: &str) -> String {
 /// What is shorter is no key, but could be a word that means something.
 const SHORTEST_SECRET: usize = 8;
 
-/// Returns what is secret in a request: values of headers, and what follows a
-/// word like `Bearer` in them.
-pub fn secrets_of(headers: &[Header]) -> Vec<String> {
+/// Returns what is secret in a request: values of headers, what follows a word
+/// like `Bearer` in them, and what its address holds.
+pub fn secrets_of(url: &Address, headers: &[Header]) -> Vec<String> {
     let values = headers.iter().filter_map(|header| match &header.value {
         HeaderValue::Secret(secret) => Some(secret.expose()),
         HeaderValue::Plain(_) => None,
     });
     let parts = values.flat_map(|value| iter::once(value).chain(value.split_whitespace()));
+    let parts = parts.chain(url.secrets());
     let mut secrets: Vec<String> =
         parts.filter(|it| it.len() >= SHORTEST_SECRET).map(str::to_owned).collect();
     // What holds another one goes first.
@@ -246,10 +251,23 @@ impl Compression {
 /// How to get to a destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientOptions {
+    /// What carries requests.
+    pub wire: Wire,
     /// How long a request may take in all.
     pub timeout: Option<Duration>,
     /// Certificates.
     pub tls: TlsFiles,
+}
+
+/// A protocol that carries requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wire {
+    /// HTTP/1.1.
+    #[default]
+    Http,
+    /// gRPC: each request is a call, whose name is the path of the address and
+    /// whose message is the body.
+    Grpc,
 }
 
 /// Certificates and keys, as PEM files.
@@ -307,10 +325,11 @@ mod tests {
             Header::secret("x-tenant", Secret::new("t1")),
             Header::new("accept", "application/json"),
         ];
-        let said = "no t1: Bearer SUPERSECRETTOKEN, SUPERSECRETTOKEN/KEY12345 application/json";
+        let url = Address::unchecked("https://h/hook/PATHKEY1/v1?key=QUERYKEY");
+        let said = "no t1: Bearer SUPERSECRETTOKEN, SUPERSECRETTOKEN/KEY12345 application/json /hook/PATHKEY1/v1?key=QUERYKEY";
         let mut answer = answer(401, ("x-echo", "KEY12345"), said);
-        answer.mask(&secrets_of(&headers));
-        let masked = "no t1: ***********************, ****************/******** application/json";
+        answer.mask(&secrets_of(&url, &headers));
+        let masked = "no t1: ***********************, ****************/******** application/json /hook/********/v1?key=********";
         assert_eq!(String::from_utf8(answer.body.clone()).unwrap(), masked);
         assert_eq!(answer.header("x-echo"), Some("********"));
     }

@@ -29,7 +29,7 @@ pub struct Unit {
     /// there, before.
     pub under: Option<UnitKey>,
     /// What to note beside its file once it is there.
-    pub receipt: Option<Receipt>,
+    pub receipts: Vec<Receipt>,
     /// Why it must not be sent: another place of the server has it, and a trace
     /// is in one of them alone. Such a unit has no pieces.
     pub elsewhere: Option<String>,
@@ -194,7 +194,7 @@ impl<'u> UnitBuilder<'u> {
                 starts_at: None,
                 waits: Waits::No,
                 under: None,
-                receipt: None,
+                receipts: Vec::new(),
                 elsewhere: None,
                 more: false,
             },
@@ -215,7 +215,7 @@ impl<'u> UnitBuilder<'u> {
 
     /// Returns what is said of the unit as a whole.
     fn header(&self) -> Unit {
-        let Unit { key, route, open_in, starts_at, waits, under, receipt, .. } = &self.unit;
+        let Unit { key, route, open_in, starts_at, waits, under, receipts, .. } = &self.unit;
         Unit {
             key: key.clone(),
             route: *route,
@@ -225,7 +225,7 @@ impl<'u> UnitBuilder<'u> {
             starts_at: *starts_at,
             waits: *waits,
             under: under.clone(),
-            receipt: receipt.clone(),
+            receipts: receipts.clone(),
             elsewhere: None,
             more: false,
         }
@@ -274,7 +274,7 @@ impl<'u> UnitBuilder<'u> {
 
     /// Says what to note once it is there.
     pub fn receipt(&mut self, receipt: Receipt) -> &mut Self {
-        self.unit.receipt = Some(receipt);
+        self.unit.receipts.push(receipt);
         self
     }
 

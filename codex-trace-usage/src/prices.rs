@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use codex_trace_export::json::Json;
 use codex_trace_history::failure::Failure;
+use codex_trace_history::small;
 use codex_trace_history::words;
 
 /// The table that comes with the program; the sources of its rows are in it.
@@ -178,7 +179,7 @@ impl PriceTable {
     pub fn load(own: Option<&Path>) -> Result<PriceTable, Failure> {
         let mut table = PriceTable::parse(TABLE).expect("the table in the program is one");
         if let Some(path) = own {
-            let text = std::fs::read_to_string(path).map_err(|err| {
+            let text = small::text_that_is_there(path).map_err(|err| {
                 Failure::because(&format!("cannot read `{}`", path.display()), &err)
             })?;
             let own = PriceTable::parse(&text).map_err(|what| {
@@ -266,10 +267,19 @@ impl PriceTable {
         .map(Some)
     }
 
+    /// Returns the models of OpenAI that have a price.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        let of_openai = self.prices.keys().filter(|(provider, _)| provider == OPENAI);
+        of_openai.map(|(_, model)| model.as_str())
+    }
+
     fn prices(&self, request: &Request<'_>) -> Option<&Prices> {
         let provider = request.provider.unwrap_or(OPENAI);
         let of = |model: &str| self.prices.get(&(provider.to_owned(), model.to_owned()));
         let known = of(request.model).or_else(|| of(undated(request.model)?))?;
+        if known.len() == 1 {
+            return known.values().next();
+        }
         let day =
             request.at.map_or_else(|| "9999".to_owned(), |at| at.to_string()[..10].to_owned());
         let (_, prices) = known.range(..=day).next_back().or_else(|| known.iter().next())?;

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use codex_trace_export::View;
 use codex_trace_model::Timestamp;
@@ -34,7 +34,10 @@ pub struct Account {
     pub kept: usize,
     /// Units refused by the destination.
     pub rejected: usize,
-    /// Spans refused in requests that were otherwise accepted.
+    /// What one of the things is called that requests have: span, log record, …
+    pub thing: &'static str,
+    /// Spans, or other such things, refused in requests that were otherwise
+    /// accepted.
     pub rejected_spans: u64,
     /// What the destination said when it first refused something.
     pub why_rejected: Option<String>,
@@ -46,6 +49,8 @@ pub struct Account {
     pub too_old: usize,
     /// The files of projects that have switched their sessions off.
     pub switched_off: BTreeSet<String>,
+    /// Why sessions are left out that their projects want at other places.
+    pub other_places: BTreeSet<String>,
     /// Units that another place of the server has.
     pub elsewhere: usize,
     /// Which place has the first of them.
@@ -65,6 +70,8 @@ pub struct Account {
     pub not_noted: Option<String>,
     /// Rollouts beside which the live plugin was told of what is there.
     pub noted: usize,
+    /// How often each rule for secrets found something in what was encoded.
+    pub redacted: BTreeMap<String, u64>,
     /// Where people see what was sent.
     pub view: Option<View>,
     /// When the oldest of what was sent began.
@@ -88,6 +95,7 @@ impl Account {
             name: destination.name.clone(),
             destination: destination.exporter.contract().destination.clone(),
             afterwards: destination.exporter.afterwards().to_vec(),
+            thing: destination.exporter.signals().first().map_or("span", |it| it.thing()),
             sessions: run.history.sessions.len(),
             unreadable: run.history.n_failures,
             tally: if run.options.dry_run { Tally::with_names() } else { Tally::default() },
@@ -106,7 +114,8 @@ impl Account {
     }
 
     /// Returns whether everything asked for was done. A turn that is being
-    /// written is nothing to be done yet; one that only waits is.
+    /// written is nothing to be done yet; one that only waits is. So is a note for
+    /// a live plugin: until it is there, that one may send the turn, too.
     pub fn is_complete(&self) -> bool {
         self.down.is_none()
             && self.rejected == 0
@@ -117,6 +126,7 @@ impl Account {
             && self.held == 0
             && self.unsent == 0
             && self.unreadable == 0
+            && self.not_noted.is_none()
             && self.faults.is_empty()
             && !self.cut_short
     }

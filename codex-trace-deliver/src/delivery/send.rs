@@ -139,8 +139,8 @@ impl Engine<'_> {
                 let rejected = rejected.min(sent.max(1));
                 account.rejected_spans = account.rejected_spans.saturating_add(rejected);
                 account.why_rejected.get_or_insert_with(|| reason.clone());
+                let n = count(usize::try_from(rejected).unwrap_or(usize::MAX), account.thing);
                 drop(account);
-                let n = count(usize::try_from(rejected).unwrap_or(usize::MAX), "span");
                 let note = format!("{n} rejected of a request that was taken: {reason}");
                 for slice in &part {
                     self.dead_letter(slice, &note);
@@ -270,7 +270,9 @@ impl Engine<'_> {
         // First what is acknowledged, then whatever builds upon it.
         self.record(&entries.collect::<Vec<_>>(), &[]);
         let there = known.iter().filter(|unit| !unit.is_refused());
-        self.hand_over(there.filter_map(|it| Some((it.receipt.as_ref()?, &*it.session))));
+        self.hand_over(
+            there.flat_map(|it| it.receipts.iter().map(|receipt| (receipt, &*it.session))),
+        );
         let mut files = Vec::new();
         for unit in known {
             let sent = !unit.is_refused();

@@ -3,7 +3,9 @@
 mod client;
 mod compress;
 mod dir;
+mod grpc;
 mod http;
+mod record;
 
 use std::fmt;
 use std::time::Duration;
@@ -11,10 +13,13 @@ use std::time::Duration;
 pub use client::{Client, check_tls};
 pub use codex_trace_export::{
     ClientOptions, Compression, Header, HeaderValue as Value, Method, Request, Response, TlsFiles,
+    Wire,
 };
 pub use compress::compress;
 pub use dir::{Discard, RequestDir};
+pub use grpc::Grpc;
 pub use http::Http;
+pub use record::Recorder;
 
 /// Carries requests. Blocks; is used by several threads at once.
 pub trait Transport: Send + Sync {

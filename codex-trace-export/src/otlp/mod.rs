@@ -1,10 +1,11 @@
-//! Any receiver of OTLP over HTTP: traces in the conventions for generative AI
+//! Any receiver of OTLP, over HTTP or gRPC: traces in the conventions for generative AI
 //! or in those of OpenInference.
 //!
 //! Protobuf with gzip is what every receiver takes, so it is what is sent
 //! unless somebody asks for JSON. Receivers are many; most keep what is sent
 //! twice twice, so nothing is sent again unless forced.
 
+mod access;
 mod answer;
 mod attributes;
 pub(crate) mod chat;
@@ -24,6 +25,8 @@ pub(crate) mod metric_json;
 pub mod metric_proto;
 mod openinference;
 pub(crate) mod options;
+mod phoenix;
+pub mod presets;
 pub mod proto;
 mod rendering;
 pub(crate) mod semconv;
@@ -32,25 +35,26 @@ pub(crate) mod spans;
 pub(crate) mod times;
 mod window;
 
-use std::time::Duration;
-
 use codex_trace_model::{Span as TreeSpan, Trace};
 use prost::Message as _;
 
 use super::{
-    Address, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol,
-    Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
+    Address, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits,
+    Preflight, Probed, Protocol, Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
-use crate::request::{ClientOptions, Header, Method, Request, Response};
+use crate::grpc;
+use crate::request::{ClientOptions, Header, Method, Request, Response, Wire};
+use presets::Preset;
 use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
 
-pub(crate) use answer::verdict;
+pub(crate) use answer::{verdict, verdict_over};
 pub(crate) use attributes::Attributes;
 pub use file::{JSON_FILE, PROTO_FILE};
 pub(crate) use live::place_of_codex;
 pub use options::{PROTOCOL, SEMCONV};
+use phoenix::Phoenix;
 pub(crate) use rendering::Rendering;
 pub use spans::Amount;
 pub(crate) use spans::{Group, Place, Scene, Subject, Vocabulary};
@@ -59,7 +63,7 @@ pub use window::LlmInput;
 /// The backend.
 pub const BACKEND: Backend = Backend {
     name: "otlp",
-    summary: "Any OTLP/HTTP receiver: OpenTelemetry collector, Tempo, Phoenix, …",
+    summary: "Any receiver of OTLP: an OpenTelemetry collector, or a product that has no name here",
     options: options::OPTIONS,
     connect: settings::connect,
     describe: settings::describe,
@@ -337,14 +341,31 @@ struct Otlp {
     server: String,
     tenant: Option<String>,
     remarks: Vec<Remark>,
+    preset: Option<&'static Preset>,
+    phoenix: Phoenix,
 }
 
 impl Encode for Otlp {
     fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
-        let Cx { trace, rules, .. } = *cx;
+        let Cx { trace, rules, notes } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
+        let scene = match notes.shift {
+            Some(_) => scene.moved(|started| notes.shift_of(started)),
+            None => scene,
+        };
         let writer = Writer::new(&scene, self.semconv.vocabulary(), &self.added, self.encoding);
-        writer.for_each(|group| writer.unit(group, 0, units))
+        let reuses = self.semconv.vocabulary().reuses_recorded_ids();
+        writer.for_each(|group| {
+            let trace_id = ids::Hex(&scene.identity(group, reuses).trace_id).to_string();
+            let Some(project) = self.phoenix.project_of(&trace_id) else {
+                return writer.unit(group, 0, units);
+            };
+            let mut builder = UnitBuilder::new(key(&scene, group), 0, units);
+            builder
+                .elsewhere(format!("the project `{project}` of this Phoenix has it, and keeps it"));
+            builder.finish();
+            Ok(())
+        })
     }
 }
 
@@ -363,16 +384,33 @@ impl Protocol for Otlp {
 
     /// Projects of Phoenix share ids; tenants of Grafana's servers do not.
     fn id_space(&self) -> Option<IdSpace> {
-        self.rendering.id_space(self.server.clone(), false).filter(|_| self.tenant.is_none())
+        let is_told = self.phoenix.is_there();
+        self.rendering.id_space(self.server.clone(), is_told).filter(|_| self.tenant.is_none())
+    }
+
+    /// Asks whoever is told a project whether it is Phoenix, and what its other
+    /// projects have.
+    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
+        // Its pages are not to be had over gRPC.
+        let is_asked = self.client.wire == Wire::Http && self.id_space().is_some();
+        let Some(project) = self.project().filter(|_| is_asked) else {
+            return Ok(Preflight::Ready);
+        };
+        if answer.is_none() {
+            self.phoenix = Phoenix::default();
+        }
+        let next = self.phoenix.next_question(&self.contract.routes[0], &project, answer)?;
+        Ok(next.map_or(Preflight::Ready, Preflight::Ask))
     }
 
     /// Phoenix, which is told its project by us, shows a week. Of other receivers
     /// nobody knows where they are looked at.
     fn view(&self) -> Option<View> {
-        let is_phoenix = |(key, _): &(String, String)| key == settings::PHOENIX_PROJECT;
-        self.added.resource.iter().any(is_phoenix).then(|| View {
+        let of_phoenix = || presets::preset("phoenix").filter(|_| self.project().is_some());
+        let shows = self.preset.or_else(of_phoenix)?.shows?;
+        Some(View {
             address: self.contract.routes[0].url.origin(),
-            shows: Duration::from_secs(7 * 24 * 60 * 60),
+            shows,
             hint: Some("choose a longer range of time on the page"),
         })
     }
@@ -382,8 +420,29 @@ impl Protocol for Otlp {
         vec![without_spans(&self.contract.routes[0])]
     }
 
+    fn probed(&self, _nth: usize, answer: &Response) -> Probed {
+        probed_over(self.client.wire, answer)
+    }
+
     fn verdict(&self, _route: usize, response: &Response) -> Verdict {
-        verdict(response)
+        verdict_over(self.client.wire, response)
+    }
+}
+
+/// Reads the answer to a question of `doctor`.
+pub(crate) fn probed_over(wire: Wire, answer: &Response) -> Probed {
+    match wire {
+        Wire::Http => Probed::from_status(answer),
+        Wire::Grpc => grpc::probed(answer),
+    }
+}
+
+/// Returns the type of bodies.
+pub(crate) fn content_type(wire: Wire, encoding: Encoding) -> &'static str {
+    match (wire, encoding) {
+        (Wire::Grpc, _) => "application/grpc+proto",
+        (Wire::Http, Encoding::Proto) => "application/x-protobuf",
+        (Wire::Http, Encoding::Json) => "application/json",
     }
 }
 
@@ -401,24 +460,23 @@ fn route(target: settings::Target) -> Route {
         url: target.url,
         headers: target.headers,
         compressions: target.compressions,
+        content_type: content_type(target.client.wire, target.encoding).into(),
         ..route_of(target.encoding)
     }
 }
 
 /// Returns what routes for traces have in common, whatever the place.
 pub(crate) fn route_of(encoding: Encoding) -> Route {
-    let (content_type, framing) = match encoding {
-        Encoding::Proto => ("application/x-protobuf", Framing::CONCATENATED),
-        Encoding::Json => {
-            ("application/json", Framing::new(JSON_FRAMING.0, JSON_FRAMING.1, JSON_FRAMING.2))
-        }
+    let framing = match encoding {
+        Encoding::Proto => Framing::CONCATENATED,
+        Encoding::Json => Framing::new(JSON_FRAMING.0, JSON_FRAMING.1, JSON_FRAMING.2),
     };
     Route {
         name: "traces",
         method: Method::Post,
         url: Address::unchecked(""),
         headers: Vec::new(),
-        content_type: content_type.into(),
+        content_type: content_type(Wire::Http, encoding).into(),
         framing,
         compressions: &[],
         limits: LIMITS,
@@ -428,13 +486,19 @@ pub(crate) fn route_of(encoding: Encoding) -> Route {
 }
 
 impl Otlp {
-    fn new(target: settings::Target, semconv: Semconv, added: Added, rendering: Rendering) -> Otlp {
-        let project = added.resource.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT);
-        let project = project.map_or_else(String::new, |(_, name)| format!("#{name}"));
+    fn new(
+        target: settings::Target,
+        semconv: Semconv,
+        added: Added,
+        rendering: Rendering,
+        preset: Option<&'static Preset>,
+    ) -> Otlp {
+        let project = target.project.as_ref();
+        let project = project.map_or_else(String::new, |name| format!("#{name}"));
         let tenant = target.tenant.clone();
         let encoding = target.encoding;
         let client = target.client.clone();
-        let server = format!("otlp {}", target.url.place());
+        let server = format!("otlp {}", target.place);
         let contract = Contract {
             destination: match &tenant {
                 Some(tenant) => format!("{server}{project} {tenant}"),
@@ -442,9 +506,27 @@ impl Otlp {
             },
             routes: vec![route(target)],
             rewrite: Rewrite::Doubles,
-            max_age: None,
+            max_age: preset.and_then(|preset| preset.max_age),
         };
         let remarks = Vec::new();
-        Otlp { contract, semconv, added, rendering, encoding, client, server, tenant, remarks }
+        Otlp {
+            contract,
+            semconv,
+            added,
+            rendering,
+            encoding,
+            client,
+            server,
+            tenant,
+            remarks,
+            preset,
+            phoenix: Phoenix::default(),
+        }
+    }
+
+    /// Returns the project that Phoenix is told.
+    fn project(&self) -> Option<String> {
+        let all = &self.added.resource;
+        all.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT).map(|it| it.1.clone())
     }
 }

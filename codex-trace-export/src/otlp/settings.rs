@@ -12,10 +12,13 @@ use std::path::PathBuf;
 use codex_rollout::JsonText;
 
 use super::live::{Live, OtelTable, codex_otel};
-use super::options::{BASE, Place, RESOURCE_ATTRIBUTES, SEMCONV, SERVICE_NAME, TRACES};
+use super::options::{
+    BASE, GRPC_DEFAULT, Place, RESOURCE_ATTRIBUTES, SEMCONV, SERVICE_NAME, TRACES,
+};
 use super::proto::Resource;
 use super::spans::Scene;
-use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv};
+use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv, access};
+use crate::address::percent_decoded;
 use crate::choice::Choice;
 use crate::client::{SaidClient, Unit};
 use crate::codex_otel::service_name;
@@ -23,24 +26,28 @@ use crate::describe::Description;
 use crate::options::Opt;
 use crate::options::common::{METADATA, USER};
 use crate::origin::NamedPlaces;
-use crate::request::{ClientOptions, Compression, Header};
+use crate::request::{ClientOptions, Compression, Header, Wire};
 use crate::secret::Secret;
-use crate::{Address, ConfigError, Exporter, Origin, Said, Settings, key};
+use crate::{Address, ConfigError, Exporter, Origin, Said, Settings};
 
 /// By which Phoenix tells projects apart.
 pub(super) const PHOENIX_PROJECT: &str = "openinference.project.name";
 
-/// By which Grafana's servers tell tenants apart.
-const TENANT: &str = "X-Scope-OrgID";
+/// The protocol that is no HTTP/1.1.
+pub(crate) const GRPC: &str = "grpc";
 
 /// Where requests go, and how.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) url: Address,
+    /// What the ledger calls it.
+    pub(crate) place: String,
     pub(crate) headers: Vec<Header>,
     pub(crate) encoding: Encoding,
     pub(crate) compressions: &'static [Compression],
     pub(crate) tenant: Option<String>,
+    /// The project.
+    pub(crate) project: Option<String>,
     pub(crate) client: ClientOptions,
     /// Whether it is the receiver of Codex' own telemetry.
     pub(crate) is_live: bool,
@@ -50,7 +57,8 @@ pub(crate) struct Target {
 pub(super) fn connect(settings: &Settings) -> Result<Vec<Box<dyn Exporter>>, ConfigError> {
     let mut found = Description::default();
     let said = read(settings, &mut found)?;
-    let mut otlp = Otlp::new(said.target, said.semconv, said.added, said.rendering);
+    let mut otlp =
+        Otlp::new(said.target, said.semconv, said.added, said.rendering, settings.preset);
     otlp.remarks = found.remarks;
     Ok(vec![Box::new(otlp)])
 }
@@ -72,10 +80,19 @@ struct Reading {
 }
 
 fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigError> {
+    let preset = settings.preset;
+    let narrowed = preset.map(|preset| preset.narrowed(settings));
+    let settings = narrowed.as_ref().unwrap_or(settings);
     let codex = codex_otel(settings)?;
-    found.remarks.extend(codex.unfollowed.clone());
-    let target = target(settings, TRACES, || codex.receiver(), found)?;
-    let semconv = found.option(&SEMCONV, settings).unwrap_or_default();
+    // The receiver of Codex' own telemetry is no product that was named.
+    let live = || if preset.is_some() { None } else { codex.receiver() };
+    if preset.is_none() {
+        found.remarks.extend(codex.unfollowed.clone());
+    }
+    let target = target(settings, TRACES, live, found)?;
+    let semconv = settings.get(&SEMCONV).or_else(|| Some(Said::by_default(preset?.semconv)));
+    let semconv = found.take(SEMCONV.name(), semconv, |it| it.word().to_owned());
+    let semconv = semconv.unwrap_or_default();
     let added = added(settings, &codex, found)?;
     let mut rendering = Rendering::read(settings, found);
     // Who sends to the receiver of the live telemetry has said there whether
@@ -93,16 +110,33 @@ impl Place {
     fn named(&self, settings: &Settings) -> NamedPlaces {
         let whole = settings.var_of(&self.endpoint);
         let base = settings.var_of(&BASE);
-        let based = |said: Said<String>| said.map(|url| self.url(&url));
+        let based = |said: Said<String>| said.map(|url| self.url(settings, &url));
         let mut named = NamedPlaces::default();
         named.push(settings.said_endpoint().map(based));
-        named.push(whole.or_else(|| base.map(based)));
+        let own = settings.preset.and_then(|preset| preset.named(settings));
+        named.push(own.map(based).or_else(|| whole.or_else(|| base.map(based))));
         named
+    }
+
+    /// Returns where it is if nobody says.
+    fn default(&self, settings: &Settings) -> Result<Address, ConfigError> {
+        let base = match settings.preset {
+            None => self.default,
+            Some(preset) => preset.address.ok_or_else(|| {
+                ConfigError::new(format!("no address of {} is named", preset.product)).hint(
+                    "give `--endpoint URL`, or set OTEL_EXPORTER_OTLP_ENDPOINT as the product's page says",
+                )
+            })?,
+        };
+        Ok(Address::unchecked(&self.url(settings, base)))
     }
 
     /// Appends the path of the signal, unless it is there. What is no address
     /// stays as it is, to be told.
-    fn url(&self, base: &str) -> String {
+    fn url(&self, settings: &Settings, base: &str) -> String {
+        if let Some(preset) = settings.preset {
+            return preset.url(base, self.path);
+        }
         let Ok(base) = Address::parse(base.trim_end_matches('/')) else { return base.to_owned() };
         let whole = if base.ends_with(self.path) { base } else { base.join(self.path) };
         whole.expose().to_owned()
@@ -114,42 +148,69 @@ impl Place {
 pub(crate) fn target(
     settings: &Settings,
     place: &Place,
-    live: impl FnOnce() -> Result<Option<Live>, ConfigError>,
+    live: impl FnOnce() -> Option<Live>,
     found: &mut Description,
 ) -> Result<Target, ConfigError> {
     let mut named = place.named(settings);
     let live = match named.strongest() {
         Some(_) => None,
-        None => live()?,
+        None => live(),
     };
     named.push(live.as_ref().map(|it| it.said(|it| it.endpoint.clone())));
-    let default = || Said::by_default(Address::unchecked(&place.url(place.default)));
-    let to = named.strongest().unwrap_or_else(default);
-    found.take("endpoint", Some(to.clone()), Address::to_string);
-
     let of_live =
         live.as_ref().and_then(|it| it.receiver.protocol.clone().map(|text| it.said(|_| text)));
     let protocol = settings.get(&place.protocol);
     let protocol = protocol.or_else(|| settings.var_of(&place.protocol)).or(of_live);
-    let protocol = found.text(place.protocol.name(), protocol);
-    let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
+    let spoken = protocol.as_ref().map(|said| Spoken::read(&said.value));
+    let wire = match spoken {
+        Some(Ok(Spoken::Grpc)) => Wire::Grpc,
+        _ => Wire::Http,
+    };
+    let to = match (named.strongest(), wire, settings.preset) {
+        (Some(to), ..) => to,
+        (None, Wire::Grpc, None) => Said::by_default(Address::unchecked(GRPC_DEFAULT)),
+        (None, ..) => Said::by_default(place.default(settings)?),
+    };
+    let shown = |to: &Address| match wire {
+        Wire::Http => to.to_string(),
+        Wire::Grpc => Address::parse(to.expose()).map_or(to.to_string(), |it| it.origin()),
+    };
+    found.take("endpoint", Some(to.clone()), shown);
+    found.text(place.protocol.name(), protocol);
+    let encoding = match spoken.transpose()? {
+        Some(Spoken::Http(encoding)) => encoding,
+        Some(Spoken::Grpc) | None => Encoding::default(),
+    };
     let compression = settings.get(&place.compression);
     let compression = compression.map(|said| said.map(|how| how.word().to_owned()));
     let compression = compression.or_else(|| settings.var_of(&place.compression));
     let compression = found.text(place.compression.name(), compression);
-    let (headers, of_headers) = headers(settings, place, live.as_ref(), found)?;
-    let (client, of_client) = client(settings, place, live.as_ref(), found)?;
+    let (mut headers, mut of_headers) = headers(settings, place, live.as_ref(), found)?;
+    let access = access::of(settings, found)?;
+    access.put(&mut headers);
+    of_headers.extend(access.origins);
+    let (mut client, of_client) = client(settings, place, live.as_ref(), found)?;
+    client.wire = wire;
     // Last, so that all else is found.
-    let url = Address::parse(to.value.expose())?;
+    let address = Address::parse(to.value.expose())?;
+    let (url, ledger_place) = match wire {
+        Wire::Http => (address.clone(), address.place()),
+        Wire::Grpc => grpc_address(&address, place)?,
+    };
     for from in of_headers.iter().chain(&of_client) {
         named.admit(from, &to)?;
     }
+    if of_headers.is_empty() && !settings.has_headers {
+        access::check(settings, &to)?;
+    }
     Ok(Target {
         url,
+        place: ledger_place,
         headers,
         encoding,
         compressions: compressions(compression.as_deref())?,
-        tenant: settings.access.workspace.clone(),
+        tenant: access.tenant,
+        project: access.project,
         client,
         is_live: live.is_some(),
     })
@@ -182,16 +243,6 @@ fn headers(
     }
     if let Some(live) = live.filter(|it| !it.receiver.headers.is_empty()) {
         found.holds_keys(settings, &live.path);
-    }
-    if let Some(key) = settings.said_key().map(key::clean).transpose()? {
-        headers.retain(|header| !header.name.eq_ignore_ascii_case("authorization"));
-        let bearer = key.value.map(|key| format!("Bearer {key}"));
-        headers.push(Header::secret("Authorization", bearer));
-        origins.push(key.from.clone());
-        found.secret("key", Some(key));
-    }
-    if let Some(tenant) = found.text("workspace", settings.said_workspace()) {
-        headers.push(Header::new(TENANT, tenant));
     }
     Ok((headers, origins))
 }
@@ -277,8 +328,9 @@ pub(crate) fn added(
     if let Some(name) = found.text("service name", settings.own_var_of(&SERVICE_NAME)) {
         resource.push(("service.name".to_owned(), name));
     }
-    if let Some(project) = found.text("project", settings.said_project()) {
-        resource.push((PHOENIX_PROJECT.to_owned(), project));
+    if let Some(project) = found.text("project", access::project(settings)?) {
+        let names = settings.preset.map_or(&[PHOENIX_PROJECT][..], |preset| preset.project);
+        resource.extend(names.iter().map(|name| ((*name).to_owned(), project.clone())));
     }
     let Asked { metadata, user } = asked(settings, found)?;
     resource.extend(metadata);
@@ -322,12 +374,42 @@ pub(super) fn resource(scene: &Scene<'_, '_>, asked: &[(String, String)]) -> Res
     Resource { attributes: attributes.0 }
 }
 
+/// Returns the address of the call that takes a signal, and what the ledger calls
+/// the server. A path means nothing to gRPC, whoever wrote it there.
+fn grpc_address(address: &Address, place: &Place) -> Result<(Address, String), ConfigError> {
+    if address.login().is_some() {
+        return Err(ConfigError::new(format!("`{address}`: gRPC takes no name and password"))
+            .hint("say them in a header: `OTEL_EXPORTER_OTLP_HEADERS=authorization=Basic%20…`"));
+    }
+    let origin = Address::unchecked(&address.origin());
+    Ok((origin.join(place.call), origin.place()))
+}
+
+/// What is spoken to a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spoken {
+    Http(Encoding),
+    Grpc,
+}
+
+impl Spoken {
+    fn read(protocol: &str) -> Result<Spoken, ConfigError> {
+        match protocol {
+            GRPC => Ok(Spoken::Grpc),
+            other => encoding_of(other).map(Spoken::Http).map_err(|err| {
+                ConfigError::new(err.message).hint("say `http/protobuf`, `http/json` or `grpc`")
+            }),
+        }
+    }
+}
+
+/// Reads the protocol of a receiver that is spoken to over HTTP.
 pub(crate) fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
     match protocol {
         "http/protobuf" | "binary" => Ok(Encoding::Proto),
         "http/json" | "json" => Ok(Encoding::Json),
-        "grpc" => Err(ConfigError::new("OTLP over gRPC is not spoken here")
-            .hint("give the receiver's HTTP address, mostly on port 4318, and `http/protobuf`")),
+        GRPC => Err(ConfigError::new("OTLP goes over HTTP to this backend, not over gRPC")
+            .hint("say `http/protobuf` or `http/json`")),
         other => Err(ConfigError::new(format!("`{other}` is no protocol of OTLP"))
             .hint("say `http/protobuf` or `http/json`")),
     }
@@ -345,7 +427,7 @@ fn pairs_of(what: &str, text: &str) -> Result<Vec<(String, String)>, ConfigError
     pairs
         .map(|pair| match pair.split_once('=') {
             Some((name, value)) if !name.trim().is_empty() => {
-                Ok((name.trim().to_owned(), percent_decoded(value.trim())))
+                Ok((name.trim().to_owned(), percent_decoded_text(value.trim())))
             }
             _ => Err(ConfigError::new(format!("`{what}` is not of the form k=v,k=v"))
                 .hint("percent-encode what is no letter or digit in a value")),
@@ -353,15 +435,6 @@ fn pairs_of(what: &str, text: &str) -> Result<Vec<(String, String)>, ConfigError
         .collect()
 }
 
-fn percent_decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
-        let pair = digit(0).zip(digit(1)).filter(|_| *first == b'%');
-        let byte = pair.and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
-        out.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+fn percent_decoded_text(text: &str) -> String {
+    String::from_utf8_lossy(&percent_decoded(text.as_bytes())).into_owned()
 }

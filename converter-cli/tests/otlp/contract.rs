@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use codex_trace_deliver::private::Disk;
-use codex_trace_deliver::transport::{Compression, Response};
+use codex_trace_deliver::transport::{Compression, Response, Wire};
 use codex_trace_export::environment::Environment;
 use codex_trace_export::options::OptionSet;
-use codex_trace_export::otlp::SEMCONV;
 use codex_trace_export::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
+use codex_trace_export::otlp::{PROTOCOL, SEMCONV};
 use codex_trace_export::{ConfigError, ConfigFiles, Cx, Notes, Preflight, Settings, Verdict};
 use converter_cli::backends::BACKENDS;
 use prost::Message as _;
@@ -89,13 +89,34 @@ fn otlp_follows_the_live_telemetry_of_codex() {
 
     let grpc = "[otel]\ntrace_exporter = { otlp-grpc = { endpoint = 'http://t:4317' } }\n";
     fs::write(home.path().join("config.toml"), grpc).unwrap();
-    assert!(refused("otlp", &live).message.contains("gRPC"));
+    let grpc = exporter("otlp", &live);
+    assert_eq!(grpc.client().wire, Wire::Grpc);
+    assert_eq!(grpc.contract().destination, "otlp http://t:4317");
+    let call = "http://t:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    assert_eq!(route(&live).0, call);
+}
+
+/// Over gRPC the server alone counts, whatever path stands behind it.
+#[test]
+fn otlp_goes_over_grpc_where_somebody_says_so() {
+    let call = |base| format!("{base}/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+    let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let to = |endpoint| route(&settings(&[grpc, ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)])).0;
+    assert_eq!(route(&settings(&[grpc])).0, call("http://localhost:4317"));
+    assert_eq!(to("https://c:443/"), call("https://c:443"));
+    assert_eq!(to("http://c:4317/v1/traces"), call("http://c:4317"));
+    let named = [("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc")];
+    let exporter = exporter("otlp", &settings(&named));
+    assert_eq!(exporter.contract().routes[0].content_type, "application/grpc+proto");
+    assert_eq!(exporter.client().wire, Wire::Grpc);
+    // The others stay with HTTP.
+    let table = OptionSet::default().with(&PROTOCOL, "grpc".to_owned());
+    let logfire = Settings { options: table, ..settings(&[("LOGFIRE_TOKEN", "t")]) };
+    assert!(refused("logfire", &logfire).message.contains("not over gRPC"));
 }
 
 #[test]
 fn otlp_refuses_what_it_cannot_do() {
-    let grpc = settings(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
-    assert!(refused("otlp", &grpc).message.contains("gRPC"));
     let zip = settings(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "zip")]);
     assert!(refused("otlp", &zip).message.contains("zip"));
     let none = exporter("otlp", &settings(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "none")]));
@@ -224,6 +245,8 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     let asked = String::from_utf8(search.body).unwrap();
     assert!(asked.contains("metadata.`mlflow.trace.session`") && !asked.contains("tags."));
     let live = r#"{"traces":[{"trace_id":"tr-live","request_time":"2026-05-01T10:00:00.999Z",
+        "trace_metadata":{"mlflow.trace.session":"th1"}},
+        {"trace_id":"tr-review","request_time":"2026-05-01T10:00:05.000Z",
         "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
     let next = ask(Some(Response::new(200, live))).unwrap();
     assert!(String::from_utf8(next.body).unwrap().contains(r#""page_token":"more""#));
@@ -238,7 +261,8 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     assert!(ask(Some(Response::new(200, "{}"))).is_none());
     assert_eq!(exporter.contract().routes[0].headers[0].wire_value(), "3");
 
-    // The turn that the plugin has sent, a millisecond early as it does, is not sent again; the other one is.
+    // The turn that the plugin has sent, a millisecond early as it does, is not sent again, nor the review
+    // that it knows by the reviewer's turn; the other one is.
     let line = |at: &str, kind: &str, payload: &str| {
         format!(
             "{{\"timestamp\":\"2026-05-01T10:00:{at}Z\",\"type\":\"{kind}\",\"payload\":{payload}}}\n"
@@ -251,11 +275,20 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     };
     let rollout =
         line("00", "session_meta", r#"{"id":"th1"}"#) + &turn("01", "one") + &turn("02", "two");
+    let review = [
+        ("04.930", r#"{"type":"entered_review_mode","turn_id":"three","user_facing_hint":"x"}"#),
+        ("05.000", r#"{"type":"task_started","turn_id":"the reviewer's"}"#),
+        ("06.000", r#"{"type":"exited_review_mode","turn_id":"three"}"#),
+        ("06.000", r#"{"type":"task_complete","turn_id":"three"}"#),
+    ];
+    let review = review.map(|(at, payload)| line(at, "event_msg", payload)).concat();
+    let rollout = rollout + &review;
     with_bytes(&rollout, |trace| {
         let units = crate::support::units(exporter.as_ref(), trace);
         let turns = units.iter().map(|it| (it.key.turn.as_deref().unwrap(), it.pieces.is_empty()));
         let turns: Vec<_> = turns.collect();
-        assert_eq!(turns, [("turn:one", true), ("turn:two", false), ("turn:two", false)]);
+        let two = ("turn:two", false);
+        assert_eq!(turns, [("turn:one", true), two, two, ("turn:three", true)]);
     });
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use codex_trace_deliver::transport::{Header, Method, Request};
 use codex_trace_export::content::ContentRules;
@@ -24,18 +25,22 @@ use crate::servers::{Facts, agent, compare, expected, found, send, server, uploa
 use crate::support::{exporter, for_each_trace, for_each_trace_in, homes, recordings};
 use crate::telemetry::{bodies, connect};
 
-/// The collector, and the file that it appends each request to.
+/// The collector, and the file that it appends each request to, for one test at
+/// a time.
 struct Collector {
     base: String,
     file: PathBuf,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Collector {
     fn find() -> Option<Collector> {
+        static TURN: Mutex<()> = Mutex::new(());
         let base = server("collector", "http://127.0.0.1:5318")?;
         let file = std::env::var_os("CODEX_TRACE_COLLECTOR_FILE");
         let file = file.expect("CODEX_TRACE_COLLECTOR_FILE says where the collector writes");
-        Some(Collector { base, file: file.into() })
+        let alone = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Collector { base, file: file.into(), _alone: alone })
     }
 
     /// Returns the lines that are added to a file while `job` runs.

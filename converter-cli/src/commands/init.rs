@@ -25,18 +25,20 @@ struct Usual {
     port: u16,
     /// Name and backend in the file.
     table: (&'static str, &'static str),
+    /// Backends that make it needless, if one of them was found.
+    unless: &'static [&'static str],
     /// How the port is spoken to, where it is not as usual.
     protocol: Option<&'static str>,
     what: &'static str,
 }
 
-/// Of several ports of one backend, the first that is open is taken.
 #[rustfmt::skip]
 const USUAL: &[Usual] = &[
-    Usual { port: 4318, table: ("collector", "otlp"), protocol: None,         what: "an OTLP receiver over HTTP" },
-    Usual { port: 4317, table: ("collector", "otlp"), protocol: Some("grpc"), what: "an OTLP receiver over gRPC" },
-    Usual { port: 6006, table: ("phoenix", "phoenix"), protocol: None,        what: "Arize Phoenix" },
-    Usual { port: 5000, table: ("mlflow", "mlflow"),  protocol: None,         what: "MLflow" },
+    Usual { port: 4318, table: ("collector", "otlp"),  unless: &["otlp"],            protocol: None,         what: "an OTLP receiver over HTTP" },
+    Usual { port: 6006, table: ("phoenix", "phoenix"), unless: &["phoenix"],         protocol: None,         what: "Arize Phoenix" },
+    Usual { port: 5000, table: ("mlflow", "mlflow"),   unless: &["mlflow"],          protocol: None,         what: "MLflow" },
+    // Phoenix listens here, too.
+    Usual { port: 4317, table: ("collector", "otlp"),  unless: &["otlp", "phoenix"], protocol: Some("grpc"), what: "an OTLP receiver over gRPC" },
 ];
 
 /// Settings that say nothing of a place, or of what lets us in there.
@@ -191,12 +193,10 @@ fn reasons(named: &Named<'_>) -> Vec<String> {
 
 /// Adds what listens on the usual ports of this machine.
 fn add_listening(found: &mut Vec<Candidate>) {
-    for Usual { port, table: (name, backend), protocol, what } in USUAL {
+    for Usual { port, table: (name, backend), unless, protocol, what } in USUAL {
         let address = SocketAddr::from(([127, 0, 0, 1], *port));
-        if TcpStream::connect_timeout(&address, PATIENCE).is_err() {
-            continue;
-        }
-        if found.iter().any(|it| it.backend == *backend) {
+        let is_known = found.iter().any(|it| unless.contains(&it.backend));
+        if is_known || TcpStream::connect_timeout(&address, PATIENCE).is_err() {
             continue;
         }
         found.push(Candidate {

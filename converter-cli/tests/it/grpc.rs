@@ -176,15 +176,17 @@ fn a_message_that_is_too_large_is_cut() {
     let names: Vec<_> = dirs.map(|it| it.expect("one").file_name().into_string()).collect();
     let names: Vec<&str> = names.iter().map(|it| it.as_deref().expect("UTF-8")).collect();
     let env = home(&names);
-    // More than a piece has, less than a request.
-    let server = GrpcServer::start(&[], Act::Limit(70_000));
-    let run = upload(&env, &server.url, &[], &["--to", "codex-otel", "--signal", "logs"]);
+    // More than a piece has, less than all of them, which meet while the first waits.
+    let wait = Act::Status(14, "not yet", None);
+    let server = GrpcServer::start(&[wait.clone(), wait.clone(), wait], Act::Limit(70_000));
+    let more = ["--to", "codex-otel", "--signal", "logs", "--senders", "1"];
+    let run = upload(&env, &server.url, &[], &more);
     let records = |calls: &[Call]| -> usize {
         let decode = |call: &Call| ExportLogsServiceRequest::decode(&*call.message).expect("logs");
         let logs = calls.iter().map(decode).flat_map(|it| it.resource_logs);
         logs.flat_map(|it| it.scope_logs).map(|it| it.log_records.len()).sum()
     };
-    assert!(server.calls().len() > server.taken().len(), "some were too large");
+    assert!(server.calls().len() > server.taken().len() + 3, "some were too large");
     let expected: usize = bodies(&env, "logs")
         .iter()
         .map(|body| ExportLogsServiceRequest::decode(body.as_slice()).expect("logs"))

@@ -129,7 +129,9 @@ impl<'s> Sample<'s> {
     /// Appends it for [`unpack`](Self::unpack).
     fn pack(self, out: &mut Vec<u8>) {
         let numbers = [self.family as u64, self.at_ms, self.total.sum, self.total.count];
-        numbers.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+        for number in numbers {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
         for text in [self.process, self.series] {
             out.extend_from_slice(&(text.len() as u64).to_le_bytes());
             out.extend_from_slice(text.as_bytes());

@@ -96,7 +96,7 @@ fn receive(request: Metrics, series: &mut Series) {
             let unit = if metric.unit == "ms" { "_milliseconds" } else { "" };
             let name = spelled(&metric.name) + unit;
             let mut put = |suffix: &str, attributes: &[KeyValue], times: (u64, u64), value| {
-                assert!(times.0 <= times.1 && times.1 % 1_000_000 == 0, "{times:?}");
+                assert!(times.0 <= times.1 && times.1.is_multiple_of(1_000_000), "{times:?}");
                 let mut all = process.clone();
                 all.extend(labels(attributes));
                 let samples = series.entry((format!("{name}{suffix}"), all)).or_default();

@@ -189,6 +189,12 @@ parts!(Logs, "logs", resource_logs, scope_logs, log_records);
 parts!(Metrics, "metrics", resource_metrics, scope_metrics, metrics);
 parts!(Traces, "traces", resource_spans, scope_spans, spans);
 
+/// Reads what the collector has written. It says of a record without a body that
+/// the body is empty.
+fn read<T: Parts>(line: &str) -> T {
+    serde_json::from_str(&line.replace("\"body\":{},", "")).unwrap()
+}
+
 fn sorted<T: Parts>(requests: impl Iterator<Item = T>) -> Vec<Vec<u8>> {
     let mut parts: Vec<_> = requests.flat_map(Parts::parts).collect();
     parts.sort();
@@ -210,7 +216,7 @@ fn over_all_ways<T: Parts>(collector: &Collector) {
         let lines = collector.lines(&format!("{}.jsonl", T::SIGNAL), || {
             command(endpoint, protocol, T::SIGNAL);
         });
-        let written = sorted(lines.iter().map(|it| serde_json::from_str::<T>(it).unwrap()));
+        let written = sorted(lines.iter().map(|it| read::<T>(it)));
         println!("collector, {} over {protocol}: {}", T::SIGNAL, written.len());
         assert!(!written.is_empty() && written == meant, "{} over {protocol}", T::SIGNAL);
     }

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Makes all packages from one stripped binary of this machine's platform:
+# Makes all packages from one stripped binary and one extension module of this machine's platform:
 #
-#   packaging/pack.sh BINARY OUTDIR
+#   packaging/pack.sh BINARY EXTENSION OUTDIR
+#
+# BINARY is what cargo builds of `converter-cli`, EXTENSION (lib_core.so) what it builds of `codex-trace-python`.
 #
 # Needs cargo (with the sources of the dependencies fetched), python3, tar, gzip and objdump; dpkg-deb for the Debian
-# package. CODEX_TRACE_RELEASES is the address below which releases can be downloaded, for the Homebrew formula.
+# package, rpmbuild for the RPM. CODEX_TRACE_RELEASES is the address below which releases can be downloaded, for the Homebrew formula.
 # The same binary and commit give the same bytes.
 set -euo pipefail
 
 binary=$(realpath "$1")
-mkdir -p "$2"
-out=$(realpath "$2")
+extension=$(realpath "$2")
+mkdir -p "$3"
+out=$(realpath "$3")
 if [ -n "$(ls -A "$out")" ]; then
     echo "pack.sh: $out is not empty" >&2
     exit 2
@@ -31,7 +34,7 @@ case $target in
     *) echo "pack.sh: no packages for $target yet" >&2; exit 2 ;;
 esac
 # The oldest C library that has every symbol that the binary asks for.
-glibc=$(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -1)
+glibc=$(objdump -T "$binary" "$extension" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -1)
 
 # tarball NAME DIR ENTRY: ENTRY of DIR as OUT/NAME, with nothing of this machine in it.
 tarball() {
@@ -82,7 +85,7 @@ EOF
 }
 
 pack_wheel() {
-    python3 "$here/wheel.py" "$files" "$version" "manylinux_${glibc/./_}_$machine" "$about" "$out"
+    python3 "$here/wheel.py" "$files" "$root/python/codex_trace" "$extension" "$version" "manylinux_${glibc/./_}_$machine" "$about" "$out"
 }
 
 pack_deb() {
@@ -114,6 +117,47 @@ EOF
     dpkg-deb --root-owner-group -Zxz --build "$dir" "$out/codex-trace_${version}_$deb_arch.deb" >/dev/null
 }
 
+pack_rpm() {
+    if ! command -v rpmbuild >/dev/null; then
+        echo "pack.sh: no rpmbuild, so no RPM" >&2
+        return
+    fi
+    cat >"$stage/codex-trace.spec" <<EOF
+Name: codex-trace
+Version: $version
+Release: 1
+Summary: $about
+License: Apache-2.0
+AutoReqProv: no
+Requires: libc.so.6(GLIBC_$glibc)(64bit), libgcc_s.so.1()(64bit)
+Recommends: ca-certificates
+
+%description
+Reads the rollout files of OpenAI's Codex CLI, shows sessions and what they
+cost, and converts or uploads them to tracing backends.
+
+%install
+mkdir -p %{buildroot}/usr
+cp -r $files/. %{buildroot}/usr
+gzip -9n %{buildroot}/usr/share/man/man1/*.1
+
+%files
+/usr/bin/codex-trace
+/usr/share/man/man1/*
+/usr/share/bash-completion/completions/codex-trace
+/usr/share/zsh/site-functions/_codex-trace
+/usr/share/fish/vendor_completions.d/codex-trace.fish
+/usr/share/doc/codex-trace
+EOF
+    # The binary is stripped already, and nothing of this machine goes in.
+    rpmbuild -bb --quiet --define "_topdir $stage/rpm" --define "_rpmdir $stage/rpm" --define '_buildhost localhost' \
+        --define '_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm' --define '__os_install_post %{nil}' \
+        --define 'debug_package %{nil}' --define '_build_id_links none' --define '_binary_payload w9.gzdio' \
+        --define 'use_source_date_epoch_as_buildtime 1' --define 'clamp_mtime_to_source_date_epoch 1' \
+        --define 'build_mtime_policy clamp_to_source_date_epoch' "$stage/codex-trace.spec"
+    mv "$stage"/rpm/*.rpm "$out"
+}
+
 pack_formula() {
     if [ -z "${CODEX_TRACE_RELEASES:-}" ]; then
         echo "pack.sh: CODEX_TRACE_RELEASES is not set, so no Homebrew formula" >&2
@@ -128,6 +172,7 @@ pack_tarball
 pack_npm
 pack_wheel
 pack_deb
+pack_rpm
 pack_formula
 cd "$out"
 find . -maxdepth 1 -type f -printf '%f\n' | sort | xargs sha256sum >"$stage/SHA256SUMS"

@@ -8,9 +8,9 @@ if [ -n "${GITHUB_REPOSITORY:-}" ]; then
     export CODEX_TRACE_RELEASES=${CODEX_TRACE_RELEASES:-$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/releases/download}
 fi
 out=target/packages
-cargo build --locked --profile dist -p converter-cli
+cargo build --locked --profile dist -p converter-cli -p codex-trace-python
 rm -rf "$out"
-packaging/pack.sh target/dist/codex-trace "$out"
+packaging/pack.sh target/dist/codex-trace target/dist/lib_core.so "$out"
 packaging/test.sh target/dist/codex-trace "$out"
 
 if [ "${GITHUB_REF_TYPE:-}" = tag ]; then

@@ -96,11 +96,22 @@ test_deb() {
     complete deb "$scratch/deb"
 }
 
+test_rpm() {
+    mkdir "$scratch/rpm"
+    rpm2cpio "$packages"/codex-trace-*.rpm | (cd "$scratch/rpm" && cpio --quiet -idm)
+    check rpm "$scratch/rpm/usr/bin/codex-trace"
+    complete rpm "$scratch/rpm"
+    rpm -qp --requires "$packages"/codex-trace-*.rpm | grep -q 'libc.so.6(GLIBC_' || fail "rpm: names no C library"
+}
+
 test_wheel() {
     pip install --quiet --no-index --disable-pip-version-check --root-user-action ignore \
         --target "$scratch/wheel" "$packages"/codex_trace-*.whl
     check wheel "$scratch/wheel/bin/codex-trace"
     complete wheel "$scratch/wheel"
+    local usage='import codex_trace; print(sum(row["total_tokens"] for row in codex_trace.usage("testdata/tree")))'
+    [ "$(PYTHONPATH=$scratch/wheel python3 -c "$usage")" = \
+        "$("$binary" usage testdata/tree --by total --format '{total_tokens}')" ] || fail "wheel: the package counts otherwise"
 }
 
 test_npm() {
@@ -124,5 +135,6 @@ with() {
 (cd "$packages" && sha256sum --quiet --check SHA256SUMS) || fail "SHA256SUMS"
 test_tarball
 with dpkg test_deb
+with rpm2cpio test_rpm
 with pip test_wheel
 with npm test_npm

@@ -32,8 +32,10 @@
 //!
 //! What is done with a trace: `codex-trace-export` encodes it.
 
+pub mod account;
 pub mod directory;
 pub mod failure;
+pub mod heads;
 pub mod history;
 pub mod ids;
 pub mod inputs;
@@ -51,6 +53,7 @@ pub mod words;
 
 pub use directory::Directory;
 pub use failure::Failure;
+pub use heads::HeadCache;
 pub use history::History;
 pub use owned::OwnedTrace;
 pub use select::Selection;

@@ -4,11 +4,23 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+/// A piece of output that takes memory.
+pub trait Weigh {
+    /// Returns how much, in bytes.
+    fn weight(&self) -> usize;
+}
+
+impl Weigh for Vec<u8> {
+    fn weight(&self) -> usize {
+        self.len()
+    }
+}
+
 /// What comes out.
 #[derive(Debug)]
-pub enum Event<T> {
+pub enum Event<T, C = Vec<u8>> {
     /// The next piece of the output of the current job.
-    Chunk(Vec<u8>),
+    Chunk(C),
     /// The current job has ended; the one after it is next.
     End(T),
 }
@@ -18,54 +30,54 @@ pub enum Event<T> {
 /// The job whose turn it is may always go on; the others wait while more than
 /// `budget` bytes are held.
 #[derive(Debug)]
-pub struct Ordered<T> {
-    state: Mutex<State<T>>,
+pub struct Ordered<T, C = Vec<u8>> {
+    state: Mutex<State<T, C>>,
     changed: Condvar,
     budget: usize,
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct State<T, C> {
     /// The job whose output is handed on now.
     current: usize,
-    jobs: BTreeMap<usize, Job<T>>,
+    jobs: BTreeMap<usize, Job<T, C>>,
     /// The bytes held for all jobs.
     held: usize,
     stopped: bool,
 }
 
 #[derive(Debug)]
-struct Job<T> {
-    chunks: VecDeque<Vec<u8>>,
+struct Job<T, C> {
+    chunks: VecDeque<C>,
     held: usize,
     end: Option<T>,
 }
 
-impl<T> Default for Job<T> {
-    fn default() -> Job<T> {
+impl<T, C> Default for Job<T, C> {
+    fn default() -> Job<T, C> {
         Job { chunks: VecDeque::new(), held: 0, end: None }
     }
 }
 
-impl<T> Ordered<T> {
+impl<T, C: Weigh> Ordered<T, C> {
     /// Makes a queue that holds about `budget` bytes.
-    pub fn new(budget: usize) -> Ordered<T> {
+    pub fn new(budget: usize) -> Ordered<T, C> {
         let state = State { current: 0, jobs: BTreeMap::new(), held: 0, stopped: false };
         Ordered { state: Mutex::new(state), changed: Condvar::new(), budget }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, State<T, C>> {
         // Nothing that can panic runs while the lock is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'g>(&self, state: MutexGuard<'g, State<T>>) -> MutexGuard<'g, State<T>> {
+    fn wait<'g>(&self, state: MutexGuard<'g, State<T, C>>) -> MutexGuard<'g, State<T, C>> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a piece of the output of job `nth`. Blocks while too much is held.
     /// Returns `false` if nobody wants it any more.
-    pub fn push(&self, nth: usize, chunk: Vec<u8>) -> bool {
+    pub fn push(&self, nth: usize, chunk: C) -> bool {
         let mut state = self.lock();
         loop {
             if state.stopped {
@@ -76,14 +88,14 @@ impl<T> Ordered<T> {
             } else {
                 state.held
             };
-            if held == 0 || held + chunk.len() <= self.budget {
+            if held == 0 || held + chunk.weight() <= self.budget {
                 break;
             }
             state = self.wait(state);
         }
-        state.held += chunk.len();
+        state.held += chunk.weight();
         let job = state.jobs.entry(nth).or_default();
-        job.held += chunk.len();
+        job.held += chunk.weight();
         job.chunks.push_back(chunk);
         self.changed.notify_all();
         true
@@ -104,7 +116,7 @@ impl<T> Ordered<T> {
 
     /// Returns what comes next of `n_jobs` jobs; `None` after the last one, or
     /// once everything was stopped.
-    pub fn next(&self, n_jobs: usize) -> Option<Event<T>> {
+    pub fn next(&self, n_jobs: usize) -> Option<Event<T, C>> {
         let mut state = self.lock();
         loop {
             if state.stopped || state.current >= n_jobs {
@@ -113,8 +125,8 @@ impl<T> Ordered<T> {
             let current = state.current;
             if let Some(job) = state.jobs.get_mut(&current) {
                 if let Some(chunk) = job.chunks.pop_front() {
-                    job.held -= chunk.len();
-                    state.held -= chunk.len();
+                    job.held -= chunk.weight();
+                    state.held -= chunk.weight();
                     self.changed.notify_all();
                     return Some(Event::Chunk(chunk));
                 }
@@ -180,7 +192,7 @@ mod tests {
             });
             while let Some(event) = queue.next(2) {
                 if let Event::Chunk(chunk) = event {
-                    bytes += chunk.len();
+                    bytes += chunk.weight();
                 }
             }
         });

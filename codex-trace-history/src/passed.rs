@@ -73,6 +73,19 @@ impl Passed {
         })
     }
 
+    /// Returns what may be rollouts: the file, why it was passed over, and for how
+    /// many it stands; the last of a kind has no name where there are many.
+    pub fn possible(&self) -> Vec<(Option<String>, String, usize)> {
+        let mut possible = Vec::new();
+        for (why, kind) in self.kinds.iter().filter(|(why, _)| why.may_be_rollout()) {
+            let named = kind.paths.iter().map(|path| Some(path.display().to_string()));
+            possible.extend(named.map(|path| (path, why.to_string(), 1)));
+            let more = kind.count - kind.paths.len();
+            possible.extend((more > 0).then(|| (None, why.to_string(), more)));
+        }
+        possible
+    }
+
     /// Returns the counts by kind.
     pub fn counts(&self) -> impl Iterator<Item = (PassedOver, usize)> {
         self.kinds.iter().map(|(why, kind)| (*why, kind.count))

@@ -47,3 +47,16 @@ pub fn count(n: usize, noun: &str) -> String {
     write!(text, "{n} {noun}{plural}").expect("a string takes everything");
     text
 }
+
+/// Writes a number with its thousands apart: `1,234,567`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (nth, digit) in digits.chars().enumerate() {
+        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    ArrayBuilder, BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -21,6 +22,7 @@ pub(crate) type Column = (&'static str, Kind, bool);
 pub(crate) enum Kind {
     Text,
     Int,
+    Float,
     Bool,
     Time,
 }
@@ -31,6 +33,7 @@ pub(crate) fn schema(columns: &[Column]) -> SchemaRef {
         let kind = match kind {
             Kind::Text => DataType::Utf8,
             Kind::Int => DataType::Int64,
+            Kind::Float => DataType::Float64,
             Kind::Bool => DataType::Boolean,
             Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         };
@@ -43,6 +46,7 @@ pub(crate) fn schema(columns: &[Column]) -> SchemaRef {
 enum Builder {
     Text(StringBuilder),
     Int(Int64Builder),
+    Float(Float64Builder),
     Bool(BooleanBuilder),
     Time(TimestampMicrosecondBuilder),
 }
@@ -52,6 +56,7 @@ impl Builder {
         match kind {
             Kind::Text => Builder::Text(StringBuilder::new()),
             Kind::Int => Builder::Int(Int64Builder::new()),
+            Kind::Float => Builder::Float(Float64Builder::new()),
             Kind::Bool => Builder::Bool(BooleanBuilder::new()),
             Kind::Time => Builder::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
         }
@@ -61,6 +66,7 @@ impl Builder {
         match self {
             Builder::Text(it) => ArrayBuilder::finish(it),
             Builder::Int(it) => ArrayBuilder::finish(it),
+            Builder::Float(it) => ArrayBuilder::finish(it),
             Builder::Bool(it) => ArrayBuilder::finish(it),
             Builder::Time(it) => ArrayBuilder::finish(it),
         }
@@ -138,6 +144,11 @@ impl Row<'_> {
         let Builder::Int(it) = self.next(name) else { panic!("`{name}` is no number") };
         // What no reader can hold is not known to it.
         it.append_option(value.and_then(|value| value.try_into().ok()));
+    }
+
+    pub(crate) fn float(&mut self, name: &str, value: Option<f64>) {
+        let Builder::Float(it) = self.next(name) else { panic!("`{name}` is no fraction") };
+        it.append_option(value);
     }
 
     pub(crate) fn bool(&mut self, name: &str, value: Option<bool>) {

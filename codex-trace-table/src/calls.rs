@@ -1,13 +1,13 @@
 //! The table of model calls.
 
-use codex_trace_export::texts::Texts;
 use codex_trace_model::{Span, SpanIx, SpanKind, Trace};
 
 use crate::batch::{Batch, Column, Kind};
-use crate::common;
+use crate::common::{self, About};
 
 #[rustfmt::skip]
 pub(crate) const COLUMNS: &[Column] = &[
+    ("home", Kind::Text, false),
     ("session_id", Kind::Text, true),
     ("thread_id", Kind::Text, true),
     ("turn_key", Kind::Text, false),
@@ -39,6 +39,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     ("output_tokens", Kind::Int, false),
     ("reasoning_output_tokens", Kind::Int, false),
     ("total_tokens", Kind::Int, false),
+    ("cost_usd", Kind::Float, false),
 ];
 
 /// Adds the row of a span, if it is a model call.
@@ -46,14 +47,16 @@ pub(crate) fn add(
     trace: &Trace<'_>,
     (ix, span): (SpanIx, &Span<'_>),
     turns: &[Option<SpanIx>],
-    texts: &Texts<'_>,
+    about: &About<'_>,
     batch: &mut Batch,
 ) {
+    let texts = about.texts;
     let SpanKind::ModelCall(call) = &span.kind else { return };
     let (turn_span, turn) = common::turn(trace, turns[ix.index()]);
     let thread = trace.thread_of(span);
     let at = trace.made_at(span);
     batch.row(|row| {
+        row.text("home", about.home);
         row.text("session_id", Some(trace.session_id()));
         row.text("thread_id", Some(&thread.id));
         row.text("turn_key", turn_span.map(|it| &it.key));
@@ -75,5 +78,7 @@ pub(crate) fn add(
         row.bool("compaction", Some(call.compaction));
         row.text("fate", common::fate(turn));
         common::tokens(span.usage, row);
+        let usage = span.usage.unwrap_or_default();
+        row.float("cost_usd", about.prices.and_then(|cost| cost(call, &usage, at)));
     });
 }

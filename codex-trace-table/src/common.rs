@@ -3,9 +3,29 @@
 use codex_rollout::JsonText;
 use codex_trace_export::content::Part;
 use codex_trace_export::texts::Texts;
-use codex_trace_model::{Fate, Span, SpanIx, SpanKind, Thread, TokenUsage, Trace, Turn};
+use codex_trace_model::{
+    Fate, ModelCall, Span, SpanIx, SpanKind, Thread, Timestamp, TokenUsage, Trace, Turn,
+};
 
 use crate::batch::Row;
+
+/// What a call cost, in US dollars; `None` if it has no price.
+pub type Prices<'p> =
+    dyn Fn(&ModelCall<'_>, &TokenUsage, Option<Timestamp>) -> Option<f64> + Sync + 'p;
+
+/// What holds for all rows of a session.
+pub(crate) struct About<'a> {
+    /// The home that it is of.
+    pub(crate) home: Option<&'a str>,
+    /// Texts as they are to be written.
+    pub(crate) texts: &'a Texts<'a>,
+    /// Texts as they are recorded, to be measured.
+    pub(crate) whole: &'a Texts<'a>,
+    /// What calls cost.
+    pub(crate) prices: Option<&'a Prices<'a>>,
+    /// Whether there is room for all that the neutral format says.
+    pub(crate) has_json: bool,
+}
 
 /// Returns the turn that each span is in, itself included.
 pub(crate) fn turns(trace: &Trace<'_>) -> Vec<Option<SpanIx>> {

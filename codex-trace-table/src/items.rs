@@ -1,14 +1,15 @@
 //! The table of items.
 
-use codex_trace_export::texts::Texts;
+use codex_rollout::JsonText;
 use codex_trace_export::wire::jsonl;
 use codex_trace_model::{Item, Thread, Trace};
 
 use crate::batch::{Batch, Column, Kind};
-use crate::common;
+use crate::common::{self, About};
 
 #[rustfmt::skip]
 pub(crate) const COLUMNS: &[Column] = &[
+    ("home", Kind::Text, false),
     ("session_id", Kind::Text, true),
     ("thread_id", Kind::Text, true),
     ("index", Kind::Int, true),
@@ -21,6 +22,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     ("synthetic", Kind::Bool, true),
     ("file", Kind::Text, false),
     ("line", Kind::Int, true),
+    ("bytes", Kind::Int, false),
     ("text", Kind::Text, false),
     ("json", Kind::Text, false),
 ];
@@ -30,11 +32,13 @@ pub(crate) fn add(
     trace: &Trace<'_>,
     thread: &Thread<'_>,
     (index, item): (usize, &Item<'_>),
-    texts: &Texts<'_>,
+    about: &About<'_>,
     batch: &mut Batch,
 ) {
+    let texts = about.texts;
     let head = texts.item_head(&item.body);
     batch.row(|row| {
+        row.text("home", about.home);
         row.text("session_id", Some(trace.session_id()));
         row.text("thread_id", Some(&thread.id));
         row.int("index", Some(index));
@@ -47,7 +51,9 @@ pub(crate) fn add(
         row.bool("synthetic", Some(item.synthetic));
         row.text("file", thread.rollout(item.rollout).map(|rollout| &rollout.path));
         row.int("line", Some(item.position.line()));
+        row.int("bytes", about.whole.item(&item.body).map(|it| JsonText::new(&it).decode().len()));
         row.text("text", common::decoded(texts.item(&item.body)));
-        row.text("json", jsonl::item_json(trace, thread, (index, item), texts.rules()));
+        let json = || jsonl::item_json(trace, thread, (index, item), texts.rules());
+        row.text("json", about.has_json.then(json).flatten());
     });
 }

@@ -7,10 +7,11 @@ use codex_trace_export::wire::jsonl::{self, FORMAT};
 use codex_trace_model::{ModelCall, Span, SpanIx, SpanKind, ToolCall, Trace, Turn};
 
 use crate::batch::{Batch, Column, Kind, Row};
-use crate::common;
+use crate::common::{self, About};
 
 #[rustfmt::skip]
 pub(crate) const COLUMNS: &[Column] = &[
+    ("home", Kind::Text, false),
     ("session_id", Kind::Text, true),
     ("thread_id", Kind::Text, true),
     ("key", Kind::Text, true),
@@ -65,6 +66,8 @@ pub(crate) const COLUMNS: &[Column] = &[
     ("first_line", Kind::Int, true),
     ("last_line", Kind::Int, true),
     ("format", Kind::Text, true),
+    ("input_bytes", Kind::Int, false),
+    ("output_bytes", Kind::Int, false),
     ("json", Kind::Text, false),
     ("input", Kind::Text, false),
     ("output", Kind::Text, false),
@@ -75,13 +78,15 @@ pub(crate) fn add(
     trace: &Trace<'_>,
     (ix, span): (SpanIx, &Span<'_>),
     turns: &[Option<SpanIx>],
-    texts: &Texts<'_>,
+    about: &About<'_>,
     batch: &mut Batch,
 ) {
+    let texts = about.texts;
     let thread = trace.thread_of(span);
     let (turn_span, turn) = common::turn(trace, turns[ix.index()]);
     let parent = span.parent.map(|parent| trace.span(parent));
     batch.row(|row| {
+        row.text("home", about.home);
         row.text("session_id", Some(trace.session_id()));
         row.text("thread_id", Some(&thread.id));
         row.text("key", Some(&span.key));
@@ -124,7 +129,11 @@ pub(crate) fn add(
         row.int("first_line", Some(at.first_line));
         row.int("last_line", Some(at.last_line));
         row.text("format", Some(FORMAT));
-        row.text("json", jsonl::span_json(trace, span, texts.rules()));
+        let (input_bytes, output_bytes) = content(trace, span, about.whole);
+        row.int("input_bytes", input_bytes.map(|it| it.len()));
+        row.int("output_bytes", output_bytes.map(|it| it.len()));
+        let json = || jsonl::span_json(trace, span, texts.rules());
+        row.text("json", about.has_json.then(json).flatten());
         let (input, output) = content(trace, span, texts);
         row.text("input", input);
         row.text("output", output);

@@ -1,7 +1,9 @@
 //! Takes whatever is posted to it and answers 200, at once or after a while:
 //! `cargo run --release --example sink -- ADDRESS [MILLISECONDS]`
 //!
-//! To `upload --to mlflow` it is a server with one experiment and no traces.
+//! To `upload --to mlflow` it is a server with one experiment and no traces, to
+//! `--to braintrust` and to `bt` one with one project and no rows, to
+//! `--to logfire` a project.
 //!
 //! Says on standard error how much came, whenever a connection ends.
 
@@ -57,8 +59,8 @@ fn serve(mut stream: TcpStream, delay: Duration) -> io::Result<()> {
     }
 }
 
-/// Returns the body for a request line: something where MLflow is asked before
-/// an upload, else nothing.
+/// Returns the body for a request line: something where MLflow, Braintrust or
+/// Logfire is asked before an upload, else nothing.
 fn answer_to(line: &str) -> &'static str {
     let path = line.split(' ').nth(1).unwrap_or_default();
     match path {
@@ -66,6 +68,12 @@ fn answer_to(line: &str) -> &'static str {
         _ if path.starts_with("/api/2.0/mlflow/experiments/get") => {
             r#"{"experiment":{"experiment_id":"1"}}"#
         }
+        "/version" => r#"{"logs3_payload_max_bytes":6291456}"#,
+        "/btql" => r#"{"data":[]}"#,
+        "/v1/project" => r#"{"id":"p"}"#,
+        "/api/project/register" => r#"{"project":{"id":"p","name":"codex"}}"#,
+        "/logs3" => "{}",
+        "/v1/info" => r#"{"project_name":"p"}"#,
         _ => "",
     }
 }

@@ -1,49 +1,29 @@
-//! What a run came to: counts, the last line on stderr, the exit code.
-
-use std::collections::BTreeMap;
-use std::ops::AddAssign;
-
-use codex_trace_model::{Code, Trace};
+//! What a run came to, in words: the last line on stderr, the exit code.
 
 use crate::again::Again;
 use crate::args::SelectArgs;
 use crate::exit::ExitStatus;
 use crate::text::count;
 use crate::ui::Ui;
+pub use codex_trace_history::account::Account;
 use codex_trace_history::pipeline::Lost;
 
-/// The counts of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Account {
-    /// Sessions handled.
-    pub sessions: usize,
-    /// Spans handled.
-    pub spans: usize,
-    /// Diagnostics by their code.
-    pub diagnostics: BTreeMap<Code, usize>,
-    /// Files, directories and sessions of which nothing came.
-    pub failed: usize,
+/// What the command says of an [`Account`].
+pub trait Tell {
+    /// Counts a session of which nothing came, and says so.
+    fn lose(&mut self, lost: &Lost, ui: &Ui);
+
+    /// Says what the run came to: on a terminal or if asked for always, else
+    /// only if there were problems.
+    /// Nothing is said of a run without sessions, of which there is more to say.
+    fn tell(&self, done: &str, args: &SelectArgs, ui: &Ui);
+
+    /// Returns the exit code; `strict` tells that something must not have been.
+    fn status(&self, strict: bool) -> ExitStatus;
 }
 
-impl Account {
-    /// Counts one trace.
-    pub fn of(trace: &Trace<'_>) -> Account {
-        let mut account = Account { sessions: 1, spans: trace.spans.len(), ..Account::default() };
-        for diagnostic in &trace.diagnostics {
-            *account.diagnostics.entry(diagnostic.code).or_default() += diagnostic.count;
-        }
-        account.failed = account.n_of(&[Code::Unreadable]);
-        account
-    }
-
-    /// Whether nothing was found, and nothing else stood in the way: the filters
-    /// are to blame.
-    pub fn is_empty(&self) -> bool {
-        self.sessions == 0 && self.failed == 0
-    }
-
-    /// Counts a session of which nothing came, and says so.
-    pub fn lose(&mut self, lost: &Lost, ui: &Ui) {
+impl Tell for Account {
+    fn lose(&mut self, lost: &Lost, ui: &Ui) {
         self.failed += 1;
         match lost {
             Lost::Unreadable(diagnostics) => {
@@ -58,15 +38,7 @@ impl Account {
         }
     }
 
-    /// Returns how many diagnostics have one of `codes`.
-    pub fn n_of(&self, codes: &[Code]) -> usize {
-        codes.iter().filter_map(|code| self.diagnostics.get(code)).sum()
-    }
-
-    /// Says what the run came to: on a terminal or if asked for always, else
-    /// only if there were problems.
-    /// Nothing is said of a run without sessions, of which there is more to say.
-    pub fn tell(&self, done: &str, args: &SelectArgs, ui: &Ui) {
+    fn tell(&self, done: &str, args: &SelectArgs, ui: &Ui) {
         let settings = ui.settings();
         if settings.quiet {
             return;
@@ -95,22 +67,10 @@ impl Account {
         }
     }
 
-    /// Returns the exit code; `strict` tells that something must not have been.
-    pub fn status(&self, strict: bool) -> ExitStatus {
+    fn status(&self, strict: bool) -> ExitStatus {
         if self.failed > 0 && self.sessions == 0 {
             return ExitStatus::Failed;
         }
         ExitStatus::partial_if(self.failed > 0 || strict)
-    }
-}
-
-impl AddAssign for Account {
-    fn add_assign(&mut self, other: Account) {
-        self.sessions += other.sessions;
-        self.spans += other.spans;
-        self.failed += other.failed;
-        for (code, n) in other.diagnostics {
-            *self.diagnostics.entry(code).or_default() += n;
-        }
     }
 }

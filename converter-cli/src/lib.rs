@@ -7,8 +7,8 @@
 //! # What it promises
 //!
 //! * **Stdout carries data only**, and the same data on any number of threads.
-//! * **Transcripts are read, never written**, and only `upload` sends
-//!   anything over the network.
+//! * **Transcripts are read, never written**, and only `upload` and the worker
+//!   behind `hook` send anything over the network.
 //! * **Text from transcripts is escaped** before it reaches a terminal.
 //! * **One bad file does not stop the rest**; the exit code tells.
 
@@ -19,20 +19,18 @@ pub mod axis;
 pub mod backends;
 pub mod commands;
 pub mod config;
-pub mod content;
 pub mod destinations;
 pub mod exit;
 pub mod formats;
 pub mod interrupt;
 pub mod label;
 pub mod limits;
+pub mod live;
 pub mod measure;
 mod nothing;
 pub mod output;
 mod pager;
 pub mod parquet;
-pub mod prices;
-pub mod prompt;
 pub mod rows;
 pub mod session;
 pub mod table;
@@ -41,9 +39,6 @@ pub mod tools;
 pub mod transcript;
 pub mod tree;
 pub mod ui;
-pub mod usage;
-pub mod when;
-pub mod zone;
 
 use std::ffi::OsString;
 use std::io;
@@ -55,9 +50,15 @@ use crate::args::{Args, Command};
 use crate::config::{Environment, Settings};
 pub use crate::exit::ExitStatus;
 use crate::ui::Ui;
+pub use codex_trace_usage::{content, count as usage, prices, prompt, when, zone};
 
 /// Runs the command in `argv` and returns the exit code of the process.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let argv: Vec<OsString> = argv.into_iter().collect();
+    if let Some(payload) = live::hook::called(&argv) {
+        live::hook::run(payload);
+        return ExitStatus::Complete.into();
+    }
     let args = match Args::try_parse_from(argv) {
         Ok(args) => args,
         Err(err) => {
@@ -96,6 +97,7 @@ fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Command::List(args) => commands::list::run(args, ui),
         Command::Show(args) => commands::show::run(args, ui),
         Command::Upload(args) => commands::upload::run(args, ui),
+        Command::Hook(args) => commands::hook::run(args, ui),
         Command::Status(args) => commands::status::run(args, ui),
         Command::Doctor(args) => commands::doctor::run(args, ui),
         Command::Report(args) => commands::report::run(args, ui),

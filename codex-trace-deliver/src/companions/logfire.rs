@@ -3,13 +3,15 @@
 //!
 //! It deletes what it knows of a turn once that is sent, and of a session a day
 //! after its last event. What is left: the file of a session, which only 0.1.0
-//! writes; the fragment of a turn that was not sent; and, where its user has
-//! switched that on, a log of everything.
+//! writes; the fragment of a turn that was not sent; where its user has switched
+//! that on, a log of everything; and the directories themselves, whose times say
+//! since when it was at work and when it last noted or sent a turn.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{fs, io};
 
 use codex_trace_export::{Beside, Receipt, Settings, TurnNote, TurnState, logfire};
 use serde::Deserialize;
@@ -50,6 +52,45 @@ struct Log {
     told: HashSet<String>,
 }
 
+/// When the exporter was at work, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct AtWork {
+    /// Since when it has noted turns.
+    from: u64,
+    /// When it last noted or sent one.
+    until: u64,
+    /// When it last noted or forgot a session, which 0.2.0 does not note.
+    sessions: Option<u64>,
+}
+
+impl AtWork {
+    /// Reads the times of its directories; nothing where the disk does not keep
+    /// when they were made.
+    fn read(state: &Path) -> Option<AtWork> {
+        let turns = fs::metadata(state.join("turns")).ok()?;
+        let made = [fs::metadata(state).ok()?.created(), turns.created()];
+        let from = made.into_iter().filter_map(|at| millis(at.ok()?)).min()?;
+        let sessions = fs::metadata(state.join("sessions")).and_then(|it| it.modified());
+        let sessions = sessions.ok().and_then(millis);
+        Some(AtWork { from, until: millis(turns.modified().ok()?)?, sessions })
+    }
+
+    /// Returns what became of a turn that left nothing, if it came to its end
+    /// and was no session's of 0.1.0 that is still known.
+    fn place_of(&self, turn_id: &str) -> Option<&'static str> {
+        let turn = v7_millis(turn_id)?;
+        // The directory is made by the first turn.
+        let is_its = turn + 60_000 > self.from && turn <= self.until;
+        let is_newer = self.sessions.is_none_or(|sessions| turn > sessions);
+        let place = if is_newer { logfire::BARE_IF_DONE } else { logfire::SENT_IF_DONE };
+        is_its.then_some(place)
+    }
+}
+
+fn millis(at: SystemTime) -> Option<u64> {
+    u64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
 impl Companion for Exporter {
     fn look(&self, turns: &[TurnFile<'_>]) -> Result<Beside, String> {
         let mut beside = Beside::default();
@@ -57,6 +98,7 @@ impl Companion for Exporter {
             return Ok(beside);
         };
         let log = log(&state.join("logs/logfire-exporter.log"))?;
+        let at_work = AtWork::read(state);
         let mut sessions = HashMap::new();
         for turn in turns {
             let id = turn.thread_id;
@@ -67,13 +109,22 @@ impl Companion for Exporter {
             let in_log = log.sent.contains(&(id.to_owned(), turn.turn_id.clone()));
             let left = || state.join("turns").join(file_name(&[id, &turn.turn_id])).exists();
             let by_file = || session.is_some_and(|it| it.has_seen(&turn.turn_id)) && !left();
-            if !in_log && !by_file() {
+            let by_time = || {
+                let place = at_work.as_ref()?.place_of(&turn.turn_id);
+                place.filter(|_| session.is_none() && !left())
+            };
+            let place = if in_log {
+                (session.is_none() && !log.told.contains(id)).then_some(logfire::BARE)
+            } else if by_file() {
+                None
+            } else if let Some(place) = by_time() {
+                Some(place)
+            } else {
                 continue;
-            }
-            let is_bare = session.is_none() && !log.told.contains(id);
+            };
             let note = TurnNote {
                 state: Some(TurnState::Claimed),
-                place: is_bare.then(|| logfire::BARE.to_owned()),
+                place: place.map(str::to_owned),
                 ..TurnNote::default()
             };
             beside.insert(turn.span, note);
@@ -156,9 +207,6 @@ fn parse(text: &str) -> Log {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::PathBuf;
-
     use codex_trace_model::SpanIx;
 
     use super::*;
@@ -218,6 +266,38 @@ mod tests {
         );
         fs::write(&log, told + &sent).unwrap();
         assert_eq!(look(state, &["a", "b"]), [(1, None)]);
+    }
+
+    /// Release 0.2.0 without its log: the times of its directories are what is
+    /// left.
+    #[test]
+    fn turns_of_a_time_at_which_it_was_at_work_were_sent_if_they_came_to_their_end() {
+        // 2025-10-03, made of the ids by hand.
+        let [before, first, second, third] = [
+            "0199a8d3-0000-7b10-8aaa-111122223333",
+            "0199a8d4-8000-7b10-8aaa-111122223333",
+            "0199a8d4-8001-7b10-8aaa-111122223333",
+            "0199a8d5-8000-7b10-8aaa-111122223333",
+        ];
+        let of = |id: &str| v7_millis(id).unwrap();
+        let at_work = |sessions: Option<&str>| AtWork {
+            from: of(first) + 500,
+            until: of(second),
+            sessions: sessions.map(of),
+        };
+        let (bare, sent) = (Some(logfire::BARE_IF_DONE), Some(logfire::SENT_IF_DONE));
+        #[rustfmt::skip]
+        let cases = [
+            ("no session was ever noted",  None,         [None, bare, bare, None]),
+            ("0.1.0 was here before",      Some(before), [None, bare, bare, None]),
+            ("0.1.0 was here until then",  Some(first),  [None, sent, bare, None]),
+            ("0.1.0 may be here still",    Some(third),  [None, sent, sent, None]),
+        ];
+        for (why, sessions, expected) in cases {
+            let found = [before, first, second, third].map(|id| at_work(sessions).place_of(id));
+            assert_eq!(found, expected, "{why}");
+        }
+        assert_eq!(at_work(None).place_of("turn-1"), None, "it says no time");
     }
 
     #[test]

@@ -126,6 +126,13 @@ impl Tally {
         of.map(|turn| turn.1).collect::<HashSet<u64>>().len()
     }
 
+    /// Returns the worst fate of a session's turns, if any was looked at.
+    pub fn worst(&self, session_id: &str) -> Option<Fate> {
+        let session = digest(&session_id);
+        let of = self.turns.values().filter(|turn| turn.1 == session);
+        of.map(|turn| turn.0).max()
+    }
+
     /// Whether no turn was looked at.
     pub fn is_empty(&self) -> bool {
         self.turns.is_empty()
@@ -172,6 +179,8 @@ mod tests {
             counts,
             [none, none, none, none, none, (3, 2), none, none, none, none, none, none, (1, 1)]
         );
+        let worst = ["s1", "s2", "s3"].map(|id| tally.worst(id));
+        assert_eq!(worst, [Some(Fate::Rejected), Some(Fate::Sent), None]);
         let named: Vec<_> = tally
             .named()
             .map(|(turn, fate)| format!("{} {} {}", turn.session_id, turn.key, fate.word()))

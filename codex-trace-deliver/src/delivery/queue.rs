@@ -59,17 +59,10 @@ impl Queue {
     /// Waits until there is room for a rollout of `bytes`; one that is larger
     /// than the whole budget gets in alone. Gives the room back when dropped.
     pub(super) fn open(&self, bytes: usize) -> Opened<'_> {
-        let mut state = self.lock();
-        let is_full = |state: &State| {
+        let mut state = self.wait_for_room(|state| {
             let held = state.held + state.opened;
             held > 0 && held + bytes > self.budget
-        };
-        while !state.stopped && is_full(&state) {
-            state.without_room += 1;
-            self.changed.notify_all();
-            state = self.wait(state, LOOK);
-            state.without_room -= 1;
-        }
+        });
         state.opened += bytes;
         Opened { queue: self, bytes }
     }
@@ -78,15 +71,9 @@ impl Queue {
     /// gets in whatever its size, as waiting would help nobody. Returns `false`
     /// if nobody wants it any more.
     pub(super) fn reserve(&self, bytes: usize) -> bool {
-        let mut state = self.lock();
-        let is_full =
-            |state: &State| state.held > 0 && state.held + state.opened + bytes > self.budget;
-        while !state.stopped && is_full(&state) {
-            state.without_room += 1;
-            self.changed.notify_all();
-            state = self.wait(state, LOOK);
-            state.without_room -= 1;
-        }
+        let mut state = self.wait_for_room(|state| {
+            state.held > 0 && state.held + state.opened + bytes > self.budget
+        });
         if !state.stopped {
             state.held += bytes;
             state.peak = state.peak.max(state.held);
@@ -176,6 +163,22 @@ impl Queue {
         self.lock().peak
     }
 
+    /// Waits until it is not full, or nobody wants anything any more.
+    fn wait_for_room(&self, is_full: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        if state.stopped || !is_full(&state) {
+            return state;
+        }
+        // Said once: two that wait would wake each other for ever.
+        state.without_room += 1;
+        self.changed.notify_all();
+        while !state.stopped && is_full(&state) {
+            state = self.wait(state, LOOK);
+        }
+        state.without_room -= 1;
+        state
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -218,5 +221,36 @@ impl<'r> Batch<'r> {
         n_pieces <= limits.max_pieces
             && slices().map(Slice::spans).sum::<u32>() <= limits.max_spans
             && self.route.framing.len_of(n_pieces, bytes) <= limits.max_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Two that wait for room wake each other once, not for ever: that would be
+    /// a busy processor for as long as a destination is slow.
+    #[test]
+    fn those_who_wait_for_room_rest() {
+        let queue = Queue::new(10, Packing::InTime);
+        assert!(queue.reserve(10));
+        let looks = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    drop(queue.wait_for_room(|state| {
+                        looks.fetch_add(1, Ordering::Relaxed);
+                        state.held > 0
+                    }));
+                });
+            }
+            std::thread::sleep(3 * LOOK);
+            queue.release(10);
+        });
+        // Now and then they look; who never rests looks hundreds of thousands of times.
+        assert!(looks.into_inner() < 2_000);
+        assert_eq!(queue.lock().without_room, 0);
     }
 }

@@ -183,11 +183,13 @@ fn no_key(settings: &Settings, found: &Description) -> ConfigError {
 
 /// Returns how sessions become rows.
 fn form(settings: &Settings, layers: &[Layer], found: &mut Description) -> Form {
+    let user = found.text("user", settings.get(&common::USER));
     let mut form = Form {
+        user_is_said: user.is_some(),
         llm_input: LlmInput::Full,
         input_bytes: MAX_INPUT,
         // Who uploads a home of somebody else's did not have its sessions.
-        username: found.text("user", settings.get(&common::USER)).or_else(|| {
+        username: user.or_else(|| {
             let own = settings.first_var(&["USER", "LOGNAME", "USERNAME"]);
             own.filter(|_| settings.foreign_home.is_none()).map(str::to_owned)
         }),

@@ -23,7 +23,7 @@ mod there;
 mod units;
 mod wire;
 
-use crate::braintrust::config::{Config, Place};
+use crate::braintrust::config::{Config, Place, Target};
 use crate::braintrust::conversation::Conversation;
 use crate::braintrust::plan::Plan;
 use crate::braintrust::protocol::Known;
@@ -97,6 +97,7 @@ impl Encode for Braintrust {
                 .unwrap_or(&own),
             above: older.map(|it| &*it.span_id).or(parent.map(|it| &*it.span_id)),
             merge: there.merge,
+            is_there: there.is_there,
             times: times::times(trace),
             sent: there.sent,
         };
@@ -133,16 +134,22 @@ impl Protocol for Braintrust {
         &self.remarks
     }
 
-    /// What it is, and whether it takes the key.
+    /// What it is, and whether it takes the key. Where nobody says where the API
+    /// is, the key goes to the login address alone, which knows.
     fn probes(&self) -> Vec<Request> {
-        let api = &self.known.api;
-        vec![self.place.ask_limits(api), self.place.look_for_project(api)]
+        match &self.place.api {
+            Some(api) => vec![self.place.ask_limits(api), self.place.look_for_project(api)],
+            None => vec![self.place.ask_login()],
+        }
     }
 
     fn probed(&self, nth: usize, answer: &Response) -> Probed {
         match (nth, answer.status) {
             (0, 200) if answer.is_page() => Probed::WrongPath,
+            (0, 200) if self.place.api.is_none() => self.probed_login(answer),
             (1, 200) => self.place.found_project(answer),
+            // By its id, it is what is not there.
+            (1, 404) if !matches!(self.place.target, Target::ProjectName(_)) => Probed::Failed,
             _ => Probed::from_status(answer),
         }
     }

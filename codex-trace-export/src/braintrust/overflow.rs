@@ -16,6 +16,9 @@ use crate::{Address, Detour};
 /// hyphen follows.
 const BOUNDARY: &str = "codex-trace-3f0c81d2a94e7b56";
 
+/// What a place at Azure must be told, as the vendor's own clients do.
+const AZURE_TYPE: &str = "x-ms-blob-type";
+
 /// What the service says of a place for a body.
 #[derive(Debug, Deserialize)]
 struct Offer {
@@ -96,7 +99,13 @@ impl Offer {
             }
         }
         let (method, content_type, body) = match self.method.to_ascii_uppercase().as_str() {
-            "PUT" => (Method::Put, "application/json".to_owned(), body.to_vec()),
+            "PUT" => {
+                let said = |name: &str| headers.iter().any(|it| it.name.eq_ignore_ascii_case(name));
+                if is_azure(&self.url) && !said(AZURE_TYPE) {
+                    headers.push(Header::new(AZURE_TYPE, "BlockBlob"));
+                }
+                (Method::Put, "application/json".to_owned(), body.to_vec())
+            }
             "POST" => {
                 let form = format!("multipart/form-data; boundary={BOUNDARY}");
                 (Method::Post, form, self.form(body))
@@ -121,9 +130,61 @@ impl Offer {
             let name = name.replace(['"', '\r', '\n'], "_");
             part(&format!("name=\"{name}\""), value.as_bytes());
         }
-        let file = "name=\"file\"; filename=\"rows.json\"\r\nContent-Type: application/json";
-        part(file, body);
+        let kind = self.fields.get("Content-Type").map_or("application/json", String::as_str);
+        let kind = kind.replace(['\r', '\n'], " ");
+        // The last one: what comes after a file is not read.
+        let file = format!("name=\"file\"; filename=\"rows.json\"\r\nContent-Type: {kind}");
+        part(&file, body);
         form.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
         form
+    }
+}
+
+fn is_azure(url: &str) -> bool {
+    url.contains("blob.core.windows.net")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(method: &str, url: &str, headers: &[(&str, &str)]) -> Offer {
+        let pairs = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Offer {
+            method: method.to_owned(),
+            url: url.to_owned(),
+            headers: pairs.collect(),
+            fields: BTreeMap::new(),
+            key: "k".to_owned(),
+        }
+    }
+
+    fn named<'r>(request: &'r Request, name: &str) -> Vec<&'r str> {
+        let named = request.headers.iter().filter(|it| it.name.eq_ignore_ascii_case(name));
+        named.map(Header::wire_value).collect()
+    }
+
+    /// As the vendor's clients tell it Azure.
+    #[test]
+    fn a_place_at_azure_is_told_what_is_made() {
+        let azure = "https://x.blob.core.windows.net/c/k?sig=s";
+        for (url, said, expected) in [
+            (azure, &[][..], &["BlockBlob"][..]),
+            (azure, &[("X-Ms-Blob-Type", "AppendBlob")], &["AppendBlob"]),
+            ("https://s3.example/k", &[], &[]),
+        ] {
+            let request = offer("put", url, said).upload(b"{}").unwrap();
+            assert_eq!(named(&request, AZURE_TYPE), expected, "{url}");
+            assert_eq!(named(&request, "content-type"), ["application/json"]);
+        }
+    }
+
+    #[test]
+    fn a_place_says_nothing_of_who_we_are() {
+        let said = [("Authorization", "Bearer theirs"), ("Host", "h"), ("x-a", "b"), ("a b", "c")];
+        let request = offer("PUT", "https://s3.example/k", &said).upload(b"{}").unwrap();
+        let names: Vec<&str> = request.headers.iter().map(|it| &*it.name).collect();
+        assert_eq!(names, ["x-a", "Content-Type"]);
+        assert!(offer("DELETE", "https://s3.example/k", &[]).upload(b"").is_err());
     }
 }

@@ -7,6 +7,7 @@ use crate::braintrust::messages;
 use crate::braintrust::plan::Plan;
 use crate::content::{ContentRules, Part};
 use crate::json::{self, Object};
+use crate::otlp::facts::is_image_tag;
 
 /// A text in one or more parts.
 pub(super) struct Said<'a>(Vec<JsonText<'a>>);
@@ -101,12 +102,15 @@ fn is_of(item: &Item<'_>, role: &str) -> bool {
     matches!(&item.body, ResponseItem::Message(message) if message.role.is_some_and(|it| it.is(role)))
 }
 
+/// Returns what somebody said: without what Codex puts around an image.
 fn said<'a>(item: &Item<'a>) -> Vec<JsonText<'a>> {
-    match &item.body {
+    let mut texts = match &item.body {
         ResponseItem::Message(message) => messages::texts_of(message.content),
         ResponseItem::AgentMessage(message) => messages::texts_of(message.content),
         _ => Vec::new(),
-    }
+    };
+    texts.retain(|text| !is_image_tag(text.raw()));
+    texts
 }
 
 #[cfg(test)]

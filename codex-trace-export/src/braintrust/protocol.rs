@@ -81,7 +81,7 @@ impl Place {
         Request { method: Method::Post, url, headers, body: body.to_string().into_bytes() }
     }
 
-    fn ask_login(&self) -> Request {
+    pub(super) fn ask_login(&self) -> Request {
         self.post(self.app.join("/api/apikey/login"), &json!({}))
     }
 
@@ -185,6 +185,14 @@ impl Braintrust {
     fn ask(&mut self, what: Asked, request: Request) -> Preflight {
         self.known.asked = what;
         Preflight::Ask(request)
+    }
+
+    /// Reads the answer to a login, for `doctor`.
+    pub(super) fn probed_login(&self, answer: &Response) -> Probed {
+        match self.api_of(answer) {
+            Ok(api) => Probed::Good(Some(format!("the API is at {}", api.place()))),
+            Err(_) => Probed::Failed,
+        }
     }
 
     /// Reads where the organisation's rows are taken.

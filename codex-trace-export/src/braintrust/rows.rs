@@ -32,6 +32,8 @@ pub(super) struct Form {
     pub(super) tags: Vec<String>,
     /// Who uploads.
     pub(super) username: Option<String>,
+    /// Whether the user named it, and not the machine.
+    pub(super) user_is_said: bool,
 }
 
 /// Writes the rows of one session.
@@ -46,6 +48,8 @@ pub(super) struct Encoder<'e, 'a> {
     pub(super) above: Option<&'e str>,
     /// Whether the rows are there already, perhaps with more than we know.
     pub(super) merge: bool,
+    /// Whether rows are there for certain. Who had a session is said by them then.
+    pub(super) is_there: bool,
     /// When each span began, as well as can be told.
     pub(super) times: Vec<Option<Times>>,
     /// The turns and threads that are there under other ids.
@@ -128,7 +132,11 @@ impl<'a> Encoder<'_, 'a> {
             o.put("source", "codex");
             if !self.merge {
                 o.put("session_source", "import");
+            }
+            if !self.is_there || self.form.user_is_said {
                 o.maybe("username", self.form.username.as_ref());
+            }
+            if !self.is_there {
                 o.maybe("transcript_path", self.file(thread));
             }
             o.put("session_id", self.trace.session_id());
@@ -163,7 +171,7 @@ impl<'a> Encoder<'_, 'a> {
             }
             let nickname = spawn.and_then(|it| it.agent_nickname).or(meta.agent_nickname);
             o.maybe("agent_nickname", nickname.map(label));
-            if !self.merge {
+            if !self.is_there {
                 o.maybe("transcript_path", self.file(thread));
             }
             o.maybe("model", model);

@@ -11,8 +11,11 @@ use crate::{Cx, TurnState};
 
 /// How a session stands in the project already.
 pub(super) struct Standing {
-    /// Whether rows of it are there under our ids, perhaps with more than we know.
+    /// Whether rows of it are, or may be, there under our ids, perhaps with more
+    /// than we know.
     pub(super) merge: bool,
+    /// Whether they are there for certain.
+    pub(super) is_there: bool,
     /// The row of the older plugin that what is missing is joined to.
     pub(super) older: Option<Older>,
     /// The turns and threads that the older plugin has sent.
@@ -22,7 +25,9 @@ pub(super) struct Standing {
 impl Standing {
     pub(super) fn of(there: &There, cx: &Cx<'_, '_>) -> Standing {
         let trace = cx.trace;
-        let Some(found) = there.of(trace.session_id()) else { return Standing::noted(cx) };
+        let Some(found) = there.of(trace.session_id()) else {
+            return Standing::noted(cx, there.is_doubtful());
+        };
         let mut sent = HashSet::new();
         // Where our own row is there, the other trace is of somebody else.
         let older = found.older.filter(|_| !found.ours);
@@ -36,14 +41,16 @@ impl Standing {
                 }
             }
         }
-        Standing { merge: found.ours, older, sent }
+        Standing { merge: found.ours, is_there: found.ours, older, sent }
     }
 
     /// What the vendor's tools have noted on this machine, where the service
-    /// does not say what it has.
-    fn noted(cx: &Cx<'_, '_>) -> Standing {
+    /// does not say what it has. In doubt rows may be there: a live tracer
+    /// elsewhere leaves no note here, and what is merged replaces nothing that it
+    /// does not say.
+    fn noted(cx: &Cx<'_, '_>, in_doubt: bool) -> Standing {
         let (trace, notes) = (cx.trace, &cx.notes.beside);
-        let merge = notes.values().any(|note| note.place.as_deref() == Some(NOTED_BY_BT));
+        let by_bt = notes.values().any(|note| note.place.as_deref() == Some(NOTED_BY_BT));
         let claims = notes.values().filter(|note| note.state == Some(TurnState::Claimed));
         let until = claims.filter_map(|note| note.place.as_ref()?.parse::<i64>().ok()).max();
         let is_sent = |span: &Span<'_>| {
@@ -58,6 +65,6 @@ impl Standing {
         if all && until.is_some() {
             sent.extend(trace.threads.iter().map(|thread| thread.span));
         }
-        Standing { merge, older: None, sent }
+        Standing { merge: in_doubt || by_bt, is_there: by_bt, older: None, sent }
     }
 }

@@ -38,7 +38,7 @@ use sent::Sent;
 
 pub use env_file::state_dir;
 pub use options::ADD_MISSING;
-pub use sent::BARE;
+pub use sent::{BARE, BARE_IF_DONE, SENT_IF_DONE};
 
 /// The backend.
 pub const BACKEND: Backend = Backend {
@@ -124,7 +124,8 @@ impl Encode for Logfire {
         };
         let mut failed = None;
         for group in scene.groups() {
-            let sent = Sent::of(notes.beside.get(&group.root));
+            let note = notes.beside.get(&group.root);
+            let sent = Sent::of(note, &trace.span(group.root).status);
             let names = Names {
                 places: &places,
                 project: self.config.project.as_deref(),

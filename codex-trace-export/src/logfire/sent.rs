@@ -1,7 +1,7 @@
 //! What the live exporter has sent of a turn already: that stays as it is, and
 //! its tokens count once.
 
-use codex_trace_model::{SpanIx, SpanKind as Kind};
+use codex_trace_model::{SpanIx, SpanKind as Kind, Status};
 
 use super::names::Tokens;
 use crate::otlp::{Group, Scene};
@@ -17,20 +17,33 @@ pub(super) enum Sent {
     /// The turn alone, by exporter 0.2.0, beside Codex' own telemetry, which has
     /// tools and tokens in traces of its own.
     Bare,
+    /// One or the other.
+    Either,
 }
 
 /// What a note of the exporter's files calls a turn of release 0.2.0.
 pub const BARE: &str = "bare";
 
+/// The same of a turn that was there while release 0.2.0 was at work, which it
+/// sent if the turn came to its end.
+pub const BARE_IF_DONE: &str = "bare if done";
+
+/// The same where the release is not known.
+pub const SENT_IF_DONE: &str = "sent if done";
+
 impl Sent {
-    /// Reads what was found beside the files.
-    pub(super) fn of(note: Option<&TurnNote>) -> Sent {
+    /// Reads what was found beside the files of a turn that ended like this.
+    pub(super) fn of(note: Option<&TurnNote>, status: &Status<'_>) -> Sent {
         let claims =
             |it: &&TurnNote| matches!(it.state, Some(TurnState::Claimed | TurnState::Uploaded));
-        match note.filter(claims) {
-            None => Sent::Nothing,
-            Some(note) if note.place.as_deref() == Some(BARE) => Sent::Bare,
-            Some(_) => Sent::Whole,
+        let Some(note) = note.filter(claims) else { return Sent::Nothing };
+        // No hook tells of the end of a turn that was interrupted.
+        let is_done = *status == Status::Ok;
+        match note.place.as_deref() {
+            Some(BARE_IF_DONE | SENT_IF_DONE) if !is_done => Sent::Nothing,
+            Some(BARE | BARE_IF_DONE) => Sent::Bare,
+            Some(SENT_IF_DONE) => Sent::Either,
+            _ => Sent::Whole,
         }
     }
 
@@ -39,7 +52,7 @@ impl Sent {
         let is_there = |ix: SpanIx| match self {
             Sent::Nothing => false,
             Sent::Bare => ix == group.root,
-            Sent::Whole => ix == group.root || is_tool_of(scene, group, ix),
+            Sent::Whole | Sent::Either => ix == group.root || is_tool_of(scene, group, ix),
         };
         let members = group.members.iter().copied().filter(|ix| !is_there(*ix)).collect();
         Group { root: group.root, members }
@@ -51,7 +64,7 @@ impl Sent {
         match self {
             Sent::Nothing => Tokens::Counted,
             Sent::Whole => Tokens::CountedOfSubagents,
-            Sent::Bare => Tokens::Noted,
+            Sent::Bare | Sent::Either => Tokens::Noted,
         }
     }
 }

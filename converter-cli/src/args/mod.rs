@@ -15,9 +15,10 @@ mod reports;
 mod upload;
 mod words;
 
+pub use codex_trace_usage::By;
 pub use options::{Files, Manner, OptionArgs, OptionList, Place, Redaction};
-pub use reports::{BenchArgs, By, ListArgs, ReportArgs, ShowArgs, SortBy, UsageArgs};
-pub use upload::{DoctorArgs, PlaceArgs, StatusArgs, UploadArgs};
+pub use reports::{BenchArgs, ListArgs, ReportArgs, ShowArgs, SortBy, UsageArgs};
+pub use upload::{DoctorArgs, HookArgs, PlaceArgs, StatusArgs, UploadArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -114,6 +115,13 @@ pub enum Command {
     /// (docs/configuration.md): no flag takes one.
     #[command(after_help = upload::EXAMPLES)]
     Upload(Box<UploadArgs>),
+    /// Let Codex call codex-trace, so that each turn is uploaded once it has ended
+    ///
+    /// `--install` tells Codex to call it. Codex then runs `codex-trace hook` when
+    /// a session starts and when a turn ends: it notes which session that was and
+    /// returns at once, and a worker in the background uploads it to the
+    /// destinations of codex-trace.toml, like `upload` would. See docs/live.md.
+    Hook(HookArgs),
     /// Show what was uploaded, and what was not
     Status(StatusArgs),
     /// Show what is configured, where it was found, and what is missing

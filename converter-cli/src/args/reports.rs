@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use crate::args::words::word;
 use crate::args::{ContentArgs, OptionArgs, Redaction, SelectArgs};
 use codex_trace_export::report::Amount;
+use codex_trace_usage::By;
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
@@ -140,7 +141,7 @@ pub struct UsageArgs {
     pub last: Option<String>,
 
     /// What a row stands for; several with commas between them: `day,model`
-    #[arg(long, value_name = "WHAT[,…]", value_delimiter = ',', default_value = "day")]
+    #[arg(long, value_name = "WHAT[,…]", value_delimiter = ',', default_value = "day", value_parser = word::<By>())]
     pub by: Vec<By>,
 
     /// Costs are always shown; this option of earlier versions changes nothing
@@ -216,58 +217,4 @@ pub struct BenchArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-}
-
-/// What a row of `usage` stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum By {
-    /// One row for everything
-    Total,
-    /// The hour in which the call ended
-    Hour,
-    /// The day on which the call ended
-    Day,
-    /// Its ISO week, from Monday on
-    Week,
-    /// Its month
-    Month,
-    /// The model
-    Model,
-    /// The session, subagents included
-    Session,
-    /// The directory in which the session was started
-    Directory,
-    /// The git branch on which the session was started
-    Branch,
-    /// The git repository, all its clones and worktrees together
-    Repository,
-    /// What started the session: `cli`, `exec`, `vscode`, …
-    Source,
-    /// The tool: its calls, failures and time instead of tokens
-    Tool,
-}
-
-impl By {
-    /// Returns the word for it, which is also the name of its column.
-    pub fn word(self) -> &'static str {
-        match self {
-            By::Total => "total",
-            By::Hour => "hour",
-            By::Day => "day",
-            By::Week => "week",
-            By::Month => "month",
-            By::Model => "model",
-            By::Session => "session",
-            By::Directory => "directory",
-            By::Branch => "branch",
-            By::Repository => "repository",
-            By::Source => "source",
-            By::Tool => "tool",
-        }
-    }
-
-    /// Whether its rows are in the order of time.
-    pub fn is_time(self) -> bool {
-        matches!(self, By::Hour | By::Day | By::Week | By::Month)
-    }
 }

@@ -50,6 +50,7 @@ What was sent where: `codex-trace status`. What is configured: `codex-trace doct
 
 /// Arguments of `upload`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct UploadArgs {
     /// Which sessions.
     #[command(flatten)]
@@ -74,6 +75,13 @@ pub struct UploadArgs {
     /// its thread begins, or this time has passed. Turns before it are sent.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub settle: String,
+
+    /// Go on uploading what is new, until interrupted
+    ///
+    /// Files that are new, grown, compressed or archived are uploaded within
+    /// seconds. With `--json`, each round prints its lines.
+    #[arg(long, conflicts_with_all = ["dry_run", "force", "files_from"])]
+    pub watch: bool,
 
     /// How to write to destinations.
     #[command(flatten)]
@@ -140,4 +148,43 @@ pub struct DoctorArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `hook`.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
+pub struct HookArgs {
+    /// What Codex says, as `notify` gives it [default: standard input]
+    pub payload: Vec<std::ffi::OsString>,
+
+    /// Tell Codex to call codex-trace, in its config.toml
+    #[arg(long, conflicts_with_all = ["uninstall", "work", "payload"])]
+    pub install: bool,
+
+    /// Take out of config.toml what `--install` has written
+    #[arg(long, conflicts_with_all = ["work", "payload"])]
+    pub uninstall: bool,
+
+    /// In `.codex/config.toml` of the working directory, for all who trust the project
+    #[arg(long)]
+    pub project: bool,
+
+    /// Change nothing; print what would be written or taken out
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Upload what waits in the queue, here and now
+    ///
+    /// Calls of Codex start this in the background. It ends when nothing is left
+    /// to do; what a destination has not taken waits for the next call.
+    #[arg(long, conflicts_with = "payload")]
+    pub work: bool,
+
+    /// Leave the terminal: it was started by a call of Codex
+    #[arg(long, hide = true, requires = "work")]
+    pub detached: bool,
+
+    /// How long `--work` waits for more before it ends
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub linger: String,
 }

@@ -6,7 +6,7 @@ use codex_trace_export::content::Content;
 use codex_trace_export::{FileEncoder, FileSettings};
 use codex_trace_model::{Code, Trace};
 
-use crate::account::Account;
+use crate::account::{Account, Tell as _};
 use crate::args::ConvertArgs;
 use crate::config::{Redaction, selection};
 use crate::destinations::with_hint;

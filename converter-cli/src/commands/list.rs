@@ -7,7 +7,7 @@ use std::io::Write;
 
 use codex_trace_model::{Code, Diagnostic, Trace};
 
-use crate::account::Account;
+use crate::account::{Account, Tell as _};
 use crate::args::{ListArgs, SortBy};
 use crate::config::{self, Selection, selection};
 use crate::exit::ExitStatus;

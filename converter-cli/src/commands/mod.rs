@@ -4,6 +4,7 @@ pub mod bench;
 pub mod completions;
 pub mod convert;
 pub mod doctor;
+pub mod hook;
 pub mod list;
 pub mod man;
 pub mod report;

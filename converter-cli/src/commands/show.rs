@@ -4,7 +4,7 @@ use std::io::Write;
 
 use codex_trace_model::Trace;
 
-use crate::account::Account;
+use crate::account::{Account, Tell as _};
 use crate::again::Again;
 use crate::args::ShowArgs;
 use crate::config::{self, Selection};

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::args::StatusArgs;
 use crate::config;
 use crate::exit::ExitStatus;
-
+use crate::live::standing as live;
 use crate::text::{self, count};
 use crate::ui::Ui;
 use codex_trace_deliver::ledger::{Ledger, Outcome, Reason, Standing};
@@ -37,6 +37,14 @@ pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
             out.write_all(&line)?;
         } else {
             write_text(standing, &mut out)?;
+        }
+    }
+    let live = live::Standing::of(&dir);
+    if let Some(live) = &live {
+        if args.json {
+            writeln!(out, "{}", live.json())?;
+        } else {
+            live.write(&mut out)?;
         }
     }
     out.flush()?;

@@ -161,6 +161,29 @@ impl Settings {
         }
     }
 
+    /// Resolves the environment alone, for whoever is not called by a person.
+    ///
+    /// # Errors
+    ///
+    /// None that are known: no option was given.
+    pub fn of_environment(env: &Environment) -> Result<Settings, Failure> {
+        let args = GlobalArgs {
+            quiet: false,
+            verbose: false,
+            color: When::Never,
+            codex_home: Vec::new(),
+            jobs: None,
+        };
+        Settings::resolve(&args, env)
+    }
+
+    /// Returns the same at the present time, for whoever runs for long.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the clock")]
+    pub fn at_present(&self) -> Settings {
+        Settings { now: Timestamp::now(), ..self.clone() }
+    }
+
     /// Resolves the options of every command.
     ///
     /// # Errors

@@ -37,10 +37,16 @@ const OPTIONS: &[OptionSpec] = &[PARTITION.spec];
 /// The format.
 pub const FILE: FileFormat = FileFormat {
     name: "parquet",
-    summary: "Tables of spans, model calls and items as Parquet files in a directory",
+    summary: "Tables of spans, model calls, items, sessions and problems as Parquet files in a directory",
     endings: &["parquet"],
     is_text: false,
-    layout: Layout::Directory(&["spans.parquet", "calls.parquet", "items.parquet"]),
+    layout: Layout::Directory(&[
+        "spans.parquet",
+        "calls.parquet",
+        "items.parquet",
+        "sessions.parquet",
+        "problems.parquet",
+    ]),
     options: OPTIONS,
     open,
 };

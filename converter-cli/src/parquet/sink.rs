@@ -18,7 +18,7 @@ const TEXTS: &[&str] = &["text", "json", "input", "output"];
 
 /// How many files of parts are under way at once: sessions come by their age, so
 /// that a day is over soon.
-const OPEN: usize = 6;
+const OPEN: usize = 10;
 
 /// The files of a run.
 #[derive(Default)]

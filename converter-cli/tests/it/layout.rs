@@ -11,6 +11,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("codex-trace-history", &["codex-rollout", "codex-trace-model"]),
     ("codex-trace-table", &["codex-rollout", "codex-trace-model", "codex-trace-export"]),
     (
+        "codex-trace-usage",
+        &["codex-rollout", "codex-trace-model", "codex-trace-export", "codex-trace-history"],
+    ),
+    (
         "codex-trace-deliver",
         &["codex-rollout", "codex-trace-model", "codex-trace-export", "codex-trace-history"],
     ),

@@ -22,10 +22,12 @@ mod errors;
 mod formats;
 mod generated;
 mod grafana;
+mod hook;
 mod langsmith;
 mod layout;
 mod leaks;
 mod list;
+mod logfire;
 mod loki;
 #[path = "../marked/mod.rs"]
 mod marked;

@@ -53,6 +53,8 @@ fn encoded(backend: &str, calls: usize) -> (u64, u64) {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
         ("BRAINTRUST_API_KEY", "0123456789"),
         ("BRAINTRUST_API_URL", "http://127.0.0.1:1"),
+        ("LOGFIRE_TOKEN", "0123456789"),
+        ("LOGFIRE_BASE_URL", "http://127.0.0.1:1"),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let settings = Settings { env: Environment(variables.into()), ..Settings::default() };
@@ -72,14 +74,19 @@ fn encoded(backend: &str, calls: usize) -> (u64, u64) {
 
 #[test]
 fn what_is_held_does_not_grow_with_a_turn() {
-    for backend in ["otlp", "mlflow", "langsmith", "braintrust"] {
+    for backend in ["otlp", "mlflow", "langsmith", "braintrust", "logfire"] {
         let (small, held_small) = encoded(backend, 100);
         let (large, held_large) = encoded(backend, 400);
         assert!(large > 3 * small, "{backend}: {small} and {large} bytes");
         // LangSmith keeps the turn's own messages, to splice them, and Braintrust
         // those that a call may be given; nobody keeps what is spliced.
         let splices = ["langsmith", "braintrust"].contains(&backend);
-        let kept = if splices { 8 * (turn(400).len() - turn(100).len()) } else { 0 };
+        let kept = match backend {
+            // The messages of a turn, as far as they are sent.
+            "logfire" => 4 << 20,
+            _ if splices => 8 * (turn(400).len() - turn(100).len()),
+            _ => 0,
+        };
         assert!(
             held_large < held_small + (1 << 20) + kept as u64,
             "{backend}: {held_large} bytes at once for {large}, {held_small} for {small}"

@@ -2,17 +2,20 @@
 //! gives it converted files; compares what it writes out with the trees. See
 //! docs/testing-servers.md.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::Command;
 
 use codex_trace_deliver::transport::{Header, Method, Request};
-use codex_trace_export::{Address, Settings};
+use codex_trace_export::content::ContentRules;
+use codex_trace_export::{Address, Notes, Settings, logfire};
 use serde_json::Value;
 
+use crate::logfire::spans::{self, Span, written_by};
 use crate::servers::{Facts, agent, compare, expected, found, send, server, upload};
-use crate::support::{exporter, homes};
+use crate::support::{exporter, for_each_trace, homes};
 
 /// The collector, and the file that it appends each request to.
 struct Collector {
@@ -120,4 +123,46 @@ fn the_collector_writes_what_the_trees_have() {
         });
     });
     check("lines of otlp-json", &spans);
+}
+
+/// What a span says, by its ids.
+fn said(spans: impl IntoIterator<Item = Span>) -> BTreeMap<(String, String), String> {
+    let of = |span: Span| {
+        let Span { trace, id, parent, name, kind, start, end, status, attributes } = span;
+        let code = status["code"].as_i64().unwrap_or_default();
+        let message = status["message"].as_str().unwrap_or_default().to_owned();
+        let all = (parent, name, kind, start, end, code, message, attributes);
+        ((trace, id), format!("{all:?}"))
+    };
+    spans.into_iter().map(of).collect()
+}
+
+/// Every span of Logfire's, attribute by attribute.
+#[test]
+fn the_collector_writes_what_logfire_is_sent() {
+    let Some(collector) = Collector::find() else { return };
+    let mut expected = Vec::new();
+    let as_json = exporter("logfire", &spans::settings(&[]));
+    for_each_trace(|_, trace| {
+        let (rules, notes) = (ContentRules::default(), Notes::default());
+        expected.extend(written_by(&*as_json, trace, &rules, &notes).spans);
+    });
+    let expected = said(expected);
+    for protocol in ["http/protobuf", "http/json"] {
+        let mut settings = spans::settings(&[]);
+        settings.endpoint = Some(collector.base.clone());
+        let mut specs = codex_trace_export::options::of(logfire::BACKEND.options);
+        let spec = specs.find(|spec| spec.name() == "protocol").unwrap();
+        settings.options.put_text(spec, protocol).unwrap();
+        let mut exporter = exporter("logfire", &settings);
+        let found = collector.spans(|| {
+            upload(&agent(), exporter.as_mut());
+        });
+        println!("collector, logfire by {protocol}: {} spans", found.len());
+        let found = said(found.iter().map(spans::span));
+        assert_eq!(found.len(), expected.len(), "{protocol}");
+        for (id, expected) in &expected {
+            assert_eq!(found.get(id), Some(expected), "{protocol} {id:?}");
+        }
+    }
 }

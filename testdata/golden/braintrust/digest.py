@@ -71,7 +71,6 @@ def main(directory):
             line = {"home": name, "files": files, "rows": rows(document["tree"], [])}
             print(json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
-
     for path in sorted(glob.glob(f"{directory}/live/*.json")):
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
@@ -80,4 +79,5 @@ def main(directory):
         print(json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

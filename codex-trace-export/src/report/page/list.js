@@ -4,6 +4,7 @@ function longList(label, height, make, open, more = {}) {
   const box = el('div', { class: 'list', role: 'listbox', tabindex: 0, 'aria-label': label });
   const made = new Map();
   const list = { box, n: 0, active: 0, all: false };
+  let marked = 0;
 
   list.paint = () => {
     const top = -box.getBoundingClientRect().top;
@@ -12,6 +13,7 @@ function longList(label, height, make, open, more = {}) {
     for (const [nth, row] of made) {
       if (nth < from || nth >= to) { row.remove(); made.delete(nth); }
     }
+    const fresh = document.createDocumentFragment();
     for (let nth = from; nth < to; nth++) {
       if (made.has(nth)) continue;
       const row = make(nth);
@@ -19,18 +21,23 @@ function longList(label, height, make, open, more = {}) {
       row.setAttribute('role', 'option');
       row.setAttribute('aria-setsize', list.n);
       row.setAttribute('aria-posinset', nth + 1);
+      row.setAttribute('aria-selected', String(nth === list.active));
       row.style.top = nth * height + 'px';
       row.addEventListener('click', () => { list.select(nth, true); open(nth); });
       made.set(nth, row);
-      box.append(row);
+      fresh.append(row);
     }
+    if (fresh.firstChild) box.append(fresh);
     mark();
   };
 
   const mark = () => {
-    for (const [nth, row] of made) row.setAttribute('aria-selected', String(nth === list.active));
-    const row = made.get(list.active);
-    if (row) box.setAttribute('aria-activedescendant', row.id);
+    if (marked !== list.active) made.get(marked)?.setAttribute('aria-selected', 'false');
+    marked = list.active;
+    const row = made.get(marked);
+    if (!row) return;
+    row.setAttribute('aria-selected', 'true');
+    box.setAttribute('aria-activedescendant', row.id);
   };
 
   // Shows other rows.

@@ -87,7 +87,13 @@ addEventListener('popstate', () => {
 });
 let typed;
 $('#query').addEventListener('input', event => { clearTimeout(typed); typed = setTimeout(() => setFilter(event.target.value), 120); });
-$('#query').addEventListener('keydown', event => { if (event.key === 'Enter' || event.key === 'ArrowDown') { event.preventDefault(); $('.list')?.focus(); } });
+$('#query').addEventListener('keydown', event => {
+  if (event.key !== 'Enter' && event.key !== 'ArrowDown') return;
+  event.preventDefault();
+  clearTimeout(typed);
+  if (event.target.value.trim() !== (state.q ?? '')) setFilter(event.target.value);
+  $('.list')?.focus();
+});
 $('#theme').addEventListener('click', theme);
 $('#keys').addEventListener('click', () => help.showModal());
 $('#home').addEventListener('click', event => { event.preventDefault(); leave(); });

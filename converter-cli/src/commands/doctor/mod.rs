@@ -1,6 +1,7 @@
 //! `codex-trace doctor`
 
 mod connect;
+mod hook;
 mod report;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ pub fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     };
     let (ledger, standings) = ledger(args, ui);
     let mut reports = vec![history(ui)?, ledger, config(&file, broken.as_ref())];
+    reports.extend(hook::look(args, ui));
     let answers_for = reports.len();
     for named in &named {
         let mut report = destination(named, &standings);

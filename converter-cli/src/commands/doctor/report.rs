@@ -87,6 +87,17 @@ fn about(report: &Value) -> String {
             let names = names.collect::<Vec<_>>().join(", ");
             format!("{path}: {}", if names.is_empty() { "no destinations" } else { &names })
         }
+        (Some("hook"), _) => {
+            let events = list(report, "events").iter().filter_map(Value::as_str);
+            let notify = (report["notify"] == true).then_some("notify");
+            let by = notify.into_iter().chain(events).collect::<Vec<_>>().join(", ");
+            let at = report["called_at"].as_str().map(|at| format!("; Codex called last at {at}"));
+            format!(
+                "{}{}",
+                if by.is_empty() { "not installed" } else { &by },
+                at.unwrap_or_default()
+            )
+        }
         (_, Some(false)) if !path.is_empty() => format!("{path} (none)"),
         (Some("destination"), _) if report["name"] != report["backend"] => {
             word(report, "backend").to_owned()

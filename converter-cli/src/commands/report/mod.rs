@@ -14,7 +14,7 @@ use rayon::ThreadPool;
 
 use self::pack::Packer;
 use self::pages::{LARGEST_PAGE, Pages, Place};
-use crate::account::Account;
+use crate::account::{Account, Tell as _};
 use crate::args::ReportArgs;
 use crate::config::{Redaction, Selection, selection};
 use crate::exit::ExitStatus;

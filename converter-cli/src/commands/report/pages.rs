@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use codex_trace_export::report::page::{self, About};
+use codex_trace_export::report::page::{self, About, Frame};
 
 use super::pack::Packer;
 use crate::output::private_directories;
@@ -66,6 +66,7 @@ impl Place {
 /// of a file is there.
 pub(super) struct Pages<'p> {
     about: About<'p>,
+    frame: Frame,
     dir: Option<PathBuf>,
     /// The page under way.
     out: Out,
@@ -136,6 +137,7 @@ impl<'p> Pages<'p> {
     pub(super) fn open(place: &Place, about: About<'p>, ui: &Ui) -> anyhow::Result<Pages<'p>> {
         let mut pages = Pages {
             about,
+            frame: Frame::new(),
             dir: None,
             out: Out::None,
             len: 0,
@@ -209,7 +211,7 @@ impl<'p> Pages<'p> {
     fn begin(&mut self, out: Out) -> anyhow::Result<()> {
         self.out = out;
         let mut text = Vec::new();
-        page::head(&mut text);
+        self.frame.head(&mut text);
         self.write(&text)
     }
 
@@ -218,7 +220,7 @@ impl<'p> Pages<'p> {
         page::open_rows(&mut text);
         std::mem::replace(&mut self.rows, Packer::new()).finish(&mut text);
         page::close_block(&mut text);
-        page::tail(&self.about, &mut text);
+        self.frame.tail(&self.about, &mut text);
         self.write(&text)?;
         (self.len, self.n_sessions) = (0, 0);
         std::mem::replace(&mut self.out, Out::None).finish()

@@ -1,9 +1,10 @@
 //! `codex-trace upload`
 
 mod report;
+mod rounds;
+mod watch;
 
 use std::fs::File;
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,6 +32,8 @@ use codex_trace_history::pipeline;
 
 use report::Report;
 
+pub(crate) use rounds::{Outcome, Rounds};
+
 /// Uploads sessions to destinations.
 ///
 /// # Errors
@@ -38,6 +41,9 @@ use report::Report;
 /// If nothing can be read, a setting makes no sense, or the ledger cannot be
 /// used.
 pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
+    if args.watch {
+        return watch::run(args, ui);
+    }
     let settings = ui.settings();
     let upload = UploadSettings::resolve(args, settings)?;
     let selection = selection(&args.select, settings)?;
@@ -61,11 +67,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let Some(_locks) = lock_all(&upload, &destinations, &interrupted, ui)? else {
         return Ok(ExitStatus::Interrupted);
     };
-    if let Some(ledger) = &ledger {
-        places::tell_of_others(&destinations, &ledger.standings()?, ui);
-    }
-    tell_of_settings(&destinations, ui);
-    tell_of_age(&history, &destinations, args, ui);
+    tell_before(&history, &destinations, ledger.as_ref(), args, ui)?;
     let dead_letters = DeadLetters::within(&upload.state_dir);
     ui.start("uploading", history.sessions.len() * destinations.len());
     let run = Run {
@@ -87,9 +89,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         report.tell(account, ui);
     }
     if args.json {
-        let mut out = ui.out();
-        accounts.iter().try_for_each(|account| report.write(account, &mut out))?;
-        out.flush()?;
+        report.write_all(&accounts, ui)?;
     }
     Ok(status)
 }
@@ -103,30 +103,54 @@ fn connect(
 ) -> anyhow::Result<Vec<Destination>> {
     let named = destinations::asked_for(given)?;
     if named.is_empty() {
-        let names = given.file.names_hint("");
-        return Err(Failure::new("no destination is named")
-            .hint(format!("name one with `--to`, or some in `to` of codex-trace.toml; {names}"))
-            .into());
+        return Err(none_named(given).into());
     }
     let mut destinations = Vec::new();
     for named in &named {
-        let manner = named.manner();
-        let options = &named.settings.options;
-        let own = Arc::new(own(args, upload, &manner, options, ui)?);
-        for (name, exporter) in named.connect()? {
-            let transport = transport(upload, &name, named, &*exporter)?;
-            let companion = backends::companion(named.backend.name, &named.settings);
-            destinations.push(Destination {
-                name,
-                exporter,
-                companion,
-                transport,
-                own: Some(own.clone()),
-            });
-        }
+        destinations.extend(connect_one(args, upload, named, ui)?);
     }
     places::check(&destinations)?;
     Ok(destinations)
+}
+
+fn none_named(given: Given<'_>) -> Failure {
+    let names = given.file.names_hint("");
+    Failure::new("no destination is named")
+        .hint(format!("name one with `--to`, or some in `to` of codex-trace.toml; {names}"))
+}
+
+/// Connects the places of one name; sends nothing.
+fn connect_one(
+    args: &UploadArgs,
+    upload: &UploadSettings,
+    named: &destinations::Named<'_>,
+    ui: &Ui,
+) -> anyhow::Result<Vec<Destination>> {
+    let own = Arc::new(own(args, upload, &named.manner(), &named.settings.options, ui)?);
+    let mut destinations = Vec::new();
+    for (name, exporter) in named.connect()? {
+        let transport = transport(upload, &name, named, &*exporter)?;
+        let companion = backends::companion(named.backend.name, &named.settings);
+        let own = Some(own.clone());
+        destinations.push(Destination { name, exporter, companion, transport, own });
+    }
+    Ok(destinations)
+}
+
+/// Says, before anything is sent, what people should know.
+fn tell_before(
+    history: &History,
+    destinations: &[Destination],
+    ledger: Option<&Ledger>,
+    args: &UploadArgs,
+    ui: &Ui,
+) -> Result<(), Failure> {
+    if let Some(ledger) = ledger {
+        places::tell_of_others(destinations, &ledger.standings()?, ui);
+    }
+    tell_of_settings(destinations, ui);
+    tell_of_age(history, destinations, args, ui);
+    Ok(())
 }
 
 /// Says, before anything is sent, what is odd about the settings.

@@ -133,6 +133,13 @@ impl Report<'_> {
         self.dead_letters.path(&account.name).display().to_string()
     }
 
+    /// Writes all accounts as JSON.
+    pub(super) fn write_all(self, accounts: &[Account], ui: &Ui) -> io::Result<()> {
+        let mut out = ui.out();
+        accounts.iter().try_for_each(|account| self.write(account, &mut out))?;
+        out.flush()
+    }
+
     /// Writes the account as JSON, in a dry run after what would become of each
     /// turn.
     pub(super) fn write(self, account: &Account, out: &mut impl Write) -> io::Result<()> {

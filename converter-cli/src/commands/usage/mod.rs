@@ -3,10 +3,9 @@
 mod limits;
 mod tools;
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::io::Write;
 
+use crate::account::Tell as _;
 use crate::args::{By, UsageArgs};
 use crate::config::{self, Selection, selection};
 use crate::exit::ExitStatus;
@@ -16,9 +15,10 @@ use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
 use crate::usage::{self, Counts, Query, Report};
 use crate::{interrupt, nothing, pager, text, when};
-use codex_trace_export::json;
+use codex_trace_export::choice::Choice as _;
 use codex_trace_history::failure::Failure;
 use codex_trace_history::{history, pipeline};
+use codex_trace_usage::Row;
 
 /// Counts tokens, or tool calls, or shows rate limits.
 ///
@@ -51,10 +51,13 @@ pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let interrupted = interrupt::flag();
 
     let query = Query { by: args.by.clone(), zone, selection, prices };
-    let Some(report) = usage::count(&query, &history, &pool, &interrupted, ui) else {
+    let Some(mut report) = usage::count(&query, &history, &pool, &interrupted, ui) else {
         ui.warn("interrupted: nothing was counted to the end");
         return Ok(ExitStatus::Interrupted);
     };
+    for lost in &std::mem::take(&mut report.lost) {
+        report.account.lose(lost, ui);
+    }
     print(&report, &query, &format, ui)?;
     if format == Format::Table {
         tell_unpriced(&report, ui);
@@ -76,12 +79,7 @@ fn of_last<'f>(last: &str, selection: &Selection) -> nothing::Filter<'f> {
 
 fn print(report: &Report, query: &Query, format: &Format, ui: &Ui) -> anyhow::Result<()> {
     let total = report.total();
-    let mut rows = sorted(report, &query.by);
-    let none = (vec!["total".to_owned()], Counts::default());
-    if query.by == [By::Total] && rows.is_empty() {
-        // A status line says 0 on a day without calls.
-        rows.push((&none.0, &none.1));
-    }
+    let rows = report.sorted(&query.by);
     let mut out = ui.out();
     match format {
         Format::Table if rows.is_empty() => {}
@@ -91,7 +89,7 @@ fn print(report: &Report, query: &Query, format: &Format, ui: &Ui) -> anyhow::Re
             return Ok(());
         }
         Format::Json => {
-            out.write_all(&for_scripts(&rows, &total, report, query))?;
+            out.write_all(&report.json(query))?;
         }
         _ => {
             let names = names(&query.by);
@@ -102,51 +100,6 @@ fn print(report: &Report, query: &Query, format: &Format, ui: &Ui) -> anyhow::Re
     }
     out.flush()?;
     Ok(())
-}
-
-type Row<'r> = (&'r Vec<String>, &'r Counts);
-
-/// Puts the rows in order: time goes on, everything else by the size of what
-/// has the same keys so far.
-fn sorted<'r>(report: &'r Report, by: &[By]) -> Vec<Row<'r>> {
-    let mut sizes: BTreeMap<&[String], u64> = BTreeMap::new();
-    for (keys, counts) in &report.rows {
-        for end in 1..=keys.len() {
-            *sizes.entry(&keys[..end]).or_default() += counts.usage.total_tokens;
-        }
-    }
-    let mut rows: Vec<Row<'_>> = report.rows.iter().collect();
-    rows.sort_by_cached_key(|(keys, _)| {
-        let place = |(nth, by): (usize, &By)| {
-            let size = if by.is_time() { 0 } else { sizes[&keys[..=nth]] };
-            (Reverse(size), keys[nth].clone())
-        };
-        by.iter().enumerate().map(place).collect::<Vec<_>>()
-    });
-    rows
-}
-
-fn for_scripts(rows: &[Row<'_>], total: &Counts, report: &Report, query: &Query) -> Vec<u8> {
-    let mut text = Vec::new();
-    json::object(&mut text, |o| {
-        o.object("total", |o| total.fields(o));
-        o.array("rows", rows, |(keys, counts), out| {
-            json::object(out, |o| {
-                o.put("key", keys.join(" / "));
-                for (by, key) in query.by.iter().zip(*keys).filter(|(by, _)| **by != By::Total) {
-                    o.put(by.word(), key);
-                    if let Some(session) = report.sessions.get(key).filter(|_| *by == By::Session) {
-                        o.maybe("started_at", session.started_at);
-                        o.maybe("cwd", session.cwd.as_ref());
-                        o.maybe("title", session.title.as_ref());
-                    }
-                }
-                counts.fields(o);
-            });
-        });
-    });
-    text.push(b'\n');
-    text
 }
 
 /// The names of the values of [`flat`].

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use codex_trace_model::Trace;
 
-use crate::account::Account;
+use crate::account::{Account, Tell as _};
 use crate::args::UsageArgs;
 use crate::config::Selection;
 use crate::exit::ExitStatus;

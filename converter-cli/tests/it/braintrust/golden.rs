@@ -214,6 +214,9 @@ fn why_input(theirs: &Recorded, row: &Value, document: &Document) -> Option<Devi
         "rb144" => Some(AbandonedTurns),
         "v144" if theirs.kind == "llm" => Some(InheritedHistory),
         "fx_langsmith" => Some(Images),
+        // Where no event says what was typed, it takes what stands around an image
+        // for that.
+        "d153.0" if row["input"] == "SCN_PLAIN look" => Some(Images),
         "e2e_spawn" | "sp169" if has("Message Type: FINAL_ANSWER") => Some(MessagesOfAgents),
         "d153.0" if has("\"web_search\"") => Some(WebSearch),
         _ => None,
@@ -293,7 +296,7 @@ fn metrics(
 }
 
 /// Reduces content as `digest.py` does.
-fn content(value: Option<&Value>) -> Value {
+pub(super) fn content(value: Option<&Value>) -> Value {
     match value {
         None => Value::Null,
         Some(Value::Array(items)) => items.iter().map(digest).collect(),

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "in helpers, too, it is the test that fails")]
 
+mod faults;
 mod golden;
+mod older;
 mod server;
 mod settings;
 mod wire;

@@ -56,8 +56,18 @@ struct State {
     places: BTreeMap<String, Value>,
 }
 
+/// What a project without rows says that it has.
+pub(crate) fn nothing() -> Value {
+    json!({ "sessions": [], "turns": [] })
+}
+
 impl Server {
     pub(crate) fn start() -> Server {
+        Server::with(Box::new(|_, _| None), 6 << 20, Some(nothing()))
+    }
+
+    /// Starts a server that cannot be asked what it has.
+    pub(crate) fn that_does_not_say() -> Server {
         Server::with(Box::new(|_, _| None), 6 << 20, None)
     }
 
@@ -114,7 +124,9 @@ impl State {
         } else {
             self.inserted.push(id.clone());
         }
-        self.rows.insert(id, row.clone());
+        let mut row = row.clone();
+        row.as_object_mut().unwrap().remove("_is_merge");
+        self.rows.insert(id, row);
     }
 }
 

@@ -138,7 +138,7 @@ fn a_dry_run_asks_nothing_and_shows_what_would_be_sent() {
 /// What the tools have noted on this machine, where the service does not say.
 #[test]
 fn notes_of_the_vendors_tools_count_where_the_service_does_not_say() {
-    let (env, server) = (TestEnv::new(), Server::start());
+    let (env, server) = (TestEnv::new(), Server::that_does_not_say());
     home(&env);
     let vars = [("BRAINTRUST_API_KEY", KEY), ("BRAINTRUST_API_URL", server.url.as_str())];
     // Computed by another implementation of UUIDs of version 5.
@@ -148,7 +148,7 @@ fn notes_of_the_vendors_tools_count_where_the_service_does_not_say() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert_eq!((server.merged().len(), server.inserted().len()), (3, 0));
 
-    let (env, server) = (TestEnv::new(), Server::start());
+    let (env, server) = (TestEnv::new(), Server::that_does_not_say());
     home(&env);
     let vars = [("BRAINTRUST_API_KEY", KEY), ("BRAINTRUST_API_URL", server.url.as_str())];
     let state = ".codex/plugins/data/trace-codex-braintrust-codex-plugins/state";
@@ -161,7 +161,7 @@ fn notes_of_the_vendors_tools_count_where_the_service_does_not_say() {
 /// What the user says of all sessions is theirs to say, but for what Codex recorded.
 #[test]
 fn metadata_and_user_are_said_of_every_session() {
-    let (env, server) = (TestEnv::new(), Server::start());
+    let (env, server) = (TestEnv::new(), Server::that_does_not_say());
     home(&env);
     let vars = [("BRAINTRUST_API_KEY", KEY), ("BRAINTRUST_API_URL", &*server.url), ("USER", "me")];
     let asked = ["--metadata", "team=tools", "--metadata", "source=mine", "--user", "ada"];

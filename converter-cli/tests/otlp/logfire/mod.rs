@@ -2,6 +2,6 @@
 
 mod golden;
 mod sent;
-mod spans;
+pub(crate) mod spans;
 mod tokens;
 mod tree;

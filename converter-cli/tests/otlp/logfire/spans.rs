@@ -98,12 +98,13 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn span(it: &Value) -> Span {
+/// Reads a span as OTLP has it in JSON.
+pub(crate) fn span(it: &Value) -> Span {
     let text = |key: &str| it[key].as_str().unwrap().to_owned();
     Span {
         trace: text("traceId"),
         id: text("spanId"),
-        parent: it["parentSpanId"].as_str().map(str::to_owned),
+        parent: it["parentSpanId"].as_str().filter(|id| !id.is_empty()).map(str::to_owned),
         name: text("name"),
         kind: it["kind"].as_i64().unwrap(),
         start: text("startTimeUnixNano").parse().unwrap(),

@@ -5,14 +5,13 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::path::Path;
 
-use anyhow::Context;
 use codex_rollout::JsonText;
 use codex_trace_model::{ModelCall, Timestamp, TokenUsage};
 use serde_json::{Map, Value};
 
-use crate::text;
 use codex_trace_export::json::Json;
 use codex_trace_history::failure::Failure;
+use codex_trace_history::words;
 
 /// The table that comes with the program; the sources of its rows are in it.
 const TABLE: &str = include_str!("../data/prices.json");
@@ -55,7 +54,7 @@ impl Dollars {
             Some(cost) => {
                 let cents = cost.cents();
                 let dollars = u64::try_from(cents / 100).unwrap_or(u64::MAX);
-                format!("${}.{:02}{more}", text::grouped(dollars), cents % 100)
+                format!("${}.{:02}{more}", words::grouped(dollars), cents % 100)
             }
             None if unpriced_tokens > 0 => "?".to_owned(),
             None => "-".to_owned(),
@@ -178,11 +177,12 @@ impl PriceTable {
     /// # Errors
     ///
     /// If the user's file cannot be read or is no price table.
-    pub fn load(own: Option<&Path>) -> anyhow::Result<PriceTable> {
+    pub fn load(own: Option<&Path>) -> Result<PriceTable, Failure> {
         let mut table = PriceTable::parse(TABLE).expect("the table in the program is one");
         if let Some(path) = own {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read `{}`", path.display()))?;
+            let text = std::fs::read_to_string(path).map_err(|err| {
+                Failure::because(&format!("cannot read `{}`", path.display()), &err)
+            })?;
             let own = PriceTable::parse(&text).map_err(|what| {
                 Failure::new(format!("no price table: `{}`: {what}", path.display())).hint(
                     r#"it looks like {"prices": [{"model": "gpt-x", "input": 1.25, "cached_input": 0.125, "output": 10}]}, in US dollars per million tokens"#,

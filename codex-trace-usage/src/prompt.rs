@@ -3,7 +3,9 @@
 use codex_rollout::{JsonText, RawJson, ResponseItem};
 use codex_trace_model::{SpanKind, Thread, Trace, Turn, request};
 
-use crate::{content, text};
+use codex_trace_history::words;
+
+use crate::content;
 
 /// How much of a prompt is looked at, in bytes.
 const LIMIT: usize = 400;
@@ -52,7 +54,7 @@ pub fn of_turn(thread: &Thread<'_>, turn: &Turn<'_>) -> Option<String> {
     let items = turn.input.iter().filter_map(|ix| thread.item(*ix));
     let mut prompts = items.filter_map(|item| of_item(&item.body));
     let prompt = prompts.next().or_else(|| turn.prompt.map(beginning))?;
-    Some(text::one_line(&prompt)).filter(|prompt| !prompt.is_empty())
+    Some(words::one_line(&prompt)).filter(|prompt| !prompt.is_empty())
 }
 
 fn of_item(item: &ResponseItem<'_>) -> Option<String> {

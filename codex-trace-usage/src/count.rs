@@ -12,18 +12,17 @@ use codex_rollout::{JsonText, RecordedPath};
 use codex_trace_model::{ModelCall, Span, SpanKind, Timestamp, TokenUsage, Trace};
 use rayon::ThreadPool;
 
-use crate::account::Account;
-use crate::args::By;
-use crate::config::Selection;
-use crate::prices::{Dollars, NoPrice, PriceTable, UNKNOWN};
-use crate::prompt;
-use crate::ui::Ui;
-use crate::zone::Zone;
 use codex_trace_export::json::Object;
 use codex_trace_export::wire::jsonl::usage_fields;
+use codex_trace_history::account::Account;
 use codex_trace_history::history::History;
 use codex_trace_history::pipeline::{self, Look, Lost};
-use codex_trace_history::{panics, repository, select, skim};
+use codex_trace_history::{Selection, Watch, panics, repository, select, skim};
+
+use crate::by::By;
+use crate::prices::{Dollars, NoPrice, PriceTable, UNKNOWN};
+use crate::prompt;
+use crate::zone::Zone;
 
 /// Model calls and what they used.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -93,8 +92,8 @@ pub struct Report {
     pub unpriced: BTreeMap<NoPrice, (usize, u64)>,
     /// What the run came to.
     pub account: Account,
-    /// The sessions of which nothing came.
-    lost: Vec<Lost>,
+    /// The sessions of which nothing came; they are not in the account.
+    pub lost: Vec<Lost>,
 }
 
 impl Report {
@@ -283,7 +282,7 @@ pub fn count(
     history: &History,
     pool: &ThreadPool,
     interrupted: &AtomicBool,
-    ui: &Ui,
+    ui: &dyn Watch,
 ) -> Option<Report> {
     let order = history.largest_first();
     let next = AtomicUsize::new(0);
@@ -336,8 +335,5 @@ pub fn count(
         sum.rows = one_row_each(sum.rows, &query.by);
     }
     sum.account.failed += history.n_failures;
-    for lost in std::mem::take(&mut sum.lost) {
-        sum.account.lose(&lost, ui);
-    }
     Some(sum)
 }

@@ -1,0 +1,80 @@
+//! Whether Codex calls codex-trace, and whether that leads to anything.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::args::DoctorArgs;
+use crate::commands::hook::config_path;
+use crate::config;
+use crate::live::install::{self, Found};
+use crate::live::standing::Standing;
+use crate::ui::Ui;
+use codex_trace_deliver::private;
+
+/// Looks at the config.toml of the user and of the project; nothing to say where
+/// neither calls, and Codex never did.
+pub(super) fn look(args: &DoctorArgs, ui: &Ui) -> Option<Value> {
+    let state_dir = config::state_dir(args.place.state_dir.as_deref(), ui.settings()).ok();
+    let standing = state_dir.and_then(|dir| Standing::of(&dir));
+    let found = [false, true].into_iter().filter_map(|project| {
+        let path = config_path(project, ui).ok()?;
+        let found = read(&path)?;
+        (found.notify || !found.events.is_empty()).then_some((path, found))
+    });
+    // The user's home may be the working directory.
+    let mut found: Vec<_> = found.collect();
+    found.dedup_by(|one, other| one.0 == other.0);
+    if found.is_empty() && standing.is_none() {
+        return None;
+    }
+    let problems: Vec<String> = problems(&found, standing.as_ref());
+    let all = |of: fn(&Found) -> &[&'static str]| {
+        let mut names: Vec<_> = found.iter().flat_map(|(_, found)| of(found)).collect();
+        names.sort_unstable();
+        names.dedup();
+        json!(names)
+    };
+    let noted = standing.as_ref().map(Standing::json).unwrap_or_default();
+    let hint = found.is_empty().then_some("`codex-trace hook --install` tells Codex to call");
+    Some(json!({"type": "hook", "usable": true,
+        "paths": found.iter().map(|(path, _)| path.display().to_string()).collect::<Vec<_>>(),
+        "notify": found.iter().any(|(_, it)| it.notify),
+        "events": all(|it| &it.events), "trusted": all(|it| &it.trusted),
+        "waiting": noted["waiting"], "called_at": noted["called_at"],
+        "problems": problems, "hint": hint}))
+}
+
+fn read(path: &Path) -> Option<Found> {
+    let text = private::small_text(path).ok()??;
+    // Codex writes whole paths.
+    install::look(&text, &std::path::absolute(path).ok()?).ok()
+}
+
+fn problems(found: &[(std::path::PathBuf, Found)], standing: Option<&Standing>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (path, found) in found {
+        let path = path.display();
+        let untrusted = found.events.len() - found.trusted.len();
+        if found.switched_off && !found.events.is_empty() {
+            problems.push(format!("`{path}` switches hooks off (`features.hooks`)"));
+        } else if untrusted > 0 {
+            problems.push(format!(
+                "Codex does not run {untrusted} of the hooks in `{path}` until you have let it: open `/hooks` in `codex`"
+            ));
+        }
+        if let Some(other) = &found.other_notify {
+            problems.push(format!("`notify` in `{path}` calls `{other}`"));
+        }
+    }
+    match standing {
+        None if !found.is_empty() => problems.push("Codex has not called yet".to_owned()),
+        Some(it) if it.noted.called_at.is_none() => {
+            problems.push("Codex has not called yet".to_owned());
+        }
+        Some(it) => problems
+            .extend(it.noted.errors.iter().map(|(name, reason)| format!("{name}: {reason}"))),
+        None => {}
+    }
+    problems
+}

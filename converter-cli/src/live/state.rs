@@ -1,0 +1,228 @@
+//! What the worker knows of the sessions that wait, and of destinations that do
+//! not answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use codex_trace_history::History;
+use codex_trace_model::SessionGroup;
+use memchr::memmem;
+
+use crate::live::queue::Entry;
+
+/// How much of what was added to a file is searched for the end of a turn, in
+/// bytes: its end is at the end.
+const SEARCHED: u64 = 1 << 20;
+
+/// What is in a line that ends a turn, or begins the next one.
+const ENDS: [&[u8]; 3] = [b"task_complete\"", b"turn_aborted\"", b"task_started\""];
+
+/// The first and the longest wait for a destination that does not answer.
+const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+
+/// What a session waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Its turn in a round, at this time.
+    Due(Instant),
+    /// That a turn ends, by its file.
+    TurnToEnd,
+    /// That a destination answers.
+    Destination,
+}
+
+/// A file as it was when it was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Seen {
+    path: PathBuf,
+    len: u64,
+    modified: Option<SystemTime>,
+}
+
+/// A session that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) entry: Entry,
+    pub(super) state: State,
+    /// How often it could not be found or read.
+    pub(super) tries: u32,
+    /// The destinations that have all of it.
+    pub(super) acknowledged: BTreeSet<String>,
+    pub(super) files: Vec<Seen>,
+}
+
+impl Waiting {
+    pub(super) fn due(entry: Entry, at: Instant) -> Waiting {
+        let state = State::Due(at);
+        Waiting { entry, state, tries: 0, acknowledged: BTreeSet::new(), files: Vec::new() }
+    }
+
+    /// Whether a turn that was open may have ended.
+    pub(super) fn has_news(&mut self) -> bool {
+        self.files.iter_mut().any(Seen::has_news)
+    }
+
+    /// Whether no file was written to for so long, at a time.
+    pub(super) fn has_settled(&self, now: SystemTime, settle: Duration) -> bool {
+        let newest = self.files.iter().filter_map(|file| file.modified).max();
+        newest.is_some_and(|at| now.duration_since(at).is_ok_and(|age| age >= settle))
+    }
+}
+
+impl Seen {
+    /// Looks at a file again: whether something in it begins or ends a turn, or
+    /// it is another file now.
+    pub(crate) fn has_news(&mut self) -> bool {
+        let Ok(metadata) = self.path.metadata() else { return true };
+        let (len, modified) = (metadata.len(), metadata.modified().ok());
+        if (len, modified) == (self.len, self.modified) {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.len, len);
+        self.modified = modified;
+        len < before || self.may_end(before).unwrap_or(true)
+    }
+
+    fn may_end(&self, before: u64) -> std::io::Result<bool> {
+        // What was half there when it was looked at before is looked at again.
+        let overlap = ENDS.iter().map(|end| end.len() as u64).max().unwrap_or(0);
+        let start = before.saturating_sub(overlap).max(self.len.saturating_sub(SEARCHED));
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(start))?;
+        let mut added = Vec::new();
+        file.take(SEARCHED + overlap).read_to_end(&mut added)?;
+        Ok(ENDS.iter().any(|end| memmem::find(&added, end).is_some()))
+    }
+}
+
+/// Returns the files of a session as they were found.
+pub(crate) fn files(history: &History, session: &SessionGroup) -> Vec<Seen> {
+    let heads = session.members.iter().map(|member| &history.heads[member.head]);
+    heads
+        .map(|head| Seen {
+            path: head.rollout.path.clone(),
+            len: head.len,
+            modified: head.modified,
+        })
+        .collect()
+}
+
+/// Returns what tells whether any of the files has changed.
+pub(super) fn stamp(files: &[Seen]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    files.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A destination that does not answer as it should.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backoff {
+    failures: u32,
+    /// When it began.
+    pub(super) since: Instant,
+    /// When to try again.
+    pub(super) next: Instant,
+}
+
+/// The destinations that do not answer, by name.
+#[derive(Debug, Default)]
+pub(super) struct Backoffs(BTreeMap<String, Backoff>);
+
+impl Backoffs {
+    /// Notes that a destination has failed.
+    pub(super) fn fail(&mut self, name: &str, now: Instant) {
+        let backoff = self.0.entry(name.to_owned());
+        let backoff = backoff.or_insert(Backoff { failures: 0, since: now, next: now });
+        let wait = WAITS.0.saturating_mul(1 << backoff.failures.min(16)).min(WAITS.1);
+        backoff.failures += 1;
+        backoff.next = now + wait;
+    }
+
+    /// Notes that a destination answers.
+    pub(super) fn answers(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// Forgets destinations of other names.
+    pub(super) fn keep(&mut self, names: &[String]) {
+        self.0.retain(|name, _| names.contains(name));
+    }
+
+    /// Whether a destination is not to be asked yet.
+    pub(super) fn is_waiting(&self, name: &str, now: Instant) -> bool {
+        self.0.get(name).is_some_and(|backoff| backoff.next > now)
+    }
+
+    /// Whether somebody who lacks something may ask again.
+    pub(super) fn may_ask(&self, acknowledged: &BTreeSet<String>, now: Instant) -> bool {
+        let mut lacking = self.0.iter().filter(|(name, _)| !acknowledged.contains(*name));
+        lacking.clone().next().is_none() || lacking.any(|(_, backoff)| backoff.next <= now)
+    }
+
+    /// Whether a destination has failed for less than `patience`.
+    pub(super) fn is_hopeful(&self, now: Instant, patience: Duration) -> bool {
+        self.0.is_empty() || self.0.values().any(|it| now.duration_since(it.since) < patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn only_what_may_end_a_turn_is_news() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.jsonl");
+        fs::write(&path, "{}\n{\"type\":\"task_comp").unwrap();
+        let metadata = path.metadata().unwrap();
+        let (len, modified) = (metadata.len(), metadata.modified().ok());
+        let mut seen = Seen { path: path.clone(), len, modified };
+        let append = |text: &str| {
+            let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        };
+        assert!(!seen.has_news());
+        append("lete\"}\n");
+        assert!(seen.has_news(), "the word was half there");
+        assert!(!seen.has_news());
+        append("{\"type\":\"agent_message\"}\n");
+        assert!(!seen.has_news());
+        append("{\"type\":\"turn_aborted\"}\n");
+        assert!(seen.has_news());
+        fs::write(&path, "{}\n").unwrap();
+        assert!(seen.has_news(), "shorter");
+        fs::remove_file(&path).unwrap();
+        assert!(seen.has_news(), "gone: archived or compressed");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
+    fn waits_grow_and_end() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut backoffs = Backoffs::default();
+        let nobody = BTreeSet::new();
+        assert!(backoffs.may_ask(&nobody, start) && backoffs.is_hopeful(start, second));
+        backoffs.fail("a", start);
+        backoffs.fail("a", start + second);
+        assert!(backoffs.is_waiting("a", start + second * 2) && !backoffs.is_waiting("b", start));
+        assert!(!backoffs.is_waiting("a", start + second * 3));
+        assert!(!backoffs.may_ask(&nobody, start + second * 2));
+        assert!(backoffs.may_ask(&["a".to_owned()].into(), start + second * 2));
+        assert!(backoffs.is_hopeful(start + second * 5, second * 6));
+        assert!(!backoffs.is_hopeful(start + second * 6, second * 6));
+        for _ in 0..100 {
+            backoffs.fail("a", start);
+        }
+        assert!(!backoffs.is_waiting("a", start + WAITS.1));
+        backoffs.keep(&["b".to_owned()]);
+        assert!(backoffs.may_ask(&nobody, start));
+    }
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use codex_trace_deliver::delivery::{self, DeadLetters, Destination, Options, Run};
+use codex_trace_deliver::delivery::{self, DeadLetters, Destination, Options, Run, Takes};
 use codex_trace_deliver::ledger::Ledger;
 use codex_trace_deliver::retry::RetryPolicy;
 use codex_trace_deliver::transport::Http;
@@ -153,6 +153,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 exporter: Box::new(lines(&url)),
                 companion: None,
                 transport: Box::new(Http::new(2, Duration::from_secs(10))),
+                takes: Takes::default(),
                 own: None,
             }],
         )?;

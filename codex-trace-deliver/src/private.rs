@@ -1,10 +1,14 @@
 //! Files that only their owner can read.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use codex_trace_export::Files;
+
+pub use codex_trace_history::small::{
+    bytes_that_are_there, small_bytes, small_bytes_here, small_text, text_that_is_there,
+};
 
 use crate::paths::is_same_dir;
 
@@ -64,57 +68,6 @@ impl Files for Disk {
     fn exposed(&self, path: &Path) -> Option<String> {
         exposed(path)
     }
-}
-
-/// The largest file that is taken for a configuration, in bytes.
-const MAX_FILE: u64 = 4 << 20;
-
-/// Reads a small file of text; `None` if nothing is there.
-///
-/// # Errors
-///
-/// If it cannot be read, is not a file, or is too large for a configuration.
-pub fn small_text(path: &Path) -> io::Result<Option<String>> {
-    let Some(bytes) = small_bytes(path, MAX_FILE)? else { return Ok(None) };
-    String::from_utf8(bytes).map(Some).map_err(|_| io::Error::other("it is not text in UTF-8"))
-}
-
-/// Reads a file of at most `max` bytes; `None` if nothing is there.
-///
-/// # Errors
-///
-/// If it cannot be read, is not a regular file, or is larger.
-pub fn small_bytes(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
-    read(path, fs::metadata(path), max)
-}
-
-/// As [`small_bytes`], of a file that others may write beside a transcript: a
-/// link is not followed.
-///
-/// # Errors
-///
-/// As [`small_bytes`], and if it is a link.
-pub fn small_bytes_here(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
-    read(path, fs::symlink_metadata(path), max)
-}
-
-fn read(path: &Path, there: io::Result<fs::Metadata>, max: u64) -> io::Result<Option<Vec<u8>>> {
-    let absent = |err: &io::Error| {
-        matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-    };
-    // Before it is opened: a FIFO would wait for somebody to write to it.
-    match there {
-        Err(err) if absent(&err) => return Ok(None),
-        Err(err) => return Err(err),
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Err(io::Error::other("it is not a regular file")),
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max {
-        return Err(io::Error::other(format!("it is larger than {max} bytes")));
-    }
-    Ok(Some(bytes))
 }
 
 /// Checks that what is to be written to is a regular file, or not there yet.
@@ -179,7 +132,7 @@ mod tests {
         let file = dir.path().join("f");
         std::fs::write(&file, "text").unwrap();
         assert_eq!(small_text(&file).unwrap().as_deref(), Some("text"));
-        std::fs::File::create(&file).unwrap().set_len(MAX_FILE + 1).unwrap();
+        std::fs::File::create(&file).unwrap().set_len((4 << 20) + 1).unwrap();
         assert!(small_text(&file).is_err(), "too large");
     }
 }

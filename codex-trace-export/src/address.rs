@@ -9,10 +9,15 @@ const MASK: &str = "[set]";
 
 /// The address of a server.
 ///
-/// It may hold a name with a password, and keys in its query. Neither is ever
-/// shown: `Display` and `Debug` mask them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Address(String);
+/// It may hold a name with a password, and keys in its path and its query. None
+/// of them is ever shown: `Display` and `Debug` mask them.
+#[derive(Clone, Eq)]
+pub struct Address {
+    text: String,
+    /// Where the path ends that was given, and where the query begins: what is
+    /// between them is ours, and no secret.
+    given: (usize, usize),
+}
 
 /// Why a text is no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,24 +76,27 @@ impl Address {
         if port.is_some_and(|port| port.parse::<u16>().is_err()) {
             return Err(wrong("is no address: its port is no number up to 65535"));
         }
-        Ok(Address(text.to_owned()))
+        Ok(Address::unchecked(text))
     }
 
     /// Takes a text for an address, to compare and to show.
     pub fn unchecked(text: &str) -> Address {
-        Address(text.trim().to_owned())
+        let text = text.trim().to_owned();
+        let path = text.find(['?', '#']).unwrap_or(text.len());
+        let query = (path + 1).min(text.len());
+        Address { text, given: (path, query) }
     }
 
     /// Returns all of it, for the wire alone.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Returns the address with a path behind its own, and before its query. The
     /// path may have a query, too.
     #[must_use]
     pub fn join(&self, path: &str) -> Address {
-        let whole = self.0.split('#').next().unwrap_or_default();
+        let whole = self.text.split('#').next().unwrap_or_default();
         let (base, query) = whole.split_once('?').unwrap_or((whole, ""));
         let base = base.trim_end_matches('/');
         let between = match (query, path.contains('?')) {
@@ -96,13 +104,15 @@ impl Address {
             (_, true) => "&",
             (_, false) => "?",
         };
-        Address(format!("{base}{path}{between}{query}"))
+        let text = format!("{base}{path}{between}{query}");
+        let given = (base.len(), text.len() - query.len());
+        Address { text, given }
     }
 
     /// Whether the address without its query ends so, but for a slash.
     pub fn ends_with(&self, path: &str) -> bool {
-        let end = self.0.find(['?', '#']).unwrap_or(self.0.len());
-        self.0[..end].trim_end_matches('/').ends_with(path)
+        let end = self.text.find(['?', '#']).unwrap_or(self.text.len());
+        self.text[..end].trim_end_matches('/').ends_with(path)
     }
 
     /// Whether two addresses are of one place: letter case of the host, the
@@ -112,7 +122,7 @@ impl Address {
     }
 
     fn normal(&self) -> String {
-        let Some((scheme, rest)) = self.0.split_once("://") else { return self.0.clone() };
+        let Some((scheme, rest)) = self.text.split_once("://") else { return self.text.clone() };
         let scheme = scheme.to_ascii_lowercase();
         let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let (login, host) = match authority.rsplit_once('@') {
@@ -140,7 +150,7 @@ impl Address {
 
     /// Returns the server alone: scheme, host and port.
     pub fn origin(&self) -> String {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or(("http", &self.0));
+        let (scheme, rest) = self.text.split_once("://").unwrap_or(("http", &self.text));
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit('@').next().unwrap_or_default();
         format!("{scheme}://{host}")
@@ -148,24 +158,42 @@ impl Address {
 
     /// Returns the port, if it says one.
     pub fn port(&self) -> Option<u16> {
-        let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);
+        let rest = self.text.split_once("://").map_or(&*self.text, |(_, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit('@').next().unwrap_or_default();
         host.rsplit_once(':').filter(|_| !host.ends_with(']'))?.1.parse().ok()
     }
 
+    /// Returns what could be secret in it: name and password, values of the query,
+    /// and the parts of the path that are no words.
+    pub(crate) fn secrets(&self) -> Vec<&str> {
+        let (given, query) = (&self.text[..self.given.0], &self.text[self.given.1..]);
+        let rest = given.split_once("://").map_or(given, |(_, rest)| rest);
+        let (login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+        let path = rest.split_once('/').map_or("", |(_, path)| path);
+        let of_path = path.split('/').filter(|segment| !is_plain(segment));
+        let of_query = query.split(['&', '#']).map(|it| it.split_once('=').unwrap_or(("", it)).1);
+        login.split(':').chain(of_path).chain(of_query).filter(|it| !it.is_empty()).collect()
+    }
+
     /// Returns what the ledger calls the address: without name and password, and
-    /// with digests in the place of what its query says, so that two queries are
-    /// two places and no key is written down.
+    /// with digests in the place of what its query says and of what in its path
+    /// could be a key, so that two keys are two places and none is written down.
     pub fn place(&self) -> String {
-        place_name(&self.0)
+        place_name(&self.text)
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Address) -> bool {
+        self.text == other.text
     }
 }
 
 /// Without what could be secret.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(&self.0))
+        f.write_str(&shown(&self.text))
     }
 }
 
@@ -177,7 +205,8 @@ impl fmt::Debug for Address {
 }
 
 /// Shows a text that should be an address, and may be a mistyped one: nothing
-/// before the last `@`, no values of a query, nothing of a fragment.
+/// before the last `@`, of the path only words, no values of a query, nothing of
+/// a fragment.
 pub fn shown(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
@@ -190,12 +219,43 @@ pub fn shown(text: &str) -> String {
     let scheme = scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
     let login = if login { format!("{MASK}@") } else { String::new() };
     let rest = rest.split('#').next().unwrap_or_default();
-    format!("{scheme}{login}{}", with_query(rest, |_| MASK.to_owned()))
+    format!("{scheme}{login}{}", rewritten(rest, |_| MASK.to_owned()))
 }
 
 fn is_scheme(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte))
+}
+
+/// The most letters of a word in a path, and the most digits, for it to be one.
+const LONGEST_WORD: usize = 14;
+const MOST_DIGITS: usize = 4;
+
+/// Whether a part of a path is made of words, like `v1` or `public-api`: a key
+/// has capitals, many digits, or no end.
+fn is_plain(segment: &str) -> bool {
+    let of_words =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let words = segment.split(|c: char| !c.is_ascii_lowercase());
+    segment.bytes().all(of_words)
+        && segment.len() <= 3 * LONGEST_WORD
+        && words.into_iter().all(|word| word.len() <= LONGEST_WORD)
+        && segment.bytes().filter(u8::is_ascii_digit).count() <= MOST_DIGITS
+}
+
+/// Rewrites what could be secret behind the host of an address, up to a
+/// fragment: parts of the path that are no words, values of the query, and what
+/// in it is no pair.
+fn rewritten(text: &str, value: impl Fn(&str) -> String) -> String {
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    let (path, query) = text.split_at(end);
+    let (host, path) = path.split_at(path.find('/').unwrap_or(path.len()));
+    let segment = |segment: &str| {
+        let shown = is_plain(segment) || is_digest(segment) || segment == MASK;
+        if shown { segment.to_owned() } else { value(segment) }
+    };
+    let path: Vec<String> = path.split('/').map(segment).collect();
+    format!("{host}{}{}", path.join("/"), with_query(query, value))
 }
 
 /// Rewrites the values of a query, and what in it is no pair, up to a fragment.
@@ -226,7 +286,7 @@ pub fn place_name(text: &str) -> String {
         let digest = Sha256::digest(value.as_bytes());
         format!("~{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
     };
-    format!("{scheme}://{}{behind}", with_query(&rest, digest))
+    format!("{scheme}://{}{behind}", rewritten(&rest, digest))
 }
 
 /// Gives this machine one name, whichever of its three somebody used for it.
@@ -245,21 +305,24 @@ fn is_digest(value: &str) -> bool {
 }
 
 /// Takes what could be secret out of the addresses in a text for people: what
-/// is before the last `@` of a word, and what a query says.
+/// is before the last `@` of a word, what in a path is no word, and what a query
+/// says.
 pub fn without_secrets(text: &str) -> String {
     let word = |word: &str| {
         let Some(at) = word.find("://") else { return word.to_owned() };
         let scheme = word[..at].trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
         let (before, rest) = word.split_at(at - scheme.len());
         let end = rest.trim_end_matches(|c: char| "`'\")>],.;:".contains(c)).len();
-        let (address, behind) = rest.split_at(end);
+        // What is masked already ends with a bracket of its own.
+        let is_masked = rest[..end].ends_with("[set") && rest[end..].starts_with(']');
+        let (address, behind) = rest.split_at(end + usize::from(is_masked));
         let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
         let (login, rest) = match rest.rsplit_once('@') {
             Some((_, rest)) => ("[set]@", rest),
             None => ("", rest),
         };
         let mask = |value: &str| if is_digest(value) { value.to_owned() } else { MASK.to_owned() };
-        format!("{before}{scheme}://{login}{}{behind}", with_query(rest, mask))
+        format!("{before}{scheme}://{login}{}{behind}", rewritten(rest, mask))
     };
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
@@ -307,6 +370,7 @@ mod tests {
             ("hunter 2://pass@h",                         "[set]@h"),
             ("ftp://u:hunter2pass@h?key=ter2",            "ftp://[set]@h?key=[set]"),
             ("http://h:99999/?ter2=hunter2&a=&hunter2",   "http://h:99999/?ter2=[set]&a=&[set]"),
+            ("http://h:99999/hook/Hunter2/v1/traces",     "http://h:99999/hook/[set]/v1/traces"),
         ];
         for (text, expected) in cases {
             assert_eq!(shown(text), expected, "{text}");
@@ -330,6 +394,45 @@ mod tests {
         let safe = "otlp http://h/v1/traces?k=~ba7816bf#project tenant";
         assert_eq!((&*place_name(name), &*place_name(safe)), (safe, safe));
         assert_eq!(place_name("langsmith https://h p?x=y"), "langsmith https://h p?x=y");
+        assert_eq!(place("http://h/hook/ABC/x"), "http://h/hook/~b5d4045c/x");
+        assert_eq!(place_name("otlp http://h/ABC#A/B"), "otlp http://h/~b5d4045c#A/B");
+        assert_ne!(place("http://h/ABC"), place("http://h/ABD"));
+    }
+
+    #[test]
+    fn what_in_a_path_could_be_a_key_is_not_shown() {
+        let shown = |text: &str| Address::parse(text).unwrap().to_string();
+        for plain in [
+            "http://h/v1/traces",
+            "http://h/api/2.0/otel/v1/traces",
+            "http://h/api/public/otel/",
+            "http://h/opentelemetry/team-a_1/otlp",
+            "http://h/.well-known",
+        ] {
+            assert_eq!(shown(plain), plain);
+        }
+        #[rustfmt::skip]
+        let keys = [
+            "SECRET", "T0000/B0000", "a1b2c3d4e5", "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+            "abcdefghijklmnop", "sk-proj-xYz", "%41bc", "b5d4045c3f466fa91fe2cc6abe79232a",
+        ];
+        for key in keys {
+            let all = format!("http://h/hook/{key}/v1/traces");
+            let masked = key.split('/').map(|_| MASK).collect::<Vec<_>>().join("/");
+            assert_eq!(shown(&all), format!("http://h/hook/{masked}/v1/traces"));
+            assert!(!Address::unchecked(&all).place().contains(key));
+        }
+    }
+
+    #[test]
+    fn all_that_is_not_shown_is_secret() {
+        let address = Address::unchecked("https://user:pass@h:1/hook/KEY/v1?a=b&c#d");
+        assert_eq!(address.secrets(), ["user", "pass", "KEY", "b", "c", "d"]);
+        assert!(Address::unchecked("http://h/v1/traces").secrets().is_empty());
+        // What we ask is none.
+        let asked = Address::unchecked("http://h/KEY?k=v").join("/of/ID?name=codex");
+        assert_eq!(asked.expose(), "http://h/KEY/of/ID?name=codex&k=v");
+        assert_eq!(asked.secrets(), ["KEY", "v"]);
     }
 
     #[test]
@@ -352,6 +455,9 @@ mod tests {
             ("`https://u:pw@h` is bad", "`https://[set]@h` is bad"),
             ("(see http://h/?key=K&x).", "(see http://h/?key=[set]&[set])."),
             ("otlp http://h?k=~ba7816bf#p", "otlp http://h?k=~ba7816bf#p"),
+            ("(http://h/hook/KEY).", "(http://h/hook/[set])."),
+            ("http://h/?k=[set]: gone", "http://h/?k=[set]: gone"),
+            ("[http://h/hook/[set]]", "[http://h/hook/[set]]"),
             ("nothing of that kind, a@b", "nothing of that kind, a@b"),
         ];
         for (text, expected) in cases {

@@ -2,6 +2,7 @@
 //! text passes on its way into a request.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use codex_rollout::{JsonText, RawJson};
 use serde::Deserialize;
@@ -120,6 +121,16 @@ impl ContentRules {
     pub fn at_most(&self, capture: Capture) -> ContentRules {
         let capture = self.capture.max(capture);
         ContentRules { capture, redactor: self.redactor.clone(), content: self.content }
+    }
+
+    /// Returns how often each rule for secrets has found something so far.
+    pub fn found(&self) -> BTreeMap<String, u64> {
+        self.redactor.as_ref().map(Redactor::found).unwrap_or_default()
+    }
+
+    /// Returns what redacts, if anything is redacted.
+    pub fn redactor(&self) -> Option<&Redactor> {
+        self.redactor.as_ref()
     }
 
     /// Leaves out inline images that are larger, in bytes of the image.

@@ -118,6 +118,11 @@ pub trait Protocol: Send + Sync {
     /// Returns what the backend expects of requests.
     fn contract(&self) -> &Contract;
 
+    /// Returns the address of the server, where files of projects name one, too.
+    fn server(&self) -> Option<&Address> {
+        None
+    }
+
     /// Returns where one of its ids can be there only once; `None` if its ids
     /// are for it alone.
     fn id_space(&self) -> Option<IdSpace> {

@@ -46,8 +46,8 @@ pub enum TurnState {
     Off,
 }
 
-/// How much of a turn may be uploaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How much of a turn may be uploaded, from all to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Keep {
     /// All of it.
     Full,
@@ -90,8 +90,8 @@ pub struct Receipt {
     pub file: PathBuf,
     /// The turn, as a live plugin calls it.
     pub turn: String,
-    /// What else the exporter wants to remember.
-    pub note: String,
+    /// What else the exporter wants to remember, if anything.
+    pub note: Option<String>,
 }
 
 /// The next step to find out what is there.

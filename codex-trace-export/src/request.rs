@@ -200,14 +200,15 @@ pub fn shortened(words: &str) -> String {
 /// What is shorter is no key, but could be a word that means something.
 const SHORTEST_SECRET: usize = 8;
 
-/// Returns what is secret in a request: values of headers, and what follows a
-/// word like `Bearer` in them.
-pub fn secrets_of(headers: &[Header]) -> Vec<String> {
+/// Returns what is secret in a request: values of headers, what follows a word
+/// like `Bearer` in them, and what its address holds.
+pub fn secrets_of(url: &Address, headers: &[Header]) -> Vec<String> {
     let values = headers.iter().filter_map(|header| match &header.value {
         HeaderValue::Secret(secret) => Some(secret.expose()),
         HeaderValue::Plain(_) => None,
     });
     let parts = values.flat_map(|value| iter::once(value).chain(value.split_whitespace()));
+    let parts = parts.chain(url.secrets());
     let mut secrets: Vec<String> =
         parts.filter(|it| it.len() >= SHORTEST_SECRET).map(str::to_owned).collect();
     // What holds another one goes first.
@@ -307,10 +308,11 @@ mod tests {
             Header::secret("x-tenant", Secret::new("t1")),
             Header::new("accept", "application/json"),
         ];
-        let said = "no t1: Bearer SUPERSECRETTOKEN, SUPERSECRETTOKEN/KEY12345 application/json";
+        let url = Address::unchecked("https://h/hook/PATHKEY1/v1?key=QUERYKEY");
+        let said = "no t1: Bearer SUPERSECRETTOKEN, SUPERSECRETTOKEN/KEY12345 application/json /hook/PATHKEY1/v1?key=QUERYKEY";
         let mut answer = answer(401, ("x-echo", "KEY12345"), said);
-        answer.mask(&secrets_of(&headers));
-        let masked = "no t1: ***********************, ****************/******** application/json";
+        answer.mask(&secrets_of(&url, &headers));
+        let masked = "no t1: ***********************, ****************/******** application/json /hook/********/v1?key=********";
         assert_eq!(String::from_utf8(answer.body.clone()).unwrap(), masked);
         assert_eq!(answer.header("x-echo"), Some("********"));
     }

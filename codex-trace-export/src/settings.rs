@@ -5,6 +5,7 @@ use super::{ConfigError, Origin};
 use crate::environment::{ConfigFiles, Environment};
 use crate::options::common::{ENDPOINT, KEY, METADATA, PROJECT, WORKSPACE};
 use crate::options::{Opt, OptionSet, OptionValue};
+use crate::otlp::presets::Preset;
 use crate::secret::Secret;
 
 /// What a backend's [`connect`](super::Backend::connect) may look at: everything
@@ -15,10 +16,17 @@ pub struct Settings {
     pub endpoint: Option<String>,
     /// `--project`: a project, an experiment, a service, as the backend has it.
     pub project: Option<String>,
+    /// The project that a file in the directory of the sessions names, where only
+    /// those are uploaded: what the live plugin follows for them.
+    pub sessions_project: Option<Said<String>>,
     /// Further options of the destination: flags, or keys of `codex-trace.toml`.
     pub options: OptionSet,
     /// What `codex-trace.toml` says of access.
     pub access: Access,
+    /// The product that a receiver of OTLP is, where one was named.
+    pub preset: Option<&'static Preset>,
+    /// Whether `codex-trace.toml` adds headers to requests.
+    pub has_headers: bool,
     /// Whether `codex-trace.toml` names the endpoint. What the environment and
     /// the live plugin's files say of place and access is then about another
     /// place: no key may go where it was not meant to.

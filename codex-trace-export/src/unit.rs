@@ -28,7 +28,7 @@ pub struct Unit {
     /// there, before.
     pub under: Option<UnitKey>,
     /// What to note beside its file once it is there.
-    pub receipt: Option<Receipt>,
+    pub receipts: Vec<Receipt>,
     /// Why it has no pieces, if that is not because there is nothing in it.
     pub absent: Option<Absent>,
     /// Whether this is only a part of it: the next unit handed out has the same
@@ -202,7 +202,7 @@ impl<'u> UnitBuilder<'u> {
                 starts_at: None,
                 waits: Waits::No,
                 under: None,
-                receipt: None,
+                receipts: Vec::new(),
                 absent: None,
                 more: false,
             },
@@ -223,7 +223,7 @@ impl<'u> UnitBuilder<'u> {
 
     /// Returns what is said of the unit as a whole.
     fn header(&self) -> Unit {
-        let Unit { key, route, open_in, starts_at, waits, under, receipt, .. } = &self.unit;
+        let Unit { key, route, open_in, starts_at, waits, under, receipts, .. } = &self.unit;
         Unit {
             key: key.clone(),
             route: *route,
@@ -233,7 +233,7 @@ impl<'u> UnitBuilder<'u> {
             starts_at: *starts_at,
             waits: *waits,
             under: under.clone(),
-            receipt: receipt.clone(),
+            receipts: receipts.clone(),
             absent: None,
             more: false,
         }
@@ -276,7 +276,7 @@ impl<'u> UnitBuilder<'u> {
 
     /// Says what to note once it is there.
     pub fn receipt(&mut self, receipt: Receipt) -> &mut Self {
-        self.unit.receipt = Some(receipt);
+        self.unit.receipts.push(receipt);
         self
     }
 

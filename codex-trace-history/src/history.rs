@@ -95,7 +95,7 @@ pub fn find(selection: &Selection, ui: &dyn Watch, pool: &ThreadPool) -> Result<
 
 /// Something named that is on disk.
 #[derive(Clone, Debug)]
-enum Place {
+pub(crate) enum Place {
     Tree(PathBuf),
     File(PathBuf),
     /// What can be read once only.
@@ -103,7 +103,7 @@ enum Place {
 }
 
 impl Place {
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         let (Place::Tree(path) | Place::File(path) | Place::Pipe(path)) = self;
         path
     }
@@ -112,8 +112,8 @@ impl Place {
 /// What was named, by what it is.
 #[derive(Debug)]
 pub struct Named {
-    places: Vec<Place>,
-    ids: Vec<String>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) ids: Vec<String>,
 }
 
 impl Named {
@@ -436,17 +436,6 @@ impl History {
     /// Returns the head of a session's root thread.
     pub fn root(&self, session: &SessionGroup) -> &RolloutHead {
         &self.heads[session.members[0].head]
-    }
-
-    /// Returns the order to read sessions in if none must come first: what takes
-    /// longest must not come last.
-    pub fn largest_first(&self) -> Vec<usize> {
-        let len = |nth: usize| -> u64 {
-            self.sessions[nth].members.iter().map(|member| self.heads[member.head].len).sum()
-        };
-        let mut order: Vec<usize> = (0..self.sessions.len()).collect();
-        order.sort_by_cached_key(|nth| std::cmp::Reverse(len(*nth)));
-        order
     }
 
     /// Leaves out the sessions whose heads say that they are not wanted.

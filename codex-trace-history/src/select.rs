@@ -56,24 +56,27 @@ impl Selection {
         {
             return false;
         }
-        let created = root.created.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
-        match (self.until, created) {
-            (Some(until), Some(created)) => created.duration_since(until) < CLOCK_SLACK,
-            _ => true,
-        }
+        self.may_begin(created_of(root))
     }
 
     /// Returns whether a session stands as it is wanted to, and worked where it
     /// is wanted to: all that does not depend on single calls.
-    pub fn may_stand(&self, trace: &Trace<'_>) -> bool {
-        let git = trace.root().meta.git.unwrap_or_default();
-        let branch = self.branch.as_ref().is_none_or(|wanted| {
-            git.branch.is_some_and(|branch| branch.decode() == wanted.as_str())
-        });
+    pub fn may_stand(&self, outline: &Outline<'_>) -> bool {
+        let branch = self.branch.as_deref().is_none_or(|wanted| outline.branch == Some(wanted));
         let repository = self.repository.as_ref().is_none_or(|wanted| {
-            git.repository_url.is_some_and(|url| repository::is_called(&url.decode(), wanted))
+            outline.repository_url.is_some_and(|url| repository::is_called(url, wanted))
         });
-        branch && repository && (self.status.is_empty() || self.status.contains(&trace.standing()))
+        let status = self.status.is_empty() || self.status.contains(&outline.standing);
+        branch && repository && status && self.may_begin(outline.created)
+    }
+
+    /// Returns whether a session may have begun in time, as far as the head of
+    /// its root thread tells.
+    fn may_begin(&self, created: Option<Timestamp>) -> bool {
+        match (self.until, created) {
+            (Some(until), Some(created)) => created.duration_since(until) < CLOCK_SLACK,
+            _ => true,
+        }
     }
 
     /// Whether a head alone does not tell which sessions are wanted.
@@ -88,15 +91,55 @@ impl Selection {
 
     /// Returns whether a session is wanted.
     pub fn takes(&self, trace: &Trace<'_>) -> bool {
+        let git = trace.root().meta.git.unwrap_or_default();
+        let [branch, url] = [git.branch, git.repository_url].map(|it| it.map(JsonText::decode));
         let first = trace.started_at().or_else(|| local_start(trace));
-        let last = trace.ended_at().or(first);
+        let outline = Outline {
+            branch: branch.as_deref(),
+            repository_url: url.as_deref(),
+            standing: trace.standing(),
+            created: None,
+            first,
+            last: trace.ended_at().or(first),
+        };
+        let models = if self.model.is_some() { models(trace) } else { Vec::new() };
+        self.takes_as(&outline, &models)
+    }
+
+    /// As [`takes`](Self::takes), of a session that is known by its outline.
+    pub fn takes_as(&self, outline: &Outline<'_>, models: &[String]) -> bool {
+        let Outline { first, last, .. } = outline;
         let since = self.since.is_none_or(|since| last.is_some_and(|at| at >= since));
         let until = self.until.is_none_or(|until| first.is_some_and(|at| at < until));
-        let model = self.model.as_ref().is_none_or(|wanted| {
-            models(trace).iter().any(|model| model.to_lowercase().contains(wanted))
-        });
-        since && until && model && self.may_stand(trace)
+        let model = self
+            .model
+            .as_ref()
+            .is_none_or(|wanted| models.iter().any(|model| model.to_lowercase().contains(wanted)));
+        since && until && model && self.may_stand(outline)
     }
+}
+
+/// What filters look at of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline<'o> {
+    /// The git branch.
+    pub branch: Option<&'o str>,
+    /// The git remote, as recorded.
+    pub repository_url: Option<&'o str>,
+    /// How it stands.
+    pub standing: Standing,
+    /// When the head of its root thread says that it was made, if that is still
+    /// to be looked at.
+    pub created: Option<Timestamp>,
+    /// When it began.
+    pub first: Option<Timestamp>,
+    /// When the last thing in it happened.
+    pub last: Option<Timestamp>,
+}
+
+/// Returns when the head of a file says that its thread was made.
+pub fn created_of(head: &RolloutHead) -> Option<Timestamp> {
+    head.created.as_ref().and_then(|at| at.parse::<Timestamp>().ok())
 }
 
 /// Returns when the session was made by the local clock of its machine, taken

@@ -65,6 +65,26 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub const ALL: &[Code] = &[
+        Code::BadLine,
+        Code::TruncatedTail,
+        Code::Unreadable,
+        Code::NoMeta,
+        Code::UnknownType,
+        Code::DuplicateId,
+        Code::CallWithoutOutput,
+        Code::OutputWithoutCall,
+        Code::BadTimestamp,
+        Code::UsageMismatch,
+        Code::MissingThread,
+        Code::ParentCycle,
+        Code::InferredBoundary,
+        Code::Changed,
+        Code::Duplicate,
+        Code::Diverged,
+    ];
+
     /// Returns the word for it, as in the neutral output.
     pub fn word(self) -> &'static str {
         match self {

@@ -79,7 +79,7 @@ pub use resolve::common::nearest_ancestor;
 pub use session::{RolloutFile, RolloutInput, UsageInput, resolve, resolve_usage};
 pub use span::{
     CallEvidence, Compaction, CopiedTurn, Event, EventKind, Fate, Link, MessageNotes, ModelCall,
-    Provenance, Relation, Review, Span, SpanKind, Status, Turn, Window,
+    Provenance, Relation, Review, ShownTurn, Span, SpanKind, Status, Turn, Window,
 };
 pub use standing::Standing;
 pub use tool::{Agents, Escalation, McpOrigin, ToolCall, ToolDefinition, ToolFamily};

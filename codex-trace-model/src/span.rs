@@ -235,6 +235,19 @@ pub struct Review<'a> {
     pub hint: Option<JsonText<'a>>,
     /// The findings.
     pub output: Option<RawJson<'a>>,
+    /// The reviewer's own turn, whose start shows in the file of what it
+    /// reviews.
+    pub reviewer_turn: Option<ShownTurn<'a>>,
+}
+
+/// A turn of another thread, as a file shows its start.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ShownTurn<'a> {
+    /// Its id.
+    pub turn_id: JsonText<'a>,
+    /// When the line says that it began.
+    pub at: Option<Timestamp>,
 }
 
 /// What is known of a model call.

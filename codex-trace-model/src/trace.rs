@@ -60,6 +60,9 @@ pub struct Thread<'a> {
     pub forked_from_id: Option<JsonText<'a>>,
     /// The last turn of that history, where it is known and has an id.
     pub forked_at: Option<CopiedTurn<'a>>,
+    /// The turns whose starts the copied heads of its files show, with the file:
+    /// they are of the threads that were copied.
+    pub copied_turns: Vec<(RolloutIx, JsonText<'a>)>,
     /// The distance from the root thread: 0 for the root itself.
     pub depth: u32,
     /// The files it was read from: one, or several after reverts.
@@ -209,14 +212,23 @@ impl<'a> Trace<'a> {
         &self.threads[span.thread.0 as usize]
     }
 
-    /// Returns whether a span is a turn that may still go on, however long ago
-    /// its last line was written: the files have no end of it, and no later turn
-    /// of its thread.
+    /// Returns whether a span may still go on, or get another place, however long
+    /// ago its last line was written. So may a turn of which the files have no
+    /// end (those before 0.100 have none at all), and no later turn of its
+    /// thread; and what is of a subagent whose parent's file does not yet show
+    /// the call that spawned it.
     pub fn is_open(&self, span: &Span<'a>) -> bool {
+        let thread = self.thread_of(span);
+        let is_adrift = || {
+            let above = self.span(thread.span).parent.map(|above| &self.span(above).kind);
+            thread.parent_thread_id.is_some() && matches!(above, None | Some(SpanKind::Thread))
+        };
         match &span.kind {
             SpanKind::Turn(turn) => {
-                span.status == Status::Incomplete && turn.number == self.thread_of(span).n_turns
+                let has_no_end = span.status == Status::Incomplete || !turn.marked;
+                has_no_end && turn.number == thread.n_turns || is_adrift()
             }
+            SpanKind::Thread => is_adrift(),
             _ => false,
         }
     }

@@ -8,20 +8,19 @@ use std::ops::AddAssign;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use codex_rollout::{JsonText, RecordedPath};
-use codex_trace_model::{ModelCall, Span, SpanKind, Timestamp, TokenUsage, Trace};
-use rayon::ThreadPool;
-
+use codex_rollout::RecordedPath;
 use codex_trace_export::json::Object;
 use codex_trace_export::wire::jsonl::usage_fields;
 use codex_trace_history::account::Account;
 use codex_trace_history::history::History;
-use codex_trace_history::pipeline::{self, Look, Lost};
-use codex_trace_history::{Selection, Watch, panics, repository, select, skim};
+use codex_trace_history::pipeline::Lost;
+use codex_trace_history::{Selection, Watch, repository};
+use codex_trace_model::{Timestamp, TokenUsage};
+use rayon::ThreadPool;
 
 use crate::by::By;
+use crate::facts::{Call, Facts, Kind};
 use crate::prices::{Dollars, NoPrice, PriceTable, UNKNOWN};
-use crate::prompt;
 use crate::zone::Zone;
 
 /// Model calls and what they used.
@@ -119,49 +118,69 @@ impl Report {
         self.account += other.account;
         self.lost.extend(other.lost);
     }
+
+    /// Adds up what several threads have counted.
+    pub fn sum(reports: Vec<Report>, query: &Query) -> Report {
+        let mut sum = Report::default();
+        for report in reports {
+            sum.merge(report);
+        }
+        if query.by.contains(&By::Directory) {
+            sum.rows = one_row_each(sum.rows, &query.by);
+        }
+        sum
+    }
 }
 
 impl Query {
+    /// Returns how much of a session has to be known.
+    pub fn kind(&self) -> Kind {
+        // A title is content, which the fast way passes over.
+        if self.by.contains(&By::Session) { Kind::Whole } else { Kind::Calls }
+    }
+
     /// Counts the calls of one session.
     ///
     /// The filters that say when and which model hold for each call; the
     /// others have chosen the session.
-    pub fn add(&self, trace: &Trace<'_>, report: &mut Report) {
-        if !self.selection.may_stand(trace) {
+    pub fn add(&self, mut facts: Facts, report: &mut Report) {
+        if !self.selection.may_stand(&facts.outline()) {
             return;
         }
         let mut counted = 0;
+        let mut dates = Dates::default();
         let of_session: Vec<Option<String>> =
-            self.by.iter().map(|by| session_key(*by, trace)).collect();
-        for span in trace.model_calls() {
-            let SpanKind::ModelCall(call) = &span.kind else { continue };
-            let at = trace.made_at(span);
-            let model = call.model.map(JsonText::decode);
-            if !self.takes(at, model.as_deref()) {
+            self.by.iter().map(|by| session_key(*by, &facts)).collect();
+        for call in &facts.calls {
+            let model = facts.model(call);
+            if !self.takes(call.at, model) {
                 continue;
             }
             counted += 1;
-            let counts = self.counts(span, call, at, report);
+            let counts = self.counts(&facts, call, report);
             let key = |(by, of_session): (&By, &Option<String>)| match (of_session, by) {
                 (Some(session), _) => session.clone(),
-                (None, By::Model) => model.as_deref().unwrap_or(UNKNOWN).to_owned(),
-                (None, by) => at.map_or_else(|| UNKNOWN.to_owned(), |at| self.date_key(*by, at)),
+                (None, By::Model) => model.unwrap_or(UNKNOWN).to_owned(),
+                (None, by) => {
+                    let key_of = |at| dates.key_of(*by, at, |at| self.date_key(*by, at));
+                    call.at.map_or_else(|| UNKNOWN.to_owned(), key_of)
+                }
             };
             let keys = self.by.iter().zip(&of_session).map(key).collect();
             *report.rows.entry(keys).or_default() += &counts;
         }
-        if counted > 0 && self.by.contains(&By::Session) {
-            let name = trace.root().name.map(|name| name.decode().into_owned());
-            let session = Session {
-                started_at: trace.started_at().or_else(|| select::local_start(trace)),
-                cwd: trace.root().meta.cwd.map(|cwd| cwd.decode().into_owned()),
-                title: name.or_else(|| prompt::first(trace)),
-            };
-            report.sessions.insert(trace.session_id().to_owned(), session);
-        }
         if counted > 0 || self.takes_all_calls() {
             // Of the spans, only model calls are looked at.
-            report.account += Account { spans: 0, ..Account::of(trace) };
+            facts.account.spans = 0;
+            report.account += std::mem::take(&mut facts.account);
+        }
+        if counted > 0 && self.by.contains(&By::Session) {
+            let session = Session {
+                started_at: facts.started_at.or(facts.started_at_local),
+                cwd: facts.cwd,
+                title: facts.name.or(facts.prompt),
+            };
+            report.sessions.insert(facts.session_id, session);
         }
     }
 
@@ -179,22 +198,15 @@ impl Query {
             })
     }
 
-    fn counts(
-        &self,
-        span: &Span<'_>,
-        call: &ModelCall<'_>,
-        at: Option<Timestamp>,
-        report: &mut Report,
-    ) -> Counts {
-        let usage = span.usage.unwrap_or_default();
-        let mut counts = Counts { model_calls: 1, usage, ..Counts::default() };
-        match self.prices.cost_of(call, &usage, at) {
+    fn counts(&self, facts: &Facts, call: &Call, report: &mut Report) -> Counts {
+        let mut counts = Counts { model_calls: 1, usage: call.usage, ..Counts::default() };
+        match facts.cost(call, &self.prices) {
             Ok(cost) => counts.cost = cost,
             Err(lacking) => {
-                counts.unpriced_tokens = usage.total_tokens;
+                counts.unpriced_tokens = call.usage.total_tokens;
                 let sum = report.unpriced.entry(lacking).or_default();
                 sum.0 += 1;
-                sum.1 += usage.total_tokens;
+                sum.1 += call.usage.total_tokens;
             }
         }
         counts
@@ -215,44 +227,47 @@ impl Query {
     }
 }
 
+/// The last keys that were made of times: calls of one session come soon after
+/// one another.
+#[derive(Debug, Default)]
+struct Dates(Vec<(By, i64, String)>);
+
+impl Dates {
+    /// The clocks of no zone go by less than this, in seconds.
+    const STEP: i64 = 15 * 60;
+
+    fn key_of(&mut self, by: By, at: Timestamp, make: impl FnOnce(Timestamp) -> String) -> String {
+        let step = at.as_second().div_euclid(Dates::STEP);
+        if let Some((.., key)) = self.0.iter().find(|it| (it.0, it.1) == (by, step)) {
+            return key.clone();
+        }
+        let key = make(at);
+        self.0.retain(|it| it.0 != by);
+        self.0.push((by, step, key.clone()));
+        key
+    }
+}
+
 /// Returns the key of all of a session's calls, if they have one.
-fn session_key(by: By, trace: &Trace<'_>) -> Option<String> {
-    let meta = &trace.root().meta;
-    let git = meta.git.unwrap_or_default();
-    let cwd = || meta.cwd.map(JsonText::decode).filter(|cwd| !cwd.is_empty());
-    let directory = || cwd().map(|cwd| directory_key(&cwd));
+fn session_key(by: By, facts: &Facts) -> Option<String> {
+    let cwd = || facts.cwd.as_deref().filter(|cwd| !cwd.is_empty());
+    let directory = || cwd().map(directory_key);
     let key = match by {
         By::Total => Some("total".to_owned()),
-        By::Session => Some(trace.session_id().to_owned()),
+        By::Session => Some(facts.session_id.clone()),
         By::Directory => directory(),
-        By::Branch => git.branch.map(|branch| branch.decode().into_owned()),
+        By::Branch => facts.branch.clone(),
         // Outside of a repository, or in one without a remote, the place is the name.
-        By::Repository => git
+        By::Repository => facts
             .repository_url
-            .map(|url| repository::name(&url.decode()))
+            .as_deref()
+            .map(repository::name)
             .filter(|name| !name.is_empty())
             .or_else(directory),
-        By::Source => meta.source.map(|it| codex_rollout::source_word(&it)),
+        By::Source => facts.source.clone(),
         By::Hour | By::Day | By::Week | By::Month | By::Model | By::Tool => return None,
     };
     Some(key.unwrap_or_else(|| UNKNOWN.to_owned()))
-}
-
-/// Returns what the model calls of a session cost that have a list price, and
-/// how many tokens the others used.
-pub fn cost_of(trace: &Trace<'_>, prices: &PriceTable) -> (Option<Dollars>, u64) {
-    let mut sum: Option<Dollars> = None;
-    let mut unpriced = 0;
-    for span in trace.model_calls() {
-        let SpanKind::ModelCall(call) = &span.kind else { continue };
-        let usage = span.usage.unwrap_or_default();
-        match prices.cost_of(call, &usage, trace.made_at(span)) {
-            Ok(Some(cost)) => *sum.get_or_insert_default() += cost,
-            Ok(None) => {}
-            Err(_) => unpriced += usage.total_tokens,
-        }
-    }
-    (sum, unpriced)
 }
 
 /// Returns a directory as its own system writes it.
@@ -296,22 +311,8 @@ pub fn count(
             else {
                 break;
             };
-            let session = &history.sessions[session];
-            let mut own = Report::default();
-            let outcome = panics::catch(|| {
-                let add = |trace: &Trace<'_>| query.add(trace, &mut own);
-                // A title is content, which the fast way passes over.
-                let done = if query.by.contains(&By::Session) {
-                    pipeline::with_trace(history, session, Look::Facts, add)
-                } else {
-                    skim::with_calls(history, session, add)
-                };
-                done.map_err(Lost::Unreadable)
-            });
-            let fault =
-                |message| Lost::Fault { session_id: session.root_thread_id.clone(), message };
-            match outcome.map_err(fault).flatten() {
-                Ok(()) => report.merge(own),
+            match Facts::read(history, &history.sessions[session], query.kind()) {
+                Ok(facts) => query.add(facts, &mut report),
                 Err(lost) => report.lost.push(lost),
             }
             ui.step();
@@ -327,13 +328,8 @@ pub fn count(
     if interrupted.load(Ordering::Relaxed) {
         return None;
     }
-    let mut sum = Report::default();
-    for report in reports.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-        sum.merge(report);
-    }
-    if query.by.contains(&By::Directory) {
-        sum.rows = one_row_each(sum.rows, &query.by);
-    }
+    let reports = reports.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut sum = Report::sum(reports, query);
     sum.account.failed += history.n_failures;
     Some(sum)
 }

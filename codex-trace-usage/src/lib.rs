@@ -13,6 +13,7 @@
 pub mod by;
 pub mod content;
 pub mod count;
+pub mod facts;
 pub mod prices;
 pub mod prompt;
 mod rows;
@@ -21,6 +22,7 @@ pub mod zone;
 
 pub use by::By;
 pub use count::{Query, Report};
+pub use facts::Facts;
 pub use prices::PriceTable;
 pub use rows::Row;
 pub use zone::Zone;

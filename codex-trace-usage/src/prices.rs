@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use codex_trace_export::json::Json;
 use codex_trace_history::failure::Failure;
+use codex_trace_history::small;
 use codex_trace_history::words;
 
 /// The table that comes with the program; the sources of its rows are in it.
@@ -180,7 +181,7 @@ impl PriceTable {
     pub fn load(own: Option<&Path>) -> Result<PriceTable, Failure> {
         let mut table = PriceTable::parse(TABLE).expect("the table in the program is one");
         if let Some(path) = own {
-            let text = std::fs::read_to_string(path).map_err(|err| {
+            let text = small::text_that_is_there(path).map_err(|err| {
                 Failure::because(&format!("cannot read `{}`", path.display()), &err)
             })?;
             let own = PriceTable::parse(&text).map_err(|what| {
@@ -276,10 +277,18 @@ impl PriceTable {
         .map(Some)
     }
 
+    /// Returns the models of OpenAI that have a price.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        self.providers.get(OPENAI).into_iter().flat_map(BTreeMap::keys).map(String::as_str)
+    }
+
     fn prices(&self, request: &Request<'_>) -> Option<&Prices> {
         let models = self.providers.get(request.provider.unwrap_or(OPENAI))?;
         let of = |model: &str| models.get(model);
         let known = of(request.model).or_else(|| of(undated(request.model)?))?;
+        if known.len() == 1 {
+            return known.values().next();
+        }
         let day = request.at.map_or(i64::MAX, |at| at.as_second().div_euclid(SECONDS_OF_DAY));
         let (_, prices) = known.range(..=day).next_back().or_else(|| known.iter().next())?;
         Some(prices)

@@ -1,5 +1,6 @@
 //! The registry of what `convert` can write.
 
+use codex_trace_export::choice::is_word;
 use codex_trace_export::wire::{jsonl, perfetto};
 use codex_trace_export::{FileFormat, codex_otel, otlp};
 
@@ -15,5 +16,5 @@ pub const FORMATS: &[&FileFormat] = &[
 
 /// Returns the format of a name.
 pub fn named(name: &str) -> Option<&'static FileFormat> {
-    FORMATS.iter().find(|format| format.name == name).copied()
+    FORMATS.iter().find(|format| is_word(format.name, name)).copied()
 }

@@ -1,10 +1,12 @@
 //! Ctrl-C: the first one ends the run in an orderly way, the second at once.
 
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
 
 use crate::exit::ExitStatus;
 
@@ -13,6 +15,11 @@ use crate::exit::ExitStatus;
 pub fn flag() -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let leave = i32::from(ExitStatus::Interrupted.code());
+    #[cfg(unix)]
+    hangup::register(&interrupted);
+    if std::io::stderr().is_terminal() && wait_for_signals(&interrupted, leave).is_ok() {
+        return interrupted;
+    }
     for signal in [SIGINT, SIGTERM] {
         // In this order, or the first one would end it. Fails only without
         // signals: then the system's own way holds.
@@ -20,9 +27,24 @@ pub fn flag() -> Arc<AtomicBool> {
             .and_then(|_| flag::register(signal, Arc::clone(&interrupted)))
             .ok();
     }
-    #[cfg(unix)]
-    hangup::register(&interrupted);
     interrupted
+}
+
+/// As the flags do, where a line of progress may have to be taken away first.
+#[expect(clippy::exit, reason = "the user wants the process to end at once")]
+fn wait_for_signals(interrupted: &Arc<AtomicBool>, leave: i32) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let interrupted = Arc::clone(interrupted);
+    let wait = move || {
+        for _ in signals.forever() {
+            if interrupted.swap(true, Ordering::SeqCst) {
+                std::io::stderr().write_all(b"\r\x1b[K").ok();
+                std::process::exit(leave);
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -18,6 +18,7 @@ pub mod args;
 pub mod axis;
 pub mod backends;
 pub mod commands;
+pub mod complete;
 pub mod config;
 pub mod destinations;
 pub mod exit;
@@ -26,11 +27,13 @@ pub mod interrupt;
 pub mod label;
 pub mod limits;
 pub mod live;
+pub mod look;
 pub mod measure;
 mod nothing;
 pub mod output;
 mod pager;
 pub mod parquet;
+pub mod redacted;
 pub mod rows;
 pub mod session;
 pub mod table;
@@ -44,7 +47,8 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use clap_complete::CompleteEnv;
 
 use crate::args::{Args, Command};
 use crate::config::{Environment, Settings};
@@ -59,7 +63,16 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         live::hook::run(payload);
         return ExitStatus::Complete.into();
     }
-    let args = match Args::try_parse_from(argv) {
+    let env = Environment::read();
+    match complete_for_shell(&argv, &env) {
+        Ok(false) => {}
+        Ok(true) => return ExitStatus::Complete.into(),
+        Err(err) => {
+            ui::usage(&err);
+            return ExitStatus::Failed.into();
+        }
+    }
+    let args = match parse(argv, env.color()) {
         Ok(args) => args,
         Err(err) => {
             // Help and version come this way too.
@@ -70,7 +83,7 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     codex_trace_history::panics::quiet_when_caught();
     // Else large files are read into memory.
     codex_rollout::map_large_files();
-    let settings = match Settings::resolve(&args.global, &Environment::read()) {
+    let settings = match Settings::resolve(&args.global, &env) {
         Ok(settings) => settings,
         Err(err) => {
             Ui::new(Settings::unresolved()).failure(&err.into());
@@ -91,6 +104,33 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     status.into()
 }
 
+/// Answers a shell that asks what could come next; `false`, if none asks.
+fn complete_for_shell(argv: &[OsString], env: &Environment) -> clap::error::Result<bool> {
+    if !env.asks_for_completion() {
+        return Ok(false);
+    }
+    CompleteEnv::with_factory(Args::command)
+        .var(complete::VARIABLE)
+        .try_complete(argv.iter().cloned(), env.cwd())
+}
+
+/// Reads the command line. Help and errors are colored as `--color` says, also
+/// where the rest cannot be read.
+fn parse(argv: Vec<OsString>, usual: ColorChoice) -> clap::error::Result<Args> {
+    let typed = |word: &OsString| word.to_str().map(str::to_owned);
+    let words: Vec<String> = argv.iter().filter_map(typed).collect();
+    let after = words.iter().position(|it| it == "--color").and_then(|at| words.get(at + 1));
+    let joined = words.iter().find_map(|it| it.strip_prefix("--color="));
+    let color = match joined.or(after.map(String::as_str)) {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => usual,
+    };
+    let mut command = Args::command().color(color);
+    let mut matches = command.try_get_matches_from_mut(argv)?;
+    Args::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))
+}
+
 fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
     match &args.command {
         Command::Convert(args) => commands::convert::run(args, ui),
@@ -99,6 +139,7 @@ fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Command::Upload(args) => commands::upload::run(args, ui),
         Command::Hook(args) => commands::hook::run(args, ui),
         Command::Status(args) => commands::status::run(args, ui),
+        Command::Init(args) => commands::init::run(args, ui),
         Command::Doctor(args) => commands::doctor::run(args, ui),
         Command::Report(args) => commands::report::run(args, ui),
         Command::Usage(args) => commands::usage::run(args, ui),

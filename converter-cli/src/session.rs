@@ -1,16 +1,14 @@
 //! What `list` says of a session.
 
-use codex_trace_model::{
-    Diagnostic, SignedDuration, SpanKind, Standing, Status, Timestamp, TokenUsage, Trace,
-};
+use codex_trace_model::{Diagnostic, SignedDuration, Standing, Timestamp, TokenUsage, Trace};
 
 use codex_trace_export::json;
 use codex_trace_export::wire::jsonl;
-use codex_trace_history::{repository, select};
+use codex_trace_history::repository;
 
+use crate::look::{Facts, Kind};
 use crate::prices::{Dollars, PriceTable};
 use crate::rows::{Row, Value};
-use crate::usage;
 
 /// A session in a few words.
 #[derive(Clone, Debug)]
@@ -71,41 +69,39 @@ pub struct Summary {
 impl Summary {
     /// Sums up a trace, at these prices.
     pub fn of(trace: &Trace<'_>, prices: &PriceTable) -> Summary {
-        let root = trace.root();
-        let git = root.meta.git.unwrap_or_default();
-        let text = |text: codex_rollout::JsonText<'_>| text.decode().into_owned();
-        let (cost, unpriced_tokens) = usage::cost_of(trace, prices);
-        let rollouts = || trace.threads.iter().flat_map(|thread| &thread.rollouts);
-        let n_of = |word: &str| trace.spans.iter().filter(|span| span.kind.word() == word).count();
+        let facts = Facts::of(trace, Kind::Whole, None);
+        Summary { diagnostics: trace.diagnostics.clone(), ..Summary::of_facts(facts, prices) }
+    }
+
+    /// Sums up what is known of a session, at these prices.
+    pub fn of_facts(facts: Facts, prices: &PriceTable) -> Summary {
+        let (cost, unpriced_tokens) = facts.costs(prices);
         Summary {
-            session_id: root.id.clone(),
-            thread_ids: trace.threads.iter().map(|thread| thread.id.clone()).collect(),
-            started_at: trace.started_at(),
-            started_at_local: select::local_start(trace),
-            ended_at: trace.ended_at(),
-            cwd: root.meta.cwd.map(|cwd| cwd.decode().into_owned()),
-            source: root.meta.source.map(|source| codex_rollout::source_word(&source)),
-            name: root.name.map(|name| name.decode().into_owned()),
-            prompt: crate::prompt::first(trace),
-            models: select::models(trace),
-            turns: n_of("turn"),
-            model_calls: n_of("model_call"),
-            tool_calls: n_of("tool_call"),
-            failed_tools: failed_tools(trace),
+            model_calls: facts.calls.len(),
+            usage: facts.usage(),
             cost,
             unpriced_tokens,
-            version: root.meta.cli_version.map(text),
-            branch: git.branch.map(text),
-            repository: git.repository_url.map(|url| repository::name(&url.decode())),
-            commit: git.commit_hash.map(text),
-            usage: trace.usage(),
-            status: trace.standing(),
-            files: rollouts().map(|rollout| rollout.path.clone()).collect(),
-            copies: rollouts()
-                .flat_map(|rollout| &rollout.copies)
-                .map(|path| path.display().to_string())
-                .collect(),
-            diagnostics: trace.diagnostics.clone(),
+            session_id: facts.session_id,
+            thread_ids: facts.thread_ids,
+            started_at: facts.started_at,
+            started_at_local: facts.started_at_local,
+            ended_at: facts.ended_at,
+            cwd: facts.cwd,
+            source: facts.source,
+            name: facts.name,
+            prompt: facts.prompt,
+            models: facts.models,
+            turns: facts.turns,
+            tool_calls: facts.tool_calls,
+            failed_tools: facts.failed_tools,
+            version: facts.version,
+            branch: facts.branch,
+            repository: facts.repository_url.map(|url| repository::name(&url)),
+            commit: facts.commit,
+            status: facts.standing.unwrap_or(Standing::Complete),
+            files: facts.files,
+            copies: facts.copies,
+            diagnostics: Vec::new(),
         }
     }
 
@@ -232,13 +228,6 @@ impl Summary {
         });
         out.push(b'\n');
     }
-}
-
-fn failed_tools(trace: &Trace<'_>) -> usize {
-    let failed = trace.spans.iter().filter(|span| {
-        matches!((&span.kind, &span.status), (SpanKind::ToolCall(_), Status::Error { .. }))
-    });
-    failed.count()
 }
 
 fn put(text: &String, out: &mut Vec<u8>) {

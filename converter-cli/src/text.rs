@@ -31,6 +31,44 @@ pub fn cut_end(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Breaks a message between words, each line at most `columns` wide with the
+/// indentation of all but the first. What stands between backticks stays whole:
+/// it is to be pasted.
+pub fn wrap(text: &str, columns: usize, indent: usize) -> Vec<String> {
+    let room = columns.saturating_sub(indent);
+    let rest = text.trim_start_matches(' ');
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = text[..text.len() - rest.len()].to_owned();
+    let mut is_first = true;
+    for word in words(rest) {
+        if !is_first && line.width() + 1 + word.width() > room {
+            lines.push(std::mem::take(&mut line));
+            is_first = true;
+        }
+        if !is_first {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_first = false;
+    }
+    lines.push(line);
+    lines
+}
+
+/// Returns what stands between blanks that are not between backticks.
+fn words(text: &str) -> Vec<&str> {
+    let (mut words, mut start, mut quoted) = (Vec::new(), 0, false);
+    for (at, c) in text.char_indices() {
+        quoted ^= c == '`';
+        if c == ' ' && !quoted {
+            words.push(&text[start..at]);
+            start = at + 1;
+        }
+    }
+    words.push(&text[start..]);
+    words
+}
+
 /// Fills with blanks up to `columns`, on the right or on the left.
 pub fn pad(text: &str, columns: usize, right: bool) -> String {
     let blanks = " ".repeat(columns.saturating_sub(text.width()));
@@ -118,6 +156,20 @@ pub fn cut_path(path: &str, columns: usize) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_wrapped_between_words_and_commands_stay_whole() {
+        let text = "no session matches: `codex-trace list --since 7d` says what there is";
+        let lines = wrap(text, 40, 2);
+        assert_eq!(
+            lines,
+            ["no session matches:", "`codex-trace list --since 7d` says", "what there is"]
+        );
+        assert_eq!(wrap("  two words", 80, 2), ["  two words"], "an indentation stays");
+        assert_eq!(wrap("", 80, 2), [""]);
+        let long = "x".repeat(100);
+        assert_eq!(wrap(&format!("a {long} b"), 40, 2), ["a", &*long, "b"]);
+    }
 
     #[test]
     fn what_would_steer_a_terminal_is_made_visible() {

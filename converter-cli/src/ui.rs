@@ -107,17 +107,33 @@ impl Ui {
     /// Shows how far a job of `n` steps is, if somebody looks and it takes a
     /// while; see [`step`](Self::step).
     pub fn start(&self, what: &'static str, n: usize) {
-        let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.begin(what, n as u64, "{msg} {bar:30} {pos}/{len}, {eta} left");
+    }
+
+    /// As [`start`](Self::start), of a job whose steps are of different sizes, in
+    /// bytes; see [`advance`](Self::advance).
+    pub fn start_bytes(&self, what: &'static str, bytes: u64) {
+        let template = "{msg} {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+        self.begin(what, bytes, template);
+    }
+
+    fn begin(&self, what: &'static str, len: u64, template: &str) {
+        let style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.bar.set_style(style);
         self.bar.set_message(what);
-        self.bar.set_length(n as u64);
+        self.bar.set_length(len);
         self.bar.reset();
     }
 
     /// Counts one step.
     pub fn step(&self) {
-        self.bar.inc(1);
+        self.advance(1);
+    }
+
+    /// Counts a step of so many bytes.
+    pub fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
         if self.settings.progress && self.bar.is_hidden() && self.bar.elapsed() > PATIENCE {
             self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         }
@@ -165,7 +181,12 @@ impl Ui {
     fn line(&self, head: &str, tone: Tone, text: &dyn Display) {
         let head = tone.paint(head, self.settings.color_err);
         let text = text.to_string();
-        let line: Vec<_> = text.lines().map(text::escape).collect();
+        let lines = text.lines().map(text::escape);
+        // What was cut is not to look like another message.
+        let line: Vec<String> = match self.settings.message_width {
+            Some(width) => lines.flat_map(|line| text::wrap(&line, width, 2)).collect(),
+            None => lines.map(std::borrow::Cow::into_owned).collect(),
+        };
         self.bar.suspend(|| {
             // Nobody is left to be told that stderr is closed.
             // A line that is not the first is not to look like another message.

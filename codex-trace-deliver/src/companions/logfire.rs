@@ -215,6 +215,7 @@ mod tests {
 
     fn turns<'s>(ids: &[&str]) -> Vec<TurnFile<'s>> {
         let turn = |(span, id): (u32, &&str)| TurnFile {
+            other_ids: Vec::new(),
             span: SpanIx(span),
             thread_id: SESSION,
             turn_id: (*id).to_owned(),

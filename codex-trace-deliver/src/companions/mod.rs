@@ -4,10 +4,12 @@
 pub mod braintrust;
 pub mod langsmith;
 pub mod logfire;
+pub mod mlflow;
+mod projects;
 
 use std::cell::Cell;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -24,7 +26,10 @@ pub trait Companion: Send + Sync {
     ///
     /// If there is something that cannot be read: why, for people. The session is
     /// left alone, as the user may want some of it kept back.
-    fn look(&self, turns: &[TurnFile<'_>]) -> Result<Beside, String>;
+    fn look(&self, turns: &[TurnFile<'_>]) -> Result<Beside, String> {
+        let _ = turns;
+        Ok(Beside::default())
+    }
 
     /// Returns what the project that a session was in says of its own sessions.
     fn project(&self, cwd: &Path) -> OfProject {
@@ -39,8 +44,15 @@ pub trait Companion: Send + Sync {
     /// # Errors
     ///
     /// If it cannot be written, or not in time.
-    fn tell(&self, rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>)
-    -> io::Result<bool>;
+    fn tell(
+        &self,
+        rollout: &Path,
+        receipts: &[&Receipt],
+        until: &Deadline<'_>,
+    ) -> io::Result<bool> {
+        let _ = (rollout, receipts, until);
+        Ok(false)
+    }
 }
 
 /// A turn, and the rollout that it is in.
@@ -52,14 +64,18 @@ pub struct TurnFile<'s> {
     pub thread_id: &'s str,
     /// Its id, as Codex recorded it.
     pub turn_id: String,
+    /// Other ids by which a plugin may know it: a review shows the start of the
+    /// reviewer's own turn, and nothing of the user's.
+    pub other_ids: Vec<String>,
     /// The rollout, if it is a file.
     pub file: Option<&'s Path>,
     /// Other files of the thread: a plugin may have known the turn by one of
-    /// them, before it was archived, copied, or went on elsewhere.
+    /// them, before it was archived, copied, or went on elsewhere. Also those of
+    /// other threads that begin with a copy of the turn.
     pub others: Vec<&'s Path>,
 }
 
-/// What a project says of its own sessions. It has no say in where they go.
+/// What a project says of its own sessions.
 #[derive(Clone, Debug, Default)]
 pub struct OfProject {
     /// The file that has switched them off.
@@ -70,8 +86,29 @@ pub struct OfProject {
     pub muted: bool,
     /// What is to be redacted in them, too.
     pub rules: Vec<UserRule>,
-    /// What the user should know of what is not followed.
-    pub remark: Option<String>,
+    /// Where it wants them to go, if it says so.
+    pub place: Option<PlaceOfProject>,
+}
+
+/// The place that a project's file names for its own sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceOfProject {
+    /// The file.
+    pub file: PathBuf,
+    /// The server.
+    pub server: Option<String>,
+    /// The project or experiment, with its key in the file.
+    pub project: Option<(&'static str, String)>,
+    /// What else the file says of places, by its keys: the server's among them.
+    pub more: Vec<&'static str>,
+}
+
+impl PlaceOfProject {
+    /// Returns the keys of the file that name a place, for people.
+    pub fn names(&self) -> String {
+        let keys = self.more.iter().copied().chain(self.project.as_ref().map(|it| it.0));
+        keys.map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// How long to wait for somebody else: some time, and not once the user wants

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use codex_trace_export::View;
 use codex_trace_model::Timestamp;
@@ -46,6 +46,8 @@ pub struct Account {
     pub too_old: usize,
     /// The files of projects that have switched their sessions off.
     pub switched_off: BTreeSet<String>,
+    /// Why sessions are left out that their projects want at other places.
+    pub other_places: BTreeSet<String>,
     /// Units that another place of the server has.
     pub elsewhere: usize,
     /// Which place has the first of them.
@@ -65,6 +67,8 @@ pub struct Account {
     pub not_noted: Option<String>,
     /// Rollouts beside which the live plugin was told of what is there.
     pub noted: usize,
+    /// How often each rule for secrets found something in what was encoded.
+    pub redacted: BTreeMap<String, u64>,
     /// Where people see what was sent.
     pub view: Option<View>,
     /// When the oldest of what was sent began.
@@ -106,7 +110,8 @@ impl Account {
     }
 
     /// Returns whether everything asked for was done. A turn that is being
-    /// written is nothing to be done yet; one that only waits is.
+    /// written is nothing to be done yet; one that only waits is. So is a note for
+    /// a live plugin: until it is there, that one may send the turn, too.
     pub fn is_complete(&self) -> bool {
         self.down.is_none()
             && self.rejected == 0
@@ -117,6 +122,7 @@ impl Account {
             && self.held == 0
             && self.unsent == 0
             && self.unreadable == 0
+            && self.not_noted.is_none()
             && self.faults.is_empty()
             && !self.cut_short
     }

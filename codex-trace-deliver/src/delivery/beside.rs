@@ -1,16 +1,67 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use codex_trace_export::{Beside, Keep, Receipt, UnitKey};
-use codex_trace_model::{SpanKind, Trace};
+use codex_trace_model::{SpanKind, Timestamp, Trace};
 
 use crate::companions::{Deadline, OfProject, TurnFile};
 use crate::delivery::session::Session;
 use crate::delivery::{Engine, Fate};
+use crate::history::History;
+
+/// The files that begin with a copy of a thread's turns, by the thread: of forks
+/// and of subagents, and when each was made.
+#[derive(Debug, Default)]
+pub(super) struct CopiedHeads {
+    of: HashMap<String, Vec<usize>>,
+}
+
+impl CopiedHeads {
+    /// Finds them by what the heads of a history's files say.
+    pub(super) fn find(history: &History) -> CopiedHeads {
+        let mut of: HashMap<String, Vec<usize>> = HashMap::new();
+        for (nth, head) in history.heads.iter().enumerate() {
+            for from in [&head.copied_from_id, &head.forked_from_id].into_iter().flatten() {
+                let files = of.entry(from.clone()).or_default();
+                if *from != head.thread_id && files.last() != Some(&nth) {
+                    files.push(nth);
+                }
+            }
+        }
+        CopiedHeads { of }
+    }
+
+    /// Returns the files that may begin with a copy of what a thread had at a
+    /// time, those that copied a copy among them.
+    fn with<'h>(
+        &self,
+        history: &'h History,
+        thread_id: &str,
+        end: Option<Timestamp>,
+    ) -> Vec<&'h Path> {
+        let mut files = Vec::new();
+        let mut seen = HashSet::from([thread_id]);
+        let mut next = vec![thread_id];
+        while let Some(thread) = next.pop() {
+            for nth in self.of.get(thread).into_iter().flatten() {
+                let head = &history.heads[*nth];
+                let created = head.created.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
+                // What went on after it was copied is not all in the copy.
+                if end.zip(created).is_some_and(|(end, created)| end <= created) {
+                    files.push(head.rollout.path.as_path());
+                }
+                if seen.insert(&head.thread_id) {
+                    next.push(&head.thread_id);
+                }
+            }
+        }
+        files
+    }
+}
 
 /// Returns the turns of a trace that have an id, with their files.
-fn turns<'s>(trace: &'s Trace<'_>) -> Vec<TurnFile<'s>> {
+fn turns<'s>(trace: &'s Trace<'_>, history: &'s History, heads: &CopiedHeads) -> Vec<TurnFile<'s>> {
     let turns = trace.iter().filter_map(|(ix, span)| {
         let SpanKind::Turn(turn) = &span.kind else { return None };
         let thread = trace.thread_of(span);
@@ -19,12 +70,19 @@ fn turns<'s>(trace: &'s Trace<'_>) -> Vec<TurnFile<'s>> {
         let file = rollout.and_then(|rollout| rollout.file.as_deref());
         let others =
             thread.rollouts.iter().flat_map(|it| it.file.iter().chain(&it.copies).chain(&it.links));
+        let copies = heads.with(history, &thread.id, span.end);
+        let reviewers = turn.review.and_then(|review| review.reviewer_turn);
         Some(TurnFile {
             span: ix,
             thread_id: &thread.id,
             turn_id: turn.turn_id?.decode().into_owned(),
+            other_ids: reviewers.map(|it| it.turn_id.decode().into_owned()).into_iter().collect(),
             file,
-            others: others.map(PathBuf::as_path).filter(|it| Some(*it) != file).collect(),
+            others: others
+                .map(PathBuf::as_path)
+                .chain(copies)
+                .filter(|it| Some(*it) != file)
+                .collect(),
         })
     });
     turns.collect()
@@ -37,7 +95,8 @@ impl Engine<'_> {
     ///
     /// Why the session must be left alone.
     pub(super) fn look_beside(&self, trace: &Trace<'_>) -> Result<Beside, String> {
-        self.companion.map_or_else(|| Ok(Beside::default()), |it| it.look(&turns(trace)))
+        let turns = || turns(trace, self.run.history, &self.copied_heads);
+        self.companion.map_or_else(|| Ok(Beside::default()), |it| it.look(&turns()))
     }
 
     /// Returns what the project that a session was in says of its own sessions.
@@ -48,13 +107,12 @@ impl Engine<'_> {
     }
 
     /// Notes that a session is left out, as its project wants it.
-    pub(super) fn leave_out(&self, trace: &Trace<'_>, file: String) {
-        self.account().switched_off.insert(file);
+    pub(super) fn leave_out(&self, trace: &Trace<'_>, fate: Fate) {
         let session = Session::new(trace.session_id(), Vec::new());
         for (_, span) in trace.iter().filter(|(_, span)| matches!(span.kind, SpanKind::Turn(_))) {
             let thread_id = trace.thread_of(span).id.clone();
             let key = UnitKey { thread_id, turn: Some(span.key.clone()) };
-            self.note(&session, &key, Fate::SwitchedOff);
+            self.note(&session, &key, fate);
         }
     }
 
@@ -62,14 +120,6 @@ impl Engine<'_> {
     pub(super) fn mute(trace: &Trace<'_>, beside: &mut Beside) {
         for (ix, _) in trace.iter().filter(|(_, span)| matches!(span.kind, SpanKind::Turn(_))) {
             beside.entry(ix).or_default().keep.get_or_insert(Keep::Metadata);
-        }
-    }
-
-    /// Tells people of something once.
-    pub(super) fn tell_once(&self, what: &str) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.insert(what.to_owned()) {
-            (self.run.notice)(format!("{}: {what}", self.name));
         }
     }
 

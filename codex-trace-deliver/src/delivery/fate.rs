@@ -14,6 +14,8 @@ pub enum Fate {
     OfPlugin,
     /// The project that it was in has switched it off.
     SwitchedOff,
+    /// The project that it was in wants it at another place.
+    OtherPlace,
     /// It was there before, by the ledger.
     AlreadyThere,
     /// It is there and has not changed, but is written in another way now: by
@@ -39,10 +41,11 @@ pub enum Fate {
 
 impl Fate {
     /// All of them, in this order.
-    pub const ALL: [Fate; 13] = [
+    pub const ALL: [Fate; 14] = [
         Fate::Nothing,
         Fate::OfPlugin,
         Fate::SwitchedOff,
+        Fate::OtherPlace,
         Fate::AlreadyThere,
         Fate::EarlierForm,
         Fate::Sent,
@@ -61,6 +64,7 @@ impl Fate {
             Fate::Nothing => "nothing",
             Fate::OfPlugin => "of_plugin",
             Fate::SwitchedOff => "switched_off",
+            Fate::OtherPlace => "other_place",
             Fate::AlreadyThere => "already_there",
             Fate::EarlierForm => "earlier_form",
             Fate::Kept => "kept",
@@ -177,7 +181,22 @@ mod tests {
         let none = (0, 0);
         assert_eq!(
             counts,
-            [none, none, none, none, none, (3, 2), none, none, none, none, none, none, (1, 1)]
+            [
+                none,
+                none,
+                none,
+                none,
+                none,
+                none,
+                (3, 2),
+                none,
+                none,
+                none,
+                none,
+                none,
+                none,
+                (1, 1)
+            ]
         );
         let worst = ["s1", "s2", "s3"].map(|id| tally.worst(id));
         assert_eq!(worst, [Some(Fate::Rejected), Some(Fate::Sent), None]);

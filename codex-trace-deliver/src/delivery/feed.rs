@@ -11,7 +11,7 @@ use crate::delivery::rest::Rests;
 use crate::delivery::session::Session;
 use crate::delivery::stamp::bytes_in_memory;
 use crate::delivery::taking::Taking;
-use crate::delivery::{Engine, Fate};
+use crate::delivery::{Engine, Fate, Goes};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Lines, Outcome, Past};
 use crate::panics;
@@ -64,6 +64,10 @@ impl Engine<'_> {
     }
 
     fn feed(&self, group: &SessionGroup) -> Result<(), Failure> {
+        let goes = self.takes.elsewhere(self.run.history, group);
+        if let Some(Goes::To(_)) = goes {
+            return Ok(());
+        }
         let heads: Vec<_> =
             group.members.iter().map(|member| &self.run.history.heads[member.head]).collect();
         let files = heads.iter().filter_map(|head| self.stamp(head)).collect::<Vec<_>>();
@@ -86,6 +90,11 @@ impl Engine<'_> {
         let read = pipeline::open(self.run.history, group, Look::Content).map(|owned| {
             let trace = owned.get();
             if (self.run.wanted)(trace) {
+                if let Some(Goes::Nowhere(why)) = goes {
+                    self.account().other_places.insert(why.clone());
+                    self.leave_out(trace, Fate::OtherPlace);
+                    return Ok(());
+                }
                 self.count_oddities(trace);
                 self.encode(&owned, files, rests)
             } else {
@@ -126,14 +135,14 @@ impl Engine<'_> {
         let trace = owned.get();
         let of_project = self.of_project(trace);
         if let Some(file) = of_project.left_out {
-            self.leave_out(trace, file);
+            self.account().switched_off.insert(file);
+            self.leave_out(trace, Fate::SwitchedOff);
             return Ok(());
         }
         if let Some(why) = of_project.refused {
             self.account().faults.push(format!("session {}: {why}", trace.session_id()));
             return Ok(());
         }
-        of_project.remark.iter().for_each(|remark| self.tell_once(remark));
         self.reopen(trace, &stamps)?;
         let session = Arc::new(Session::new(trace.session_id(), stamps.clone()));
         let mut result = Ok(());
@@ -301,7 +310,7 @@ impl Engine<'_> {
                     self.note(session, &unit.key, Fate::EarlierForm);
                 }
                 self.confirm(&unit, form, before.as_ref(), taking);
-                taking.told.extend(unit.receipt);
+                taking.told.extend(unit.receipts);
             }
             Decision::Keep => {
                 self.account().kept += 1;
@@ -310,7 +319,7 @@ impl Engine<'_> {
                 let entry = self.entry_of(&unit, before, Outcome::Stale, Some(KEPT));
                 self.record(&[entry], &[]);
                 // As it is there, the plugin is not to add it once more.
-                taking.told.extend(unit.receipt);
+                taking.told.extend(unit.receipts);
                 // Not all is done, and the next run is to say so, too.
                 session.look_again();
             }

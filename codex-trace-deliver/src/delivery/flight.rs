@@ -28,7 +28,7 @@ pub(super) struct Whole {
     pub(super) route: usize,
     pub(super) waits: Waits,
     pub(super) under: Option<UnitKey>,
-    pub(super) receipt: Option<Receipt>,
+    pub(super) receipts: Vec<Receipt>,
     pub(super) lines: Option<Lines>,
     pub(super) session: Arc<Session>,
     /// Whether a part may only be sent when the one before is settled.
@@ -92,7 +92,7 @@ impl Whole {
             route: unit.route,
             waits: unit.waits,
             under: unit.under.clone(),
-            receipt: unit.receipt.clone(),
+            receipts: unit.receipts.clone(),
             lines,
             session: Arc::clone(session),
             in_order,

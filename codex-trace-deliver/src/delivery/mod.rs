@@ -23,15 +23,16 @@ mod flight;
 mod lines;
 mod preflight;
 mod queue;
+mod resend;
 mod rest;
 mod send;
 mod session;
 mod share;
 mod stamp;
 mod store;
+mod takes;
 mod taking;
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,13 +52,16 @@ use codex_trace_export::content::{ContentRules, Part};
 use codex_trace_export::{Exporter, Fingerprint, Route, UnitKey, shortened};
 
 pub use account::Account;
+use beside::CopiedHeads;
 pub use dead_letter::DeadLetters;
 pub use fate::{Fate, Tally, TurnOf};
 use flight::{Part as UnitPart, Slice, Whole};
 use queue::{LOOK, Packing, Queue};
+pub use resend::{Resent, resend};
 use session::{Ready, Session};
 use share::Share;
 use store::Store;
+pub use takes::{Goes, Takes, cwd_of};
 
 /// How long, in a run, to wait for live plugins that hold their files.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -104,6 +108,8 @@ pub struct Destination {
     pub exporter: Box<dyn Exporter>,
     /// What reads and writes beside rollouts for it.
     pub companion: Option<Box<dyn Companion>>,
+    /// Which sessions it takes.
+    pub takes: Takes,
     /// How to get there.
     pub transport: Box<dyn Transport>,
     /// What holds for it in the place of what the run says.
@@ -248,9 +254,12 @@ struct Engine<'e> {
     name: &'e str,
     exporter: &'e dyn Exporter,
     companion: Option<&'e dyn Companion>,
+    /// The files that hold copies of other threads' turns.
+    copied_heads: CopiedHeads,
     /// How long to wait, in this run, for live plugins that hold their files;
     /// whoever tells a plugin something has it.
     patience: Mutex<Duration>,
+    takes: &'e Takes,
     transport: &'e dyn Transport,
     routes: Vec<Route>,
     queue: Queue,
@@ -269,8 +278,6 @@ struct Engine<'e> {
     heard: AtomicBool,
     /// Whether it was said that it does not answer as it should.
     told: AtomicBool,
-    /// What people were told, to be told once.
-    said: Mutex<HashSet<String>>,
     /// Other places of the server that may have the same ids, and say nothing.
     others: Vec<String>,
 }
@@ -295,7 +302,12 @@ impl<'e> Engine<'e> {
             name: &destination.name,
             exporter: &*destination.exporter,
             companion: destination.companion.as_deref(),
+            copied_heads: match destination.companion {
+                Some(_) => CopiedHeads::find(run.history),
+                None => CopiedHeads::default(),
+            },
             patience: Mutex::new(PATIENCE),
+            takes: &destination.takes,
             transport: &*destination.transport,
             queue: Queue::new(share.units, packing),
             routes: routes(destination, share.request),
@@ -312,7 +324,6 @@ impl<'e> Engine<'e> {
             n_good: AtomicUsize::new(0),
             heard: AtomicBool::new(heard),
             told: AtomicBool::new(false),
-            said: Mutex::default(),
             others,
         }
     }
@@ -377,6 +388,7 @@ impl<'e> Engine<'e> {
         let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
         account.peak = self.queue.peak();
         account.view = self.exporter.view();
+        account.redacted = self.run.rules.found();
         account
     }
 

@@ -270,7 +270,9 @@ impl Engine<'_> {
         // First what is acknowledged, then whatever builds upon it.
         self.record(&entries.collect::<Vec<_>>(), &[]);
         let there = known.iter().filter(|unit| !unit.is_refused());
-        self.hand_over(there.filter_map(|it| Some((it.receipt.as_ref()?, &*it.session))));
+        self.hand_over(
+            there.flat_map(|it| it.receipts.iter().map(|receipt| (receipt, &*it.session))),
+        );
         let mut files = Vec::new();
         for unit in known {
             let sent = !unit.is_refused();

@@ -4,6 +4,7 @@
 //! Two processes may use it at once. A row is a fact about the past; losing the
 //! last ones costs sending the same units, with the same ids, once more.
 
+mod existing;
 mod places;
 mod read;
 mod write;
@@ -14,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use codex_trace_model::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::clock::{Clock, jitter};
 use crate::failure::Failure;
@@ -216,9 +217,7 @@ impl Ledger {
             return Ok(None);
         }
         private::check_regular(&path).map_err(|err| cannot(&path, &err))?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(&path, flags).map_err(|err| cannot(&path, &err))?;
+        let connection = existing::open(&path).map_err(|err| cannot(&path, &err))?;
         let ledger = Ledger { connection: Mutex::new(connection), path };
         ledger.patiently(|connection| connection.busy_timeout(BUSY_AT_ONCE))?;
         if ledger.version()? == 0 {

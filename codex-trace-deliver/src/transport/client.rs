@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
+use crate::private;
 use crate::transport::{Header, NoAnswer, Request, Response, TlsFiles, Transport};
 
 /// Reads the files of certificates.
@@ -34,8 +35,8 @@ pub fn check_tls(files: &TlsFiles) -> Result<(), String> {
 }
 
 fn pem(path: &Path) -> Result<Vec<PemItem<'static>>, String> {
-    let bytes =
-        std::fs::read(path).map_err(|err| format!("cannot read `{}`: {err}", path.display()))?;
+    let bytes = private::bytes_that_are_there(path)
+        .map_err(|err| format!("cannot read `{}`: {err}", path.display()))?;
     let items: Result<Vec<_>, _> = parse_pem(&bytes).collect();
     items.map_err(|err| format!("`{}` is no PEM file: {err}", path.display()))
 }

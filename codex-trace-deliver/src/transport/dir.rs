@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::transport::{Cause, NoAnswer, Request, Response, Transport};
 use crate::whole::{self, WholeFile};
 use codex_trace_export::json;
+use codex_trace_export::secret::{self, without_password};
 
-/// Writes requests into a directory instead of sending them: the body as it
-/// would go over the wire, and beside it method, address and headers, secrets
-/// masked.
+/// Writes requests into a directory instead of sending them, or beside that: the
+/// body as it goes over the wire, and beside it method, address and headers,
+/// secrets masked.
 #[derive(Debug)]
 pub struct RequestDir {
     dir: PathBuf,
@@ -36,7 +37,8 @@ impl RequestDir {
         Ok(RequestDir { dir: dir.to_path_buf(), n_written: AtomicU64::new(0) })
     }
 
-    fn write(&self, request: &Request) -> io::Result<()> {
+    /// Writes a request; returns its number.
+    pub(super) fn write(&self, request: &Request) -> io::Result<u64> {
         let nth = self.n_written.fetch_add(1, Ordering::Relaxed) + 1;
         let header = |name: &str| {
             let found = request.headers.iter().find(|it| it.name.eq_ignore_ascii_case(name));
@@ -58,7 +60,34 @@ impl RequestDir {
         });
         about.push(b'\n');
         self.file(&body_name, &request.body)?;
-        self.file(&format!("{nth:06}.json"), &about)
+        self.file(&format!("{nth:06}.json"), &about)?;
+        Ok(nth)
+    }
+
+    /// Writes what came of a request that was sent.
+    pub(super) fn answer(&self, nth: u64, answer: &Result<Response, NoAnswer>) -> io::Result<()> {
+        let mut about = Vec::new();
+        json::object(&mut about, |o| match answer {
+            Ok(answer) => {
+                o.put("status", u64::from(answer.status));
+                o.object("headers", |o| {
+                    for (name, value) in &answer.headers {
+                        let is_key = name == "set-cookie";
+                        o.put(name, if is_key { secret::MASK } else { value });
+                    }
+                });
+                o.put("body", &*String::from_utf8_lossy(&answer.body));
+            }
+            Err(no) => o.put("no_answer", without_password(&no.reason)),
+        });
+        about.push(b'\n');
+        self.file(&format!("{nth:06}.answer.json"), &about)
+    }
+
+    /// Says that something cannot be written.
+    pub(super) fn no_room(&self, err: &io::Error) -> NoAnswer {
+        let reason = format!("cannot write to `{}`: {err}", self.dir.display());
+        NoAnswer { reason, cause: Cause::Lasting }
     }
 
     /// Writes a private file that has its name only once it is complete.
@@ -86,13 +115,8 @@ fn extension(content_type: &str, encoding: &str) -> String {
 
 impl Transport for RequestDir {
     fn send(&self, request: &Request) -> Result<Response, NoAnswer> {
-        match self.write(request) {
-            Ok(()) => Ok(Response::new(200, "")),
-            Err(err) => Err(NoAnswer {
-                reason: format!("cannot write to `{}`: {err}", self.dir.display()),
-                cause: Cause::Lasting,
-            }),
-        }
+        let written = self.write(request).map_err(|err| self.no_room(&err));
+        written.map(|_| Response::new(200, ""))
     }
 }
 

@@ -93,7 +93,7 @@ impl Http {
         answer.into_body().into_reader().take(MAX_ANSWER).read_to_end(&mut body)?;
         let mut response = Response { status, headers, body, retry_after: None };
         response.retry_after = response.header("retry-after").and_then(retry_after);
-        response.mask(&secrets_of(&request.headers));
+        response.mask(&secrets_of(&request.url, &request.headers));
         Ok(response)
     }
 }

@@ -4,6 +4,7 @@ mod client;
 mod compress;
 mod dir;
 mod http;
+mod record;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub use codex_trace_export::{
 pub use compress::compress;
 pub use dir::{Discard, RequestDir};
 pub use http::Http;
+pub use record::Recorder;
 
 /// Carries requests. Blocks; is used by several threads at once.
 pub trait Transport: Send + Sync {

@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
-use codex_trace_model::{Span, SpanIx, SpanKind, Trace};
+use codex_rollout::JsonText;
+use codex_trace_model::{SpanIx, SpanKind, Trace};
 
 use crate::langsmith::lost::was_lost;
 use crate::langsmith::plan::{Known, Plan, TurnPlan};
 use crate::langsmith::topology::Topology;
-use crate::{Keep, Notes, TurnState};
+use crate::{Keep, Notes, Receipt, TurnState};
 
 /// The plugin's notes on the turns of a session.
 #[derive(Debug, Default)]
@@ -96,16 +97,29 @@ impl Known for Noted<'_> {
     }
 }
 
-/// Returns the id that a sidecar knows a turn by.
-pub(super) fn sidecar_turn(span: &Span<'_>) -> Option<String> {
-    match &span.kind {
-        SpanKind::Turn(turn) => turn.turn_id.map(|id| id.decode().into_owned()),
-        _ => None,
-    }
+/// Returns what the plugin is to be told once a turn is there, so that it does
+/// not send it from the same file: the turn, by each id that the file knows it
+/// by, and the turns of other threads that the file begins with a copy of.
+pub(super) fn receipts(trace: &Trace<'_>, turn: &TurnPlan<'_>) -> Vec<Receipt> {
+    let span = trace.span(turn.span);
+    let thread = trace.thread_of(span);
+    let nth = span.provenance.rollout;
+    let file = thread.rollout(nth).and_then(|rollout| rollout.file.clone());
+    let SpanKind::Turn(of) = &span.kind else { return Vec::new() };
+    let (Some(file), Some(id)) = (file, of.turn_id) else { return Vec::new() };
+    let reviewers = of.review.and_then(|review| review.reviewer_turn).map(|it| it.turn_id);
+    let own = std::iter::once(id).chain(reviewers).map(|id| (id, Some(checkpoint(turn))));
+    let copied = thread.copied_turns.iter().filter(|(of, _)| *of == nth).map(|it| (it.1, None));
+    let receipt = |(id, note): (JsonText<'_>, Option<String>)| Receipt {
+        file: file.clone(),
+        turn: id.decode().into_owned(),
+        note,
+    };
+    own.chain(copied).map(receipt).collect()
 }
 
 /// Returns what the topology file of a turn is to say.
-pub(super) fn checkpoint(turn: &TurnPlan<'_>) -> String {
+fn checkpoint(turn: &TurnPlan<'_>) -> String {
     let root = &turn.root;
     let topology = Topology {
         parent_run_id: root.parent.clone(),

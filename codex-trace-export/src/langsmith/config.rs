@@ -105,7 +105,8 @@ impl Config {
     /// Reads everything, weakest first: the user's `~/.codex/langsmith.json`,
     /// the project's `.codex/langsmith.json` if it is trusted, before each of
     /// them the `langsmith-plugins.json` that all of the vendor's plugins share,
-    /// the environment, our own flags.
+    /// the project that the sessions' own file names, the environment, our own
+    /// flags.
     ///
     /// # Errors
     ///
@@ -116,6 +117,10 @@ impl Config {
         let mut all = Layer::default();
         for file in files(settings) {
             config.follow(&file, settings, &mut all);
+        }
+        if let Some(Said { value, from }) = settings.sessions_project.clone() {
+            let layer = Layer { project: Some(value), ..Layer::default() };
+            config.lay(&mut all, layer, |_| from.clone());
         }
         match from_env(settings) {
             Ok(layer) => {

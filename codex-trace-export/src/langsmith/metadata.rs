@@ -2,8 +2,8 @@
 //! coding agents for LangSmith keep.
 
 use codex_rollout::item::session_meta::ThreadOrigin;
-use codex_rollout::{JsonText, TokenUsage, ValueKind};
-use codex_trace_model::{Span, SpanKind, Thread, Turn};
+use codex_rollout::{JsonText, ResponseItem, TokenUsage, ValueKind};
+use codex_trace_model::{ItemIx, ModelCall, Span, SpanKind, Thread, Turn};
 use serde_json::{Map, Value};
 
 use crate::content::Part;
@@ -183,6 +183,16 @@ impl Metadata<'_, '_> {
         }
     }
 
+    /// Returns why the model stopped, as far as the file shows it: with a call of
+    /// a tool, or with an answer that was complete, as its tokens were counted.
+    fn stop_reason(&self, call: &ModelCall<'_>, is_counted: bool) -> Option<&'static str> {
+        let is_call = |ix: &ItemIx| matches!(self.thread[*ix].body, ResponseItem::ToolCall(_));
+        if call.output.iter().any(is_call) {
+            return Some("tool_calls");
+        }
+        is_counted.then_some("stop")
+    }
+
     fn model(&self, span: Option<&Span<'_>>, used: Option<TokenUsage>, o: &mut Object<'_>) {
         o.put("ls_model_type", "chat");
         let call = span.and_then(|span| match &span.kind {
@@ -198,6 +208,7 @@ impl Metadata<'_, '_> {
             o.object("usage_metadata", |o| usage(&used, o));
         }
         if let Some(call) = call {
+            o.maybe("stop_reason", self.stop_reason(call, used.is_some()));
             o.maybe("codex.response_id", call.response_id.map(Id));
             o.maybe("codex.service_tier", self.rules.label(call.service_tier));
             o.put("codex.usage_evidence", call.evidence.word());

@@ -40,8 +40,8 @@ use crate::redact::UserRule;
 use crate::request::{Request, Response};
 use crate::understood;
 use crate::{
-    Absent, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, IdSpace,
-    Keep, Preflight, Probed, Protocol, Receipt, Remark, Reread, Rewrite, Settings, Signal, Unit,
+    Absent, Address, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter,
+    IdSpace, Keep, Preflight, Probed, Protocol, Remark, Reread, Rewrite, Settings, Signal, Unit,
     UnitBuilder, UnitKey, Verdict, View,
 };
 
@@ -105,6 +105,8 @@ fn connect(settings: &Settings) -> Connected {
         return Err(refused);
     }
     let allowed = is_on(&ASSUME_BACKFILL_ALLOWED);
+    let tags = settings.get(&options::TAGS).map(|said| said.value).unwrap_or_default();
+    let tags = if tags.is_empty() { String::new() } else { serde_json::json!(tags).to_string() };
     let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
     for (nth, place) in config.places.iter().enumerate() {
         if place.key.is_none() && place.is_hosted() {
@@ -120,6 +122,7 @@ fn connect(settings: &Settings) -> Connected {
         let format = Format {
             kind: Kind::Multipart,
             project: serde_json::to_string(&place.project).expect("a string is always JSON"),
+            tags: tags.clone(),
             max_bytes: Info::default().limits().max_bytes,
         };
         let same_workspace = |other: &Place| {
@@ -212,15 +215,10 @@ impl Encode for LangSmith {
             if let Some(parent) = turn.parent {
                 unit.under(key_of(trace.span(plan.turns[parent].span)));
             }
-            if !self.no_sidecar
-                && self.of_plugin
-                && !beside.is_ours(turn.span)
-                && let Some(id) = beside::sidecar_turn(span)
-            {
-                let thread = trace.thread_of(span);
-                let rollout = thread.rollout(span.provenance.rollout);
-                if let Some(file) = rollout.and_then(|rollout| rollout.file.clone()) {
-                    unit.receipt(Receipt { file, turn: id, note: beside::checkpoint(turn) });
+            if !self.no_sidecar && self.of_plugin && !beside.is_ours(turn.span) {
+                let receipts = beside::receipts(trace, turn);
+                for receipt in receipts {
+                    unit.receipt(receipt);
                 }
             }
             encoder.turn(turn, mode, unit);
@@ -230,18 +228,23 @@ impl Encode for LangSmith {
 }
 
 impl Protocol for LangSmith {
-    /// The hosted service answers at another name than it is looked at.
+    /// The hosted service answers at another name than it is looked at. What its
+    /// pages hide at first no document says.
     fn view(&self) -> Option<View> {
         let origin = self.place.endpoint.origin();
         Some(View {
             address: origin.replacen("://api.", "://", 1).replacen("://eu.api.", "://eu.", 1),
             shows: Duration::from_secs(7 * 24 * 60 * 60),
-            hint: Some("choose a longer range of time in the project"),
+            hint: None,
         })
     }
 
     fn contract(&self) -> &Contract {
         &self.contract
+    }
+
+    fn server(&self) -> Option<&Address> {
+        Some(&self.place.endpoint)
     }
 
     fn remarks(&self) -> &[Remark] {

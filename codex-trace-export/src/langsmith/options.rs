@@ -71,6 +71,9 @@ pub const SIDECAR: Opt<bool> =
         .default("true where its settings or its own notes are found")
         .details("`true` writes them where there is no plugin yet, too.");
 
+/// What to tag traces with.
+pub(super) const TAGS: Opt<Vec<String>> = Opt::new("tags", "Tags of the root of every trace");
+
 /// All of them.
 pub(super) const OPTIONS: &[OptionSpec] = &[
     API_KEY.spec,
@@ -86,6 +89,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ASSUME_BACKFILL_ALLOWED.spec,
     INCLUDE_DISABLED.spec,
     SIDECAR.spec,
+    TAGS.spec,
     LLM_INPUT.spec,
     INPUT_BYTES.spec,
 ];

@@ -32,6 +32,8 @@ pub(super) struct Format {
     pub(super) kind: Kind,
     /// The project, as a JSON string.
     pub(super) project: String,
+    /// The tags of roots, as JSON; empty if there are none.
+    pub(super) tags: String,
     /// The most that a request may hold.
     pub(super) max_bytes: usize,
 }
@@ -107,6 +109,9 @@ impl Format {
         o.put("trace_id", &run.place.trace_id);
         o.maybe("parent_run_id", run.place.parent.as_ref());
         o.put("dotted_order", &run.place.dotted_order);
+        if run.place.parent.is_none() && !self.tags.is_empty() {
+            o.value("tags").extend_from_slice(self.tags.as_bytes());
+        }
     }
 
     fn multipart(&self, run: &Run<'_>, out: &mut Vec<u8>) {
@@ -273,7 +278,8 @@ mod tests {
     }
 
     fn written(kind: Kind) -> String {
-        let format = Format { kind, project: "\"p\"".to_owned(), max_bytes: 1 };
+        let format =
+            Format { kind, project: "\"p\"".to_owned(), tags: String::new(), max_bytes: 1 };
         let place = place();
         let run = Run {
             place: &place,

@@ -75,8 +75,10 @@ pub(super) fn read(
             .hint("set DATABRICKS_HOST and DATABRICKS_TOKEN, or write `token` into the profile")
     })?;
     let location = location.ok_or_else(|| {
-        ConfigError::new("Databricks needs a location for traces")
-            .hint("set MLFLOW_TRACE_LOCATION to `catalog.schema.table_prefix`")
+        ConfigError::new(
+            "Databricks needs a location for traces: an experiment alone is not enough, as spans are taken by a table of Unity Catalog and not by an experiment",
+        )
+        .hint("set MLFLOW_TRACKING_URI to `databricks` and MLFLOW_TRACE_LOCATION to the experiment's `catalog.schema.table_prefix`")
     })?;
     let host = host.trim_end_matches('/');
     let base = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };

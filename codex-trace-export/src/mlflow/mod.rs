@@ -159,8 +159,15 @@ impl Encode for Mlflow {
             let trace_id = format!("tr-{}", Hex(&identity.trace_id));
             let root = trace.span(group.root);
             let thread = &trace.thread_of(root).id;
-            let is_turn = matches!(root.kind, Kind::Turn(_));
-            if is_turn && self.live.has_other(thread, root.start, &trace_id) {
+            // Of a review the plugin knows the reviewer's turn alone.
+            let starts = match &root.kind {
+                Kind::Turn(turn) => {
+                    let shown = turn.review.and_then(|review| review.reviewer_turn);
+                    [root.start, shown.and_then(|turn| turn.at)]
+                }
+                _ => [None; 2],
+            };
+            if starts.iter().any(|start| self.live.has_other(thread, *start, &trace_id)) {
                 let unit = UnitBuilder::new(otlp::key(&scene, group), SPANS, units);
                 unit.absent(Absent::OfPlugin);
                 return Ok(());
@@ -192,6 +199,10 @@ impl Protocol for Mlflow {
 
     fn contract(&self) -> &Contract {
         &self.contract
+    }
+
+    fn server(&self) -> Option<&crate::Address> {
+        Some(&self.server.base)
     }
 
     fn client(&self) -> ClientOptions {

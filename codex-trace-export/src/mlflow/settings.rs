@@ -30,7 +30,7 @@ const DEFAULT_EXPERIMENT: &str = "codex-trace";
 /// A tracking server, and what of it is ours.
 #[derive(Debug)]
 pub(super) struct Server {
-    base: Address,
+    pub(super) base: Address,
     experiment: Experiment,
     step: Step,
     pub(super) headers: Vec<Header>,
@@ -179,6 +179,7 @@ impl OfPlace<'_> {
             (settings.said_project(), id_or_name as fn(String) -> Experiment),
             (settings.var_of(&EXPERIMENT_ID), id),
             (settings.var_of(&EXPERIMENT_NAME), Experiment::Name),
+            (settings.sessions_project.clone(), id),
             (plugin.experiment(), id),
         ];
         let mut said = said.into_iter().filter_map(|(said, make)| Some((said?, make)));

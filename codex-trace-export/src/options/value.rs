@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{HeaderValue, SecretRef};
-use crate::choice::Choice;
+use crate::choice::{Choice, is_word};
 use crate::request::TlsFiles;
 
 /// What values an option takes.
@@ -76,7 +76,7 @@ impl Kind {
             Kind::Number => text.parse().ok().map(Value::Number),
             Kind::Rate => text.parse().ok().map(Value::Rate),
             Kind::Words(words) => {
-                let word = words().into_iter().find(|(word, _)| *word == text);
+                let word = words().into_iter().find(|(word, _)| is_word(word, text));
                 word.map(|(word, _)| Value::Word(word))
             }
             Kind::Duration => parse_age(text).filter(|age| !age.is_zero()).map(Value::Duration),

@@ -5,6 +5,7 @@
 //! unless somebody asks for JSON. Receivers are many; most keep what is sent
 //! twice twice, so nothing is sent again unless forced.
 
+mod access;
 mod answer;
 mod attributes;
 pub(crate) mod chat;
@@ -24,6 +25,8 @@ pub(crate) mod metric_json;
 pub mod metric_proto;
 mod openinference;
 pub(crate) mod options;
+mod phoenix;
+pub mod presets;
 pub mod proto;
 mod rendering;
 pub(crate) mod semconv;
@@ -32,18 +35,17 @@ pub(crate) mod spans;
 pub(crate) mod times;
 mod window;
 
-use std::time::Duration;
-
-use codex_trace_model::{Span as TreeSpan, Trace};
+use codex_trace_model::Trace;
 use prost::Message as _;
 
 use super::{
-    Address, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Protocol,
-    Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
+    Absent, Address, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace,
+    Limits, Preflight, Protocol, Remark, Rewrite, Route, Unit, UnitBuilder, Verdict, View,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
 use crate::request::{ClientOptions, Header, Method, Request, Response};
+use presets::Preset;
 use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
 
 pub(crate) use answer::verdict;
@@ -51,7 +53,8 @@ pub(crate) use attributes::Attributes;
 pub use file::{JSON_FILE, PROTO_FILE};
 pub(crate) use live::place_of_codex;
 pub use options::{PROTOCOL, SEMCONV};
-pub(crate) use rendering::Rendering;
+use phoenix::Phoenix;
+pub(crate) use rendering::{Rendering, key, mark_open, timeless};
 pub use spans::Amount;
 pub(crate) use spans::{Group, Place, Scene, Subject, Vocabulary};
 pub use window::LlmInput;
@@ -59,7 +62,7 @@ pub use window::LlmInput;
 /// The backend.
 pub const BACKEND: Backend = Backend {
     name: "otlp",
-    summary: "Any OTLP/HTTP receiver: OpenTelemetry collector, Tempo, Phoenix, …",
+    summary: "Any OTLP/HTTP receiver: an OpenTelemetry collector, or a product that has no name here",
     options: options::OPTIONS,
     connect: settings::connect,
     describe: settings::describe,
@@ -304,26 +307,6 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
     }
 }
 
-/// Says that a file says no time at all.
-pub(crate) fn timeless(span: &TreeSpan<'_>) -> EncodeError {
-    let what = "its file says nowhere when it was, and OTLP cannot do without";
-    EncodeError { span: span.key.clone(), what: what.to_owned() }
-}
-
-/// Returns what the ledger calls a group.
-pub(crate) fn key(scene: &Scene<'_, '_>, group: &Group) -> UnitKey {
-    let root = scene.trace.span(group.root);
-    UnitKey { thread_id: scene.trace.thread_of(root).id.clone(), turn: Some(root.key.clone()) }
-}
-
-/// Says of a unit which turns of its group may still go on.
-pub(crate) fn mark_open(scene: &Scene<'_, '_>, group: &Group, unit: &mut UnitBuilder<'_>) {
-    let trace = scene.trace;
-    for span in group.members.iter().map(|ix| trace.span(*ix)).filter(|span| trace.is_open(span)) {
-        unit.open_in(&trace.thread_of(span).id);
-    }
-}
-
 /// A receiver of OTLP.
 #[derive(Debug)]
 struct Otlp {
@@ -337,14 +320,29 @@ struct Otlp {
     server: String,
     tenant: Option<String>,
     remarks: Vec<Remark>,
+    preset: Option<&'static Preset>,
+    phoenix: Phoenix,
 }
 
 impl Encode for Otlp {
     fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
-        let Cx { trace, rules, .. } = *cx;
+        let Cx { trace, rules, notes } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
+        let scene = match notes.shift {
+            Some(_) => scene.moved(|started| notes.shift_of(started)),
+            None => scene,
+        };
         let writer = Writer::new(&scene, self.semconv.vocabulary(), &self.added, self.encoding);
-        writer.for_each(|group| writer.unit(group, 0, units))
+        let reuses = self.semconv.vocabulary().reuses_recorded_ids();
+        writer.for_each(|group| {
+            let trace_id = ids::Hex(&scene.identity(group, reuses).trace_id).to_string();
+            let Some(project) = self.phoenix.project_of(&trace_id) else {
+                return writer.unit(group, 0, units);
+            };
+            let why = format!("the project `{project}` of this Phoenix has it, and keeps it");
+            UnitBuilder::new(key(&scene, group), 0, units).absent(Absent::Elsewhere(why));
+            Ok(())
+        })
     }
 }
 
@@ -363,16 +361,31 @@ impl Protocol for Otlp {
 
     /// Projects of Phoenix share ids; tenants of Grafana's servers do not.
     fn id_space(&self) -> Option<IdSpace> {
-        self.rendering.id_space(self.server.clone(), false).filter(|_| self.tenant.is_none())
+        let is_told = self.phoenix.is_there();
+        self.rendering.id_space(self.server.clone(), is_told).filter(|_| self.tenant.is_none())
+    }
+
+    /// Asks whoever is told a project whether it is Phoenix, and what its other
+    /// projects have.
+    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
+        let Some(project) = self.project().filter(|_| self.id_space().is_some()) else {
+            return Ok(Preflight::Ready);
+        };
+        if answer.is_none() {
+            self.phoenix = Phoenix::default();
+        }
+        let next = self.phoenix.next_question(&self.contract.routes[0], &project, answer)?;
+        Ok(next.map_or(Preflight::Ready, Preflight::Ask))
     }
 
     /// Phoenix, which is told its project by us, shows a week. Of other receivers
     /// nobody knows where they are looked at.
     fn view(&self) -> Option<View> {
-        let is_phoenix = |(key, _): &(String, String)| key == settings::PHOENIX_PROJECT;
-        self.added.resource.iter().any(is_phoenix).then(|| View {
+        let of_phoenix = || presets::preset("phoenix").filter(|_| self.project().is_some());
+        let shows = self.preset.or_else(of_phoenix)?.shows?;
+        Some(View {
             address: self.contract.routes[0].url.origin(),
-            shows: Duration::from_secs(7 * 24 * 60 * 60),
+            shows,
             hint: Some("choose a longer range of time on the page"),
         })
     }
@@ -428,9 +441,15 @@ pub(crate) fn route_of(encoding: Encoding) -> Route {
 }
 
 impl Otlp {
-    fn new(target: settings::Target, semconv: Semconv, added: Added, rendering: Rendering) -> Otlp {
-        let project = added.resource.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT);
-        let project = project.map_or_else(String::new, |(_, name)| format!("#{name}"));
+    fn new(
+        target: settings::Target,
+        semconv: Semconv,
+        added: Added,
+        rendering: Rendering,
+        preset: Option<&'static Preset>,
+    ) -> Otlp {
+        let project = target.project.as_ref();
+        let project = project.map_or_else(String::new, |name| format!("#{name}"));
         let tenant = target.tenant.clone();
         let encoding = target.encoding;
         let client = target.client.clone();
@@ -442,9 +461,27 @@ impl Otlp {
             },
             routes: vec![route(target)],
             rewrite: Rewrite::Doubles,
-            max_age: None,
+            max_age: preset.and_then(|preset| preset.max_age),
         };
         let remarks = Vec::new();
-        Otlp { contract, semconv, added, rendering, encoding, client, server, tenant, remarks }
+        Otlp {
+            contract,
+            semconv,
+            added,
+            rendering,
+            encoding,
+            client,
+            server,
+            tenant,
+            remarks,
+            preset,
+            phoenix: Phoenix::default(),
+        }
+    }
+
+    /// Returns the project that Phoenix is told.
+    fn project(&self) -> Option<String> {
+        let all = &self.added.resource;
+        all.iter().find(|(key, _)| key == settings::PHOENIX_PROJECT).map(|it| it.1.clone())
     }
 }

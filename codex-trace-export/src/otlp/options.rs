@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::Semconv;
 use crate::options::common::{
-    COMPRESSION, Compress, ENDPOINT, FIELD_BYTES, LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS, TIMEOUT,
-    WORKSPACE, heading,
+    COMPRESSION, Compress, ENDPOINT, FIELD_BYTES, LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS, PASSWORD,
+    TIMEOUT, USERNAME, WORKSPACE, heading,
 };
 use crate::options::{Flag, Opt, OptionSpec};
 
@@ -116,6 +116,8 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     SERVICE_NAME.spec,
     RESOURCE_ATTRIBUTES.spec,
     TENANT.spec,
+    USERNAME.spec,
+    PASSWORD.spec,
     OWN_IDS.spec,
     SEMCONV.spec,
     LLM_INPUT.spec,

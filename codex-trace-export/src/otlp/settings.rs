@@ -15,7 +15,7 @@ use super::live::{Live, OtelTable, codex_otel};
 use super::options::{BASE, Place, RESOURCE_ATTRIBUTES, SEMCONV, SERVICE_NAME, TRACES};
 use super::proto::Resource;
 use super::spans::Scene;
-use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv};
+use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv, access};
 use crate::choice::Choice;
 use crate::client::{SaidClient, Unit};
 use crate::codex_otel::service_name;
@@ -25,13 +25,10 @@ use crate::options::common::{METADATA, USER};
 use crate::origin::NamedPlaces;
 use crate::request::{ClientOptions, Compression, Header};
 use crate::secret::Secret;
-use crate::{Address, ConfigError, Exporter, Origin, Said, Settings, key};
+use crate::{Address, ConfigError, Exporter, Origin, Said, Settings};
 
 /// By which Phoenix tells projects apart.
 pub(super) const PHOENIX_PROJECT: &str = "openinference.project.name";
-
-/// By which Grafana's servers tell tenants apart.
-const TENANT: &str = "X-Scope-OrgID";
 
 /// Where requests go, and how.
 #[derive(Debug)]
@@ -41,6 +38,8 @@ pub(crate) struct Target {
     pub(crate) encoding: Encoding,
     pub(crate) compressions: &'static [Compression],
     pub(crate) tenant: Option<String>,
+    /// The project.
+    pub(crate) project: Option<String>,
     pub(crate) client: ClientOptions,
     /// Whether it is the receiver of Codex' own telemetry.
     pub(crate) is_live: bool,
@@ -50,7 +49,8 @@ pub(crate) struct Target {
 pub(super) fn connect(settings: &Settings) -> Result<Vec<Box<dyn Exporter>>, ConfigError> {
     let mut found = Description::default();
     let said = read(settings, &mut found)?;
-    let mut otlp = Otlp::new(said.target, said.semconv, said.added, said.rendering);
+    let mut otlp =
+        Otlp::new(said.target, said.semconv, said.added, said.rendering, settings.preset);
     otlp.remarks = found.remarks;
     Ok(vec![Box::new(otlp)])
 }
@@ -72,10 +72,19 @@ struct Reading {
 }
 
 fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigError> {
+    let preset = settings.preset;
+    let narrowed = preset.map(|preset| preset.narrowed(settings));
+    let settings = narrowed.as_ref().unwrap_or(settings);
     let codex = codex_otel(settings)?;
-    found.remarks.extend(codex.unfollowed.clone());
-    let target = target(settings, TRACES, || codex.receiver(), found)?;
-    let semconv = found.option(&SEMCONV, settings).unwrap_or_default();
+    // The receiver of Codex' own telemetry is no product that was named.
+    let live = || if preset.is_some() { Ok(None) } else { codex.receiver() };
+    if preset.is_none() {
+        found.remarks.extend(codex.unfollowed.clone());
+    }
+    let target = target(settings, TRACES, live, found)?;
+    let semconv = settings.get(&SEMCONV).or_else(|| Some(Said::by_default(preset?.semconv)));
+    let semconv = found.take(SEMCONV.name(), semconv, |it| it.word().to_owned());
+    let semconv = semconv.unwrap_or_default();
     let added = added(settings, &codex, found)?;
     let mut rendering = Rendering::read(settings, found);
     // Who sends to the receiver of the live telemetry has said there whether
@@ -93,16 +102,33 @@ impl Place {
     fn named(&self, settings: &Settings) -> NamedPlaces {
         let whole = settings.var_of(&self.endpoint);
         let base = settings.var_of(&BASE);
-        let based = |said: Said<String>| said.map(|url| self.url(&url));
+        let based = |said: Said<String>| said.map(|url| self.url(settings, &url));
         let mut named = NamedPlaces::default();
         named.push(settings.said_endpoint().map(based));
-        named.push(whole.or_else(|| base.map(based)));
+        let own = settings.preset.and_then(|preset| preset.named(settings));
+        named.push(own.map(based).or_else(|| whole.or_else(|| base.map(based))));
         named
+    }
+
+    /// Returns where it is if nobody says.
+    fn default(&self, settings: &Settings) -> Result<Address, ConfigError> {
+        let base = match settings.preset {
+            None => self.default,
+            Some(preset) => preset.address.ok_or_else(|| {
+                ConfigError::new(format!("no address of {} is named", preset.product)).hint(
+                    "give `--endpoint URL`, or set OTEL_EXPORTER_OTLP_ENDPOINT as the product's page says",
+                )
+            })?,
+        };
+        Ok(Address::unchecked(&self.url(settings, base)))
     }
 
     /// Appends the path of the signal, unless it is there. What is no address
     /// stays as it is, to be told.
-    fn url(&self, base: &str) -> String {
+    fn url(&self, settings: &Settings, base: &str) -> String {
+        if let Some(preset) = settings.preset {
+            return preset.url(base, self.path);
+        }
         let Ok(base) = Address::parse(base.trim_end_matches('/')) else { return base.to_owned() };
         let whole = if base.ends_with(self.path) { base } else { base.join(self.path) };
         whole.expose().to_owned()
@@ -123,8 +149,10 @@ pub(crate) fn target(
         None => live()?,
     };
     named.push(live.as_ref().map(|it| it.said(|it| it.endpoint.clone())));
-    let default = || Said::by_default(Address::unchecked(&place.url(place.default)));
-    let to = named.strongest().unwrap_or_else(default);
+    let to = match named.strongest() {
+        Some(to) => to,
+        None => Said::by_default(place.default(settings)?),
+    };
     found.take("endpoint", Some(to.clone()), Address::to_string);
 
     let of_live =
@@ -137,19 +165,26 @@ pub(crate) fn target(
     let compression = compression.map(|said| said.map(|how| how.word().to_owned()));
     let compression = compression.or_else(|| settings.var_of(&place.compression));
     let compression = found.text(place.compression.name(), compression);
-    let (headers, of_headers) = headers(settings, place, live.as_ref(), found)?;
+    let (mut headers, mut of_headers) = headers(settings, place, live.as_ref(), found)?;
+    let access = access::of(settings, found)?;
+    access.put(&mut headers);
+    of_headers.extend(access.origins);
     let (client, of_client) = client(settings, place, live.as_ref(), found)?;
     // Last, so that all else is found.
     let url = Address::parse(to.value.expose())?;
     for from in of_headers.iter().chain(&of_client) {
         named.admit(from, &to)?;
     }
+    if of_headers.is_empty() && !settings.has_headers {
+        access::check(settings, &to)?;
+    }
     Ok(Target {
         url,
         headers,
         encoding,
         compressions: compressions(compression.as_deref())?,
-        tenant: settings.access.workspace.clone(),
+        tenant: access.tenant,
+        project: access.project,
         client,
         is_live: live.is_some(),
     })
@@ -182,16 +217,6 @@ fn headers(
     }
     if let Some(live) = live.filter(|it| !it.receiver.headers.is_empty()) {
         found.holds_keys(settings, &live.path);
-    }
-    if let Some(key) = settings.said_key().map(key::clean).transpose()? {
-        headers.retain(|header| !header.name.eq_ignore_ascii_case("authorization"));
-        let bearer = key.value.map(|key| format!("Bearer {key}"));
-        headers.push(Header::secret("Authorization", bearer));
-        origins.push(key.from.clone());
-        found.secret("key", Some(key));
-    }
-    if let Some(tenant) = found.text("workspace", settings.said_workspace()) {
-        headers.push(Header::new(TENANT, tenant));
     }
     Ok((headers, origins))
 }
@@ -277,8 +302,9 @@ pub(crate) fn added(
     if let Some(name) = found.text("service name", settings.own_var_of(&SERVICE_NAME)) {
         resource.push(("service.name".to_owned(), name));
     }
-    if let Some(project) = found.text("project", settings.said_project()) {
-        resource.push((PHOENIX_PROJECT.to_owned(), project));
+    if let Some(project) = found.text("project", access::project(settings)?) {
+        let names = settings.preset.map_or(&[PHOENIX_PROJECT][..], |preset| preset.project);
+        resource.extend(names.iter().map(|name| ((*name).to_owned(), project.clone())));
     }
     let Asked { metadata, user } = asked(settings, found)?;
     resource.extend(metadata);

@@ -9,6 +9,7 @@
 
 mod armor;
 mod assignment;
+mod counts;
 mod escape;
 mod rules;
 mod scan;
@@ -18,9 +19,11 @@ mod user;
 mod value;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::redact::counts::Counts;
 use crate::redact::scan::{Hit, Scanner};
 
 pub use user::UserRule;
@@ -36,6 +39,7 @@ pub const USER_PLACEHOLDER: &str = "[redacted]";
 pub struct Redactor {
     scanner: Arc<Scanner>,
     user: Vec<UserRule>,
+    counts: Counts,
 }
 
 /// A rules file: `[[rule]]` tables.
@@ -73,7 +77,7 @@ impl std::error::Error for RuleError {}
 
 impl Default for Redactor {
     fn default() -> Redactor {
-        Redactor { scanner: Arc::new(Scanner::new()), user: Vec::new() }
+        Redactor { scanner: Arc::new(Scanner::new()), user: Vec::new(), counts: Counts::default() }
     }
 }
 
@@ -118,7 +122,19 @@ impl Redactor {
     #[must_use]
     pub fn with(&self, rules: &[UserRule]) -> Redactor {
         let user = self.user.iter().chain(rules).cloned().collect();
-        Redactor { scanner: Arc::clone(&self.scanner), user }
+        Redactor { scanner: Arc::clone(&self.scanner), user, counts: self.counts.clone() }
+    }
+
+    /// Returns this redactor with counts of its own.
+    #[must_use]
+    pub fn counting_anew(&self) -> Redactor {
+        Redactor { counts: Counts::default(), ..self.clone() }
+    }
+
+    /// Returns how often each rule has found something, by its name, in all that
+    /// this redactor and its clones have looked at.
+    pub fn found(&self) -> BTreeMap<String, u64> {
+        self.counts.all()
     }
 
     /// Redacts decoded text.
@@ -146,8 +162,10 @@ impl Redactor {
     fn bytes<'t>(&self, text: &'t [u8], form: Form) -> Cow<'t, [u8]> {
         let mut redacted = self.built_in(text, form != Form::Decoded);
         for rule in &self.user {
-            if let Cow::Owned(changed) = rule.apply(&redacted, form) {
+            let mut n = 0;
+            if let Cow::Owned(changed) = rule.apply(&redacted, form, &mut n) {
                 redacted = Cow::Owned(changed);
+                self.counts.add_user(rule.pattern(), n);
             }
         }
         redacted
@@ -172,6 +190,7 @@ impl Redactor {
         let mut copied = 0;
         let mut at = 0;
         let mut found = Vec::new();
+        let mut by = Vec::new();
         let mut hits = self.scanner.hits(text);
         while let Some((start, hit)) = hits.next(at) {
             at = start + 1;
@@ -188,6 +207,7 @@ impl Redactor {
                 }
                 out.extend_from_slice(&text[copied..secret.place.start]);
                 secret.write_placeholder(&mut out);
+                by.push(rule);
                 copied = secret.place.end;
                 at = at.max(secret.place.end);
             }
@@ -196,6 +216,9 @@ impl Redactor {
             return Pass::Clean;
         }
         out.extend_from_slice(&text[copied..]);
+        for rule in by {
+            self.counts.add(rule);
+        }
         Pass::Redacted(out)
     }
 }

@@ -7,8 +7,7 @@
 /// A rule: where to look, and what a secret looks like there.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// What the rule is called in tests.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what a test calls the rule"))]
+    /// What people know it by.
     pub(super) name: &'static str,
     /// The texts at which to look.
     pub(super) triggers: &'static [&'static str],

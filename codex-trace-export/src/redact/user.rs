@@ -55,21 +55,21 @@ impl UserRule {
 
     /// Replaces what the rule finds. In JSON it looks at one text after the
     /// other, as it is and as it is written, and at numbers, which become
-    /// texts; signs between them stay.
-    pub(super) fn apply<'t>(&self, text: &'t [u8], form: Form) -> Cow<'t, [u8]> {
+    /// texts; signs between them stay. Adds to `n` how often it found something.
+    pub(super) fn apply<'t>(&self, text: &'t [u8], form: Form, n: &mut u64) -> Cow<'t, [u8]> {
         match form {
-            Form::Decoded | Form::JsonText => self.in_text(text, form == Form::JsonText),
-            Form::Json => self.in_values(text),
+            Form::Decoded | Form::JsonText => self.in_text(text, form == Form::JsonText, n),
+            Form::Json => self.in_values(text, n),
         }
     }
 
-    fn in_values<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+    fn in_values<'t>(&self, text: &'t [u8], n: &mut u64) -> Cow<'t, [u8]> {
         let mut out = Vec::new();
         let (mut copied, mut at) = (0, 0);
         while let Some(token) = escape::next_scalar(text, at) {
             at = token.end;
             let scalar = &text[token.clone()];
-            let Cow::Owned(changed) = self.in_text(scalar, true) else { continue };
+            let Cow::Owned(changed) = self.in_text(scalar, true, n) else { continue };
             let is_text = text[..token.start].last() == Some(&b'"');
             out.extend_from_slice(&text[copied..token.start]);
             let quote: &[u8] = if is_text { b"" } else { b"\"" };
@@ -85,7 +85,12 @@ impl UserRule {
         Cow::Owned(out)
     }
 
-    fn in_text<'t>(&self, text: &'t [u8], json: bool) -> Cow<'t, [u8]> {
+    /// Returns what is looked for.
+    pub(super) fn pattern(&self) -> &str {
+        self.pattern.as_str()
+    }
+
+    fn in_text<'t>(&self, text: &'t [u8], json: bool, n: &mut u64) -> Cow<'t, [u8]> {
         let mut found = Vec::new();
         self.find(text, text, |at| at, json, &mut found);
         if json && memchr::memchr(b'\\', text).is_some() {
@@ -103,6 +108,7 @@ impl UserRule {
             out.extend_from_slice(&text[copied..range.start]);
             out.extend_from_slice(&replacement);
             copied = range.end;
+            *n += 1;
         }
         if copied == 0 {
             return Cow::Borrowed(text);
@@ -226,7 +232,7 @@ mod tests {
 
     fn applied(rule: &UserRule, text: &str, json: bool) -> String {
         let form = if json { Form::Json } else { Form::Decoded };
-        String::from_utf8(rule.apply(text.as_bytes(), form).into_owned()).unwrap()
+        String::from_utf8(rule.apply(text.as_bytes(), form, &mut 0).into_owned()).unwrap()
     }
 
     #[test]

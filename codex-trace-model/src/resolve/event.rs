@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use crate::resolve::tool_call::Detail;
 use crate::resolve::turn::MarkKind;
 use crate::resolve::{ECHO, FOREIGN, INHERITED, Outcome, Place, ThreadBuilder, output, stamp};
-use crate::span::{Event, EventKind, MessageNotes, Review, Status};
+use crate::span::{Event, EventKind, MessageNotes, Review, ShownTurn, Status};
 use crate::trace::Item;
 
 impl<'a> ThreadBuilder<'a> {
@@ -79,6 +79,8 @@ impl<'a> ThreadBuilder<'a> {
             // Unless settings follow for it, which a reviewer's are not.
             self.forwarded = Some((*started, place));
             self.turns[open].forwarded = started.turn_id;
+            self.turns[open].turn.review.get_or_insert_default().reviewer_turn =
+                started.turn_id.map(|turn_id| ShownTurn { turn_id, at: place.at });
             return Outcome::Ignored(FOREIGN);
         }
         self.begin_turn(started, place);
@@ -112,6 +114,7 @@ impl<'a> ThreadBuilder<'a> {
         {
             if let Some(open) = self.open {
                 self.turns[open].forwarded = None;
+                self.turns[open].turn.review.get_or_insert_default().reviewer_turn = None;
             }
             self.begin_turn(&started, place);
         }

@@ -74,6 +74,7 @@ impl<'a> ThreadBuilder<'a> {
                 forked_from_id: meta.forked_from_id.or(self.copied_from),
                 // A migration numbers turns without ids anew in each file.
                 forked_at: self.copied_turn.filter(|it| !it.turn_id.raw().starts_with(b"rollout-")),
+                copied_turns: self.copied_turns,
                 depth: 0,
                 rollouts: self.rollouts,
                 meta,

@@ -7,7 +7,7 @@ use codex_rollout::{EventMsg, RolloutItem, RolloutLine, Source};
 use crate::diagnostic::Code;
 use crate::resolve::{INHERITED, Outcome, Place, ThreadBuilder, has_envelope, stamp};
 use crate::span::{CopiedTurn, EventKind, Fate};
-use crate::trace::ItemIx;
+use crate::trace::{ItemIx, RolloutIx};
 
 /// How many gaps a history keeps: as often as somebody may take something back
 /// and go on. Beyond that the oldest gap counts as seen.
@@ -126,6 +126,13 @@ impl<'a> ThreadBuilder<'a> {
         if let RolloutItem::SessionMeta(meta) = line.item {
             // The nearest ancestor comes first.
             self.copied_from = self.copied_from.or(meta.id);
+        }
+        if let RolloutItem::EventMsg(EventMsg::TaskStarted(started)) = line.item
+            && let Some(turn_id) = started.turn_id
+            && !self.outline
+        {
+            let nth = u32::try_from(self.rollouts.len() - 1).unwrap_or(u32::MAX);
+            self.copied_turns.push((RolloutIx(nth), turn_id));
         }
         self.inherit_state(&line.item);
         self.histories[0].inherited = true;

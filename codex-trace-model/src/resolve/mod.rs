@@ -96,6 +96,8 @@ pub(crate) struct ThreadBuilder<'a> {
     copied_from: Option<JsonText<'a>>,
     /// The last turn before the thread's own.
     copied_turn: Option<CopiedTurn<'a>>,
+    /// The turns whose starts the copied heads of files show.
+    copied_turns: Vec<(RolloutIx, JsonText<'a>)>,
     items: Vec<Item<'a>>,
     histories: Vec<History<'a>>,
     turns: Vec<TurnDraft<'a>>,

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::args::words::{format, word};
+use crate::complete;
 use crate::formats::FORMATS;
 use codex_trace_export::FileFormat;
 use codex_trace_model::Standing;
@@ -18,7 +20,7 @@ mod words;
 pub use codex_trace_usage::By;
 pub use options::{Files, Manner, OptionArgs, OptionList, Place, Redaction};
 pub use reports::{BenchArgs, ListArgs, ReportArgs, ShowArgs, SortBy, UsageArgs};
-pub use upload::{DoctorArgs, HookArgs, PlaceArgs, StatusArgs, UploadArgs};
+pub use upload::{DoctorArgs, HookArgs, InitArgs, PlaceArgs, StatusArgs, UploadArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,7 +55,7 @@ pub struct Args {
 const GLOBAL: &str = "Options of every command";
 
 /// Options of every command.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct GlobalArgs {
     /// Say less: no progress, no summary
     #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
@@ -79,9 +81,10 @@ pub struct GlobalArgs {
 }
 
 /// When to do something that depends on the terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum When {
-    /// On a terminal, unless `NO_COLOR` is set
+    /// On a terminal, unless `NO_COLOR` is set, and with `CLICOLOR_FORCE` everywhere
+    #[default]
     Auto,
     /// Always
     Always,
@@ -131,6 +134,13 @@ pub enum Command {
     /// unless asked to with `--connect`. Exits with 0 if all that was asked for
     /// can be used, 1 if some of it cannot, 2 if nothing can.
     Doctor(DoctorArgs),
+    /// Write a first codex-trace.toml of what is found on this machine
+    ///
+    /// Looks for variables of backends and products, files of live plugins, the
+    /// `[otel]` table of Codex' config.toml, and servers on the usual ports of this
+    /// machine. Asks before each step. An existing file is never changed, and keys
+    /// are never copied: the file refers to where they are.
+    Init(InitArgs),
     /// Count tokens and their cost
     ///
     /// Counts every model call of the span trees once. `--since`, `--until` and
@@ -164,6 +174,7 @@ pub enum Command {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct SelectArgs {
     /// Codex homes, directories, rollout files or session ids [default: the Codex home]
+    #[arg(add = ArgValueCompleter::new(complete::sessions))]
     pub paths: Vec<PathBuf>,
 
     /// Read more PATHS from a file, one a line (`-` is standard input)
@@ -188,10 +199,12 @@ pub struct SelectArgs {
 
     /// Take sessions that used a model whose name contains TEXT
     #[arg(long, value_name = "TEXT", help_heading = "Filters")]
+    #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: Option<String>,
 
     /// Take sessions started by this: `cli`, `exec`, `vscode`, `mcp`, `review`, …
     #[arg(long, value_name = "WORD", help_heading = "Filters")]
+    #[arg(add = ArgValueCompleter::new(complete::sources))]
     pub source: Option<String>,
 
     /// Take sessions that were started on this git branch
@@ -284,16 +297,16 @@ mod tests {
     use clap::CommandFactory;
 
     use super::Args;
-    use crate::backends::BACKENDS;
+    use crate::backends;
 
     #[test]
     fn the_help_knows_every_backend() {
         let mut args = Args::command();
         args.build();
         let upload = args.find_subcommand_mut("upload").expect("there is one");
-        let help = upload.render_help().to_string();
-        for backend in BACKENDS {
-            assert!(help.contains(&format!("`{}`", backend.name)), "{}", backend.name);
+        let help = upload.render_long_help().to_string();
+        for (name, _) in backends::names() {
+            assert!(help.contains(&format!("`{name}`")), "{name}");
         }
     }
 }

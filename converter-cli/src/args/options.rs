@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
+use clap::builder::{PossibleValue, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use codex_trace_export::options::{
@@ -9,6 +9,7 @@ use codex_trace_export::options::{
 };
 use codex_trace_export::{FileFormat, Origin, Said};
 
+use super::words::EitherSpelling;
 use crate::backends::BACKENDS;
 use crate::formats::FORMATS;
 use codex_trace_history::failure::Failure;
@@ -220,5 +221,5 @@ fn parser(spec: &OptionSpec, all: &[&OptionSpec]) -> ValueParser {
         }
     }
     let words = words.into_iter().map(|(word, help)| PossibleValue::new(word).help(help));
-    PossibleValuesParser::new(words).into()
+    EitherSpelling::of(words).into()
 }

@@ -28,6 +28,9 @@ pub struct ListArgs {
     pub tool: Option<String>,
 
     /// Take sessions in which a tool call failed (with `--tool`: one of that tool)
+    ///
+    /// A call failed if it ended with an error, timed out, or was declined. Calls
+    /// that were interrupted or have no end did not fail.
     #[arg(long, help_heading = "Filters")]
     pub failed_tools: bool,
 
@@ -50,6 +53,10 @@ pub struct ListArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
+
+    /// Read everything, even what has not changed since the last time
+    #[arg(long)]
+    pub no_cache: bool,
 
     /// List only sessions with problems, and say what they are
     #[arg(long)]
@@ -131,6 +138,7 @@ By model, service tier, length of the request and provider; prices are those of 
 
 /// Arguments of `usage`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct UsageArgs {
     /// Which sessions.
     #[command(flatten)]
@@ -166,6 +174,10 @@ pub struct UsageArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+
+    /// Read everything, even what has not changed since the last time
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 /// Arguments of `report`.

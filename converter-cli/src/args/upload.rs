@@ -1,3 +1,6 @@
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::complete;
 use std::path::PathBuf;
 
 use crate::args::{ContentArgs, Manner, OptionArgs, Place, Redaction, SelectArgs};
@@ -5,7 +8,11 @@ use crate::args::{ContentArgs, Manner, OptionArgs, Place, Redaction, SelectArgs}
 /// Where to send to.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct PlaceArgs {
-    /// Destinations: `otlp`, `codex-otel`, `mlflow`, `langsmith`, `logfire`, `braintrust`, or names of codex-trace.toml
+    /// Destinations: `otlp`, `codex-otel`, `mlflow`, `langsmith`, `logfire`, `braintrust`, a product that takes OTLP, or names of codex-trace.toml
+    ///
+    /// Products that take OTLP: `phoenix`, `arize`, `langfuse`, `opik`,
+    /// `grafana-cloud`, `honeycomb`, `datadog`, `jaeger`, `tempo`. Their own
+    /// variables are read (docs/presets.md).
     ///
     /// A backend by its own name is found where its live plugin finds it:
     /// variables and files that are there already. A name of codex-trace.toml
@@ -13,6 +20,7 @@ pub struct PlaceArgs {
     /// Without the flag, an upload goes to what `to` of codex-trace.toml says,
     /// and doctor looks at everything.
     #[arg(long, value_name = "NAME[,…]", value_delimiter = ',', help_heading = "Destinations")]
+    #[arg(add = ArgValueCompleter::new(complete::destinations))]
     pub to: Vec<String>,
 
     /// What holds for every destination.
@@ -68,6 +76,20 @@ pub struct UploadArgs {
     #[arg(long)]
     pub force: bool,
 
+    /// Keep what is sent, and what is answered, in DIR
+    ///
+    /// In the form of `--dry-run=DIR`, with the answers beside; the files are
+    /// private, and keys are masked.
+    #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
+    pub record: Option<PathBuf>,
+
+    /// Send the uploads that `--record` or `--dry-run` has written to DIR
+    ///
+    /// No history is read. The ledger is not asked, and learns nothing: what a
+    /// destination has already may be there twice. Keys are those of now.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "record", "force", "paths"])]
+    pub resend: Option<PathBuf>,
+
     /// Take a turn without an end for ended if its file was not written to for this long (90s, 15m, 24h)
     ///
     /// A turn may wait for hours for an approval or a tool, and most backends
@@ -80,7 +102,7 @@ pub struct UploadArgs {
     ///
     /// Files that are new, grown, compressed or archived are uploaded within
     /// seconds. With `--json`, each round prints its lines.
-    #[arg(long, conflicts_with_all = ["dry_run", "force", "files_from"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "force", "files_from", "record", "resend"])]
     pub watch: bool,
 
     /// How to write to destinations.
@@ -129,6 +151,31 @@ pub struct StatusArgs {
     /// Directory of the ledger [default: $XDG_STATE_HOME/codex-trace]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct InitArgs {
+    /// File to write [default: codex-trace/codex-trace.toml in the user's configuration]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Write everything that is found without asking
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not look for servers on the usual ports of this machine
+    #[arg(long)]
+    pub no_ports: bool,
+
+    /// Print one JSON object; with `--yes`, write the file, too
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `doctor`.

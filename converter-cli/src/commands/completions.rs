@@ -2,34 +2,33 @@
 
 use std::io::Write;
 
-use clap::CommandFactory;
 use clap_complete::Shell;
+use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
-use crate::args::{Args, CompletionsArgs};
+use crate::args::CompletionsArgs;
+use crate::complete::VARIABLE;
 use crate::exit::ExitStatus;
 use crate::ui::Ui;
 
-/// Prints a completion script.
+/// The command, as shells know it.
+const NAME: &str = "codex-trace";
+
+/// Prints a completion script, which asks the command itself what there is.
 ///
 /// # Errors
 ///
-/// If stdout cannot be written to.
+/// If there is no script for the shell, or stdout cannot be written to.
 pub fn run(args: &CompletionsArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Args::command(), "codex-trace", &mut script);
-    if args.shell == Shell::Bash {
-        script = with_one_name(&script);
-    }
+    let shell: &dyn EnvCompleter = match args.shell {
+        Shell::Bash => &Bash,
+        Shell::Elvish => &Elvish,
+        Shell::Fish => &Fish,
+        Shell::PowerShell => &Powershell,
+        Shell::Zsh => &Zsh,
+        other => anyhow::bail!("there is no completion script for {other}"),
+    };
     let mut out = ui.out();
-    out.write_all(&script)?;
+    shell.write_registration(VARIABLE, NAME, NAME, NAME, &mut out)?;
     out.flush()?;
     Ok(ExitStatus::Complete)
-}
-
-/// In the script for bash, the name of a program with a hyphen is written in one
-/// way where words are looked at and in another where options are looked up, so
-/// that no command would ever get its options.
-fn with_one_name(script: &[u8]) -> Vec<u8> {
-    let script = String::from_utf8_lossy(script);
-    script.replace("codex__subcmd__trace", "codex__trace").into_bytes()
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use codex_trace_export::content::Content;
+use codex_trace_export::redact::Redactor;
 use codex_trace_export::{FileEncoder, FileSettings};
 use codex_trace_model::{Code, Trace};
 
@@ -13,7 +14,7 @@ use crate::destinations::with_hint;
 use crate::exit::ExitStatus;
 use crate::output::{Directory, Target, Writer};
 use crate::ui::Ui;
-use crate::{interrupt, nothing};
+use crate::{interrupt, nothing, redacted};
 use codex_trace_history::failure::Failure;
 use codex_trace_history::history;
 use codex_trace_history::pipeline::{self, Event, Look, Sink};
@@ -33,7 +34,7 @@ struct Converted {
 pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = selection(&args.select, ui.settings())?;
     let format = args.to;
-    let encoder = &*encoder(args)?;
+    let (encoder, redactor) = encoder(args)?;
     let target = Target::of(args.output.as_deref(), args.gzip, format)?;
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
@@ -53,7 +54,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let mut sink = encoder.sink();
     writer.take(|files| sink.begin(files))?;
     if !writer.is_terminal() {
-        ui.start("converting", history.sessions.len());
+        ui.start_bytes("converting", history.sessions.iter().map(|it| history.len_of(it)).sum());
     }
     let encode = |trace: &Trace<'_>, sink: &Sink<'_, _>| {
         if !selection.takes(trace) {
@@ -81,6 +82,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         Some(Converted { account, failed })
     };
     let mut total = Account { failed: history.n_failures, ..Account::default() };
+    let mut sessions = history.sessions.iter();
     let done = pipeline::run(&history, &pool, &interrupted, Look::Content, encode, |event| {
         // A part of a file is worth nothing: it will not get its name.
         if interrupted.load(Ordering::Relaxed) && writer.is_file() {
@@ -88,8 +90,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         }
         match event {
             Event::Chunk(bytes) => {
-                let taken = writer.take(|files| sink.unit(&bytes, files));
-                return taken.map_err(Stop::Failed);
+                return writer.take(|files| sink.unit(&bytes, files)).map_err(Stop::Failed);
             }
             Event::End(Ok(Some(converted))) => {
                 total += converted.account;
@@ -100,7 +101,8 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
             Event::End(Ok(None)) => {}
             Event::End(Err(lost)) => total.lose(&lost, ui),
         }
-        ui.step();
+        // The outcomes come in the order of the sessions.
+        ui.advance(sessions.next().map_or(0, |session| history.len_of(session)));
         Ok(())
     });
     if let Err(Stop::Failed(err)) = done {
@@ -127,23 +129,24 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     } else {
         total.tell("converted", &args.select, ui);
     }
-    if let Some(left) = left
-        && !ui.settings().quiet
-    {
+    redacted::tell(redactor.as_ref(), &history, ui);
+    if let Some(left) = left.filter(|_| !ui.settings().quiet) {
         ui.say(left);
     }
     Ok(total.status(args.strict && total.n_of(&[Code::BadLine]) > 0))
 }
 
-/// Makes what writes the format asked for.
-fn encoder(args: &ConvertArgs) -> anyhow::Result<Box<dyn FileEncoder>> {
+/// Makes what writes the format asked for, and what redacts for it.
+fn encoder(args: &ConvertArgs) -> anyhow::Result<(Box<dyn FileEncoder>, Option<Redactor>)> {
+    let redactor = Redaction::from(&args.redact).redactor(false)?;
     let settings = FileSettings {
         content: Content::from(args.content),
-        redactor: Redaction::from(&args.redact).redactor(false)?,
+        redactor: redactor.clone(),
         options: args.options.of(args.to)?,
     };
     let encoder = (args.to.open)(settings);
-    Ok(encoder.map_err(|err| with_hint(Failure::new(err.message), err.hint))?)
+    let encoder = encoder.map_err(|err| with_hint(Failure::new(err.message), err.hint))?;
+    Ok((encoder, redactor))
 }
 
 const INTERRUPTED: &str =

@@ -11,6 +11,7 @@ use crate::account::{Account, Tell as _};
 use crate::args::{ListArgs, SortBy};
 use crate::config::{self, Selection, selection};
 use crate::exit::ExitStatus;
+use crate::look::{Facts, Kind, Looking, Memory};
 use crate::nothing::Filter;
 use crate::prices::{Dollars, PriceTable};
 use crate::rows::Format;
@@ -20,6 +21,7 @@ use crate::ui::{Tone, Ui};
 use crate::zone::Zone;
 use crate::{interrupt, nothing, pager, prompt, text, tools, when};
 use codex_trace_history::failure::Failure;
+use codex_trace_history::passed::Passed;
 use codex_trace_history::pipeline::{self, Event, Look, Sink};
 use codex_trace_history::{history, ids};
 use codex_trace_model::Standing;
@@ -39,39 +41,24 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = Selection { since: since(args, ui)?, ..selection(&args.select, settings)? };
     let prices = PriceTable::load(None)?;
     let pool = pipeline::pool(settings.jobs)?;
-    let history = history::find(&selection, ui, &pool)?;
     let interrupted = interrupt::flag();
-
-    let mut total = Account { failed: history.n_failures, ..Account::default() };
-    let mut rows: Vec<Summary> = Vec::new();
     let filters = filters(args, &selection);
-    let sum_up = |trace: &Trace<'_>, _: &Sink<'_, _>| {
-        let wanted = selection.takes(trace) && filters.iter().all(|it| it.takes(trace));
-        wanted.then(|| {
-            let mut row = Summary::of(trace, &prices);
-            if !args.problems {
-                row.diagnostics = Vec::new();
-            }
-            (row, Account::of(trace))
-        })
+    let looking = Looking {
+        kind: Kind::Whole,
+        selection: &selection,
+        memory: &Memory::find(args.no_cache, ui),
+        pool: &pool,
+        interrupted: &interrupted,
+        ui,
     };
-    let look = if args.grep.is_some() { Look::Content } else { Look::Facts };
-    ui.start("reading", history.sessions.len());
-    pipeline::run(&history, &pool, &interrupted, look, sum_up, |event| {
-        match event {
-            Event::End(Ok(Some((row, account)))) => {
-                total += account;
-                rows.push(row);
-            }
-            Event::End(Err(lost)) => total.lose(&lost, ui),
-            Event::End(Ok(None)) | Event::Chunk(_) => {}
-        }
-        ui.step();
-        Ok::<_, anyhow::Error>(())
-    })?;
-    ui.stop();
-
-    let id_len = ids::shortest_unique(history.heads.iter().map(|head| head.thread_id.as_str()));
+    // Facts do not say what was said, which tools were called, and what was odd.
+    let needs_traces = args.grep.is_some() || args.tool.is_some() || args.failed_tools;
+    let listing = if needs_traces || args.problems {
+        read(args, looking, &filters, &prices)?
+    } else {
+        list(looking, &prices)?
+    };
+    let Listing { mut rows, total, id_len, passed } = listing;
     if args.problems {
         rows.retain(|row| !row.diagnostics.is_empty());
     }
@@ -82,7 +69,7 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Interrupted);
     }
     if args.problems && !settings.verbose {
-        history.passed.names().for_each(|line| ui.say(line));
+        passed.names().for_each(|line| ui.say(line));
     }
     if total.is_empty() {
         nothing::explain(&args.select, filters, &pool, ui)?;
@@ -92,6 +79,78 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         total.tell("listed", &args.select, ui);
     }
     Ok(total.status(false))
+}
+
+/// What is listed, and what the run came to.
+#[derive(Default)]
+struct Listing {
+    rows: Vec<Summary>,
+    total: Account,
+    id_len: usize,
+    passed: Passed,
+}
+
+/// Lists by what is known of sessions, from this time or the last.
+fn list(looking: Looking<'_>, prices: &PriceTable) -> anyhow::Result<Listing> {
+    let add = |(rows, total): &mut (Vec<Summary>, Account), mut facts: Facts| {
+        if looking.selection.takes_as(&facts.outline(), &facts.models) {
+            *total += std::mem::take(&mut facts.account);
+            rows.push(Summary::of_facts(facts, prices));
+        }
+    };
+    let (sums, outcome) = looking.each(add)?;
+    let total = Account { failed: outcome.n_failures, ..Account::default() };
+    let mut listing =
+        Listing { total, id_len: outcome.id_len, passed: outcome.passed, ..Listing::default() };
+    for (rows, total) in sums {
+        listing.rows.extend(rows);
+        listing.total += total;
+    }
+    outcome.lost.iter().for_each(|lost| listing.total.lose(lost, looking.ui));
+    Ok(listing)
+}
+
+/// Lists by the traces of all sessions.
+fn read(
+    args: &ListArgs,
+    looking: Looking<'_>,
+    filters: &[Filter<'_>],
+    prices: &PriceTable,
+) -> anyhow::Result<Listing> {
+    let Looking { selection, pool, interrupted, ui, .. } = looking;
+    let history = history::find(selection, ui, pool)?;
+    let mut rows: Vec<Summary> = Vec::new();
+    let mut total = Account { failed: history.n_failures, ..Account::default() };
+    let sum_up = |trace: &Trace<'_>, _: &Sink<'_, _>| {
+        let wanted = selection.takes(trace) && filters.iter().all(|it| it.takes(trace));
+        wanted.then(|| {
+            let mut row = Summary::of(trace, prices);
+            if !args.problems {
+                row.diagnostics = Vec::new();
+            }
+            (row, Account::of(trace))
+        })
+    };
+    let look = if args.grep.is_some() { Look::Content } else { Look::Facts };
+    ui.start_bytes("reading", history.sessions.iter().map(|it| history.len_of(it)).sum());
+    let mut sessions = history.sessions.iter();
+    pipeline::run(&history, pool, interrupted, look, sum_up, |event| {
+        match event {
+            Event::End(Ok(Some((row, account)))) => {
+                total += account;
+                rows.push(row);
+            }
+            Event::End(Err(lost)) => total.lose(&lost, ui),
+            Event::Chunk(_) => return Ok::<_, anyhow::Error>(()),
+            Event::End(Ok(None)) => {}
+        }
+        // The outcomes come in the order of the sessions.
+        ui.advance(sessions.next().map_or(0, |session| history.len_of(session)));
+        Ok::<_, anyhow::Error>(())
+    })?;
+    ui.stop();
+    let id_len = ids::shortest_unique(history.heads.iter().map(|head| head.thread_id.as_str()));
+    Ok(Listing { rows, total, id_len, passed: history.passed })
 }
 
 fn since(args: &ListArgs, ui: &Ui) -> anyhow::Result<Option<jiff::Timestamp>> {

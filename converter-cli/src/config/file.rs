@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::backends::{self, BACKENDS};
+use crate::backends;
 use crate::config::Settings;
 use crate::config::secret::Home;
 use crate::config::table::{BACKEND, Table, Wrong};
@@ -18,12 +18,13 @@ use codex_trace_history::failure::Failure;
 /// The keys of the file itself.
 const TO: &str = "to";
 const DESTINATIONS: &str = "destinations";
+const CACHE: &str = "cache";
 
 /// The variable that names the file.
 const VARIABLE: &str = "CODEX_TRACE_CONFIG";
 
 /// The file, read and checked; empty if there is none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ConfigFile {
     /// Where it is, or would be.
     pub path: Option<PathBuf>,
@@ -31,10 +32,25 @@ pub struct ConfigFile {
     pub exists: bool,
     /// Where an upload goes to that does not say.
     pub to: Vec<String>,
+    /// Whether `list` and `usage` may remember what they read.
+    pub cache: bool,
     /// The destinations.
     pub destinations: BTreeMap<String, Table>,
     /// In which line a key of a destination is.
     lines: BTreeMap<(String, String), usize>,
+}
+
+impl Default for ConfigFile {
+    fn default() -> ConfigFile {
+        ConfigFile {
+            path: None,
+            exists: false,
+            to: Vec::new(),
+            cache: true,
+            destinations: BTreeMap::new(),
+            lines: BTreeMap::new(),
+        }
+    }
 }
 
 impl ConfigFile {
@@ -46,16 +62,10 @@ impl ConfigFile {
     /// If a file that was named is not there, it cannot be read, or something
     /// in it makes no sense.
     pub fn find(named: Option<&Path>, settings: &Settings) -> Result<ConfigFile, Failure> {
-        let var = |name: &str| settings.vars.0.get(name).filter(|value| !value.is_empty());
-        let named = named.map(Path::to_path_buf).or_else(|| var(VARIABLE).map(PathBuf::from));
+        let named = ConfigFile::named(named, settings);
         let must_exist = named.is_some();
-        // A relative path there is to be ignored, by the specification.
-        let xdg = var("XDG_CONFIG_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-        let usual = || {
-            let dir = xdg.or_else(|| Some(settings.home.as_ref()?.join(".config")))?;
-            Some(dir.join("codex-trace").join("codex-trace.toml"))
-        };
-        let Some(path) = named.or_else(usual) else { return Ok(ConfigFile::default()) };
+        let place = named.or_else(|| ConfigFile::usual(settings));
+        let Some(path) = place else { return Ok(ConfigFile::default()) };
         match private::small_text(&path) {
             Ok(Some(text)) => ConfigFile::read(path, &text),
             Ok(None) if !must_exist => Ok(ConfigFile { path: Some(path), ..ConfigFile::default() }),
@@ -63,10 +73,32 @@ impl ConfigFile {
                 "cannot read `{}`: No such file or directory (os error 2)",
                 path.display()
             ))
-            .hint(format!("`--config` or the variable {VARIABLE} names the file"))),
+            .hint(if path.to_string_lossy().contains('=') {
+                "`--config` names a file; settings of Codex' telemetry are taken from `OTEL_*` variables, or from a table of that file".to_owned()
+            } else {
+                format!("`--config` or the variable {VARIABLE} names the file")
+            })),
             Err(err) => Err(Failure::new(format!("cannot read `{}`: {err}", path.display()))
                 .hint(format!("`--config` or the variable {VARIABLE} names the file"))),
         }
+    }
+
+    /// Returns where the file is, or would be.
+    pub fn place(named: Option<&Path>, settings: &Settings) -> Option<PathBuf> {
+        ConfigFile::named(named, settings).or_else(|| ConfigFile::usual(settings))
+    }
+
+    fn named(named: Option<&Path>, settings: &Settings) -> Option<PathBuf> {
+        let variable = || variable(settings, VARIABLE).map(PathBuf::from);
+        named.map(Path::to_path_buf).or_else(variable)
+    }
+
+    fn usual(settings: &Settings) -> Option<PathBuf> {
+        // A relative path there is to be ignored, by the specification.
+        let xdg = variable(settings, "XDG_CONFIG_HOME").map(PathBuf::from);
+        let xdg = xdg.filter(|dir| dir.is_absolute());
+        let dir = xdg.or_else(|| Some(settings.home.as_ref()?.join(".config")))?;
+        Some(dir.join("codex-trace").join("codex-trace.toml"))
     }
 
     /// Reads the text of the file.
@@ -76,9 +108,8 @@ impl ConfigFile {
     /// If something in it makes no sense: which line and key, and which key may
     /// have been meant.
     pub fn read(path: PathBuf, text: &str) -> Result<ConfigFile, Failure> {
-        let (to, destinations) = whole(text).map_err(|wrong| explained(&path, text, wrong))?;
-        let lines = lines(text);
-        let file = ConfigFile { path: Some(path), exists: true, to, destinations, lines };
+        let file = whole(text).map_err(|wrong| explained(&path, text, wrong))?;
+        let file = ConfigFile { path: Some(path), exists: true, lines: lines(text), ..file };
         for (name, table) in &file.destinations {
             file.check(name, table)?;
         }
@@ -100,21 +131,24 @@ impl ConfigFile {
         if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
             return Err(wrong("", "its name is not made of letters, digits, `-`, `_`, `.`".into()));
         }
-        let words: Vec<&str> = BACKENDS.iter().map(|backend| backend.name).collect();
-        let Some(backend) = backends::named(&table.backend) else {
+        let Some(known) = backends::named(&table.backend) else {
+            let words: Vec<&str> = backends::names().map(|(name, _)| name).collect();
             let what = match table.backend.as_str() {
                 "" => "`backend` is missing".to_owned(),
                 other => format!("`backend` cannot be `{other}`"),
             };
             return Err(wrong(BACKEND, what).hint(suggestion(&table.backend, &words)));
         };
-        if name != backend.name && backends::named(name).is_some() {
+        let backend = known.backend;
+        // A product's name says no more than what the table says of it.
+        let is_of_backend = backends::named(name).is_some_and(|it| it.preset.is_none());
+        if name != table.backend && is_of_backend {
             let what =
-                format!("its name is that of a backend, and its backend is `{}`", backend.name);
+                format!("its name is that of a backend, and its backend is `{}`", table.backend);
             return Err(wrong(BACKEND, what).hint("give it another name"));
         }
         if let Some(key) = table.foreign_key(backend) {
-            return Err(wrong(key, format!("`{key}` means nothing to `{}`", backend.name))
+            return Err(wrong(key, format!("`{key}` means nothing to `{}`", table.backend))
                 .hint("docs/configuration.md says which keys are for which backend"));
         }
         table.fault(backend).map_or(Ok(()), |(key, what)| Err(wrong(&key, what)))
@@ -130,8 +164,11 @@ impl ConfigFile {
     /// Says which names there are, the likeliest alone if there is one.
     pub fn names_hint(&self, meant: &str) -> String {
         let mut names: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
-        names.extend(BACKENDS.iter().map(|backend| backend.name));
-        names.dedup();
+        names.extend(
+            backends::names()
+                .map(|(name, _)| name)
+                .filter(|it| !self.destinations.contains_key(*it)),
+        );
         suggestion(meant, &names)
     }
 
@@ -142,27 +179,41 @@ impl ConfigFile {
     }
 }
 
-type Destinations = BTreeMap<String, Table>;
+/// Returns a variable of the environment that is not empty.
+fn variable<'s>(settings: &'s Settings, name: &str) -> Option<&'s String> {
+    settings.vars.0.get(name).filter(|value| !value.is_empty())
+}
 
 /// Reads the keys of the file.
-fn whole(text: &str) -> Result<(Vec<String>, Destinations), Wrong> {
-    let file = DeTable::parse(text)?;
-    let (mut to, mut destinations) = (Vec::new(), BTreeMap::new());
-    for (key, value) in file.get_ref() {
+fn whole(text: &str) -> Result<ConfigFile, Wrong> {
+    let table = DeTable::parse(text)?;
+    let mut file = ConfigFile::default();
+    for (key, value) in table.get_ref() {
+        let at = value.span().start;
         match &**key.get_ref() {
-            TO => to = Deserialize::deserialize(ValueDeserializer::from(value.clone()))?,
+            TO => {
+                let to = Deserialize::deserialize(ValueDeserializer::from(value.clone()));
+                let wrong = |_| Wrong::mistyped(at, TO, "a list of names", "[\"team\"]");
+                file.to = to.map_err(wrong)?;
+            }
+            CACHE => {
+                let cache = value.get_ref().as_bool();
+                let wrong = || Wrong::mistyped(at, CACHE, "`true` or `false`", "false");
+                file.cache = cache.ok_or_else(wrong)?;
+            }
             DESTINATIONS => {
                 for (name, table) in table_of(value)? {
-                    destinations.insert(name.get_ref().to_string(), Table::read(table_of(table)?)?);
+                    let read = Table::read(table_of(table)?)?;
+                    file.destinations.insert(name.get_ref().to_string(), read);
                 }
             }
             other => {
-                let known = vec![TO, DESTINATIONS];
+                let known = vec![TO, CACHE, DESTINATIONS];
                 return Err(Wrong::Key { at: key.span().start, key: other.to_owned(), known });
             }
         }
     }
-    Ok((to, destinations))
+    Ok(file)
 }
 
 fn table_of<'v, 't>(value: &'v Spanned<DeValue<'t>>) -> Result<&'v DeTable<'t>, Wrong> {
@@ -289,6 +340,20 @@ mod tests {
         );
         assert!(at("tls.cafile = 'x'").1.contains("`ca_file`"));
         assert!(at("sidecar = false").0.starts_with("c.toml:4: destination `x`: `sidecar`"));
+        for (text, what) in [
+            ("timeout = 5", "`timeout` is a length of time: `timeout = \"90s\"`"),
+            ("senders = '4'", "`senders` is a number: `senders = 4`"),
+            ("redact = 'yes'", "`redact` is `true` or `false`: `redact = true`"),
+            ("metadata = 'a=b'", "`metadata` is a list of texts: `metadata = [\"…\"]`"),
+            ("endpoint = 1", "`endpoint` is a text: `endpoint = \"…\"`"),
+            ("semconv = 1", "`semconv` is a word: `semconv = \"genai\"`"),
+        ] {
+            assert_eq!(at(text).0, format!("`c.toml`:4: {what}"));
+        }
+        assert_eq!(refused("to = 'x'").0, "`c.toml`:1: `to` is a list of names: `to = [\"team\"]`");
+        assert!(
+            refused("cache = 'no'").0.ends_with("`cache` is `true` or `false`: `cache = false`")
+        );
         assert!(at("senders = 0").0.ends_with("`senders` needs at least one"));
         assert!(at("requests_per_second = inf").0.contains("at least 0.1"));
         assert!(at("key.env = 'A'\npassword.env = 'B'\nusername = 'u'").0.contains("`password`"));

@@ -47,10 +47,15 @@ const MAX_WIDTH: usize = 400;
 
 /// What the process was given besides its arguments.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent answers, not states of a thing"
+)]
 pub struct Environment {
     codex_home: Option<PathBuf>,
     home: Option<PathBuf>,
     no_color: bool,
+    force_color: bool,
     columns: Option<usize>,
     terminal_width: Option<usize>,
     terminal_height: Option<usize>,
@@ -73,6 +78,9 @@ impl Environment {
             codex_home: var("CODEX_HOME").map(PathBuf::from),
             home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
             no_color: var("NO_COLOR").is_some() || var("TERM").is_some_and(|term| term == "dumb"),
+            force_color: ["CLICOLOR_FORCE", "FORCE_COLOR"]
+                .iter()
+                .any(|name| var(name).is_some_and(|value| value != "0")),
             columns: var("COLUMNS").and_then(number),
             terminal_width: size.map(|(width, _)| usize::from(width.0)),
             terminal_height: size.map(|(_, height)| usize::from(height.0)),
@@ -89,6 +97,30 @@ impl Environment {
             ),
             cwd: std::env::current_dir().ok(),
         }
+    }
+}
+
+impl Environment {
+    /// Returns whether to color what the argument parser says, if no flag does.
+    pub fn color(&self) -> clap::ColorChoice {
+        let is_seen = self.stdout_is_terminal || self.stderr_is_terminal;
+        if self.no_color || !(self.force_color || is_seen) {
+            clap::ColorChoice::Never
+        } else if self.force_color {
+            clap::ColorChoice::Always
+        } else {
+            clap::ColorChoice::Auto
+        }
+    }
+
+    /// Returns whether a shell asks what could be typed next.
+    pub fn asks_for_completion(&self) -> bool {
+        self.vars.0.get(crate::complete::VARIABLE).is_some_and(|shell| !shell.is_empty())
+    }
+
+    /// Returns the working directory.
+    pub fn cwd(&self) -> Option<&Path> {
+        self.cwd.as_deref()
     }
 }
 
@@ -121,6 +153,8 @@ pub struct Settings {
     pub stderr_is_terminal: bool,
     /// Whether somebody looks at stdout.
     pub stdout_is_terminal: bool,
+    /// The width of messages, in columns; none where nobody looks at stderr.
+    pub message_width: Option<usize>,
     /// The width of output for people, in columns; without a limit where nobody
     /// looks at it.
     pub width: usize,
@@ -152,6 +186,7 @@ impl Settings {
             progress: false,
             stderr_is_terminal: false,
             stdout_is_terminal: false,
+            message_width: None,
             width: usize::MAX,
             height: None,
             jobs: 1,
@@ -216,7 +251,7 @@ impl Settings {
         let color = |terminal: bool| match args.color {
             When::Always => true,
             When::Never => false,
-            When::Auto => terminal && !env.no_color,
+            When::Auto => !env.no_color && (terminal || env.force_color),
         };
         let on_terminal = || {
             let width = env.terminal_width.unwrap_or(USUAL_WIDTH);
@@ -236,6 +271,9 @@ impl Settings {
             progress: env.stderr_is_terminal && !args.quiet,
             stderr_is_terminal: env.stderr_is_terminal,
             stdout_is_terminal: env.stdout_is_terminal,
+            message_width: env
+                .stderr_is_terminal
+                .then(|| env.columns.or(env.terminal_width).unwrap_or(USUAL_WIDTH).max(MIN_WIDTH)),
             width: width.map_or(usize::MAX, |width| width.clamp(MIN_WIDTH, MAX_WIDTH)),
             height: env.terminal_height.filter(|_| env.stdout_is_terminal),
             jobs: args.jobs.unwrap_or(env.processors.min(MAX_JOBS)),
@@ -330,6 +368,7 @@ mod tests {
         Environment {
             codex_home: None,
             home: Some(PathBuf::from("/home/u")),
+            force_color: false,
             no_color: false,
             columns: None,
             terminal_width: Some(120),

@@ -1,7 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 
+use codex_trace_deliver::private;
 use codex_trace_export::redact::Redactor;
 
 /// What to redact, as it was asked for.
@@ -36,12 +37,10 @@ impl Redaction {
             redactor.add(rule)?;
         }
         if let Some(path) = &self.rules {
-            redactor.add_file(&read(path)?)?;
+            let text = private::text_that_is_there(path);
+            let text = text.with_context(|| format!("cannot read `{}`", path.display()))?;
+            redactor.add_file(&text)?;
         }
         Ok(Some(redactor))
     }
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
 }

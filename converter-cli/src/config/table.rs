@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::backends::BACKENDS;
+use crate::backends::{self, BACKENDS};
 
 /// The key that names the backend.
 pub(super) const BACKEND: &str = "backend";
@@ -21,7 +21,7 @@ pub(super) const BACKEND: &str = "backend";
 /// without the file.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// What takes the data: `otlp`, `mlflow`, `langsmith`.
+    /// What takes the data: a backend, or a product that takes OTLP.
     pub backend: String,
     values: BTreeMap<&'static str, Value>,
 }
@@ -39,6 +39,38 @@ pub(super) enum Wrong {
     Key { at: usize, key: String, known: Vec<&'static str> },
 }
 
+impl Wrong {
+    /// Says of a value of the wrong type which key it is of, and how one looks.
+    fn of(self, spec: &OptionSpec, at: usize) -> Wrong {
+        let (what, example) = match spec.kind {
+            Kind::Text | Kind::File => ("a text", "\"…\"".to_owned()),
+            Kind::Switch => ("`true` or `false`", "true".to_owned()),
+            Kind::Number => ("a number", "4".to_owned()),
+            Kind::Rate => ("a number", "5.0".to_owned()),
+            Kind::Secret => ("where a key is", "{ env = \"NAME\" }".to_owned()),
+            Kind::Headers => ("a table", "{ X-Name = \"value\" }".to_owned()),
+            Kind::Texts => ("a list of texts", "[\"…\"]".to_owned()),
+            Kind::Certificates => ("a table", "{ ca_file = \"ca.pem\" }".to_owned()),
+            Kind::Words(words) => {
+                let first = words().into_iter().next().map(|(word, _)| word);
+                ("a word", format!("\"{}\"", first.unwrap_or_default()))
+            }
+            Kind::Duration => ("a length of time", "\"90s\"".to_owned()),
+        };
+        match self {
+            Wrong::Type(err) if err.message().starts_with("invalid type") => {
+                Wrong::mistyped(at, spec.name(), what, &example)
+            }
+            other => other,
+        }
+    }
+
+    /// Says that a key has a value of the wrong type.
+    pub(super) fn mistyped(at: usize, key: &str, what: &str, example: &str) -> Wrong {
+        Wrong::Value { at, what: format!("`{key}` is {what}: `{key} = {example}`") }
+    }
+}
+
 impl From<toml::de::Error> for Wrong {
     fn from(err: toml::de::Error) -> Wrong {
         Wrong::Type(err)
@@ -50,7 +82,7 @@ impl Table {
     pub(super) fn read(table: &DeTable<'_>) -> Result<Table, Wrong> {
         let mut read = Table::default();
         let backend = table.get(BACKEND).and_then(|value| value.get_ref().as_str());
-        let backend = BACKENDS.iter().find(|it| Some(it.name) == backend);
+        let backend = backend.and_then(backends::named).map(|known| known.backend);
         for (key, value) in table {
             let name = &**key.get_ref();
             if name == BACKEND {
@@ -62,7 +94,9 @@ impl Table {
                 let known = [BACKEND].into_iter().chain(every_key()).collect();
                 return Err(Wrong::Key { at: key.span().start, key: name.to_owned(), known });
             };
-            read.values.insert(spec.name(), value_of(spec.kind, value)?);
+            let read_value = value_of(spec.kind, value);
+            let value = read_value.map_err(|wrong| wrong.of(spec, value.span().start))?;
+            read.values.insert(spec.name(), value);
         }
         Ok(read)
     }

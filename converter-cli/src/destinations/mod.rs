@@ -3,13 +3,14 @@
 
 mod manner;
 pub mod places;
+pub mod projects;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::args::{PlaceArgs, UploadArgs};
-use crate::backends::{self, BACKENDS};
+use crate::backends;
 use crate::config::{self, ConfigFile, Settings, Table};
 use codex_trace_deliver::private::{Disk, exposed};
 use codex_trace_deliver::transport::{Client, Header, Http, TlsFiles, Transport};
@@ -81,7 +82,13 @@ pub fn asked_for(given: Given<'_>) -> Result<Vec<Named<'_>>, Failure> {
 /// As [`asked_for`].
 pub fn all(given: Given<'_>) -> Result<Vec<Named<'_>>, Failure> {
     let own = given.file.destinations.keys().map(String::as_str);
-    let rest = BACKENDS.iter().map(|backend| backend.name);
+    let is_set = |name: &str| given.settings.vars.0.get(name).is_some_and(|it| !it.is_empty());
+    // Of the many products, those that somebody configured here.
+    let is_used = |name: &&str| match backends::named(name).and_then(|known| known.preset) {
+        Some(preset) => preset.variables().any(|(name, _)| is_set(name)),
+        None => true,
+    };
+    let rest = backends::names().map(|(name, _)| name).filter(is_used);
     let rest = rest.filter(|name| !given.file.destinations.contains_key(*name));
     find(own.chain(rest).collect(), given)
 }
@@ -97,13 +104,13 @@ fn find<'g>(names: Vec<&str>, given: Given<'g>) -> Result<Vec<Named<'g>>, Failur
 impl<'g> Named<'g> {
     fn find(name: &str, given: Given<'g>) -> Result<Named<'g>, Failure> {
         let table = given.file.destinations.get(name);
-        let backend = backends::named(table.map_or(name, |table| &table.backend));
-        let backend = backend.ok_or_else(|| {
+        let known = backends::named(table.map_or(name, |table| &table.backend));
+        let backends::Known { backend, preset } = known.ok_or_else(|| {
             Failure::new(format!("no destination or backend `{name}`"))
                 .hint(given.file.names_hint(name))
         })?;
         let mut named = Named {
-            name: name.to_owned(),
+            name: table.map_or(backend.name, |_| name).to_owned(),
             backend,
             settings: codex_trace_export::Settings {
                 own_place: table.is_some_and(|table| table.get(&ENDPOINT).is_some()),
@@ -114,6 +121,8 @@ impl<'g> Named<'g> {
                 home: given.settings.home.clone(),
                 cwd: given.settings.cwd.clone(),
                 trust_project: given.place.trust_project,
+                preset,
+                has_headers: table.is_some_and(|table| table.get(&HEADERS).is_some()),
                 ..codex_trace_export::Settings::default()
             },
             given,
@@ -132,6 +141,39 @@ impl<'g> Named<'g> {
     /// How it is to be written to.
     pub fn manner(&self) -> Manner<'_> {
         Manner { given: self.given, own: Some(&*self.name).zip(self.table) }
+    }
+
+    /// The same destination, for the sessions of one project.
+    fn for_project(&self, project: Said<String>) -> Named<'g> {
+        let settings = codex_trace_export::Settings {
+            sessions_project: Some(project),
+            ..self.settings.clone()
+        };
+        Named {
+            name: self.name.clone(),
+            settings,
+            headers: self.headers.clone(),
+            missing: self.missing.clone(),
+            ..*self
+        }
+    }
+
+    /// Whether a project's file is the one that the user trusts with the place of
+    /// all sessions.
+    fn trusts(&self, file: &std::path::Path) -> bool {
+        let own = self.settings.cwd.as_ref().map(|cwd| cwd.join(".codex"));
+        let pair = own.as_deref().zip(file.parent()).filter(|_| self.settings.trust_project);
+        pair.is_some_and(|(own, dir)| self.settings.files.is_same_dir(own, dir))
+    }
+
+    /// Whether the user has named one place for all sessions, by a flag, a table
+    /// or the variable of the address.
+    fn is_for_all(&self) -> bool {
+        let of_address = self.backend.options.iter().filter(|it| it.name() == ENDPOINT.name());
+        let mut variables = of_address.flat_map(|it| it.env);
+        self.settings.endpoint.is_some()
+            || self.settings.project.is_some()
+            || variables.any(|name| self.settings.var(name).is_some())
     }
 
     fn read_place(&mut self) {
@@ -232,7 +274,7 @@ impl<'g> Named<'g> {
         ))
         .hint(format!(
             "give {flag} a table of its own in codex-trace.toml, or name its backend: `--to {}`",
-            self.backend.name
+            self.settings.preset.map_or(self.backend.name, |preset| preset.name)
         )))
     }
 

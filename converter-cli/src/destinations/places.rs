@@ -14,7 +14,8 @@ const WAY_OUT: &str =
 /// # Errors
 ///
 /// If two do: which.
-pub fn check(destinations: &[Destination]) -> Result<(), Failure> {
+pub fn check<'d>(destinations: impl Iterator<Item = &'d Destination>) -> Result<(), Failure> {
+    let destinations: Vec<&Destination> = destinations.collect();
     for (nth, destination) in destinations.iter().enumerate() {
         let exporter = &destination.exporter;
         let (name, place) = (&destination.name, &exporter.contract().destination);

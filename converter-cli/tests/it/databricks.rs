@@ -43,3 +43,26 @@ fn spans_go_to_the_table_of_a_profile_and_it_is_said_that_nobody_tested_it() {
     assert!(!doctor.stdout.contains("dapi0123456789"), "{}", doctor.stdout);
     assert_eq!(server.requests(), 2, "it has asked");
 }
+
+/// The command of MLflow's own page: it names an experiment and no location.
+#[test]
+fn an_experiment_alone_is_not_enough_and_it_is_said_why_and_what_is() {
+    let env = TestEnv::new();
+    let rollout = small_rollout(ID, "2026-03-01T10:00", "hello");
+    env.write(&format!(".codex/{}", place("2026-03-01T10-00-00", ID)), rollout);
+    let mut command = env.command(&["upload", "--to", "mlflow", "--settle", "0s"]);
+    command.envs([
+        ("MLFLOW_TRACKING_URI", "databricks"),
+        ("MLFLOW_EXPERIMENT_ID", "123456789"),
+        ("DATABRICKS_HOST", "http://127.0.0.1:1"),
+        ("DATABRICKS_TOKEN", "dapi0123456789"),
+    ]);
+    env.finish(&mut command).is(
+        2,
+        "",
+        "error: mlflow: Databricks needs a location for traces: an experiment alone is not enough, \
+         as spans are taken by a table of Unity Catalog and not by an experiment\n\
+         hint: set MLFLOW_TRACKING_URI to `databricks` and MLFLOW_TRACE_LOCATION to the \
+         experiment's `catalog.schema.table_prefix`\n",
+    );
+}

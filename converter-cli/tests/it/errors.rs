@@ -198,3 +198,61 @@ fn arguments_that_make_no_sense() {
         assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{args:?}");
     }
 }
+
+/// What somebody names as a file may be anything: nothing is waited for, and
+/// nothing is read without end.
+#[cfg(unix)]
+#[test]
+fn what_is_named_as_a_file_is_one_and_of_some_size() {
+    let env = two_sessions();
+    let made = std::process::Command::new("mkfifo").arg(env.dir().join("pipe")).status();
+    assert!(made.unwrap().success());
+    let huge = std::fs::File::create(env.dir().join("huge")).unwrap();
+    huge.set_len(1 << 40).unwrap();
+    env.write(
+        ".config/codex-trace/codex-trace.toml",
+        "[destinations.x]\nbackend = 'otlp'\nendpoint = 'https://localhost:1'\ntls.ca_file = '/dev/zero'\n",
+    );
+    for (file, what) in [
+        ("pipe", "it is not a regular file"),
+        ("/dev/zero", "it is not a regular file"),
+        ("huge", "it is larger than 4194304 bytes"),
+        ("missing", "No such file or directory (os error 2)"),
+    ] {
+        for args in [
+            &["upload", "--to", "otlp", "--dry-run", "--redact-rules", file][..],
+            &["convert", "--redact-rules", file],
+            &["usage", "--prices", file],
+        ] {
+            let expected = format!("error: cannot read `{file}`: {what}\n");
+            env.run(args).is(2, "", &expected);
+        }
+    }
+    let run = env.run(&["upload", "--to", "x", "--dry-run"]);
+    assert!(run.stderr.contains("`/dev/zero`: it is not a regular file"), "{}", run.stderr);
+}
+
+/// Other tools' documents have `_` where we have `-`.
+#[test]
+fn words_are_taken_in_either_spelling() {
+    let env = two_sessions();
+    let ours = env.run(&["convert", "--to", "otlp-json", "--llm-input", "delta", ONE]);
+    let theirs = env.run(&["convert", "--to", "otlp_json", "--llm-input", "delta", ONE]);
+    assert_eq!((ours.code, &ours.stdout), (Some(0), &theirs.stdout), "{}", theirs.stderr);
+    let upload = |to: &str, capture: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let dry = format!("--dry-run={}", dir.path().display());
+        let args = ["upload", "--to", to, "--capture", capture, "--settle", "0s", "--json", &dry];
+        let run = env.run(&args);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stdout
+    };
+    assert_eq!(upload("codex-otel", "metadata-only"), upload("codex_otel", "metadata_only"));
+    let text = "[destinations.x]\nbackend = 'otlp'\ncapture = 'no_tool_content'\n";
+    env.write(".config/codex-trace/codex-trace.toml", text);
+    let doctor = env.run(&["doctor", "--to", "x"]);
+    assert!(doctor.stdout.contains("capture = no-tool-content"), "{}", doctor.stdout);
+    // What is no word in any spelling is refused as it was typed.
+    let run = env.run(&["upload", "--to", "otlp", "--capture", "no_such", "--dry-run"]);
+    assert!(run.code == Some(2) && run.stderr.contains("'no_such'"), "{}", run.stderr);
+}

@@ -22,7 +22,19 @@ const KEYS: &[(&str, &str)] = &[
     ("MLFLOW_TRACKING_TOKEN", "ownKeyOfMlflow0123456789"),
     ("LANGSMITH_API_KEY", "ownKeyOfLangsmith0123456789"),
     ("BRAINTRUST_API_KEY", "ownKeyOfBraintrust0123456789"),
+    ("LOGFIRE_TOKEN", "pylf_v1_us_ownKeyOfLogfire0123456789"),
 ];
+
+/// A key in the path of an address, as web hooks have it.
+const PATH_KEY: &str = "ownKeyInPath0123456789";
+
+/// Codex' own telemetry, with all content.
+const TELEMETRY: &str = "[destinations.telemetry]
+backend = 'codex-otel'
+signals = ['logs', 'traces']
+log_user_prompt = true
+log_agent_responses = true
+";
 
 /// Every backend, in every form that it has.
 const TARGETS: &[&[&str]] = &[
@@ -31,6 +43,8 @@ const TARGETS: &[&[&str]] = &[
     &["--to", "mlflow", "--project", "p"],
     &["--to", "langsmith", "--assume-backfill-allowed"],
     &["--to", "braintrust"],
+    &["--to", "logfire", "--assume-backfill-allowed"],
+    &["--to", "telemetry"],
 ];
 
 /// Answers every upload with all of it, as an error.
@@ -42,7 +56,7 @@ struct Echo {
 impl Echo {
     fn start(status: u16) -> Echo {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("http://{}/hook/{PATH_KEY}", listener.local_addr().unwrap());
         let seen: Arc<Mutex<String>> = Arc::default();
         let of_thread = Arc::clone(&seen);
         std::thread::spawn(move || {
@@ -65,10 +79,10 @@ fn answer(stream: &TcpStream, status: u16, seen: &Mutex<String>) -> Option<()> {
             ("get-by-name", r#"{"experiment":{"experiment_id":"1","name":"p"}}"#),
             ("experiments/search", r#"{"experiments":[{"experiment_id":"1","name":"p"}]}"#),
             ("traces/search", r#"{"traces":[]}"#),
-            ("GET /info", "{}"),
-            ("GET /version", "{}"),
-            ("POST /v1/project", r#"{"id":"p"}"#),
-            ("POST /btql", r#"{"data":[]}"#),
+            ("/info ", "{}"),
+            ("/version ", "{}"),
+            ("/v1/project ", r#"{"id":"p"}"#),
+            ("/btql ", r#"{"data":[]}"#),
         ];
         let before = known.iter().find(|(path, _)| first.contains(path));
         let (status, text) = if let Some((_, text)) = before {
@@ -93,6 +107,7 @@ fn answer(stream: &TcpStream, status: u16, seen: &Mutex<String>) -> Option<()> {
 fn home(text: &str) -> TestEnv {
     let env = TestEnv::new();
     env.write(&format!(".codex/{}", place("2026-03-01T10-00-00", ID)), text);
+    env.write(".config/codex-trace/codex-trace.toml", TELEMETRY);
     env
 }
 
@@ -169,7 +184,7 @@ fn holds_none(places: &[(String, String)], target: &[&str], secrets: &[String]) 
 fn own_keys() -> Vec<String> {
     let last =
         |text: &str| text.rsplit(['=', '%']).next().unwrap().trim_start_matches("20").to_owned();
-    KEYS.iter().map(|(_, key)| last(key)).collect()
+    KEYS.iter().map(|(_, key)| last(key)).chain([PATH_KEY.to_owned()]).collect()
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests have switches of their own")]
 
+mod aftermath;
 mod bench;
 mod blame;
 mod braintrust;
 mod browser;
 mod case_structure;
 mod cases;
+mod ci;
 mod completions;
 mod config;
 mod contact;
@@ -23,9 +25,11 @@ mod formats;
 mod generated;
 mod grafana;
 mod hook;
+mod init;
 mod langsmith;
 mod layout;
 mod leaks;
+mod limits;
 mod list;
 mod logfire;
 mod loki;
@@ -38,11 +42,15 @@ mod outputs;
 mod parquet;
 mod perfetto;
 mod places;
+mod presets;
+mod projects;
 mod readme;
+mod record;
 mod report;
 mod schema;
 mod scripted_server;
 mod scripting;
+mod second_look;
 mod show;
 mod ten_minutes;
 mod terminal;
@@ -52,3 +60,4 @@ mod toy;
 mod upgrades;
 mod upload;
 mod usage;
+mod waiting;

@@ -222,6 +222,9 @@ fn an_upload_to_a_second_experiment_takes_nothing_out_of_the_first() {
     let (env, server) = (env(), Server::start());
     let run = upload(&env, &server, "pa", &[]);
     assert_eq!((run.code, server.traces_in("pa")), (Some(0), 1), "{}", run.stderr);
+    let page =
+        format!("hint: look at it at {}/#/experiments/1/traces?startTimeLabel=ALL\n", server.url);
+    assert!(run.stderr.contains(&page), "{}", run.stderr);
     let n_stored = server.n_stored();
     // By another ledger, too: it is the server that knows.
     for more in
@@ -310,10 +313,10 @@ fn nothing_is_called_uploaded_that_a_first_project_keeps() {
         env.run(&[&args[..], &["--project", project], more].concat())
     };
     assert_eq!(upload("pa", &[]).code, Some(0));
-    let n = server.requests();
+    let stored = server.lines();
     for dry in [&["--dry-run"][..], &[]] {
         let run = upload("pb", dry);
-        assert_eq!((run.code, server.requests()), (Some(2), n), "{}", run.stderr);
+        assert_eq!((run.code, server.lines()), (Some(2), stored.clone()), "{}", run.stderr);
         for words in
             ["it was uploaded to `otlp http://", "#pa`", "own_ids = true", "nothing to otlp"]
         {
@@ -323,5 +326,5 @@ fn nothing_is_called_uploaded_that_a_first_project_keeps() {
     // The user knows that it is there no longer.
     let run = upload("pb", &["--force"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(server.requests() > n);
+    assert_ne!(server.lines(), stored);
 }

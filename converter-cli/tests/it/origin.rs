@@ -3,13 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "in helpers, too, it is the test that fails")]
 
-mod shown;
-
 use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::scripted_server::{Act, Server};
 use crate::testenv::{Run, TestEnv, place, small_rollout};
 
 const ID: &str = "019a0000-0000-7000-8000-000000000003";
@@ -358,60 +357,130 @@ fn a_replica_takes_no_key_that_was_set_for_another_place() {
     assert!(words.contains(MINE) && words.contains(THEIRS), "{words}");
 }
 
-/// A project that opted out stays out, and says nothing of the others.
 #[test]
-fn a_projects_file_holds_for_its_own_sessions() {
-    const PRIVATE: &str = "019a0000-0000-7000-8000-00000000000a";
-    const MUTED: &str = "019a0000-0000-7000-8000-00000000000b";
-    let case = Case::new().var("LANGSMITH_API_KEY", "ls");
-    let dir = case.env.dir().display().to_string();
-    let session = |id: &str, project: &str| {
-        let text = small_rollout(id, "2026-03-01T10:00", &format!("of {project} for ACME-1"));
-        case.env.write(
-            &format!(".codex/{}", place("2026-03-01T10-00-00", id)),
-            text.replace("/home/u/work/small", &format!("{dir}/{project}")),
-        );
-    };
-    session(ID, "open");
-    session(PRIVATE, "private/below");
-    session(MUTED, "muted");
-    case.env.write("private/.codex/langsmith.json", r#"{"enabled":false,"project":"theirs"}"#);
-    case.env.write(
-        "muted/.codex/langsmith.json",
-        r#"{"project":"proj-b","redact_extra_rules":[{"pattern":"ACME-[0-9]+"}]}"#,
-    );
-    let sent = |case: &Case, more: &[&str]| {
-        let out = tempfile::tempdir().unwrap();
-        let dir = format!("--dry-run={}", out.path().display());
-        let args = ["--to", "langsmith", "--assume-backfill-allowed", "--compress", "none", &dir];
-        let run = case.upload(&[&args, more].concat());
-        assert_eq!(run.code, Some(0), "{}", run.stderr);
-        let mut all = String::new();
-        for entry in fs::read_dir(out.path().join("langsmith")).unwrap() {
-            all += &String::from_utf8_lossy(&fs::read(entry.unwrap().path()).unwrap());
-        }
-        (all, run.stderr)
-    };
-    let mut case = case;
-    // Wherever the command runs.
-    for cwd in ["repo", "private", "muted"] {
-        fs::create_dir_all(case.env.dir().join(cwd)).unwrap();
-        case.cwd = case.env.dir().join(cwd);
-        let (all, words) = sent(&case, &[]);
-        assert!(all.contains("of open for ACME-1") && !all.contains("of private"), "{cwd}");
-        assert!(all.contains("of muted for") && !all.contains("of muted for ACME-1"), "{cwd}");
-        for told in [
-            "`[DIR]/private/.codex/langsmith.json` switches tracing off for the sessions below it",
-            "1 turn switched off by the project that they were in",
-            "`[DIR]/muted/.codex/langsmith.json` (`project`) is not followed for the sessions below it",
-        ] {
-            assert!(words.contains(told), "{cwd}: {told}: {words}");
+fn keys_are_taken_without_the_space_around_them_and_errors_name_them() {
+    let server = Server::start(&[], Some(Act::Ok));
+    let case =
+        Case::new().var("MLFLOW_TRACKING_TOKEN", " 't0ken'\r\n").var("MLFLOW_EXPERIMENT_ID", " ");
+    let (requests, _) = case.goes(&["--to", "mlflow", "--endpoint", FLAG]);
+    assert_eq!(requests[0].1["x-mlflow-experiment-id"], "codex-trace", "blank is not set");
+    let case = Case::new()
+        .var("OTEL_EXPORTER_OTLP_HEADERS", "x-key=k\n")
+        .var("OTEL_EXPORTER_OTLP_ENDPOINT", "\n");
+    let run = case.upload(&["--to", "otlp", "--endpoint", &server.url]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(server.saw("x-key: k"));
+    for (to, name) in [("mlflow", "MLFLOW_TRACKING_TOKEN"), ("langsmith", "LANGSMITH_API_KEY")] {
+        let case = Case::new().var(name, "s3cr3t\nkey");
+        let words = case.refused(&["--to", to, "--endpoint", FLAG]);
+        assert!(words.contains(&format!("the key in `{name}` cannot be sent")), "{words}");
+        assert!(!words.contains("s3cr3t"), "{words}");
+    }
+    // A file of the plugin's, and one that a table names.
+    let case = Case::new().file(".codex/langsmith.json", r#"{"api_key":"k\u00e9y"}"#);
+    let words = case.refused(&TO_LANGSMITH);
+    assert!(words.contains(".codex/langsmith.json` cannot be sent"), "{words}");
+    let table = "[destinations.t]\nbackend = 'otlp'\nkey.file = '~/k'\n";
+    let case = Case::new().file(FILE, table).file("k", "a\nb\n");
+    let words = case.refused(&["--to", "t"]);
+    assert!(words.contains("`~/k, named in") && words.contains("cannot be sent"), "{words}");
+}
+
+/// A password is where it should not be because somebody mistyped the address.
+#[test]
+fn no_password_is_shown_however_wrong_the_address() {
+    let addresses = [
+        "http://user:hun/ter2pass@h:4318",
+        "http://user:hun#ter2pass@h:4318",
+        "http://user:hun?ter2pass@h:4318",
+        "http://user:12?ter2pass@h:4318",
+        "http://user:ter2pass@h:99999",
+        "user:ter2pass@h:4318",
+        "https//user:ter2pass@h",
+        "http:/user:ter2pass@h",
+        "http://a b:ter2pass@h",
+        "ftp://user:ter2pass@h",
+        "http://h:x/?key=ter2pass",
+    ];
+    let case = Case::new();
+    for (to, variable) in [
+        ("otlp", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("mlflow", "MLFLOW_TRACKING_URI"),
+        ("langsmith", "LANGSMITH_ENDPOINT"),
+    ] {
+        for address in addresses {
+            let table = format!("[destinations.t]\nbackend = '{to}'\nendpoint = '{address}'\n");
+            let mut said = Case::new().var(variable, address).file(FILE, table);
+            said.vars.push(("K", String::new()));
+            let flag = ["--to", to, "--endpoint", address];
+            for (case, args) in [(&case, &flag[..]), (&said, &flag[..2]), (&said, &["--to", "t"])] {
+                let run = case.upload(&[args, &["--dry-run"]].concat());
+                assert_eq!(run.code, Some(2), "{address}: {}", run.stderr);
+                let doctor = case.command(&[&["doctor", "--json"], args].concat());
+                let seen = run.stderr + &doctor.stderr + &doctor.stdout;
+                assert!(!seen.contains("ter2") && !seen.contains("hun"), "{to} {address}: {seen}");
+            }
         }
     }
-    let (all, words) = sent(&case, &["--include-disabled"]);
-    assert!(all.contains("of private/below for ACME-1"), "{words}");
-    assert!(!words.contains("switches tracing off"), "{words}");
-    case.env.write("muted/.codex/langsmith.json", r#"{"defaultMuted":true}"#);
-    let (all, _) = sent(&case, &[]);
-    assert!(!all.contains("of muted") && all.contains(MUTED) && all.contains("of open"));
+}
+
+/// Whatever becomes of an upload: a key in the query of an address is for the
+/// wire alone.
+#[test]
+fn no_key_of_a_query_is_shown_or_kept() {
+    const KEY: &str = "QKEY0123456789";
+    for (act, code) in [
+        (Act::Ok, 0),
+        (Act::Refuse(401, "", "denied"), 2),
+        (Act::Refuse(400, "", "wrong"), 2),
+        (Act::Drop, 2),
+    ] {
+        let server = Server::start(&[], Some(act));
+        let base = server.url.trim_end_matches("/units");
+        let endpoint = format!("{base}/v1/traces?api_key={KEY}&plain");
+        let case = Case::new().var("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &endpoint);
+        let to = ["--to", "otlp"];
+        let mut seen = String::new();
+        for args in [
+            &["--json", "--retry-for", "1s"][..],
+            &["--dry-run", "--json", "--force"],
+            &["--dry-run=out", "--force"],
+        ] {
+            let run = case.upload(&[&to, args].concat());
+            if args[0] == "--json" {
+                assert_eq!(run.code, Some(code), "{}", run.stderr);
+            }
+            seen += &(run.stderr + &run.stdout);
+        }
+        for args in [
+            &["status"][..],
+            &["status", "--json"],
+            &["doctor"],
+            &["doctor", "--json", "--connect", "--to", "otlp"],
+        ] {
+            let run = case.command(args);
+            seen += &(run.stderr + &run.stdout);
+        }
+        assert!(
+            server.saw(&format!("post /v1/traces?api_key={}&plain http/1.1", KEY.to_lowercase()))
+        );
+        assert!(!seen.contains(KEY), "{seen}");
+        assert!(seen.contains("api_key=[set]"), "{seen}");
+        let mut dirs = vec![case.env.dir().to_owned()];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    dirs.push(path);
+                } else {
+                    let bytes = fs::read(&path).unwrap();
+                    assert!(
+                        memchr::memmem::find(&bytes, KEY.as_bytes()).is_none(),
+                        "{}",
+                        path.display()
+                    );
+                }
+            }
+        }
+    }
 }

@@ -111,8 +111,18 @@ impl Server {
         self.shared.stored.lock().expect("no panic").last.clone()
     }
 
+    /// Returns the request and header lines of all requests, in small letters.
+    pub(crate) fn heads(&self) -> String {
+        self.shared.stored.lock().expect("no panic").heads.join("\n")
+    }
+
     pub(crate) fn most_at_once(&self) -> usize {
         self.shared.stored.lock().expect("no panic").most_at_once
+    }
+
+    /// Does something else from now on, once the script is over.
+    pub(crate) fn set_always(&self, act: Act) {
+        self.shared.script.lock().expect("no panic").1 = Some(act);
     }
 
     /// Closes connections at once from now on, or no longer.

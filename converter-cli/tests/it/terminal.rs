@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::testenv::{TestEnv, small_rollout};
+use crate::testenv::{TestEnv, small_rollout, testdata};
 
 /// Sets colors, a title, rings, goes back, turns the writing around.
 const EVIL: &str = "01\u{1b}[31mX\u{202e}\u{1b}]0;pwned\u{7}\rY\u{9b}2J\nerror: Z";
@@ -62,5 +62,35 @@ fn no_id_name_or_text_steers_a_terminal() {
                 assert!(!text.lines().any(|line| line == "error: Z"), "{args:?}\n{text:?}");
             }
         }
+    }
+}
+
+/// `--color` is obeyed by help and errors of the command line too, and the
+/// variables that people set for all programs hold where no flag stands.
+#[test]
+fn colors_are_as_asked_for_everywhere() {
+    let env = TestEnv::new();
+    let colored = |args: &[&str], vars: &[(&str, &str)]| {
+        let mut command = env.command(args);
+        let run = env.finish(command.envs(vars.iter().copied()));
+        run.stdout.contains('\x1b') || run.stderr.contains('\x1b')
+    };
+    let tree = testdata("tree").display().to_string();
+    let cases: &[&[&str]] = &[
+        &["lst"],
+        &["list", "--sort", "nothing"],
+        &["--help"],
+        &["list", &tree],
+        &["list", "/none"],
+    ];
+    for case in cases {
+        let with = |more: &[&'static str]| [case, more].concat();
+        assert!(!colored(case, &[]), "{case:?}: no terminal");
+        assert!(colored(&with(&["--color", "always"]), &[]), "{case:?}");
+        assert!(colored(&with(&["--color=always"]), &[("NO_COLOR", "1")]), "{case:?}");
+        assert!(colored(case, &[("CLICOLOR_FORCE", "1")]), "{case:?}");
+        assert!(!colored(&with(&["--color", "never"]), &[("CLICOLOR_FORCE", "1")]), "{case:?}");
+        assert!(!colored(case, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), "{case:?}");
+        assert!(!colored(case, &[("CLICOLOR_FORCE", "0")]), "{case:?}");
     }
 }

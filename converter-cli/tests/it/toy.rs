@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use codex_trace_deliver::delivery::{self, Account, DeadLetters, Destination, Options, Run};
+use codex_trace_deliver::delivery::{self, Account, DeadLetters, Destination, Options, Run, Takes};
 use codex_trace_deliver::ledger::Ledger;
 use codex_trace_deliver::retry::RetryPolicy;
 use codex_trace_deliver::transport::{Compression, Http, Method, Response, Transport};
@@ -235,6 +235,7 @@ impl Case {
             exporter: Box::new(toy),
             companion: None,
             transport,
+            takes: Takes::default(),
             own: None,
         });
         delivery::run(&run, destinations.collect())

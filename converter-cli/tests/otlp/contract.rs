@@ -224,6 +224,8 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     let asked = String::from_utf8(search.body).unwrap();
     assert!(asked.contains("metadata.`mlflow.trace.session`") && !asked.contains("tags."));
     let live = r#"{"traces":[{"trace_id":"tr-live","request_time":"2026-05-01T10:00:00.999Z",
+        "trace_metadata":{"mlflow.trace.session":"th1"}},
+        {"trace_id":"tr-review","request_time":"2026-05-01T10:00:05.000Z",
         "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
     let next = ask(Some(Response::new(200, live))).unwrap();
     assert!(String::from_utf8(next.body).unwrap().contains(r#""page_token":"more""#));
@@ -238,7 +240,8 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     assert!(ask(Some(Response::new(200, "{}"))).is_none());
     assert_eq!(exporter.contract().routes[0].headers[0].wire_value(), "3");
 
-    // The turn that the plugin has sent, a millisecond early as it does, is not sent again; the other one is.
+    // The turn that the plugin has sent, a millisecond early as it does, is not sent again, nor the review
+    // that it knows by the reviewer's turn; the other one is.
     let line = |at: &str, kind: &str, payload: &str| {
         format!(
             "{{\"timestamp\":\"2026-05-01T10:00:{at}Z\",\"type\":\"{kind}\",\"payload\":{payload}}}\n"
@@ -251,11 +254,20 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     };
     let rollout =
         line("00", "session_meta", r#"{"id":"th1"}"#) + &turn("01", "one") + &turn("02", "two");
+    let review = [
+        ("04.930", r#"{"type":"entered_review_mode","turn_id":"three","user_facing_hint":"x"}"#),
+        ("05.000", r#"{"type":"task_started","turn_id":"the reviewer's"}"#),
+        ("06.000", r#"{"type":"exited_review_mode","turn_id":"three"}"#),
+        ("06.000", r#"{"type":"task_complete","turn_id":"three"}"#),
+    ];
+    let review = review.map(|(at, payload)| line(at, "event_msg", payload)).concat();
+    let rollout = rollout + &review;
     with_bytes(&rollout, |trace| {
         let units = crate::support::units(exporter.as_ref(), trace);
         let turns = units.iter().map(|it| (it.key.turn.as_deref().unwrap(), it.pieces.is_empty()));
         let turns: Vec<_> = turns.collect();
-        assert_eq!(turns, [("turn:one", true), ("turn:two", false), ("turn:two", false)]);
+        let two = ("turn:two", false);
+        assert_eq!(turns, [("turn:one", true), two, two, ("turn:three", true)]);
     });
 }
 

@@ -13,6 +13,7 @@ mod logfire;
 mod marked;
 mod newest;
 mod outage;
+mod projects;
 mod properties;
 mod proxy;
 mod servers;

@@ -62,7 +62,8 @@ impl Companion for LangSmith {
         let policy = Policy::read(self.home.as_deref());
         let mut files: HashMap<&Path, sidecar::Lines> = HashMap::new();
         let mut beside = Beside::default();
-        for TurnFile { span, thread_id, turn_id, file, others } in turns {
+        for TurnFile { span, thread_id, turn_id, other_ids, file, others } in turns {
+            let ids = || std::iter::once(turn_id).chain(other_ids);
             let all = || file.iter().chain(others);
             for file in all() {
                 if !files.contains_key(file) {
@@ -73,13 +74,14 @@ impl Companion for LangSmith {
                 }
             }
             let lines = || all().filter_map(|file| files.get(file));
-            let states = lines().filter_map(|lines| lines.states.get(turn_id).copied());
+            let states = ids().flat_map(|id| lines().filter_map(|it| it.states.get(id).copied()));
             let note = TurnNote {
                 // What is to stay at home stays there, whatever else is noted.
                 state: states.min_by_key(|state| *state != TurnState::Off),
-                keep: policy.mode(thread_id, turn_id),
-                place: all().find_map(|file| sidecar::topology(file, turn_id)),
-                ours: lines().any(|lines| lines.ours.contains(turn_id)),
+                // The most private of what is said of it.
+                keep: ids().filter_map(|id| policy.mode(thread_id, id)).max(),
+                place: ids().find_map(|id| all().find_map(|file| sidecar::topology(file, id))),
+                ours: ids().all(|id| lines().any(|lines| lines.ours.contains(id))),
             };
             if note != TurnNote::default() {
                 beside.insert(*span, note);

@@ -1,28 +1,23 @@
 //! What a project says of its own sessions: `.codex/langsmith.json` in the
 //! directory that they were in, or above it.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
 
+use codex_trace_export::Settings;
 use codex_trace_export::langsmith::INCLUDE_DISABLED;
 use codex_trace_export::redact::UserRule;
-use codex_trace_export::{ConfigFiles, Settings};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::companions::OfProject;
+use crate::companions::projects::{self, senseless};
+use crate::companions::{OfProject, PlaceOfProject};
 
-/// The files of projects, each read once.
+/// The files of projects.
 #[derive(Debug)]
 pub(super) struct Projects {
-    files: ConfigFiles,
-    /// The user's own Codex homes, whose files are no project's.
-    own: Vec<PathBuf>,
+    files: projects::Projects,
     /// Whether sessions are wanted that a project has switched off.
     include_disabled: bool,
-    /// By the directory of a session.
-    known: Mutex<HashMap<PathBuf, OfProject>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -46,87 +41,58 @@ struct Rule {
 
 impl Projects {
     pub(super) fn new(settings: &Settings) -> Projects {
-        let home = settings.home.as_ref().map(|home| home.join(".codex"));
         let wanted = settings.get(&INCLUDE_DISABLED);
         Projects {
-            files: settings.files.clone(),
-            own: home.into_iter().chain(settings.codex_home.clone()).collect(),
+            files: projects::Projects::new("langsmith.json", settings),
             include_disabled: wanted.is_some_and(|said| said.value),
-            known: Mutex::default(),
         }
     }
 
-    /// Returns what the project of a directory says of its sessions: the nearest
-    /// file counts.
+    /// Returns what the project of a directory says of its sessions.
     pub(super) fn of(&self, cwd: &Path) -> OfProject {
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(cwd) {
-            return known.clone();
-        }
-        let found = self.find(cwd);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(cwd.to_owned(), found.clone());
-        found
-    }
-
-    fn find(&self, cwd: &Path) -> OfProject {
-        // What is relative is relative to where somebody else was.
-        for dir in cwd.ancestors().filter(|dir| dir.is_absolute()) {
-            let codex = dir.join(".codex");
-            let path = codex.join("langsmith.json");
-            if !self.files.is_file(&path)
-                || self.own.iter().any(|own| self.files.is_same_dir(own, &codex))
-            {
-                continue;
-            }
-            // One that makes no sense may well say that its sessions are private.
-            let text = self.files.small_text(&path).ok().flatten().unwrap_or_default();
-            return match serde_json::from_str::<File>(&text) {
-                Ok(file) => self.read(&path, file),
-                Err(err) => OfProject {
-                    refused: Some(format!(
-                        "`{}`:{}: it makes no sense",
-                        path.display(),
-                        err.line()
-                    )),
-                    ..OfProject::default()
-                },
-            };
-        }
-        OfProject::default()
+        self.files.of(cwd, |path, text| match serde_json::from_str::<File>(text) {
+            Ok(file) => self.read(path, file),
+            Err(err) => senseless(path, &err),
+        })
     }
 
     fn read(&self, path: &Path, file: File) -> OfProject {
-        let shown = path.display();
         let off = file.enabled == Some(false) && !self.include_disabled;
         let mut of_project = OfProject {
-            left_out: off.then(|| shown.to_string()),
+            left_out: off.then(|| path.display().to_string()),
             muted: file.default_muted == Some(true),
+            place: file.place(path),
             ..OfProject::default()
         };
         for Rule { pattern, replace } in file.redact_extra_rules.into_iter().flatten() {
             match UserRule::with_groups(&pattern, replace.as_deref()) {
                 Ok(rule) => of_project.rules.push(rule),
                 Err(err) => {
-                    of_project.refused = Some(format!("`{shown}`: `redact_extra_rules`: {err}"));
+                    let what = format!("`{}`: `redact_extra_rules`: {err}", path.display());
+                    of_project.refused = Some(what);
                 }
             }
         }
-        let places = [
-            ("api_key", file.api_key.is_some()),
-            ("api_url", file.api_url.is_some()),
-            ("project", file.project.is_some()),
-            ("replicas", file.replicas.is_some()),
-        ];
-        let names =
-            places.into_iter().filter(|place| place.1).map(|place| format!("`{}`", place.0));
-        let names: Vec<String> = names.collect();
-        if !names.is_empty() && !off {
-            of_project.remark = Some(format!(
-                "`{shown}` ({}) is not followed for the sessions below it: they go where all others go",
-                names.join(", ")
-            ));
-        }
         of_project
+    }
+}
+
+impl File {
+    fn place(&self, path: &Path) -> Option<PlaceOfProject> {
+        let text = |value: &Option<Value>| {
+            let text = value.as_ref().and_then(Value::as_str).map(str::trim);
+            text.filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let server = text(&self.api_url);
+        let more = [
+            ("api_key", self.api_key.is_some()),
+            ("api_url", server.is_some()),
+            ("replicas", self.replicas.is_some()),
+        ];
+        let more: Vec<_> = more.into_iter().filter(|it| it.1).map(|it| it.0).collect();
+        let project = text(&self.project).map(|name| ("project", name));
+        let names_one = project.is_some() || !more.is_empty();
+        names_one.then(|| PlaceOfProject { file: path.to_owned(), server, project, more })
     }
 }
 
@@ -134,6 +100,9 @@ impl Projects {
 mod tests {
     use std::collections::BTreeMap;
 
+    use std::path::PathBuf;
+
+    use codex_trace_export::ConfigFiles;
     use codex_trace_export::options::OptionSet;
 
     use super::*;
@@ -169,7 +138,9 @@ mod tests {
         assert!(of("/home/u/bad/x").refused.unwrap().contains("bad/.codex/langsmith.json`:1"));
         let wanted = projects(&files, OptionSet::default().with(&INCLUDE_DISABLED, true));
         let of = wanted.of(Path::new("/home/u/a"));
-        assert!(of.left_out.is_none() && of.remark.unwrap().contains("(`project`)"));
+        assert!(of.left_out.is_none());
+        let place = of.place.unwrap();
+        assert_eq!((place.project.unwrap().1, place.more), ("p".to_owned(), Vec::new()));
     }
 
     #[test]

@@ -149,11 +149,13 @@ pub(super) fn note(rollout: &Path, receipts: &[&Receipt], until: &Deadline<'_>) 
     let there = private::small_bytes_here(&path, MAX_SIDECAR)?.unwrap_or_default();
     let mut text = String::new();
     for Receipt { turn, note, .. } in receipts {
-        write_topology(&topology_path(rollout, turn), note)?;
+        if let Some(note) = note {
+            write_topology(&topology_path(rollout, turn), note)?;
+        }
         let line =
             Line { turn_id: turn.as_str().into(), state: "uploaded".into(), by: Some(US.into()) };
         let lines = format!("{}\n{turn}\n", serde_json::to_string(&line)?);
-        if memchr::memmem::find(&there, lines.as_bytes()).is_none() {
+        if memchr::memmem::find(&there, lines.as_bytes()).is_none() && !text.contains(&lines) {
             text.push_str(&lines);
         }
     }
@@ -266,7 +268,7 @@ mod tests {
     }
 
     fn receipt(turn: &str, note: &str) -> Receipt {
-        Receipt { file: PathBuf::new(), turn: turn.to_owned(), note: note.to_owned() }
+        Receipt { file: PathBuf::new(), turn: turn.to_owned(), note: Some(note.to_owned()) }
     }
 
     fn tell(rollout: &Path, receipts: &[&Receipt]) {

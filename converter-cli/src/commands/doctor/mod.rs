@@ -207,9 +207,8 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
     let description = named.describe();
     let setting = |it: &Known| json!({"name": it.name, "value": without_password(&it.value), "from": it.from});
     let settings: Vec<_> = description.found.iter().map(setting).collect();
-    let variables = options::of(named.backend.options)
-        .flat_map(|spec| spec.env.iter().map(move |name| (name, spec.help)));
-    let unset = variables.filter(|(name, _)| named.settings.var(name).is_none());
+    let unset = variables(named).into_iter();
+    let unset = unset.filter(|(name, _)| named.settings.var(name).is_none());
     let unset: Vec<_> = unset.map(|(name, help)| json!({"name": name, "help": help})).collect();
     let (mut problems, mut hint) = (Vec::new(), None);
     let mut remarks: Vec<String> =
@@ -234,8 +233,22 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
         }
     }
     json!({"type": "destination", "name": named.name, "backend": named.backend.name,
+        "preset": named.settings.preset.map(|preset| preset.name),
         "usable": faults.is_empty(), "places": places, "settings": settings, "unset": unset,
         "problems": problems, "hint": hint})
+}
+
+/// Returns the variables that a destination reads: those of the product, if its
+/// documents have no others.
+fn variables(named: &Named<'_>) -> Vec<(&'static str, &'static str)> {
+    let of_backend = || {
+        options::of(named.backend.options)
+            .flat_map(|spec| spec.env.iter().map(move |name| (*name, spec.help)))
+    };
+    match named.settings.preset {
+        Some(preset) if preset.variables().next().is_some() => preset.variables().collect(),
+        _ => of_backend().collect(),
+    }
 }
 
 /// Returns why a destination cannot be used.

@@ -1,10 +1,12 @@
 //! `codex-trace upload`
 
 mod report;
+mod resend;
 mod rounds;
 mod watch;
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,21 +15,22 @@ use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
 use crate::config::{ConfigFile, UploadSettings, selection};
-use crate::destinations::{self, Given, Manner, places};
+use crate::destinations::{self, Given, Manner, Named, places, projects};
 use crate::exit::ExitStatus;
 use crate::ui::Ui;
-use crate::{backends, exit, interrupt};
-use codex_trace_deliver::delivery::{self, DeadLetters, Destination, Options, Own, Run};
+use crate::{backends, exit, interrupt, redacted};
+use codex_trace_deliver::delivery::{self, DeadLetters, Destination, Options, Own, Run, Takes};
 use codex_trace_deliver::ledger::Ledger;
 use codex_trace_deliver::lock;
-use codex_trace_deliver::transport::{Discard, RequestDir, Transport};
+use codex_trace_deliver::private;
+use codex_trace_deliver::transport::{Discard, Recorder, RequestDir, Transport};
 use codex_trace_export::content::Content;
 use codex_trace_export::content::ContentRules;
 use codex_trace_export::options::common::TIME_SHIFT;
 use codex_trace_export::options::{self, OptionSet, OptionSpec};
 use codex_trace_export::{Choice, Exporter};
 use codex_trace_history::failure::Failure;
-use codex_trace_history::history::{History, Named};
+use codex_trace_history::history::{self, History};
 use codex_trace_history::pipeline;
 
 use report::Report;
@@ -50,14 +53,25 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
     let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
     let by_flags = own(args, &upload, &Manner::of_flags(given), &OptionSet::default(), ui)?;
-    let named = Named::sort(&selection, ui)?;
-    if let Some(dir) = &upload.dry_run_dir {
+    let named = history::Named::sort(&selection, ui)?;
+    for dir in upload.dry_run_dir.iter().chain(&args.record) {
         named.searched(ui).spare(dir)?;
     }
-    let destinations = connect(args, &upload, given, ui)?;
+    let asked = asked_for(given)?;
+    let mut connected = Vec::new();
+    for named in &asked {
+        connected
+            .extend(connect(args, &upload, named, None, ui)?.into_iter().map(|it| (named, it)));
+    }
+    places::check(connected.iter().map(|(_, it)| it))?;
+    if let Some(dir) = &args.resend {
+        let destinations = connected.into_iter().map(|(_, it)| it).collect();
+        return send_again(args, &upload, dir, destinations, &by_flags, ui);
+    }
     let pool = pipeline::pool(settings.jobs)?;
     let history = named.find(&selection, ui, &pool)?;
     drop(pool);
+    let destinations = followed(args, &upload, connected, &history, (ui, true))?;
     let interrupted = interrupt::flag();
     let ledger = if upload.dry_run {
         Ledger::open_existing(&upload.state_dir)?
@@ -88,53 +102,31 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     for account in &accounts {
         report.tell(account, ui);
     }
+    if let Some(redactor) = by_flags.rules.redactor().filter(|_| ui.settings().verbose)
+        && accounts.iter().any(|account| !account.redacted.is_empty())
+    {
+        redacted::tell_lines(redactor, &history, ui);
+    }
     if args.json {
         report.write_all(&accounts, ui)?;
     }
     Ok(status)
 }
 
-/// Connects every destination named; sends nothing.
-fn connect(
-    args: &UploadArgs,
-    upload: &UploadSettings,
-    given: Given<'_>,
-    ui: &Ui,
-) -> anyhow::Result<Vec<Destination>> {
-    let named = destinations::asked_for(given)?;
-    if named.is_empty() {
-        return Err(none_named(given).into());
+/// Returns the destinations that are named.
+///
+/// # Errors
+///
+/// If there is none.
+fn asked_for(given: Given<'_>) -> anyhow::Result<Vec<Named<'_>>> {
+    let asked = destinations::asked_for(given)?;
+    if asked.is_empty() {
+        let names = given.file.names_hint("");
+        return Err(Failure::new("no destination is named")
+            .hint(format!("name one with `--to`, or some in `to` of codex-trace.toml; {names}"))
+            .into());
     }
-    let mut destinations = Vec::new();
-    for named in &named {
-        destinations.extend(connect_one(args, upload, named, ui)?);
-    }
-    places::check(&destinations)?;
-    Ok(destinations)
-}
-
-fn none_named(given: Given<'_>) -> Failure {
-    let names = given.file.names_hint("");
-    Failure::new("no destination is named")
-        .hint(format!("name one with `--to`, or some in `to` of codex-trace.toml; {names}"))
-}
-
-/// Connects the places of one name; sends nothing.
-fn connect_one(
-    args: &UploadArgs,
-    upload: &UploadSettings,
-    named: &destinations::Named<'_>,
-    ui: &Ui,
-) -> anyhow::Result<Vec<Destination>> {
-    let own = Arc::new(own(args, upload, &named.manner(), &named.settings.options, ui)?);
-    let mut destinations = Vec::new();
-    for (name, exporter) in named.connect()? {
-        let transport = transport(upload, &name, named, &*exporter)?;
-        let companion = backends::companion(named.backend.name, &named.settings);
-        let own = Some(own.clone());
-        destinations.push(Destination { name, exporter, companion, transport, own });
-    }
-    Ok(destinations)
+    Ok(asked)
 }
 
 /// Says, before anything is sent, what people should know.
@@ -151,6 +143,58 @@ fn tell_before(
     tell_of_settings(destinations, ui);
     tell_of_age(history, destinations, args, ui);
     Ok(())
+}
+
+/// Connects every place of a destination; sends nothing. One that is one place
+/// may go by another name.
+fn connect(
+    args: &UploadArgs,
+    upload: &UploadSettings,
+    named: &Named<'_>,
+    rename: Option<&str>,
+    ui: &Ui,
+) -> anyhow::Result<Vec<Destination>> {
+    let manner = named.manner();
+    let mut destinations = Vec::new();
+    for (name, exporter) in named.connect()? {
+        let name = rename.map_or(name, str::to_owned);
+        let transport = transport(args, upload, &name, named, &*exporter)?;
+        let companion = backends::companion(named.backend.name, &named.settings);
+        // Rules that count what they find for this place alone.
+        let own = own(args, upload, &manner, &named.settings.options, ui)?;
+        let (takes, own) = (Takes::default(), Some(Arc::new(own)));
+        destinations.push(Destination { name, exporter, companion, takes, transport, own });
+    }
+    Ok(destinations)
+}
+
+/// Adds the destinations that the files of the sessions' own projects name; says
+/// which files are not followed, if that is wanted.
+fn followed(
+    args: &UploadArgs,
+    upload: &UploadSettings,
+    connected: Vec<(&Named<'_>, Destination)>,
+    history: &History,
+    (ui, tells): (&Ui, bool),
+) -> anyhow::Result<Vec<Destination>> {
+    let of = |named: &Named<'_>| connected.iter().filter(|(it, _)| it.name == named.name).count();
+    let alone: Vec<bool> = connected.iter().map(|(named, _)| of(named) == 1).collect();
+    let mut destinations = Vec::new();
+    for ((named, mut destination), alone) in connected.into_iter().zip(alone) {
+        let again = |named: &Named<'_>, name: &str| {
+            let mut all = connect(args, upload, named, Some(name), ui)?;
+            all.pop().context("a destination has a place")
+        };
+        // Replicas are lists of the user's own.
+        let more = if alone {
+            projects::follow(&mut destination, named, history, again, tells.then_some(ui))?
+        } else {
+            Vec::new()
+        };
+        destinations.push(destination);
+        destinations.extend(more);
+    }
+    Ok(destinations)
 }
 
 /// Says, before anything is sent, what is odd about the settings.
@@ -196,23 +240,58 @@ fn tell_of_age(history: &History, destinations: &[Destination], args: &UploadArg
 }
 
 fn transport(
+    args: &UploadArgs,
     upload: &UploadSettings,
     name: &str,
-    named: &destinations::Named<'_>,
+    named: &Named<'_>,
     exporter: &dyn Exporter,
 ) -> anyhow::Result<Box<dyn Transport>> {
     // A dry run fails where the run would: a certificate, a proxy.
     let http = named.http(exporter)?;
     let inner: Box<dyn Transport> = match (&upload.dry_run_dir, upload.dry_run) {
-        (Some(dir), _) => {
-            let dir = dir.join(name);
-            let made = RequestDir::create(&dir);
-            Box::new(made.with_context(|| format!("cannot write to `{}`", dir.display()))?)
-        }
+        (Some(dir), _) => Box::new(request_dir(dir, name)?),
         (None, true) => Box::new(Discard),
-        (None, false) => http,
+        (None, false) => match &args.record {
+            Some(dir) => Box::new(Recorder::new(http, request_dir(dir, name)?)),
+            None => http,
+        },
     };
     Ok(named.dressed(inner))
+}
+
+fn request_dir(dir: &Path, name: &str) -> anyhow::Result<RequestDir> {
+    let dir = dir.join(name);
+    RequestDir::create(&dir).with_context(|| format!("cannot write to `{}`", dir.display()))
+}
+
+/// Sends what a directory holds, without a history.
+fn send_again(
+    args: &UploadArgs,
+    upload: &UploadSettings,
+    dir: &Path,
+    destinations: Vec<Destination>,
+    by_flags: &Own,
+    ui: &Ui,
+) -> anyhow::Result<ExitStatus> {
+    let interrupted = interrupt::flag();
+    let state = &upload.state_dir;
+    private::make_dir(state).with_context(|| format!("cannot make `{}`", state.display()))?;
+    let Some(_locks) = lock_all(upload, &destinations, &interrupted, ui)? else {
+        return Ok(ExitStatus::Interrupted);
+    };
+    tell_of_settings(&destinations, ui);
+    let run = Run {
+        history: &History::default(),
+        wanted: &|_| true,
+        rules: &by_flags.rules,
+        ledger: None,
+        dead_letters: &DeadLetters::within(&upload.state_dir),
+        options: &by_flags.options,
+        interrupted: &interrupted,
+        step: &|| {},
+        notice: &|text| ui.warn(text),
+    };
+    resend::run(args, dir, &run, destinations, ui)
 }
 
 /// Locks all destinations, always in the same order; `None` if interrupted.

@@ -3,6 +3,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::config::UploadSettings;
+use crate::redacted;
 use crate::text::{bytes, count};
 use crate::ui::Ui;
 use codex_trace_deliver::delivery::{Account, DeadLetters, Fate};
@@ -37,6 +38,9 @@ impl Report<'_> {
         for file in &account.switched_off {
             ui.warn(format!("{to}: `{file}` switches tracing off for the sessions below it: they are left out (`--include-disabled` sends them)"));
         }
+        for why in &account.other_places {
+            ui.warn(format!("{to}: {why}"));
+        }
         if let Some(why) = &account.why_elsewhere {
             ui.error(format!(
                 "{to}: not all can be there, as a trace is in one place of a server alone: {why}"
@@ -50,6 +54,9 @@ impl Report<'_> {
                 ui.say(format!("{to}: {remark}"));
             }
             ui.say(self.sentence(account));
+            if let Some(what) = redacted::sentence(&account.redacted) {
+                ui.say(format!("{to}: {what}"));
+            }
             if account.turns() > 0 && !self.upload.dry_run {
                 account.afterwards.iter().for_each(|what| ui.say(format!("{to}: {what}")));
             }
@@ -123,6 +130,9 @@ impl Report<'_> {
             let path = self.dead_letters(account);
             return Some(format!("what was rejected, and why, is in `{path}`"));
         }
+        if account.not_noted.is_some() {
+            return Some("run the same command again, so that the plugin does not send the same turns; `--no-sidecar` is for histories that cannot be written to".to_owned());
+        }
         let counts_alone = self.upload.dry_run && self.upload.dry_run_dir.is_none();
         (counts_alone && account.turns() > 0).then(|| {
             "`--json` names every turn, and `--dry-run=DIR` writes the requests to files".to_owned()
@@ -185,6 +195,7 @@ impl Report<'_> {
             o.put("unchanged", account.unchanged);
             o.put("left", account.sessions_left());
         });
+        redacted::fields(&account.redacted, o);
         o.put("rejected_spans", account.rejected_spans);
         o.put("unreadable", account.unreadable);
         o.put("bad_lines", account.bad_lines);
@@ -246,6 +257,7 @@ fn remarks(account: &Account) -> Vec<String> {
             "there as an earlier version or other settings wrote them, and unchanged since (`--force` sends them again)",
         ),
         (Fate::SwitchedOff, "switched off by the project that they were in"),
+        (Fate::OtherPlace, "left out, as the project that they were in names another place"),
         (Fate::Nothing, "without anything that the destination takes"),
         (Fate::OfPlugin, "sent, or kept back, by the live plugin"),
         (Fate::Kept, "changed after being sent, kept there as first sent (`--force` sends again)"),

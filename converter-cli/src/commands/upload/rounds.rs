@@ -12,10 +12,10 @@ use codex_trace_history::history::{History, Named};
 use codex_trace_history::pipeline;
 
 use super::report::Report;
-use super::{connect_one, lock_all, own, tell_before};
+use super::{asked_for, followed, lock_all, own, tell_before};
 use crate::args::UploadArgs;
 use crate::config::{ConfigFile, UploadSettings, selection};
-use crate::destinations::{self, Given, Manner, places};
+use crate::destinations::{Given, Manner, places};
 use crate::ui::Ui;
 
 /// One upload after the other, with the same arguments.
@@ -77,7 +77,8 @@ impl<'a> Rounds<'a> {
         let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
         let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
         let by_flags = own(args, &upload, &Manner::of_flags(given), &OptionSet::default(), ui)?;
-        let (destinations, mut failed) = connect(args, &upload, given, ui)?;
+        let tells = !self.told;
+        let (destinations, mut failed) = connect(args, &upload, given, history, (ui, tells))?;
         let mut names: Vec<String> = destinations.iter().map(|it| it.name.clone()).collect();
         names.extend(failed.iter().map(|it| it.name.clone()));
         let destinations: Vec<_> =
@@ -120,21 +121,19 @@ fn connect(
     args: &UploadArgs,
     upload: &UploadSettings,
     given: Given<'_>,
-    ui: &Ui,
+    history: &History,
+    (ui, tells): (&Ui, bool),
 ) -> anyhow::Result<(Vec<Destination>, Vec<Account>)> {
-    let (mut destinations, mut down) = (Vec::new(), Vec::new());
-    let all = destinations::asked_for(given)?;
-    if all.is_empty() {
-        return Err(super::none_named(given).into());
-    }
+    let (mut connected, mut down) = (Vec::new(), Vec::new());
+    let all = asked_for(given)?;
     for named in &all {
-        match connect_one(args, upload, named, ui) {
-            Ok(connected) => destinations.extend(connected),
+        match super::connect(args, upload, named, None, ui) {
+            Ok(places) => connected.extend(places.into_iter().map(|it| (named, it))),
             Err(err) => down.push(failed(&named.name, &err)),
         }
     }
-    places::check(&destinations)?;
-    Ok((destinations, down))
+    places::check(connected.iter().map(|(_, it)| it))?;
+    Ok((followed(args, upload, connected, history, (ui, tells))?, down))
 }
 
 /// The account of a destination that cannot be used.

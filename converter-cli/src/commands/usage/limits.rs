@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use codex_trace_model::Trace;
+use codex_trace_model::{SessionGroup, Trace};
 
 use crate::account::{Account, Tell as _};
 use crate::args::UsageArgs;
@@ -21,9 +21,10 @@ use codex_trace_export::json;
 use codex_trace_history::history;
 use codex_trace_history::history::History;
 use codex_trace_history::pipeline::{self, Event, Look, Sink};
+use codex_trace_history::select::created_of;
 
-/// Files that were last written so long before the newest one are not read:
-/// their windows are over.
+/// Files that were last written so long before the newest one are read only if
+/// nothing is found without them: their windows are over.
 const RECENT: Duration = Duration::from_secs(32 * 24 * 60 * 60);
 
 /// Shows the newest rate limits that the sessions recorded.
@@ -36,27 +37,35 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitStatus> {
     let pool = pipeline::pool(ui.settings().jobs)?;
     let mut history = history::find(selection, ui, &pool)?;
-    leave_recent(&mut history);
+    let older = leave_recent(&mut history);
     let interrupted = interrupt::flag();
     let mut total = Account { failed: history.n_failures, ..Account::default() };
     let mut newest: BTreeMap<String, Snapshot> = BTreeMap::new();
     let job = |trace: &Trace<'_>, _: &Sink<'_, _>| {
         selection.takes(trace).then(|| (limits::newest(trace), Account::of(trace)))
     };
-    ui.start("reading", history.sessions.len());
-    pipeline::run(&history, &pool, &interrupted, Look::Facts, job, |event| {
-        match event {
-            Event::End(Ok(Some((found, account)))) => {
-                total += account;
-                limits::merge(&mut newest, found);
-            }
-            Event::End(Err(lost)) => total.lose(&lost, ui),
-            Event::End(Ok(None)) | Event::Chunk(_) => {}
+    for more in [None, Some(older)] {
+        // Windows that are over are better than none.
+        match more {
+            Some(older) if newest.is_empty() => history.sessions = older,
+            Some(_) => break,
+            None => {}
         }
-        ui.step();
-        Ok::<_, anyhow::Error>(())
-    })?;
-    ui.stop();
+        ui.start("reading", history.sessions.len());
+        pipeline::run(&history, &pool, &interrupted, Look::Facts, job, |event| {
+            match event {
+                Event::End(Ok(Some((found, account)))) => {
+                    total += account;
+                    limits::merge(&mut newest, found);
+                }
+                Event::End(Err(lost)) => total.lose(&lost, ui),
+                Event::End(Ok(None)) | Event::Chunk(_) => {}
+            }
+            ui.step();
+            Ok::<_, anyhow::Error>(())
+        })?;
+        ui.stop();
+    }
     if interrupted.load(Ordering::Relaxed) {
         ui.warn("interrupted: not everything was read");
         return Ok(ExitStatus::Interrupted);
@@ -75,17 +84,25 @@ pub(super) fn run(
     Ok(total.status(false))
 }
 
-fn leave_recent(history: &mut History) {
-    let heads = std::mem::take(&mut history.heads);
-    let modified = |session: &codex_trace_model::SessionGroup| {
-        session.members.iter().filter_map(|it| heads[it.head].modified).max()
+/// Leaves the sessions that may say how things stand now; returns the others.
+/// When a file was last written may be lost in a copy, but it was not written to
+/// before its thread was made.
+fn leave_recent(history: &mut History) -> Vec<SessionGroup> {
+    let last_written = |session: &SessionGroup| {
+        let heads = session.members.iter().map(|it| &history.heads[it.head]);
+        let created = |head| created_of(head).map(SystemTime::from);
+        heads.flat_map(|head| [head.modified, created(head)]).flatten().max()
     };
-    let newest = history.sessions.iter().filter_map(modified).max();
-    history.sessions.retain(|session| match (modified(session), newest) {
+    let newest = history.sessions.iter().filter_map(last_written).max();
+    let is_recent = |session: &SessionGroup| match (last_written(session), newest) {
         (Some(at), Some(newest)) => newest.duration_since(at).is_ok_and(|age| age <= RECENT),
         _ => true,
-    });
-    history.heads = heads;
+    };
+    let is_recent: Vec<bool> = history.sessions.iter().map(is_recent).collect();
+    let sessions = std::mem::take(&mut history.sessions).into_iter().zip(is_recent);
+    let (recent, older): (Vec<_>, Vec<_>) = sessions.partition(|(_, is_recent)| *is_recent);
+    history.sessions = recent.into_iter().map(|(session, _)| session).collect();
+    older.into_iter().map(|(session, _)| session).collect()
 }
 
 /// The names of the values of a row.

@@ -4,20 +4,22 @@ mod limits;
 mod tools;
 
 use std::io::Write;
+use std::sync::atomic::Ordering;
 
 use crate::account::Tell as _;
 use crate::args::{By, UsageArgs};
 use crate::config::{self, Selection, selection};
 use crate::exit::ExitStatus;
+use crate::look::{Looking, Memory};
 use crate::prices::{Dollars, PriceTable};
 use crate::rows::{Format, Row as Flat, Value};
 use crate::table::{self, Cell, Column};
 use crate::ui::{Tone, Ui};
-use crate::usage::{self, Counts, Query, Report};
+use crate::usage::{Counts, Query, Report};
 use crate::{interrupt, nothing, pager, text, when};
 use codex_trace_export::choice::Choice as _;
 use codex_trace_history::failure::Failure;
-use codex_trace_history::{history, pipeline};
+use codex_trace_history::pipeline;
 use codex_trace_usage::Row;
 
 /// Counts tokens, or tool calls, or shows rate limits.
@@ -47,11 +49,18 @@ pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     let prices = PriceTable::load(args.prices.as_deref())?;
     let pool = pipeline::pool(settings.jobs)?;
-    let history = history::find(&selection, ui, &pool)?;
     let interrupted = interrupt::flag();
 
     let query = Query { by: args.by.clone(), zone, selection, prices };
-    let Some(mut report) = usage::count(&query, &history, &pool, &interrupted, ui) else {
+    let looking = Looking {
+        kind: query.kind(),
+        selection: &query.selection,
+        memory: &Memory::find(args.no_cache, ui),
+        pool: &pool,
+        interrupted: &interrupted,
+        ui,
+    };
+    let Some(mut report) = counted(&query, looking)? else {
         ui.warn("interrupted: nothing was counted to the end");
         return Ok(ExitStatus::Interrupted);
     };
@@ -69,6 +78,19 @@ pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         report.account.tell("counted", &args.select, ui);
     }
     Ok(report.account.status(false))
+}
+
+/// Counts every session, from what is remembered or read; `None` if the user
+/// interrupted it meanwhile.
+fn counted(query: &Query, looking: Looking<'_>) -> Result<Option<Report>, Failure> {
+    let (reports, outcome) = looking.each(|report: &mut Report, facts| query.add(facts, report))?;
+    if looking.interrupted.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    let mut sum = Report::sum(reports, query);
+    sum.account.failed += outcome.n_failures;
+    sum.lost.extend(outcome.lost);
+    Ok(Some(sum))
 }
 
 /// Returns `--last` as a filter, for when it leaves nothing.

@@ -7,6 +7,7 @@ mod faults;
 mod features;
 mod golden;
 mod input;
+mod known_ids;
 mod server;
 mod settings;
 mod sizes;
@@ -16,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use codex_trace_deliver::companions::Companion;
-use codex_trace_deliver::delivery::{self, Account, DeadLetters, Destination, Options, Run};
+use codex_trace_deliver::delivery::{self, Account, DeadLetters, Destination, Options, Run, Takes};
 use codex_trace_deliver::ledger::Ledger;
 use codex_trace_deliver::retry::RetryPolicy;
 use codex_trace_deliver::transport::{Compression, Http};
@@ -161,7 +162,7 @@ impl Upload {
             let companion = backends::companion(&name, &self.settings());
             let wrap = self.between.unwrap_or(|it| it);
             let companion = companion.map(wrap);
-            Destination { name, exporter, companion, transport, own: None }
+            Destination { name, exporter, companion, transport, takes: Takes::default(), own: None }
         });
         delivery::run(&run, destinations.collect()).unwrap()
     }

@@ -120,3 +120,82 @@ fn who_is_muted_unless_told_otherwise_stays_so() {
     upload.env.push(("LANGSMITH_CODEX_DEFAULT_MUTED", "maybe".to_owned()));
     assert_eq!(uploaded(&upload, &server), [MUTED; 3]);
 }
+
+/// The vendor's page changes the metadata of one copy; what no run of ours can be
+/// changed in is refused, and not left out.
+#[test]
+fn each_replica_has_its_own_updates() {
+    let env = TestEnv::new();
+    let file = rollout(&env, &turns(1));
+    let (one, two) = (Server::start(Rules::default()), Server::start(Rules::default()));
+    let mut upload = Upload::new(&one.url);
+    upload.endpoint = String::new();
+    upload.env.push(("LANGSMITH_METADATA", r#"{"environment":"dev","team":"x"}"#.to_owned()));
+    let replicas = |updates: &str| {
+        format!(
+            r#"[{{"apiUrl":"{}","apiKey":"a","projectName":"p"}},
+                {{"apiUrl":"{}","apiKey":"b","projectName":"q","updates":{updates}}}]"#,
+            one.url, two.url
+        )
+    };
+    for updates in [
+        r#"{"metadata":{"environment":"staging"}}"#,
+        r#"{"extra":{"metadata":{"environment":"staging"}}}"#,
+    ] {
+        for server in [&one, &two] {
+            server.state().runs.clear();
+        }
+        upload.state = tempfile::tempdir().unwrap();
+        let mut own = upload.env.clone();
+        own.push(("LANGSMITH_CODEX_RUNS_ENDPOINTS", replicas(updates)));
+        let before = std::mem::replace(&mut upload.env, own);
+        upload.run_all(std::slice::from_ref(&file));
+        upload.env = before;
+        for (server, environment) in [(&one, "dev"), (&two, "staging")] {
+            assert!(!server.runs().is_empty());
+            for run in server.runs() {
+                let metadata = &run["extra"]["metadata"];
+                assert_eq!(metadata["environment"], environment, "{updates}");
+                assert_eq!(metadata["team"], "x", "what is not changed stays");
+            }
+        }
+    }
+    for (updates, name) in [(r#"{"tags":["x"]}"#, "tags"), (r#"{"name":"x"}"#, "name")] {
+        upload.env.push(("LANGSMITH_CODEX_RUNS_ENDPOINTS", replicas(updates)));
+        let err = upload.connect().err().unwrap();
+        assert!(err.message.contains(&format!("`{name}` of a run cannot be changed")), "{err:?}");
+        upload.env.pop();
+    }
+}
+
+#[test]
+fn roots_have_tags_and_model_calls_say_why_they_stopped() {
+    let env = TestEnv::new();
+    let server = Server::start(Rules::default());
+    let home = crate::testenv::testdata("homes/r144");
+    env.write(
+        ".config/codex-trace/codex-trace.toml",
+        format!(
+            "[destinations.x]\nbackend = 'langsmith'\nendpoint = '{}'\ntags = ['backfill', 'a b']\n",
+            server.url
+        ),
+    );
+    let run = env.run(&["upload", "--to", "x", "--settle", "0s", home.to_str().unwrap()]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let (mut n_calls, mut n_tools) = (0, 0);
+    for run in server.runs() {
+        let tags = &run["tags"];
+        let expected = serde_json::json!(["backfill", "a b"]);
+        assert_eq!(*tags == expected, run["parent_run_id"].is_null(), "{run}");
+        let reason = run["extra"]["metadata"]["stop_reason"].as_str();
+        let calls_tools = run["outputs"].to_string().contains("\"type\":\"tool_call\"");
+        if run["run_type"] == "llm" {
+            n_calls += usize::from(reason.is_some());
+            n_tools += usize::from(reason == Some("tool_calls"));
+            assert_eq!(reason == Some("tool_calls"), calls_tools, "{run}");
+        } else {
+            assert_eq!(reason, None, "{run}");
+        }
+    }
+    assert!(n_tools > 0 && n_calls > n_tools, "{n_calls} calls, {n_tools} with tools");
+}

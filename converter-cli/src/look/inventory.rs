@@ -1,0 +1,155 @@
+//! The files of a history as the file system describes them: what must be the
+//! same for a remembered result to hold.
+
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use codex_rollout::RolloutHead;
+use codex_trace_history::history::{History, Named};
+use codex_trace_model::SessionGroup;
+
+/// What a file may be written to within and still have the times that it had:
+/// file systems count time in ticks of up to ten milliseconds, and some in
+/// seconds.
+const TICK: Duration = Duration::from_millis(100);
+const COARSE_TICK: Duration = Duration::from_secs(3);
+
+/// A file, as its file system describes it: all of it changes with the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    id: (u64, u64),
+    len: u64,
+    /// When its content and its entry were last changed: seconds, nanoseconds.
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    #[cfg(unix)]
+    fn of(metadata: &Metadata) -> Stamp {
+        use std::os::unix::fs::MetadataExt;
+        Stamp {
+            id: (metadata.dev(), metadata.ino()),
+            len: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn of(metadata: &Metadata) -> Stamp {
+        let since =
+            metadata.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let modified = since.map_or((0, 0), |it| {
+            (i64::try_from(it.as_secs()).unwrap_or(i64::MAX), i64::from(it.subsec_nanos()))
+        });
+        Stamp { id: (0, 0), len: metadata.len(), modified, changed: modified }
+    }
+
+    /// Whether a later change would be seen in the times.
+    fn is_settled(&self, now: Duration) -> bool {
+        [self.modified, self.changed].into_iter().all(|(seconds, nanos)| {
+            let at = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
+            let Some((seconds, nanos)) = at else { return true };
+            let tick = if nanos == 0 { COARSE_TICK } else { TICK };
+            Duration::new(seconds, nanos) + tick < now
+        })
+    }
+
+    fn feed(&self, hash: &mut blake3::Hasher) {
+        for number in [self.id.0, self.id.1, self.len] {
+            hash.update(&number.to_le_bytes());
+        }
+        for number in [self.modified.0, self.modified.1, self.changed.0, self.changed.1] {
+            hash.update(&number.to_le_bytes());
+        }
+    }
+}
+
+/// What names a result.
+pub(super) type Key = [u8; 32];
+
+/// All files of a history, looked at before any of them is read.
+#[derive(Debug)]
+pub(super) struct Inventory {
+    stamps: HashMap<PathBuf, Option<Stamp>>,
+    whole: Key,
+    is_settled: bool,
+    now: Duration,
+}
+
+impl Inventory {
+    /// Looks at the files; `None` if they do not say what will be found.
+    #[expect(clippy::disallowed_methods, reason = "compared with the times of files alone")]
+    pub(super) fn take(named: &Named) -> Option<Inventory> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let mut inventory =
+            Inventory { stamps: HashMap::new(), whole: [0; 32], is_settled: true, now };
+        let mut hash = blake3::Hasher::new();
+        let is_clear = named.each_seen(&mut |path, passed| {
+            // A link is the file that it leads to.
+            let stamp = fs::metadata(path).ok().map(|it| Stamp::of(&it));
+            feed(&mut hash, path.as_os_str().as_encoded_bytes());
+            feed(&mut hash, passed.as_deref().unwrap_or_default().as_bytes());
+            if let Some(stamp) = stamp {
+                stamp.feed(&mut hash);
+                inventory.is_settled &= stamp.is_settled(now);
+            }
+            inventory.stamps.insert(path.to_path_buf(), stamp);
+        });
+        inventory.whole = *hash.finalize().as_bytes();
+        is_clear.then_some(inventory)
+    }
+
+    /// Names all files; `None` if one of them may change without a trace.
+    pub(super) fn whole(&self) -> Key {
+        self.whole
+    }
+
+    /// Whether a later change of any file would be seen.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// Names a session by all that its result depends on: its files, what their
+    /// heads say, and how they were put together. `None` if one of them is not
+    /// known, or may change without a trace.
+    pub(super) fn key_of(&self, history: &History, session: &SessionGroup) -> Option<Key> {
+        let mut hash = blake3::Hasher::new();
+        let mut alone = session.clone();
+        for member in &session.members {
+            for nth in member.ancestors.iter().chain([&member.head]) {
+                self.feed_head(&history.heads[*nth], &mut hash)?;
+            }
+            for path in &member.copies {
+                self.feed_file(path, &mut hash)?;
+            }
+        }
+        // The numbers of heads change with every file that comes before them.
+        for member in &mut alone.members {
+            member.head = 0;
+            member.ancestors.clear();
+        }
+        feed(&mut hash, format!("{alone:?}").as_bytes());
+        Some(*hash.finalize().as_bytes())
+    }
+
+    fn feed_head(&self, head: &RolloutHead, hash: &mut blake3::Hasher) -> Option<()> {
+        feed(hash, format!("{head:?}").as_bytes());
+        self.feed_file(&head.rollout.path, hash)
+    }
+
+    fn feed_file(&self, path: &Path, hash: &mut blake3::Hasher) -> Option<()> {
+        let stamp = (*self.stamps.get(path)?)?;
+        stamp.feed(hash);
+        stamp.is_settled(self.now).then_some(())
+    }
+}
+
+/// Takes in bytes so that two of them are not taken for others.
+pub(super) fn feed(hash: &mut blake3::Hasher, bytes: &[u8]) {
+    hash.update(&(bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
+}

@@ -1,0 +1,102 @@
+//! `init` finds what is there, writes it once, and takes nothing of the user's.
+
+use std::fs;
+
+use crate::testenv::{Run, TestEnv};
+
+const FILE: &str = ".config/codex-trace/codex-trace.toml";
+const KEY: &str = "lsv2_pt_0123456789abcdef";
+
+fn env() -> TestEnv {
+    let env = TestEnv::new();
+    env.write(".codex/mlflow-tracing.json", r#"{"trackingUri":"http://127.0.0.1:7001"}"#);
+    let otel = "[otel]\ntrace_exporter = { otlp-http = { endpoint = 'http://127.0.0.1:7002' } }\n";
+    env.write(".codex/config.toml", otel);
+    env
+}
+
+fn init(env: &TestEnv, args: &[&str]) -> Run {
+    let mut command = env.command(&[&["init", "--no-ports"], args].concat());
+    env.finish(command.env("LANGSMITH_API_KEY", KEY).env("HONEYCOMB_API_KEY", "hc-secret"))
+}
+
+#[test]
+fn what_is_found_is_written_without_a_key() {
+    let env = env();
+    let run = init(&env, &["--yes"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let text = fs::read_to_string(env.dir().join(FILE)).expect("it was written");
+    for part in [
+        "[destinations.langsmith]",
+        "LANGSMITH_API_KEY",
+        "[destinations.mlflow]",
+        "mlflow-tracing.json",
+        "[destinations.otlp]",
+        "config.toml",
+        "[destinations.honeycomb]",
+        "backend = \"honeycomb\"",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("[destinations.logfire]"), "{text}");
+    for secret in [KEY, "hc-secret"] {
+        assert!(
+            !text.contains(secret) && !run.stderr.contains(secret) && !run.stdout.contains(secret)
+        );
+    }
+    // It works as it stands.
+    let mut doctor = env.command(&["doctor", "--json", "--to", "mlflow,langsmith,honeycomb,otlp"]);
+    let doctor = doctor.env("LANGSMITH_API_KEY", KEY).env("HONEYCOMB_API_KEY", "hc-secret");
+    let doctor = env.finish(doctor);
+    for line in doctor.json().iter().filter(|line| line["type"] == "destination") {
+        assert_eq!(line["usable"], true, "{line}");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(env.dir().join(FILE)).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_file_that_is_there_stays_as_it_is() {
+    let env = env();
+    env.write(FILE, "# mine\n");
+    for args in [&["--yes"][..], &["--json", "--yes"]] {
+        let run = init(&env, args);
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        assert!(run.stderr.contains("exists and was left as it is"), "{}", run.stderr);
+        assert!(run.stdout.contains("destinations.mlflow"), "what to add is shown");
+    }
+    assert_eq!(fs::read_to_string(env.dir().join(FILE)).expect("a file"), "# mine\n");
+}
+
+#[test]
+fn a_dry_run_and_json_write_nothing() {
+    let env = env();
+    let run = init(&env, &["--dry-run"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("[destinations.langsmith]"), "{}", run.stdout);
+    let run = init(&env, &["--json"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let report = &run.json()[0];
+    assert_eq!((&report["written"], &report["exists"]), (&false.into(), &false.into()));
+    let names: Vec<&str> = report["found"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|it| it["name"].as_str())
+        .collect();
+    assert!(names.contains(&"mlflow") && names.contains(&"otlp"), "{names:?}");
+    assert!(!env.dir().join(FILE).exists());
+}
+
+#[test]
+fn without_a_terminal_nobody_is_asked() {
+    let env = env();
+    let run = init(&env, &[]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: `--yes`"), "{}", run.stderr);
+    assert!(!env.dir().join(FILE).exists());
+}

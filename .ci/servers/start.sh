@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts an installed server on 127.0.0.1 and returns when it answers.
-# usage: start.sh mlflow [PORT=5101] | phoenix [PORT=6106] | collector [PORT=5318]
+# usage: start.sh mlflow [PORT=5101] | phoenix [PORT=6106] | collector [PORT=5318, and the one before it for gRPC]
 # Exit codes: 77 not installed, 1 it did not come up (its last lines on stderr).
 set -euo pipefail
 servers=${SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/codex-trace/servers}
@@ -25,15 +25,25 @@ case $name in
     export PHOENIX_ALLOW_EXTERNAL_RESOURCES=false
     command=("$servers/phoenix/bin/phoenix" serve) ;;
   collector)
-    # Each request that it takes is a line of traces.jsonl in its directory.
+    # Each request that it takes is a line of {traces,logs,metrics}.jsonl in its directory.
     port=${2:-5318} health=/ fail=() # it has no page to say that it is well
-    rm -f traces.jsonl
+    rm -f {traces,logs,metrics}.jsonl
     cat >config.yaml <<YAML
-receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:$port", max_request_body_size: 67108864}}}}
-exporters: {lines: {path: "$data/traces.jsonl"}}
+receivers:
+  otlp:
+    protocols:
+      http: {endpoint: "127.0.0.1:$port", max_request_body_size: 67108864}
+      grpc: {endpoint: "127.0.0.1:$((port - 1))"}
+exporters:
+  lines/traces: {path: "$data/traces.jsonl"}
+  lines/logs: {path: "$data/logs.jsonl"}
+  lines/metrics: {path: "$data/metrics.jsonl"}
 service:
   telemetry: {metrics: {level: none}}
-  pipelines: {traces: {receivers: [otlp], exporters: [lines]}}
+  pipelines:
+    traces: {receivers: [otlp], exporters: [lines/traces]}
+    logs: {receivers: [otlp], exporters: [lines/logs]}
+    metrics: {receivers: [otlp], exporters: [lines/metrics]}
 YAML
     command=("$servers/collector/bin/otelcol" --config config.yaml) ;;
   *) echo "start.sh: no server is called $name" >&2; exit 2 ;;

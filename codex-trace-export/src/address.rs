@@ -156,6 +156,15 @@ impl Address {
         format!("{scheme}://{host}")
     }
 
+    /// Returns name and password, decoded, with the colon between them; for the
+    /// wire alone.
+    pub fn login(&self) -> Option<Vec<u8>> {
+        let rest = self.text.split_once("://").map_or(&*self.text, |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (login, _) = authority.rsplit_once('@')?;
+        Some(percent_decoded(login.as_bytes()))
+    }
+
     /// Returns the port, if it says one.
     pub fn port(&self) -> Option<u16> {
         let rest = self.text.split_once("://").map_or(&*self.text, |(_, rest)| rest);
@@ -269,6 +278,20 @@ fn with_query(text: &str, value: impl Fn(&str) -> String) -> String {
     };
     let query: Vec<String> = query.split('&').map(pair).collect();
     format!("{before}?{}{behind}", query.join("&"))
+}
+
+/// Reads `%20` and the like; what is no such thing stays as it is.
+pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let pair = digit(0).zip(digit(1)).filter(|_| *first == b'%');
+        let byte = pair.and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+        out.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    out
 }
 
 /// Returns the name of an address in the ledger, or of a text in it. What is one

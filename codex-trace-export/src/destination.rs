@@ -102,6 +102,16 @@ impl Signal {
             Signal::Rows => "rows",
         }
     }
+
+    /// Returns what one of the things is called that it consists of.
+    pub fn thing(self) -> &'static str {
+        match self {
+            Signal::Traces => "span",
+            Signal::Logs => "log record",
+            Signal::Metrics => "data point",
+            Signal::Rows => "row",
+        }
+    }
 }
 
 /// Says what the server wants, and what its answers mean. Pure: it makes

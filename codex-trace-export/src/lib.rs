@@ -28,6 +28,7 @@ pub mod describe;
 mod destination;
 pub mod environment;
 pub mod file;
+mod grpc;
 pub mod json;
 mod key;
 pub mod langsmith;
@@ -65,7 +66,7 @@ pub use origin::{Origin, OriginKind};
 pub use probe::Probed;
 pub use proxy::proxy_for;
 pub use request::{
-    ClientOptions, Compression, Header, HeaderValue, Method, Request, Response, TlsFiles,
+    ClientOptions, Compression, Header, HeaderValue, Method, Request, Response, TlsFiles, Wire,
     secrets_of, shortened,
 };
 pub use secret::Secret;

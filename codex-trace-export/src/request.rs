@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::grpc;
 use crate::secret::{MASK, Secret, without_password};
 
 /// How much of an answer's text is shown to people, in bytes.
@@ -147,8 +148,11 @@ impl Response {
     }
 
     /// Returns the status and the beginning of the body, or where it leads to,
-    /// as one line of text.
+    /// as one line of text. Of an answer over gRPC, its own status counts.
     pub fn reason(&self) -> String {
+        if let Some(reason) = grpc::reason(self) {
+            return reason;
+        }
         if let Some(place) = self.elsewhere() {
             return format!("status {}: it is at `{}`", self.status, without_password(place));
         }
@@ -247,10 +251,23 @@ impl Compression {
 /// How to get to a destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientOptions {
+    /// What carries requests.
+    pub wire: Wire,
     /// How long a request may take in all.
     pub timeout: Option<Duration>,
     /// Certificates.
     pub tls: TlsFiles,
+}
+
+/// A protocol that carries requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wire {
+    /// HTTP/1.1.
+    #[default]
+    Http,
+    /// gRPC: each request is a call, whose name is the path of the address and
+    /// whose message is the body.
+    Grpc,
 }
 
 /// Certificates and keys, as PEM files.

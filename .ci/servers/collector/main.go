@@ -1,4 +1,4 @@
-// A collector for tests: takes traces by OTLP, writes each request as a line of OTLP/JSON.
+// A collector for tests: takes traces, logs and metrics by OTLP, writes each request as a line of OTLP/JSON.
 package main
 
 import (
@@ -14,6 +14,8 @@ import (
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/otelcol"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
@@ -28,28 +30,42 @@ type linesConfig struct {
 // lines writes before the request is answered, so that who sent it can read it.
 func lines() exporter.Factory {
 	var one sync.Mutex
-	traces := func(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Traces, error) {
-		path := config.(*linesConfig).Path
-		write := func(_ context.Context, data ptrace.Traces) error {
-			line, err := (&ptrace.JSONMarshaler{}).MarshalTraces(data)
-			if err != nil {
-				return err
-			}
-			one.Lock()
-			defer one.Unlock()
-			file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-			if err != nil {
-				return err
-			}
-			defer file.Close()
-			_, err = file.Write(append(line, '\n'))
+	write := func(config component.Config, line []byte, err error) error {
+		if err != nil {
 			return err
 		}
-		return exporterhelper.NewTraces(ctx, set, config, write)
+		one.Lock()
+		defer one.Unlock()
+		file, err := os.OpenFile(config.(*linesConfig).Path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		_, err = file.Write(append(line, '\n'))
+		return err
+	}
+	traces := func(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Traces, error) {
+		return exporterhelper.NewTraces(ctx, set, config, func(_ context.Context, data ptrace.Traces) error {
+			line, err := (&ptrace.JSONMarshaler{}).MarshalTraces(data)
+			return write(config, line, err)
+		})
+	}
+	logs := func(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Logs, error) {
+		return exporterhelper.NewLogs(ctx, set, config, func(_ context.Context, data plog.Logs) error {
+			line, err := (&plog.JSONMarshaler{}).MarshalLogs(data)
+			return write(config, line, err)
+		})
+	}
+	metrics := func(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Metrics, error) {
+		return exporterhelper.NewMetrics(ctx, set, config, func(_ context.Context, data pmetric.Metrics) error {
+			line, err := (&pmetric.JSONMarshaler{}).MarshalMetrics(data)
+			return write(config, line, err)
+		})
 	}
 	config := func() component.Config { return &linesConfig{} }
-	kind := component.MustNewType("lines")
-	return exporter.NewFactory(kind, config, exporter.WithTraces(traces, component.StabilityLevelDevelopment))
+	kind, level := component.MustNewType("lines"), component.StabilityLevelDevelopment
+	return exporter.NewFactory(kind, config, exporter.WithTraces(traces, level),
+		exporter.WithLogs(logs, level), exporter.WithMetrics(metrics, level))
 }
 
 func parts() (otelcol.Factories, error) {

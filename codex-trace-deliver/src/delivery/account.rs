@@ -34,7 +34,10 @@ pub struct Account {
     pub kept: usize,
     /// Units refused by the destination.
     pub rejected: usize,
-    /// Spans refused in requests that were otherwise accepted.
+    /// What one of the things is called that requests have: span, log record, …
+    pub thing: &'static str,
+    /// Spans, or other such things, refused in requests that were otherwise
+    /// accepted.
     pub rejected_spans: u64,
     /// What the destination said when it first refused something.
     pub why_rejected: Option<String>,
@@ -92,6 +95,7 @@ impl Account {
             name: destination.name.clone(),
             destination: destination.exporter.contract().destination.clone(),
             afterwards: destination.exporter.afterwards().to_vec(),
+            thing: destination.exporter.signals().first().map_or("span", |it| it.thing()),
             sessions: run.history.sessions.len(),
             unreadable: run.history.n_failures,
             tally: if run.options.dry_run { Tally::with_names() } else { Tally::default() },

@@ -139,8 +139,8 @@ impl Engine<'_> {
                 let rejected = rejected.min(sent.max(1));
                 account.rejected_spans = account.rejected_spans.saturating_add(rejected);
                 account.why_rejected.get_or_insert_with(|| reason.clone());
+                let n = count(usize::try_from(rejected).unwrap_or(usize::MAX), account.thing);
                 drop(account);
-                let n = count(usize::try_from(rejected).unwrap_or(usize::MAX), "span");
                 let note = format!("{n} rejected of a request that was taken: {reason}");
                 for slice in &part {
                     self.dead_letter(slice, &note);

@@ -41,7 +41,7 @@ fn pem(path: &Path) -> Result<Vec<PemItem<'static>>, String> {
     items.map_err(|err| format!("`{}` is no PEM file: {err}", path.display()))
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
     let certificate = |item| match item {
         PemItem::Certificate(certificate) => Some(certificate),
         _ => None,
@@ -53,7 +53,7 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
     Ok(all)
 }
 
-fn private_key(path: &Path) -> Result<PrivateKey<'static>, String> {
+pub(super) fn private_key(path: &Path) -> Result<PrivateKey<'static>, String> {
     let key = |item| match item {
         PemItem::PrivateKey(key) => Some(key),
         _ => None,

@@ -101,7 +101,7 @@ impl RequestDir {
 fn extension(content_type: &str, encoding: &str) -> String {
     let kind = match content_type.split(';').next().unwrap_or_default().trim() {
         "application/json" => ".json",
-        "application/x-protobuf" => ".pb",
+        "application/x-protobuf" | "application/grpc+proto" => ".pb",
         "multipart/form-data" => ".multipart",
         _ => "",
     };

@@ -126,7 +126,7 @@ fn misunderstood(url: &Address, err: &ureq::Error) -> Option<String> {
         return None;
     }
     Some(match url.port() {
-        Some(4317) => "no HTTP is spoken there: 4317 is mostly OTLP's port for gRPC, and 4318 the one for HTTP".to_owned(),
+        Some(4317) => "no HTTP is spoken there: 4317 is mostly OTLP's port for gRPC, and 4318 the one for HTTP; `--protocol grpc` speaks it".to_owned(),
         _ => format!("no HTTP is spoken there; a port for TLS wants https://, OTLP over HTTP mostly port 4318 ({words})"),
     })
 }

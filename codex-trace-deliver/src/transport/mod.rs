@@ -3,6 +3,7 @@
 mod client;
 mod compress;
 mod dir;
+mod grpc;
 mod http;
 mod record;
 
@@ -12,9 +13,11 @@ use std::time::Duration;
 pub use client::{Client, check_tls};
 pub use codex_trace_export::{
     ClientOptions, Compression, Header, HeaderValue as Value, Method, Request, Response, TlsFiles,
+    Wire,
 };
 pub use compress::compress;
 pub use dir::{Discard, RequestDir};
+pub use grpc::Grpc;
 pub use http::Http;
 pub use record::Recorder;
 

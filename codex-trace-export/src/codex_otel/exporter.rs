@@ -16,13 +16,13 @@ use crate::otlp::metric_proto::{
 use crate::otlp::proto::{InstrumentationScope, Resource};
 use crate::otlp::settings::Target;
 use crate::otlp::{
-    Added, Encoding, Rendering, Writer, log_json, metric_json, verdict as otlp_verdict,
-    without_spans,
+    Added, Encoding, Rendering, Writer, content_type, log_json, metric_json, probed_over,
+    verdict_over, without_spans,
 };
-use crate::request::{ClientOptions, Method, Request, Response};
+use crate::request::{ClientOptions, Method, Request, Response, Wire};
 use crate::{
-    Contract, Cx, Encode, EncodeError, Framing, Limits, Protocol, Remark, Rewrite, Route, Signal,
-    Unit, UnitBuilder, UnitKey, Verdict,
+    Address, Contract, Cx, Encode, EncodeError, Framing, Limits, Probed, Protocol, Remark, Rewrite,
+    Route, Signal, Unit, UnitBuilder, UnitKey, Verdict,
 };
 
 /// A piece, the smallest part of a request, has no more records than this…
@@ -94,23 +94,27 @@ pub(crate) struct Receiver {
 impl Receiver {
     pub(crate) fn new(target: Target, what: What, mut remarks: Vec<Remark>) -> Receiver {
         if let What::Logs(_) = what {
-            remarks.extend(loki::remark_on(&target.url));
+            let to = match target.client.wire {
+                Wire::Http => target.url.clone(),
+                Wire::Grpc => Address::unchecked(&target.url.origin()),
+            };
+            remarks.extend(loki::remark_on(&to));
         }
         let signal = what.signal().word();
         let tenant = target.tenant.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
-        let destination = format!("codex-otel {signal} {}{tenant}", target.url.place());
+        let destination = format!("codex-otel {signal} {}{tenant}", target.place);
         let encoding = target.encoding;
         let client = target.client.clone();
-        let (content_type, framing) = match encoding {
-            Encoding::Proto => ("application/x-protobuf", Framing::CONCATENATED),
-            Encoding::Json => ("application/json", Framing::new(what.list(), b",", b"]}")),
+        let framing = match encoding {
+            Encoding::Proto => Framing::CONCATENATED,
+            Encoding::Json => Framing::new(what.list(), b",", b"]}"),
         };
         let route = Route {
             name: signal,
             method: Method::Post,
             url: target.url,
             headers: target.headers,
-            content_type: content_type.into(),
+            content_type: content_type(client.wire, encoding).into(),
             framing,
             compressions: target.compressions,
             limits: LIMITS,
@@ -305,11 +309,15 @@ impl Protocol for Receiver {
         vec![without_spans(&self.contract.routes[0])]
     }
 
+    fn probed(&self, _nth: usize, answer: &Response) -> Probed {
+        probed_over(self.client.wire, answer)
+    }
+
     fn verdict(&self, _route: usize, response: &Response) -> Verdict {
-        match self.what {
-            What::Logs(_) => loki::verdict(response),
-            What::Metrics(_) => prometheus::verdict(response),
-            What::Traces(..) => otlp_verdict(response),
+        match (self.client.wire, &self.what) {
+            (Wire::Http, What::Logs(_)) => loki::verdict(response),
+            (Wire::Http, What::Metrics(_)) => prometheus::verdict(response),
+            (wire, _) => verdict_over(wire, response),
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) const REGION: Opt<String> =
     Opt::without_key("`us` or `eu`, for tokens that do not say").env(&["PYDANTIC_LOGFIRE_REGION"]);
 
 /// The encoding; the variables that name it are about other exporters.
-pub(super) const ENCODING: Opt<String> = PROTOCOL.env(&[]);
+pub(super) const ENCODING: Opt<String> = PROTOCOL.env(&[]).help("`http/protobuf` or `http/json`");
 
 /// Whether to keep to what the newer exporter sends at most.
 pub(super) const EXPORTER_LIMITS: Opt<bool> = Opt::new(

@@ -5,8 +5,19 @@ use prost::encoding::decode_varint;
 use serde::Deserialize;
 
 use super::proto::{ExportTraceServiceResponse, RpcStatus};
-use crate::request::{Response, shortened};
-use crate::{Verdict, understood};
+use crate::request::{Response, Wire, shortened};
+use crate::{Verdict, grpc, understood};
+
+/// Reads an answer that came over `wire`.
+pub(crate) fn verdict_over(wire: Wire, response: &Response) -> Verdict {
+    match wire {
+        Wire::Http => verdict(response),
+        Wire::Grpc => grpc::verdict(response, |message| match partial_in_proto(message) {
+            Some(partial) => taken(partial),
+            None => understood::stranger(response, "an OTLP receiver"),
+        }),
+    }
+}
 
 /// Reads an answer as the OTLP specification has it, and as receivers really
 /// give it: an empty body, of any type or none, is success.
@@ -42,19 +53,26 @@ fn accepted(response: &Response) -> Verdict {
         partial_in_proto(&response.body)
     };
     match answer {
-        Some((0, _)) => Verdict::Done,
-        Some((rejected, words)) => Verdict::Partial { rejected, reason: shortened(&words) },
+        Some(partial) => taken(partial),
         None => understood::stranger(response, "an OTLP receiver"),
     }
 }
 
-/// Returns how many spans were refused, and why; nothing for what is no answer.
+fn taken((rejected, words): (u64, String)) -> Verdict {
+    match rejected {
+        0 => Verdict::Done,
+        _ => Verdict::Partial { rejected, reason: shortened(&words) },
+    }
+}
+
+/// Returns how many spans, records or points were refused, and why; nothing for
+/// what is no answer.
 fn partial_in_json(body: &[u8]) -> Option<(u64, String)> {
     let answer: Option<Answer> = serde_json::from_slice(body).ok()?;
     let Some(partial) = answer.and_then(|it| it.partial_success) else {
         return Some((0, String::new()));
     };
-    let rejected = partial.rejected_spans.map_or(Some(0), Number::value)?;
+    let rejected = partial.rejected.map_or(Some(0), Number::value)?;
     Some((rejected, partial.error_message.unwrap_or_default()))
 }
 
@@ -119,8 +137,15 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Partial {
-    #[serde(rename = "rejectedSpans", alias = "rejected_spans")]
-    rejected_spans: Option<Number>,
+    #[serde(
+        rename = "rejectedSpans",
+        alias = "rejected_spans",
+        alias = "rejectedLogRecords",
+        alias = "rejected_log_records",
+        alias = "rejectedDataPoints",
+        alias = "rejected_data_points"
+    )]
+    rejected: Option<Number>,
     #[serde(rename = "errorMessage", alias = "error_message")]
     error_message: Option<String>,
 }
@@ -187,6 +212,8 @@ mod tests {
             ("two refused, protobuf",                    answer(200, PROTO, &refused),                        partial(2)),
             ("two refused, JSON",                        answer(200, JSON, br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}"#), partial(2)),
             ("two refused, as a number",                 answer(200, JSON, br#"{"partialSuccess":{"rejectedSpans":2,"errorMessage":"too old"}}"#), partial(2)),
+            ("two log records refused, JSON",            answer(200, JSON, br#"{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"too old"}}"#), partial(2)),
+            ("two data points refused, JSON",            answer(200, JSON, br#"{"partialSuccess":{"rejectedDataPoints":"2","errorMessage":"too old"}}"#), partial(2)),
             ("413",                                      answer(413, "", b"no"),                              Verdict::Split { reason: "status 413: no".to_owned() }),
             ("the collector says too big with 400",      answer(400, PROTO, &status),                         Verdict::Split { reason: "status 400: http: request body too large".to_owned() }),
             ("another 400",                              answer(400, JSON, br#"{"code":3,"message":"bad"}"#), Verdict::Reject { reason: "status 400: bad".to_owned() }),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
+use super::settings::GRPC;
 use crate::request;
 use crate::secret::Secret;
 use crate::{Address, ConfigError, Origin, Remark, Said, Settings};
@@ -42,13 +42,13 @@ enum LiveExporter {
     #[serde(rename = "statsig")]
     OpenAi,
     OtlpHttp(Receiver),
-    OtlpGrpc(IgnoredAny),
+    OtlpGrpc(Receiver),
 }
 
-/// A receiver of OTLP over HTTP.
+/// A receiver of OTLP.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Receiver {
-    /// The whole address: Codex appends nothing.
+    /// The whole address: Codex appends nothing. Of gRPC, only the server counts.
     pub(crate) endpoint: String,
     pub(crate) protocol: Option<String>,
     #[serde(default)]
@@ -113,18 +113,15 @@ impl OtelTable {
 
     /// Returns where one signal of the live telemetry goes, by the key that says
     /// so: `exporter` is that of logs. OpenAI's own receiver is none of ours.
-    ///
-    /// # Errors
-    ///
-    /// If it is a receiver that cannot be sent to.
-    pub(crate) fn receiver_of(&self, key: &'static str) -> Result<Option<Live>, ConfigError> {
-        match self.exporter_of(key) {
-            Some(LiveExporter::OtlpHttp(receiver)) => {
-                Ok(Some(Live { receiver: receiver.clone(), path: self.path.clone(), key }))
+    pub(crate) fn receiver_of(&self, key: &'static str) -> Option<Live> {
+        let receiver = match self.exporter_of(key) {
+            Some(LiveExporter::OtlpHttp(receiver)) => Some(receiver.clone()),
+            Some(LiveExporter::OtlpGrpc(receiver)) => {
+                Some(Receiver { protocol: Some(GRPC.to_owned()), ..receiver.clone() })
             }
-            Some(LiveExporter::OtlpGrpc(_)) => Err(no_grpc()),
-            _ => Ok(None),
-        }
+            Some(LiveExporter::None | LiveExporter::OpenAi) | None => None,
+        };
+        receiver.map(|receiver| Live { receiver, path: self.path.clone(), key })
     }
 
     /// Whether it says of a signal that it is sent nowhere, or to OpenAI alone.
@@ -132,40 +129,23 @@ impl OtelTable {
         matches!(self.exporter_of(key), Some(LiveExporter::None | LiveExporter::OpenAi))
     }
 
-    /// Returns where the live telemetry goes, if over HTTP. Logs alone say where
-    /// the receiver is, but their address is another one.
-    pub(crate) fn receiver(&self) -> Result<Option<Live>, ConfigError> {
-        let live = |receiver: &Receiver, key| Live {
-            receiver: receiver.clone(),
-            path: self.path.clone(),
-            key,
-        };
-        let live = match (&self.trace_exporter, &self.exporter) {
-            (Some(LiveExporter::OtlpHttp(it)), _) => live(it, "trace_exporter"),
-            (None, Some(LiveExporter::OtlpHttp(it))) => {
-                let mut live = live(it, "exporter");
-                live.receiver.endpoint = it.endpoint.replace("/v1/logs", "/v1/traces");
-                live
-            }
-            (Some(LiveExporter::OtlpGrpc(_)), _) | (None, Some(LiveExporter::OtlpGrpc(_))) => {
-                return Err(no_grpc());
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(live))
+    /// Returns where the live traces go. Where logs alone are sent, it is to their
+    /// receiver, whose address over HTTP is another one for traces.
+    pub(crate) fn receiver(&self) -> Option<Live> {
+        if self.trace_exporter.is_some() {
+            return self.receiver_of("trace_exporter");
+        }
+        let mut live = self.receiver_of("exporter")?;
+        live.receiver.endpoint = live.receiver.endpoint.replace("/v1/logs", "/v1/traces");
+        Some(live)
     }
 }
 
 /// Returns where Codex' own telemetry goes, and where that is said; nothing if
 /// that is nowhere or makes no sense.
 pub(crate) fn place_of_codex(settings: &Settings) -> Option<Said<Address>> {
-    let live = codex_otel(settings).ok()?.receiver().ok()??;
+    let live = codex_otel(settings).ok()?.receiver()?;
     Some(live.said(|receiver| Address::unchecked(&receiver.endpoint)))
-}
-
-fn no_grpc() -> ConfigError {
-    ConfigError::new("Codex' config.toml names an OTLP/gRPC receiver")
-        .hint("give its HTTP address with --endpoint, mostly on port 4318")
 }
 
 /// Reads the table of the user's own Codex home; an empty one, if there is no

@@ -55,6 +55,8 @@ fn measured(out: &mut Vec<u8>, point: &HistogramDataPoint) {
     if let Some(sum) = point.sum {
         put(out, format_args!(",\"sum\":{sum}"));
     }
+    out.extend_from_slice(b",\"bucketCounts\":");
+    list(out, &point.bucket_counts, |out, count| put(out, format_args!("\"{count}\"")));
     out.push(b',');
     attributes(out, &point.attributes);
     out.push(b'}');

@@ -109,8 +109,8 @@ pub struct NumberDataPoint {
     pub attributes: Vec<KeyValue>,
 }
 
-/// What was measured up to a time, without buckets: neither the sums nor the
-/// counts that people ask for need them.
+/// What was measured up to a time, in one bucket for all: neither the sums nor the
+/// counts that people ask for need more, but vmagent drops what has none.
 #[derive(Clone, PartialEq, Message)]
 pub struct HistogramDataPoint {
     /// When the series began: nanoseconds since 1970.
@@ -125,6 +125,9 @@ pub struct HistogramDataPoint {
     /// The sum of what was measured.
     #[prost(double, optional, tag = "5")]
     pub sum: Option<f64>,
+    /// How often by bucket; between two of them is a bound, so that one needs none.
+    #[prost(fixed64, repeated, tag = "6")]
+    pub bucket_counts: Vec<u64>,
     /// Which series.
     #[prost(message, repeated, tag = "9")]
     pub attributes: Vec<KeyValue>,

@@ -1,4 +1,4 @@
-//! Any receiver of OTLP over HTTP: traces in the conventions for generative AI
+//! Any receiver of OTLP, over HTTP or gRPC: traces in the conventions for generative AI
 //! or in those of OpenInference.
 //!
 //! Protobuf with gzip is what every receiver takes, so it is what is sent
@@ -40,15 +40,16 @@ use prost::Message as _;
 
 use super::{
     Absent, Address, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace,
-    Limits, Preflight, Protocol, Remark, Rewrite, Route, Unit, UnitBuilder, Verdict, View,
+    Limits, Preflight, Probed, Protocol, Remark, Rewrite, Route, Unit, UnitBuilder, Verdict, View,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
-use crate::request::{ClientOptions, Header, Method, Request, Response};
+use crate::grpc;
+use crate::request::{ClientOptions, Header, Method, Request, Response, Wire};
 use presets::Preset;
 use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
 
-pub(crate) use answer::verdict;
+pub(crate) use answer::{verdict, verdict_over};
 pub(crate) use attributes::Attributes;
 pub use file::{JSON_FILE, PROTO_FILE};
 pub(crate) use live::place_of_codex;
@@ -62,7 +63,7 @@ pub use window::LlmInput;
 /// The backend.
 pub const BACKEND: Backend = Backend {
     name: "otlp",
-    summary: "Any OTLP/HTTP receiver: an OpenTelemetry collector, or a product that has no name here",
+    summary: "Any receiver of OTLP: an OpenTelemetry collector, or a product that has no name here",
     options: options::OPTIONS,
     connect: settings::connect,
     describe: settings::describe,
@@ -368,7 +369,9 @@ impl Protocol for Otlp {
     /// Asks whoever is told a project whether it is Phoenix, and what its other
     /// projects have.
     fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
-        let Some(project) = self.project().filter(|_| self.id_space().is_some()) else {
+        // Its pages are not to be had over gRPC.
+        let is_asked = self.client.wire == Wire::Http && self.id_space().is_some();
+        let Some(project) = self.project().filter(|_| is_asked) else {
             return Ok(Preflight::Ready);
         };
         if answer.is_none() {
@@ -395,8 +398,29 @@ impl Protocol for Otlp {
         vec![without_spans(&self.contract.routes[0])]
     }
 
+    fn probed(&self, _nth: usize, answer: &Response) -> Probed {
+        probed_over(self.client.wire, answer)
+    }
+
     fn verdict(&self, _route: usize, response: &Response) -> Verdict {
-        verdict(response)
+        verdict_over(self.client.wire, response)
+    }
+}
+
+/// Reads the answer to a question of `doctor`.
+pub(crate) fn probed_over(wire: Wire, answer: &Response) -> Probed {
+    match wire {
+        Wire::Http => Probed::from_status(answer),
+        Wire::Grpc => grpc::probed(answer),
+    }
+}
+
+/// Returns the type of bodies.
+pub(crate) fn content_type(wire: Wire, encoding: Encoding) -> &'static str {
+    match (wire, encoding) {
+        (Wire::Grpc, _) => "application/grpc+proto",
+        (Wire::Http, Encoding::Proto) => "application/x-protobuf",
+        (Wire::Http, Encoding::Json) => "application/json",
     }
 }
 
@@ -414,24 +438,23 @@ fn route(target: settings::Target) -> Route {
         url: target.url,
         headers: target.headers,
         compressions: target.compressions,
+        content_type: content_type(target.client.wire, target.encoding).into(),
         ..route_of(target.encoding)
     }
 }
 
 /// Returns what routes for traces have in common, whatever the place.
 pub(crate) fn route_of(encoding: Encoding) -> Route {
-    let (content_type, framing) = match encoding {
-        Encoding::Proto => ("application/x-protobuf", Framing::CONCATENATED),
-        Encoding::Json => {
-            ("application/json", Framing::new(JSON_FRAMING.0, JSON_FRAMING.1, JSON_FRAMING.2))
-        }
+    let framing = match encoding {
+        Encoding::Proto => Framing::CONCATENATED,
+        Encoding::Json => Framing::new(JSON_FRAMING.0, JSON_FRAMING.1, JSON_FRAMING.2),
     };
     Route {
         name: "traces",
         method: Method::Post,
         url: Address::unchecked(""),
         headers: Vec::new(),
-        content_type: content_type.into(),
+        content_type: content_type(Wire::Http, encoding).into(),
         framing,
         compressions: &[],
         limits: LIMITS,
@@ -453,7 +476,7 @@ impl Otlp {
         let tenant = target.tenant.clone();
         let encoding = target.encoding;
         let client = target.client.clone();
-        let server = format!("otlp {}", target.url.place());
+        let server = format!("otlp {}", target.place);
         let contract = Contract {
             destination: match &tenant {
                 Some(tenant) => format!("{server}{project} {tenant}"),

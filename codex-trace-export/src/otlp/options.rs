@@ -16,6 +16,8 @@ use crate::options::{Flag, Opt, OptionSpec};
 pub(crate) struct Place {
     /// What the address of a receiver ends with.
     pub(crate) path: &'static str,
+    /// The call of gRPC that takes it.
+    pub(crate) call: &'static str,
     /// Where it goes if nobody says.
     pub(crate) default: &'static str,
     /// The whole address.
@@ -45,9 +47,10 @@ macro_rules! variables {
 
 /// Declares where a signal goes.
 macro_rules! place {
-    ($signal:literal, $path:literal, $default:literal) => {
+    ($signal:literal, $path:literal, $service:literal, $default:literal) => {
         Place {
             path: $path,
+            call: concat!("/opentelemetry.proto.collector.", $service, "/Export"),
             default: $default,
             endpoint: Opt::without_key("Whole address").env(&[concat!(
                 "OTEL_EXPORTER_OTLP_",
@@ -69,21 +72,32 @@ macro_rules! place {
 }
 
 /// Where traces go.
-pub(crate) const TRACES: &Place = &place!("TRACES", "/v1/traces", "http://localhost:4318");
+pub(crate) const TRACES: &Place =
+    &place!("TRACES", "/v1/traces", "trace.v1.TraceService", "http://localhost:4318");
 
 /// Where logs go: to Loki itself.
-pub(crate) const LOGS: &Place = &place!("LOGS", "/v1/logs", "http://localhost:3100/otlp");
+pub(crate) const LOGS: &Place =
+    &place!("LOGS", "/v1/logs", "logs.v1.LogsService", "http://localhost:3100/otlp");
 
 /// Where metrics go: to Prometheus itself.
-pub(crate) const METRICS: &Place =
-    &place!("METRICS", "/v1/metrics", "http://localhost:9090/api/v1/otlp");
+pub(crate) const METRICS: &Place = &place!(
+    "METRICS",
+    "/v1/metrics",
+    "metrics.v1.MetricsService",
+    "http://localhost:9090/api/v1/otlp"
+);
+
+/// Where all signals go over gRPC if nobody says.
+pub(crate) const GRPC_DEFAULT: &str = "http://localhost:4317";
 
 /// The address of the receiver of all signals.
 pub(crate) const BASE: Opt<String> = ENDPOINT.env(&["OTEL_EXPORTER_OTLP_ENDPOINT"]);
 
 /// The protocol.
 pub const PROTOCOL: Opt<String> =
-    Opt::new("protocol", "`http/protobuf` or `http/json`").default("http/protobuf");
+    Opt::new("protocol", "Protocol of OTLP: `http/protobuf`, `http/json` or `grpc`")
+        .flag(Flag::Value { name: "protocol", value: "WHICH" }, heading::ENCODING)
+        .default("http/protobuf");
 
 /// The conventions.
 pub const SEMCONV: Opt<Semconv> = Opt::new("semconv", "Conventions to name attributes by, in OTLP")

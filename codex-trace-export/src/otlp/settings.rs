@@ -12,10 +12,13 @@ use std::path::PathBuf;
 use codex_rollout::JsonText;
 
 use super::live::{Live, OtelTable, codex_otel};
-use super::options::{BASE, Place, RESOURCE_ATTRIBUTES, SEMCONV, SERVICE_NAME, TRACES};
+use super::options::{
+    BASE, GRPC_DEFAULT, Place, RESOURCE_ATTRIBUTES, SEMCONV, SERVICE_NAME, TRACES,
+};
 use super::proto::Resource;
 use super::spans::Scene;
 use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv, access};
+use crate::address::percent_decoded;
 use crate::choice::Choice;
 use crate::client::{SaidClient, Unit};
 use crate::codex_otel::service_name;
@@ -23,17 +26,22 @@ use crate::describe::Description;
 use crate::options::Opt;
 use crate::options::common::{METADATA, USER};
 use crate::origin::NamedPlaces;
-use crate::request::{ClientOptions, Compression, Header};
+use crate::request::{ClientOptions, Compression, Header, Wire};
 use crate::secret::Secret;
 use crate::{Address, ConfigError, Exporter, Origin, Said, Settings};
 
 /// By which Phoenix tells projects apart.
 pub(super) const PHOENIX_PROJECT: &str = "openinference.project.name";
 
+/// The protocol that is no HTTP/1.1.
+pub(crate) const GRPC: &str = "grpc";
+
 /// Where requests go, and how.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) url: Address,
+    /// What the ledger calls it.
+    pub(crate) place: String,
     pub(crate) headers: Vec<Header>,
     pub(crate) encoding: Encoding,
     pub(crate) compressions: &'static [Compression],
@@ -77,7 +85,7 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigE
     let settings = narrowed.as_ref().unwrap_or(settings);
     let codex = codex_otel(settings)?;
     // The receiver of Codex' own telemetry is no product that was named.
-    let live = || if preset.is_some() { Ok(None) } else { codex.receiver() };
+    let live = || if preset.is_some() { None } else { codex.receiver() };
     if preset.is_none() {
         found.remarks.extend(codex.unfollowed.clone());
     }
@@ -140,27 +148,39 @@ impl Place {
 pub(crate) fn target(
     settings: &Settings,
     place: &Place,
-    live: impl FnOnce() -> Result<Option<Live>, ConfigError>,
+    live: impl FnOnce() -> Option<Live>,
     found: &mut Description,
 ) -> Result<Target, ConfigError> {
     let mut named = place.named(settings);
     let live = match named.strongest() {
         Some(_) => None,
-        None => live()?,
+        None => live(),
     };
     named.push(live.as_ref().map(|it| it.said(|it| it.endpoint.clone())));
-    let to = match named.strongest() {
-        Some(to) => to,
-        None => Said::by_default(place.default(settings)?),
-    };
-    found.take("endpoint", Some(to.clone()), Address::to_string);
-
     let of_live =
         live.as_ref().and_then(|it| it.receiver.protocol.clone().map(|text| it.said(|_| text)));
     let protocol = settings.get(&place.protocol);
     let protocol = protocol.or_else(|| settings.var_of(&place.protocol)).or(of_live);
-    let protocol = found.text(place.protocol.name(), protocol);
-    let encoding = protocol.map(|text| encoding_of(&text)).transpose()?.unwrap_or_default();
+    let spoken = protocol.as_ref().map(|said| Spoken::read(&said.value));
+    let wire = match spoken {
+        Some(Ok(Spoken::Grpc)) => Wire::Grpc,
+        _ => Wire::Http,
+    };
+    let to = match (named.strongest(), wire, settings.preset) {
+        (Some(to), ..) => to,
+        (None, Wire::Grpc, None) => Said::by_default(Address::unchecked(GRPC_DEFAULT)),
+        (None, ..) => Said::by_default(place.default(settings)?),
+    };
+    let shown = |to: &Address| match wire {
+        Wire::Http => to.to_string(),
+        Wire::Grpc => Address::parse(to.expose()).map_or(to.to_string(), |it| it.origin()),
+    };
+    found.take("endpoint", Some(to.clone()), shown);
+    found.text(place.protocol.name(), protocol);
+    let encoding = match spoken.transpose()? {
+        Some(Spoken::Http(encoding)) => encoding,
+        Some(Spoken::Grpc) | None => Encoding::default(),
+    };
     let compression = settings.get(&place.compression);
     let compression = compression.map(|said| said.map(|how| how.word().to_owned()));
     let compression = compression.or_else(|| settings.var_of(&place.compression));
@@ -169,9 +189,14 @@ pub(crate) fn target(
     let access = access::of(settings, found)?;
     access.put(&mut headers);
     of_headers.extend(access.origins);
-    let (client, of_client) = client(settings, place, live.as_ref(), found)?;
+    let (mut client, of_client) = client(settings, place, live.as_ref(), found)?;
+    client.wire = wire;
     // Last, so that all else is found.
-    let url = Address::parse(to.value.expose())?;
+    let address = Address::parse(to.value.expose())?;
+    let (url, ledger_place) = match wire {
+        Wire::Http => (address.clone(), address.place()),
+        Wire::Grpc => grpc_address(&address, place)?,
+    };
     for from in of_headers.iter().chain(&of_client) {
         named.admit(from, &to)?;
     }
@@ -180,6 +205,7 @@ pub(crate) fn target(
     }
     Ok(Target {
         url,
+        place: ledger_place,
         headers,
         encoding,
         compressions: compressions(compression.as_deref())?,
@@ -348,12 +374,42 @@ pub(super) fn resource(scene: &Scene<'_, '_>, asked: &[(String, String)]) -> Res
     Resource { attributes: attributes.0 }
 }
 
+/// Returns the address of the call that takes a signal, and what the ledger calls
+/// the server. A path means nothing to gRPC, whoever wrote it there.
+fn grpc_address(address: &Address, place: &Place) -> Result<(Address, String), ConfigError> {
+    if address.login().is_some() {
+        return Err(ConfigError::new(format!("`{address}`: gRPC takes no name and password"))
+            .hint("say them in a header: `OTEL_EXPORTER_OTLP_HEADERS=authorization=Basic%20…`"));
+    }
+    let origin = Address::unchecked(&address.origin());
+    Ok((origin.join(place.call), origin.place()))
+}
+
+/// What is spoken to a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spoken {
+    Http(Encoding),
+    Grpc,
+}
+
+impl Spoken {
+    fn read(protocol: &str) -> Result<Spoken, ConfigError> {
+        match protocol {
+            GRPC => Ok(Spoken::Grpc),
+            other => encoding_of(other).map(Spoken::Http).map_err(|err| {
+                ConfigError::new(err.message).hint("say `http/protobuf`, `http/json` or `grpc`")
+            }),
+        }
+    }
+}
+
+/// Reads the protocol of a receiver that is spoken to over HTTP.
 pub(crate) fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
     match protocol {
         "http/protobuf" | "binary" => Ok(Encoding::Proto),
         "http/json" | "json" => Ok(Encoding::Json),
-        "grpc" => Err(ConfigError::new("OTLP over gRPC is not spoken here")
-            .hint("give the receiver's HTTP address, mostly on port 4318, and `http/protobuf`")),
+        GRPC => Err(ConfigError::new("OTLP goes over HTTP to this backend, not over gRPC")
+            .hint("say `http/protobuf` or `http/json`")),
         other => Err(ConfigError::new(format!("`{other}` is no protocol of OTLP"))
             .hint("say `http/protobuf` or `http/json`")),
     }
@@ -371,7 +427,7 @@ fn pairs_of(what: &str, text: &str) -> Result<Vec<(String, String)>, ConfigError
     pairs
         .map(|pair| match pair.split_once('=') {
             Some((name, value)) if !name.trim().is_empty() => {
-                Ok((name.trim().to_owned(), percent_decoded(value.trim())))
+                Ok((name.trim().to_owned(), percent_decoded_text(value.trim())))
             }
             _ => Err(ConfigError::new(format!("`{what}` is not of the form k=v,k=v"))
                 .hint("percent-encode what is no letter or digit in a value")),
@@ -379,15 +435,6 @@ fn pairs_of(what: &str, text: &str) -> Result<Vec<(String, String)>, ConfigError
         .collect()
 }
 
-fn percent_decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
-        let pair = digit(0).zip(digit(1)).filter(|_| *first == b'%');
-        let byte = pair.and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
-        out.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+fn percent_decoded_text(text: &str) -> String {
+    String::from_utf8_lossy(&percent_decoded(text.as_bytes())).into_owned()
 }

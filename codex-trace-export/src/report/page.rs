@@ -5,19 +5,17 @@
 //! that it consists of, by their digests, and no address. Everything recorded
 //! is in blocks that no browser runs, packed in an alphabet without `<`.
 
-use std::io::Read as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::Amount;
 use crate::choice::Choice as _;
 use crate::json::{self, Json};
 
-/// The charts, in gzip, so that the program does not grow by all of them.
-const CHARTS: &[u8] = include_bytes!("page/uplot/uPlot.iife.min.js.gz");
+/// The script that draws charts, in gzip, so that the program does not grow by
+/// all of it: whoever writes pages unpacks it for [`Frame::new`].
+pub const CHARTS: &[u8] = include_bytes!("page/uplot/uPlot.iife.min.js.gz");
 
 const STYLES: &str =
     concat!(include_str!("page/uplot/uPlot.min.css"), include_str!("page/page.css"));
@@ -57,17 +55,9 @@ pub struct Frame {
     charts: String,
 }
 
-impl Default for Frame {
-    fn default() -> Frame {
-        Frame::new()
-    }
-}
-
 impl Frame {
-    /// Unpacks what the pages share.
-    pub fn new() -> Frame {
-        let mut charts = String::new();
-        GzDecoder::new(CHARTS).read_to_string(&mut charts).expect("the vendored file is whole");
+    /// Takes the unpacked [`CHARTS`].
+    pub fn new(charts: String) -> Frame {
         Frame { charts }
     }
 
@@ -148,13 +138,21 @@ fn digest(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
+
+    fn charts() -> String {
+        let mut charts = String::new();
+        flate2::read::GzDecoder::new(CHARTS).read_to_string(&mut charts).unwrap();
+        charts
+    }
 
     /// What was vendored is what its list says, and the licence is beside it.
     #[test]
     fn the_charts_are_the_release_that_is_named() {
         let list = include_str!("page/uplot/VENDORED");
-        let charts = Frame::new().charts;
+        let charts = charts();
         let styles = include_str!("page/uplot/uPlot.min.css");
         for (name, text) in [("uPlot.iife.min.js", charts.as_str()), ("uPlot.min.css", styles)] {
             let digest = Sha256::digest(text.as_bytes());
@@ -168,7 +166,7 @@ mod tests {
 
     #[test]
     fn no_part_ends_its_own_block() {
-        let charts = Frame::new().charts;
+        let charts = charts();
         assert!(!SCRIPT.contains("</") && !charts.contains("</script") && !STYLES.contains("</"));
         let ways = [
             "innerHTML",

@@ -8,6 +8,7 @@ mod logs;
 mod metrics;
 mod recorded;
 mod sent;
+mod traces;
 
 #[path = "../../../codex-trace-model/tests/it/support.rs"]
 #[expect(dead_code, reason = "shared with other tests")]

@@ -13,7 +13,7 @@ use crate::args::{PlaceArgs, UploadArgs};
 use crate::backends;
 use crate::config::{self, ConfigFile, Settings, Table};
 use codex_trace_deliver::private::{Disk, exposed};
-use codex_trace_deliver::transport::{Client, Header, Http, TlsFiles, Transport};
+use codex_trace_deliver::transport::{Client, Grpc, Header, Http, TlsFiles, Transport, Wire};
 use codex_trace_export::describe::Description;
 use codex_trace_export::options::common::{
     ENDPOINT, HEADERS, KEY, PASSWORD, PROJECT, REQUESTS_PER_SECOND, TIMEOUT, TLS, USERNAME,
@@ -278,23 +278,28 @@ impl<'g> Named<'g> {
         )))
     }
 
-    /// Makes the way to a place over HTTP.
+    /// Makes the way to a place, over HTTP or gRPC.
     ///
     /// # Errors
     ///
     /// If a certificate cannot be read, or a length of time, or the proxy that is
     /// named cannot be used.
-    pub fn http(&self, exporter: &dyn Exporter) -> Result<Box<dyn Transport>, Failure> {
+    pub fn way(&self, exporter: &dyn Exporter) -> Result<Box<dyn Transport>, Failure> {
         let timeout = self.timeout(exporter);
         let proxy = self.proxy(exporter).map_err(|err| {
             let failure = Failure::new(format!("{}: {}", self.name, err.message));
             with_hint(failure, err.hint)
         })?;
         let proxy = proxy.as_ref().map(|said| &said.value);
-        let senders = self.manner().senders()?.value;
-        let http = Http::with(senders, timeout, &self.tls(exporter), proxy)
-            .map_err(|what| Failure::new(format!("{}: {what}", self.name)))?;
-        Ok(Box::new(http))
+        let tls = self.tls(exporter);
+        let way: Result<Box<dyn Transport>, String> = match exporter.client().wire {
+            Wire::Http => {
+                let senders = self.manner().senders()?.value;
+                Http::with(senders, timeout, &tls, proxy).map(|it| Box::new(it) as _)
+            }
+            Wire::Grpc => Grpc::with(timeout, &tls, proxy).map(|it| Box::new(it) as _),
+        };
+        way.map_err(|what| Failure::new(format!("{}: {what}", self.name)))
     }
 
     /// Puts the destination's own headers and pace over a way there.

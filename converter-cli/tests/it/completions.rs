@@ -57,6 +57,7 @@ const CASES: &[(&str, &str)] = &[
 ];
 
 /// Runs a shell with the command on its path; nothing, where it is missing.
+#[expect(clippy::print_stderr, reason = "a test says why it has tested nothing")]
 fn shell(env: &TestEnv, name: &str, args: &[&str]) -> Option<String> {
     let bin = Path::new(env!("CARGO_BIN_EXE_codex-trace")).parent().expect("a directory");
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());

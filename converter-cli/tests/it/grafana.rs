@@ -10,7 +10,7 @@ use crate::loki::{Loki, Rules};
 use crate::testenv::{TestEnv, testdata};
 
 /// Copies recordings into a Codex home.
-fn home(names: &[&str]) -> TestEnv {
+pub(crate) fn home(names: &[&str]) -> TestEnv {
     let env = TestEnv::new();
     for name in names {
         for entry in fs::read_dir(testdata(&format!("codex-otel/{name}"))).expect("a recording") {

@@ -24,6 +24,8 @@ mod errors;
 mod formats;
 mod generated;
 mod grafana;
+mod grpc;
+mod grpc_server;
 mod hook;
 mod init;
 mod langsmith;

@@ -22,8 +22,14 @@ struct Guarded {
     requests: Arc<AtomicUsize>,
 }
 
-/// Writes `ca.pem`, `us.pem` and `us.key`, and starts the server.
+/// Starts the server.
 fn start(env: &TestEnv) -> Guarded {
+    serve(Arc::new(authority(env, &[])))
+}
+
+/// Writes `ca.pem`, `us.pem` and `us.key`; returns how a server is to speak TLS that
+/// lets in who has a certificate of the same authority.
+pub(crate) fn authority(env: &TestEnv, alpn: &[&[u8]]) -> ServerConfig {
     let mut params = CertificateParams::new(Vec::new()).expect("a certificate");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a certificate");
@@ -44,7 +50,7 @@ fn start(env: &TestEnv) -> Guarded {
     let mut roots = RootCertStore::empty();
     roots.add(ca.der().clone()).expect("a certificate");
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("a certificate")
         .with_client_cert_verifier(verifier.build().expect("a certificate"))
@@ -53,7 +59,8 @@ fn start(env: &TestEnv) -> Guarded {
             PrivateKeyDer::Pkcs8(their_key.serialize_der().into()),
         )
         .expect("a certificate");
-    serve(Arc::new(config))
+    config.alpn_protocols = alpn.iter().map(|it| it.to_vec()).collect();
+    config
 }
 
 fn serve(config: Arc<ServerConfig>) -> Guarded {
@@ -80,7 +87,8 @@ fn serve(config: Arc<ServerConfig>) -> Guarded {
     Guarded { url, requests }
 }
 
-fn env() -> TestEnv {
+/// A Codex home with one small session.
+pub(crate) fn small_home() -> TestEnv {
     let env = TestEnv::new();
     let rollout = small_rollout(ID, "2026-03-01T10:00", "hello");
     env.write(&format!(".codex/{}", place("2026-03-01T10-00-00", ID)), rollout);
@@ -94,7 +102,7 @@ fn upload(env: &TestEnv, vars: &[(&str, String)], more: &[&str]) -> Run {
 
 #[test]
 fn certificates_by_every_way_there_is() {
-    let env = env();
+    let env = small_home();
     let server = start(&env);
     let file = |name: &str| env.dir().join(name).display().to_string();
     let seen = || server.requests.load(Ordering::SeqCst);
@@ -145,7 +153,7 @@ fn certificates_by_every_way_there_is() {
 
 #[test]
 fn files_that_are_no_certificates_are_told_before_anything_is_sent() {
-    let env = env();
+    let env = small_home();
     env.write("empty.pem", "");
     for (name, what) in [
         ("nowhere.pem", "cannot read `[DIR]/nowhere.pem`"),

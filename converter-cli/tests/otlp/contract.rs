@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use codex_trace_deliver::private::Disk;
-use codex_trace_deliver::transport::{Compression, Response};
+use codex_trace_deliver::transport::{Compression, Response, Wire};
 use codex_trace_export::environment::Environment;
 use codex_trace_export::options::OptionSet;
-use codex_trace_export::otlp::SEMCONV;
 use codex_trace_export::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
+use codex_trace_export::otlp::{PROTOCOL, SEMCONV};
 use codex_trace_export::{ConfigError, ConfigFiles, Cx, Notes, Preflight, Settings, Verdict};
 use converter_cli::backends::BACKENDS;
 use prost::Message as _;
@@ -89,13 +89,34 @@ fn otlp_follows_the_live_telemetry_of_codex() {
 
     let grpc = "[otel]\ntrace_exporter = { otlp-grpc = { endpoint = 'http://t:4317' } }\n";
     fs::write(home.path().join("config.toml"), grpc).unwrap();
-    assert!(refused("otlp", &live).message.contains("gRPC"));
+    let grpc = exporter("otlp", &live);
+    assert_eq!(grpc.client().wire, Wire::Grpc);
+    assert_eq!(grpc.contract().destination, "otlp http://t:4317");
+    let call = "http://t:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    assert_eq!(route(&live).0, call);
+}
+
+/// Over gRPC the server alone counts, whatever path stands behind it.
+#[test]
+fn otlp_goes_over_grpc_where_somebody_says_so() {
+    let call = |base| format!("{base}/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+    let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let to = |endpoint| route(&settings(&[grpc, ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)])).0;
+    assert_eq!(route(&settings(&[grpc])).0, call("http://localhost:4317"));
+    assert_eq!(to("https://c:443/"), call("https://c:443"));
+    assert_eq!(to("http://c:4317/v1/traces"), call("http://c:4317"));
+    let named = [("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc")];
+    let exporter = exporter("otlp", &settings(&named));
+    assert_eq!(exporter.contract().routes[0].content_type, "application/grpc+proto");
+    assert_eq!(exporter.client().wire, Wire::Grpc);
+    // The others stay with HTTP.
+    let table = OptionSet::default().with(&PROTOCOL, "grpc".to_owned());
+    let logfire = Settings { options: table, ..settings(&[("LOGFIRE_TOKEN", "t")]) };
+    assert!(refused("logfire", &logfire).message.contains("not over gRPC"));
 }
 
 #[test]
 fn otlp_refuses_what_it_cannot_do() {
-    let grpc = settings(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
-    assert!(refused("otlp", &grpc).message.contains("gRPC"));
     let zip = settings(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "zip")]);
     assert!(refused("otlp", &zip).message.contains("zip"));
     let none = exporter("otlp", &settings(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "none")]));

@@ -18,4 +18,5 @@ mod properties;
 mod proxy;
 mod servers;
 mod support;
+mod telemetry;
 mod variables;

@@ -29,6 +29,21 @@ pub(crate) fn for_each_trace(mut check: impl FnMut(&str, &Trace<'_>)) {
     }
 }
 
+/// Calls `check` with the trace of every session below a directory.
+pub(crate) fn for_each_trace_in(dir: &Path, mut check: impl FnMut(&Trace<'_>)) {
+    for_each_session(dir, |_, trace| check(trace));
+}
+
+/// Returns the directories of `testdata/codex-otel`: rollouts, and what Codex itself
+/// sent of them.
+pub(crate) fn recordings() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/codex-otel");
+    let entries = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
+}
+
 /// Calls `check` with the session that a file belongs to, as its home has it.
 pub(crate) fn with_session_of(file: &Path, check: impl FnOnce(&Trace<'_>)) {
     let home = file.ancestors().find(|dir| dir.join("sessions").is_dir());

@@ -1,6 +1,7 @@
 //! Text of `OpenMetrics`, as `promtool tsdb create-blocks-from openmetrics` reads it:
 //! what is measured as a summary, without quantiles.
 
+use std::collections::HashMap;
 use std::io;
 
 use codex_trace_model::Trace;
@@ -40,7 +41,7 @@ impl FileEncoder for Samples {
         out: &mut Vec<u8>,
         pass: &mut dyn FnMut(&mut Vec<u8>) -> bool,
     ) -> Result<(), EncodeError> {
-        write(trace, &self.0, out);
+        for_each_sample(trace, &self.0, |it| it.pack(out));
         pass(out);
         Ok(())
     }
@@ -50,42 +51,132 @@ impl FileEncoder for Samples {
     }
 }
 
-/// Keeps the lines of each metric until all sessions were seen.
+/// Keeps the samples of each metric until all sessions were seen: the labels, which
+/// are most of the text, once.
 #[derive(Default)]
-struct Families([Vec<u8>; N_METRICS]);
+struct Families {
+    /// Labels of processes and of series, in the order of their numbers.
+    labels: Vec<Box<str>>,
+    numbers: HashMap<Box<str>, u32>,
+    samples: [Vec<Row>; N_METRICS],
+}
 
 const N_METRICS: usize = Metric::ALL.len();
 
+/// A sample whose labels are numbers.
+struct Row {
+    process: u32,
+    series: u32,
+    at_ms: u64,
+    total: Total,
+}
+
+impl Families {
+    fn number(&mut self, labels: &str) -> u32 {
+        if let Some(number) = self.numbers.get(labels) {
+            return *number;
+        }
+        let number = u32::try_from(self.labels.len()).expect("fewer than all that was ever said");
+        self.labels.push(labels.into());
+        self.numbers.insert(labels.into(), number);
+        number
+    }
+}
+
 impl Sink for Families {
-    fn unit(&mut self, bytes: &[u8], _: &mut dyn OutputFiles) -> io::Result<()> {
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if let Some(family) = family_of(line) {
-                self.0[family].extend_from_slice(line);
-            }
+    fn unit(&mut self, mut bytes: &[u8], _: &mut dyn OutputFiles) -> io::Result<()> {
+        while let Some(sample) = Sample::unpack(&mut bytes) {
+            let process = self.number(sample.process);
+            let series = self.number(sample.series);
+            let row = Row { process, series, at_ms: sample.at_ms, total: sample.total };
+            self.samples[sample.family].push(row);
         }
         Ok(())
     }
 
     fn finish(&mut self, files: &mut dyn OutputFiles) -> io::Result<()> {
         let file = files.file("")?;
-        for (metric, lines) in Metric::ALL.into_iter().zip(&self.0) {
-            if !lines.is_empty() {
-                file.write_all(head(metric).as_bytes())?;
-                file.write_all(lines)?;
+        let mut lines = Vec::new();
+        for (family, rows) in self.samples.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
+            file.write_all(head(Metric::ALL[family]).as_bytes())?;
+            for row in rows {
+                let [process, series] =
+                    [row.process, row.series].map(|it| &*self.labels[it as usize]);
+                Sample { family, process, series, at_ms: row.at_ms, total: row.total }
+                    .write(&mut lines);
+                file.write_all(&lines)?;
+                lines.clear();
             }
         }
         file.write_all(END)
     }
 }
 
-/// Returns which metric a line is of.
-fn family_of(line: &[u8]) -> Option<usize> {
-    let name = &line[..line.iter().position(|byte| *byte == b'{')?];
-    Metric::ALL.iter().position(|metric| {
-        let (codex, kind) = metric.named();
-        let rest = name.strip_prefix(spelled(codex, kind).as_bytes());
-        matches!(rest, Some(b"_total" | b"_sum" | b"_count"))
-    })
+/// A sample of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sample<'s> {
+    /// Its place in [`Metric::ALL`].
+    family: usize,
+    /// The labels of its process, as text.
+    process: &'s str,
+    /// Those of its series.
+    series: &'s str,
+    at_ms: u64,
+    total: Total,
+}
+
+impl<'s> Sample<'s> {
+    /// Appends it for [`unpack`](Self::unpack).
+    fn pack(self, out: &mut Vec<u8>) {
+        let numbers = [self.family as u64, self.at_ms, self.total.sum, self.total.count];
+        for number in numbers {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        for text in [self.process, self.series] {
+            out.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    /// Takes the next one from the front; `None` at the end.
+    fn unpack(bytes: &mut &'s [u8]) -> Option<Sample<'s>> {
+        let family = usize::try_from(number(bytes)?).ok()?;
+        let at_ms = number(bytes)?;
+        let total = Total { sum: number(bytes)?, count: number(bytes)? };
+        let (process, series) = (text(bytes)?, text(bytes)?);
+        Some(Sample { family, process, series, at_ms, total })
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        let (name, kind) = Metric::ALL[self.family].named();
+        let name = spelled(name, kind);
+        let between = if self.series.is_empty() { "" } else { "," };
+        let (process, series) = (self.process, self.series);
+        let (seconds, millis) = (self.at_ms / 1000, self.at_ms % 1000);
+        let mut line = |suffix: &str, value: u64| {
+            let text = format!(
+                "{name}{suffix}{{{process}{between}{series}}} {value} {seconds}.{millis:03}\n"
+            );
+            out.extend_from_slice(text.as_bytes());
+        };
+        if kind == Kind::Counter {
+            line("_total", self.total.sum);
+        } else {
+            line("_sum", self.total.sum);
+            line("_count", self.total.count);
+        }
+    }
+}
+
+fn number(bytes: &mut &[u8]) -> Option<u64> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(u64::from_le_bytes(*number))
+}
+
+fn text<'s>(bytes: &mut &'s [u8]) -> Option<&'s str> {
+    let len = usize::try_from(number(bytes)?).ok()?;
+    std::str::from_utf8(bytes.split_off(..len)?).ok()
 }
 
 /// Returns the line before those of a metric.
@@ -95,18 +186,25 @@ fn head(metric: Metric) -> String {
     format!("# TYPE {} {word}\n", spelled(name, kind))
 }
 
-/// Appends the samples of a session, those of a series in the order of time.
+/// Appends the samples of a session as text, those of a series in the order of
+/// time.
 pub fn write(trace: &Trace<'_>, rules: &ContentRules, out: &mut Vec<u8>) {
+    for_each_sample(trace, rules, |it| it.write(out));
+}
+
+fn for_each_sample(trace: &Trace<'_>, rules: &ContentRules, mut f: impl FnMut(Sample<'_>)) {
     let told = Told::new(trace, Texts { rules, prompts: false });
     for_each_step(&told, |step| {
         let resource = told.resource(step.turn.thread, &[]);
         let process = process_labels(&Attributes(resource.attributes));
         for ((metric, labels), total) in &step.changed {
-            let mut all = process.clone();
+            let mut series = String::new();
             for (key, value) in labels {
-                label(&mut all, key, value);
+                label(&mut series, key, value);
             }
-            sample(*metric, &all, *total, step.at_ms, out);
+            let family = Metric::ALL.iter().position(|it| it == metric).expect("all are there");
+            let (process, series) = (process.as_str(), series.as_str());
+            f(Sample { family, process, series, at_ms: step.at_ms, total: *total });
         }
     });
 }
@@ -130,22 +228,6 @@ fn process_labels(resource: &Attributes) -> String {
         }
     }
     all
-}
-
-fn sample(metric: Metric, labels: &str, total: Total, at_ms: u64, out: &mut Vec<u8>) {
-    let (name, kind) = metric.named();
-    let name = spelled(name, kind);
-    let (seconds, millis) = (at_ms / 1000, at_ms % 1000);
-    let mut line = |suffix: &str, value: u64| {
-        let text = format!("{name}{suffix}{{{labels}}} {value} {seconds}.{millis:03}\n");
-        out.extend_from_slice(text.as_bytes());
-    };
-    if kind == Kind::Counter {
-        line("_total", total.sum);
-    } else {
-        line("_sum", total.sum);
-        line("_count", total.count);
-    }
 }
 
 /// Spells a name as Prometheus does what comes by OTLP: with its unit.
@@ -194,22 +276,22 @@ mod tests {
 
     #[test]
     fn a_sample_has_its_time_in_seconds() {
-        let mut out = Vec::new();
         let total = Total { sum: 1150, count: 2 };
-        sample(Metric::TokenUsage, r#"job="a""#, total, 1_795_935_325_067, &mut out);
+        let at_ms = 1_795_935_325_067;
+        let sample = Sample { family: 0, process: r#"job="a""#, series: r#"m="b""#, at_ms, total };
+        let mut out = Vec::new();
+        sample.write(&mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "codex_turn_token_usage_sum{job=\"a\"} 1150 1795935325.067\ncodex_turn_token_usage_count{job=\"a\"} 2 1795935325.067\n"
+            "codex_turn_token_usage_sum{job=\"a\",m=\"b\"} 1150 1795935325.067\ncodex_turn_token_usage_count{job=\"a\",m=\"b\"} 2 1795935325.067\n"
         );
-    }
-
-    #[test]
-    fn lines_go_to_their_metric() {
-        let family = |line: &str| Some(Metric::ALL[family_of(line.as_bytes())?]);
-        assert_eq!(family("codex_tool_call_total{a=\"{\"} 1 2\n"), Some(Metric::ToolCall));
-        let line = "codex_tool_call_duration_ms_milliseconds_sum{} 1 2\n";
-        assert_eq!(family(line), Some(Metric::ToolCallDuration));
-        assert_eq!(family("codex_turn_tool_call_count{} 1 2\n"), Some(Metric::TurnToolCall));
-        assert_eq!(family("other{} 1 2\n"), None);
+        let mut packed = Vec::new();
+        let other = Sample { family: 12, process: "", series: "", ..sample };
+        sample.pack(&mut packed);
+        other.pack(&mut packed);
+        let mut bytes = packed.as_slice();
+        assert_eq!(Sample::unpack(&mut bytes), Some(sample));
+        assert_eq!(Sample::unpack(&mut bytes), Some(other));
+        assert_eq!(Sample::unpack(&mut bytes), None);
     }
 }

@@ -64,6 +64,7 @@ impl Point {
                 time_unix_nano: self.at,
                 count: total.count,
                 sum: Some(total.sum as f64),
+                bucket_counts: vec![total.count],
                 attributes: self.attributes,
             }],
             aggregation_temporality: CUMULATIVE,

@@ -11,7 +11,7 @@ pub(super) fn ask(named: &Named<'_>, report: &mut Value) {
     let mut answers = Vec::new();
     for (_, exporter) in named.connect().into_iter().flatten() {
         let place = without_password(&exporter.contract().destination);
-        let (state, detail, hint) = match named.http(&*exporter) {
+        let (state, detail, hint) = match named.way(&*exporter) {
             Ok(http) => one(&*exporter, &*named.dressed(http)),
             Err(failure) => ("failed", failure.to_string(), None),
         };

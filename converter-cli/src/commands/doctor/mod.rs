@@ -256,7 +256,7 @@ fn faults(named: &Named<'_>) -> Vec<Failure> {
     let mut faults = Vec::new();
     match named.connect() {
         Ok(exporters) => {
-            let http = exporters.iter().map(|(_, exporter)| named.http(&**exporter));
+            let http = exporters.iter().map(|(_, exporter)| named.way(&**exporter));
             faults.extend(http.filter_map(Result::err));
         }
         Err(failure) => faults.push(failure),

@@ -1,10 +1,11 @@
 //! Packs text for a block of the page: gzip, then base64, in pieces.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 /// Text being packed. What comes out is the same however it was cut.
@@ -37,6 +38,13 @@ impl Packer {
     }
 }
 
+/// Returns the text of a part of the page that the program keeps in gzip.
+pub(super) fn unpacked(packed: &[u8]) -> String {
+    let mut text = String::new();
+    GzDecoder::new(packed).read_to_string(&mut text).expect("what the program holds is whole");
+    text
+}
+
 fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + bytes.len().div_ceil(3) * 4, 0);
@@ -45,8 +53,6 @@ fn encode(bytes: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     #[test]

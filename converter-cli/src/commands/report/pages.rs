@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use codex_trace_export::report::page::{self, About, Frame};
 
-use super::pack::Packer;
+use super::pack::{self, Packer};
 use crate::output::private_directories;
 use crate::ui::Ui;
 use codex_trace_history::failure::Failure;
@@ -137,7 +137,7 @@ impl<'p> Pages<'p> {
     pub(super) fn open(place: &Place, about: About<'p>, ui: &Ui) -> anyhow::Result<Pages<'p>> {
         let mut pages = Pages {
             about,
-            frame: Frame::new(),
+            frame: Frame::new(pack::unpacked(page::CHARTS)),
             dir: None,
             out: Out::None,
             len: 0,

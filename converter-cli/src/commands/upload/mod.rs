@@ -247,7 +247,7 @@ fn transport(
     exporter: &dyn Exporter,
 ) -> anyhow::Result<Box<dyn Transport>> {
     // A dry run fails where the run would: a certificate, a proxy.
-    let http = named.http(exporter)?;
+    let http = named.way(exporter)?;
     let inner: Box<dyn Transport> = match (&upload.dry_run_dir, upload.dry_run) {
         (Some(dir), _) => Box::new(request_dir(dir, name)?),
         (None, true) => Box::new(Discard),

@@ -288,7 +288,7 @@ fn remarks(account: &Account) -> Vec<String> {
     }
     if account.rejected_spans > 0 {
         let n = usize::try_from(account.rejected_spans).unwrap_or(usize::MAX);
-        remarks.push(format!("{} rejected of turns otherwise accepted", count(n, "span")));
+        remarks.push(format!("{} rejected of turns otherwise accepted", count(n, account.thing)));
     }
     remarks
 }

@@ -232,6 +232,17 @@ fn a_profile_without_a_key_is_refused_with_the_way_out() {
     }
 }
 
+/// Name, answers, settings, whether at the login address, exit code, state, detail.
+type Case = (
+    &'static str,
+    Rule,
+    &'static [(&'static str, &'static str)],
+    bool,
+    i32,
+    &'static str,
+    &'static str,
+);
+
 /// What `doctor --connect` finds, and that it makes nothing.
 #[test]
 fn a_doctor_tells_what_is_wrong_and_makes_nothing() {
@@ -256,7 +267,7 @@ fn a_doctor_tells_what_is_wrong_and_makes_nothing() {
     };
     let well = || -> Rule { Box::new(|_, _| None) };
     #[rustfmt::skip]
-    let cases: Vec<(&str, Rule, &[(&str, &str)], bool, i32, &str, &str)> = vec![
+    let cases: Vec<Case> = vec![
         ("all is well",         well(),               &[("BRAINTRUST_PROJECT", "new")], false, 0, "reachable",   "the project `new` will be made"),
         ("the project is there", Box::new(|asked, _| asked.path.starts_with("/v1/project").then(|| answer(200, &json!({ "objects": [{ "id": "p" }] })))),
                                                       &[],                              false, 0, "reachable",   ""),

@@ -151,7 +151,7 @@ fn by_key<'r>(rows: &'r BTreeMap<String, Value>, session: &Value) -> BTreeMap<St
     }
     let ours = |row: &&'r Value| {
         let parent = row["span_parents"][0].as_str().map(|id| keys[id].clone());
-        (keys[row["span_id"].as_str().unwrap()].clone(), Ours { parent, row: *row })
+        (keys[row["span_id"].as_str().unwrap()].clone(), Ours { parent, row })
     };
     rows.iter().map(ours).collect()
 }

@@ -1,6 +1,8 @@
 //! What of a history is sent: the limits of the newer exporter, and at least what
 //! the exporter itself cuts out.
 
+use std::fmt::Write as _;
+
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
@@ -69,13 +71,17 @@ fn a_turn_that_is_too_large_goes_without_content() {
     let mut calls = String::new();
     for nth in 0..12 {
         let at = "2026-03-01T10:00:02.000Z";
-        calls += &format!(
-            "{{\"timestamp\":\"{at}\",\"type\":\"response_item\",\"payload\":{{\"type\":\"function_call\",\"name\":\"f\",\"arguments\":\"{{}}\",\"call_id\":\"c{nth}\"}}}}\n"
-        );
-        calls += &format!(
-            "{{\"timestamp\":\"{at}\",\"type\":\"response_item\",\"payload\":{{\"type\":\"function_call_output\",\"call_id\":\"c{nth}\",\"output\":\"{}\"}}}}\n",
+        writeln!(
+            calls,
+            "{{\"timestamp\":\"{at}\",\"type\":\"response_item\",\"payload\":{{\"type\":\"function_call\",\"name\":\"f\",\"arguments\":\"{{}}\",\"call_id\":\"c{nth}\"}}}}"
+        )
+        .unwrap();
+        writeln!(
+            calls,
+            "{{\"timestamp\":\"{at}\",\"type\":\"response_item\",\"payload\":{{\"type\":\"function_call_output\",\"call_id\":\"c{nth}\",\"output\":\"{}\"}}}}",
             "out ".repeat(20_000)
-        );
+        )
+        .unwrap();
     }
     let place_of_answer = rollout.find("{\"timestamp\":\"2026-03-01T10:00:03.000Z\"").unwrap();
     rollout.insert_str(place_of_answer, &calls);
@@ -122,7 +128,7 @@ fn what_the_exporter_cuts_out_is_cut_out() {
     let shaped = ["sk-abcdefghijklmnopqrstuvwx", "glc_eyJvIjoiMTIzNDU2Nzg5MCIsIm4i"];
     let mut said = String::new();
     for (name, value) in secrets {
-        said += &format!("{name}={value} {name}: {value} \\\"{name}\\\": \\\"{value}\\\" ");
+        write!(said, "{name}={value} {name}: {value} \\\"{name}\\\": \\\"{value}\\\" ").unwrap();
     }
     said += &shaped.join(" and ");
     let (env, server) = (TestEnv::new(), Server::start());

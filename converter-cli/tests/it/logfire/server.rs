@@ -104,7 +104,7 @@ impl Shared {
             let (status, kind, body) = answer?;
             let mut head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
             if !kind.is_empty() {
-                head += &format!("Content-Type: {kind}\r\n");
+                write!(head, "Content-Type: {kind}\r\n").expect("memory");
             }
             let mut to = stream;
             to.write_all(&[head.as_bytes(), b"\r\n", &body].concat()).ok()?;

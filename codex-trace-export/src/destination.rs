@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use codex_trace_model::Trace;
 
+use crate::address::Address;
 use crate::content::ContentRules;
 use crate::describe::Description;
 use crate::notes::{Detour, Notes, Reread};

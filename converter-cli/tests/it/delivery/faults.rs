@@ -79,10 +79,10 @@ fn partial_success_is_read() {
     let account = stage.case.upload(Toy::new(&server.url)).unwrap();
     assert_eq!(account.rejected_spans, 1);
     assert!(!account.is_complete());
-    assert!(stage.case.dead_letters().contains("1 span rejected of a request that was taken"));
+    assert!(stage.case.dead_letters().contains("1 row rejected of a request that was taken"));
     let standing = Ledger::open(&stage.case.state).unwrap().standings().unwrap().remove(0);
     assert_eq!((standing.sent, standing.failed), (2, 0));
-    let said = |it: &Reason| it.outcome == Outcome::Sent && it.note.starts_with("1 span rejected ");
+    let said = |it: &Reason| it.outcome == Outcome::Sent && it.note.starts_with("1 row rejected ");
     assert!(standing.reasons.iter().any(said), "{standing:?}");
 }
 

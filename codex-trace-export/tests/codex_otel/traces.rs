@@ -34,7 +34,9 @@ fn spans(dir: &std::path::Path) -> Vec<(String, Span)> {
         };
         exporter
             .encode(&cx, &mut |unit| {
-                (0..unit.pieces.len()).for_each(|nth| add(unit.piece(nth)));
+                for nth in 0..unit.pieces.len() {
+                    add(unit.piece(nth));
+                }
             })
             .unwrap();
     });
@@ -55,10 +57,14 @@ fn turns_join_the_live_traces() {
         let prompts = live.iter().filter(|it| {
             it.attributes.get("event.name").is_some_and(|it| it == "codex.user_prompt")
         });
-        let asked: Vec<_> = prompts.filter(|it| !it.trace_id.is_empty()).collect();
+        // Rollouts have the id since 0.142.
+        let records_it = !recording.name.starts_with("0.110.");
+        let asked: Vec<_> = prompts.filter(|it| records_it && !it.trace_id.is_empty()).collect();
         for record in &asked {
-            // The thread that makes a title is in no file.
-            let known = spans.iter().any(|(_, span)| {
+            // The thread that makes a title is in no file, and agents are in the trace
+            // of the turn that they worked for.
+            let mut roots = spans.iter().filter(|(_, span)| span.parent_span_id.is_empty());
+            let known = roots.any(|(_, span)| {
                 let thread = &record.attributes["conversation.id"];
                 span.attributes.iter().any(|it| {
                     it.key == "codex.thread.id"

@@ -23,16 +23,22 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Who listens on a port of this machine, as a rule.
 struct Usual {
     port: u16,
-    /// What is written into the file; nothing, where we could not send.
-    table: Option<(&'static str, &'static str)>,
+    /// Name and backend in the file.
+    table: (&'static str, &'static str),
+    /// Backends that make it needless, if one of them was found.
+    unless: &'static [&'static str],
+    /// How the port is spoken to, where it is not as usual.
+    protocol: Option<&'static str>,
     what: &'static str,
 }
 
+#[rustfmt::skip]
 const USUAL: &[Usual] = &[
-    Usual { port: 4318, table: Some(("collector", "otlp")), what: "an OTLP receiver over HTTP" },
-    Usual { port: 6006, table: Some(("phoenix", "phoenix")), what: "Arize Phoenix" },
-    Usual { port: 5000, table: Some(("mlflow", "mlflow")), what: "MLflow" },
-    Usual { port: 4317, table: None, what: "an OTLP receiver over gRPC" },
+    Usual { port: 4318, table: ("collector", "otlp"),  unless: &["otlp"],            protocol: None,         what: "an OTLP receiver over HTTP" },
+    Usual { port: 6006, table: ("phoenix", "phoenix"), unless: &["phoenix"],         protocol: None,         what: "Arize Phoenix" },
+    Usual { port: 5000, table: ("mlflow", "mlflow"),   unless: &["mlflow"],          protocol: None,         what: "MLflow" },
+    // Phoenix listens here, too.
+    Usual { port: 4317, table: ("collector", "otlp"),  unless: &["otlp", "phoenix"], protocol: Some("grpc"), what: "an OTLP receiver over gRPC" },
 ];
 
 /// Settings that say nothing of a place, or of what lets us in there.
@@ -46,6 +52,8 @@ struct Candidate {
     backend: &'static str,
     /// The address, where nothing but the file says it.
     endpoint: Option<String>,
+    /// Its protocol, where it is not the usual one.
+    protocol: Option<&'static str>,
     /// What was found: settings, and where they are.
     because: Vec<String>,
     /// What is still missing.
@@ -66,9 +74,8 @@ pub fn run(args: &InitArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let empty = ConfigFile::default();
     let given = Given { place: &place, upload: None, file: &empty, settings };
     let mut found = configured(given)?;
-    let mut notes = Vec::new();
     if !args.no_ports {
-        add_listening(&mut found, &mut notes);
+        add_listening(&mut found);
     }
     let may_write = !exists && !args.dry_run;
     if may_write && !args.yes && !args.json && !io::stdin().is_terminal() {
@@ -78,7 +85,7 @@ pub fn run(args: &InitArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     let ask = Ask { yes: args.yes || args.json || !may_write };
     if !args.json {
-        tell(&found, &notes, ui);
+        tell(&found, ui);
     }
     found.retain(|it| ask.agrees(&format!("Add `{}`?", it.name), true));
     let chosen: Vec<&str> = found
@@ -100,7 +107,7 @@ pub fn run(args: &InitArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     if args.json {
         let found: Vec<_> = found.iter().map(as_json).collect();
         let report = json!({"path": path.display().to_string(), "exists": exists,
-            "found": found, "notes": notes, "text": text, "written": writes});
+            "found": found, "text": text, "written": writes});
         writeln!(out, "{report}")?;
     } else if !writes {
         out.write_all(text.as_bytes())?;
@@ -155,7 +162,14 @@ fn configured(given: Given<'_>) -> Result<Vec<Candidate>, Failure> {
         }
         let problem = named.connect().err().map(|failure| without_password(&failure.to_string()));
         let backend = named.settings.preset.map_or(named.backend.name, |preset| preset.name);
-        found.push(Candidate { name: named.name, backend, endpoint: None, because, problem });
+        found.push(Candidate {
+            name: named.name,
+            backend,
+            endpoint: None,
+            protocol: None,
+            because,
+            problem,
+        });
     }
     Ok(found)
 }
@@ -178,30 +192,25 @@ fn reasons(named: &Named<'_>) -> Vec<String> {
 }
 
 /// Adds what listens on the usual ports of this machine.
-fn add_listening(found: &mut Vec<Candidate>, notes: &mut Vec<String>) {
-    for Usual { port, table, what } in USUAL {
+fn add_listening(found: &mut Vec<Candidate>) {
+    for Usual { port, table: (name, backend), unless, protocol, what } in USUAL {
         let address = SocketAddr::from(([127, 0, 0, 1], *port));
-        if TcpStream::connect_timeout(&address, PATIENCE).is_err() {
-            continue;
-        }
-        let Some((name, backend)) = *table else {
-            notes.push(format!("port {port}: {what}; codex-trace sends over HTTP, on port 4318"));
-            continue;
-        };
-        if found.iter().any(|it| it.backend == backend) {
+        let is_known = found.iter().any(|it| unless.contains(&it.backend));
+        if is_known || TcpStream::connect_timeout(&address, PATIENCE).is_err() {
             continue;
         }
         found.push(Candidate {
-            name: name.to_owned(),
+            name: (*name).to_owned(),
             backend,
             endpoint: Some(format!("http://localhost:{port}")),
+            protocol: *protocol,
             because: vec![format!("port {port} is open, which {what} usually uses")],
             problem: None,
         });
     }
 }
 
-fn tell(found: &[Candidate], notes: &[String], ui: &Ui) {
+fn tell(found: &[Candidate], ui: &Ui) {
     if found.is_empty() {
         ui.say(
             "no destination was found: no variables, no live plugin, nothing on the usual ports",
@@ -212,9 +221,6 @@ fn tell(found: &[Candidate], notes: &[String], ui: &Ui) {
         if let Some(problem) = &it.problem {
             ui.warn(format!("`{}` cannot be used yet: {problem}", it.name));
         }
-    }
-    for note in notes {
-        ui.say(note);
     }
 }
 
@@ -248,6 +254,9 @@ fn written(found: &[Candidate], chosen: &[&str]) -> String {
             None => writeln!(text, "# endpoint, project and key: as found above, unless set here"),
         }
         .expect("a string takes everything");
+        if let Some(protocol) = it.protocol {
+            writeln!(text, "protocol = \"{protocol}\"").expect("a string takes everything");
+        }
         text.push_str("# project = \"codex\"\n");
         text.push_str("# capture = \"no-tool-content\"   # or \"metadata-only\", \"full\"\n");
     }

@@ -110,7 +110,12 @@ impl<'g> Named<'g> {
                 .hint(given.file.names_hint(name))
         })?;
         let mut named = Named {
-            name: table.map_or(backend.name, |_| name).to_owned(),
+            name: match (table, preset) {
+                (Some(_), _) => name,
+                (None, Some(preset)) => preset.name,
+                (None, None) => backend.name,
+            }
+            .to_owned(),
             backend,
             settings: codex_trace_export::Settings {
                 own_place: table.is_some_and(|table| table.get(&ENDPOINT).is_some()),

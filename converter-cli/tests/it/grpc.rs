@@ -41,15 +41,32 @@ fn bodies(env: &TestEnv, signal: &str) -> Vec<Vec<u8>> {
     let mut files: Vec<_> = fs::read_dir(dir.join("codex-otel")).expect("requests").collect();
     files.sort_by_key(|it| it.as_ref().expect("a file").path());
     let files = files.into_iter().map(|it| it.expect("a file").path());
-    let gz = files.filter(|it| it.extension().is_some_and(|it| it == "gz"));
-    gz.map(|path| {
+    let body = |path: std::path::PathBuf| {
+        let file = fs::read(&path).expect("a file");
         let mut plain = Vec::new();
-        GzDecoder::new(fs::File::open(path).expect("a file"))
-            .read_to_end(&mut plain)
-            .expect("gzip");
-        plain
-    })
-    .collect()
+        match path.extension()?.to_str()? {
+            "gz" => drop(GzDecoder::new(&*file).read_to_end(&mut plain).expect("gzip")),
+            "pb" => plain = file,
+            _ => return None,
+        }
+        Some(plain)
+    };
+    files.filter_map(body).collect()
+}
+
+/// A request of any signal: what its resources have to say.
+#[derive(Clone, PartialEq, prost::Message)]
+struct AnyRequest {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    resources: Vec<Vec<u8>>,
+}
+
+/// Returns the parts of requests, however they were put together.
+fn parts(messages: impl IntoIterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+    let decode = |it: Vec<u8>| AnyRequest::decode(it.as_slice()).expect("protobuf").resources;
+    let mut all: Vec<_> = messages.into_iter().flat_map(decode).collect();
+    all.sort();
+    all
 }
 
 #[test]
@@ -71,9 +88,8 @@ fn all_signals_are_the_same_as_over_http() {
             assert_eq!(call.header("grpc-encoding"), Some("gzip"));
             assert_eq!(call.header("te"), Some("trailers"));
         }
-        let messages: BTreeSet<Vec<u8>> = taken.into_iter().map(|it| it.message).collect();
-        let over_http: BTreeSet<Vec<u8>> = bodies(&env, signal).into_iter().collect();
-        assert!(!messages.is_empty() && messages == over_http, "{signal}");
+        let messages = parts(taken.into_iter().map(|it| it.message));
+        assert!(!messages.is_empty() && messages == parts(bodies(&env, signal)), "{signal}");
         let run = upload(&env, &server.url, &[], &["--to", "codex-otel", "--signal", signal]);
         assert_eq!((run.code, server.connections()), (Some(0), 1), "nothing is sent again");
     }
@@ -146,7 +162,8 @@ fn what_passes_is_tried_again() {
 fn a_server_that_leaves_in_good_order_costs_nothing() {
     let env = home(&["0.171.0-shell", "0.110.0-tools", "0.44.0-shell"]);
     let server = GrpcServer::start(&[Act::Leave], Act::Ok);
-    let more = ["--to", "codex-otel", "--signal", "metrics,traces", "--senders", "1"];
+    let more =
+        ["--to", "codex-otel", "--signal", "metrics", "--signal", "traces", "--senders", "1"];
     let run = upload(&env, &server.url, &[], &more);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(server.connections() > 1);
@@ -159,15 +176,17 @@ fn a_message_that_is_too_large_is_cut() {
     let names: Vec<_> = dirs.map(|it| it.expect("one").file_name().into_string()).collect();
     let names: Vec<&str> = names.iter().map(|it| it.as_deref().expect("UTF-8")).collect();
     let env = home(&names);
-    // More than a piece has, less than a request.
-    let server = GrpcServer::start(&[], Act::Limit(70_000));
-    let run = upload(&env, &server.url, &[], &["--to", "codex-otel", "--signal", "logs"]);
+    // More than a piece has, less than all of them, which meet while the first waits.
+    let wait = Act::Status(14, "not yet", None);
+    let server = GrpcServer::start(&[wait.clone(), wait.clone(), wait], Act::Limit(70_000));
+    let more = ["--to", "codex-otel", "--signal", "logs", "--senders", "1"];
+    let run = upload(&env, &server.url, &[], &more);
     let records = |calls: &[Call]| -> usize {
         let decode = |call: &Call| ExportLogsServiceRequest::decode(&*call.message).expect("logs");
         let logs = calls.iter().map(decode).flat_map(|it| it.resource_logs);
         logs.flat_map(|it| it.scope_logs).map(|it| it.log_records.len()).sum()
     };
-    assert!(server.calls().len() > server.taken().len(), "some were too large");
+    assert!(server.calls().len() > server.taken().len() + 3, "some were too large");
     let expected: usize = bodies(&env, "logs")
         .iter()
         .map(|body| ExportLogsServiceRequest::decode(body.as_slice()).expect("logs"))
@@ -359,7 +378,8 @@ fn a_kill_and_several_places() {
     let table = |name: &str, endpoint: &str, more: &str| {
         format!("[destinations.{name}]\nbackend = 'codex-otel'\nendpoint = '{endpoint}'\n{more}\n")
     };
-    let metrics = "protocol = 'grpc'\nsignals = ['metrics']";
+    // One sender: while the first call is under way, there is no other one.
+    let metrics = "protocol = 'grpc'\nsignals = ['metrics']\nsenders = 1";
     let tables = [table("logs", &loki.url, ""), table("numbers", &server.url, metrics)].concat();
     env.write(".config/codex-trace/codex-trace.toml", tables);
     let args = ["upload", "--to", "logs,numbers", "--settle", "0s"];
@@ -374,8 +394,8 @@ fn a_kill_and_several_places() {
     let rows = loki.rows();
     let run = env.run(&args);
     assert_eq!((run.code, loki.rows()), (Some(0), rows), "{}", run.stderr);
-    let taken: BTreeSet<Vec<u8>> = server.taken().into_iter().map(|it| it.message).collect();
-    assert!(taken == bodies(&env, "metrics").into_iter().collect());
+    let taken = parts(server.taken().into_iter().map(|it| it.message));
+    assert!(taken == parts(bodies(&env, "metrics")));
     let n = server.calls().len();
     assert_eq!((env.run(&args).code, server.calls().len()), (Some(0), n));
     let status = env.run(&["status", "--json"]);

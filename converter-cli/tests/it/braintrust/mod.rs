@@ -5,7 +5,7 @@
 mod faults;
 mod golden;
 mod older;
-mod server;
+pub(crate) mod server;
 mod settings;
 mod wire;
 

@@ -1,5 +1,6 @@
 //! Live delivery: what Codex calls, and the worker behind it.
 
+mod backends;
 mod calls;
 mod install;
 mod sink;

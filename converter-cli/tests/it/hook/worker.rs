@@ -8,7 +8,7 @@ use super::{Sink, User, id, payload};
 use crate::testenv::small_rollout;
 
 /// A turn that begins, and its end.
-fn turn(nth: usize) -> (String, String) {
+pub(super) fn turn(nth: usize) -> (String, String) {
     let minute = format!("2026-03-01T10:{nth:02}");
     let begin = format!(
         "{{\"timestamp\":\"{minute}:01.000Z\",\"type\":\"event_msg\",\"payload\":{{\"type\":\"task_started\",\"turn_id\":\"t-{nth}\"}}}}\n"

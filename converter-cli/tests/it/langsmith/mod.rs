@@ -8,7 +8,7 @@ mod features;
 mod golden;
 mod input;
 mod known_ids;
-mod server;
+pub(crate) mod server;
 mod settings;
 mod sizes;
 

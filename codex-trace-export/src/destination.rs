@@ -6,23 +6,27 @@
 //! sleep, never retry and know no ledger. What live plugins leave beside files is
 //! the matter of a companion, which the delivery engine alone calls.
 
-use std::borrow::Cow;
-use std::fmt;
+mod contract;
+mod errors;
+mod verdict;
+
 use std::time::Duration;
 
 use codex_trace_model::Trace;
 
 use crate::address::Address;
-use crate::address::NoAddress;
 use crate::content::ContentRules;
 use crate::describe::Description;
 use crate::notes::{Detour, Notes, Reread};
 use crate::options::OptionSpec;
 use crate::probe::Probed;
-use crate::request::{ClientOptions, Compression, Header, Method, Request, Response};
-use crate::secret::Secret;
+use crate::request::{ClientOptions, Request, Response};
 use crate::settings::Settings;
 use crate::unit::Unit;
+
+pub use contract::{Contract, Framing, IdSpace, Limits, Rewrite, Route};
+pub use errors::{ConfigError, EncodeError};
+pub use verdict::Verdict;
 
 /// A backend before it is connected: what the command line needs to know.
 #[derive(Debug)]
@@ -241,197 +245,6 @@ pub enum Preflight {
     Ready,
 }
 
-/// What a backend expects of requests.
-#[derive(Clone, Debug)]
-pub struct Contract {
-    /// What the ledger calls the destination: backend, endpoint, project, and
-    /// whatever else makes it another place; never a secret. Changing it
-    /// uploads everybody's history a second time.
-    pub destination: String,
-    /// Where requests go; [`Unit::route`] is an index into it.
-    pub routes: Vec<Route>,
-    /// What becomes of a unit that is sent again with other content.
-    pub rewrite: Rewrite,
-    /// The oldest start that is accepted, before now. Older units are refused
-    /// before anything is sent.
-    pub max_age: Option<Duration>,
-}
-
-/// Where an id can be there only once: in several projects, or workspaces, of
-/// one server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdSpace {
-    /// How the [`destination`](Contract::destination) of every place in it begins.
-    pub server: String,
-    /// The key, where a server keeps those apart who have different ones.
-    pub key: Option<Secret>,
-    /// Whether the server says so if an id is somewhere else. One that does not
-    /// keeps the first version and calls the second one stored, so that only the
-    /// ledger knows.
-    pub is_told: bool,
-}
-
-/// Where a kind of request goes, and how it is made up.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// What the ledger calls it: `traces`, `logs`, `info`.
-    pub name: &'static str,
-    /// The method.
-    pub method: Method,
-    /// The whole address.
-    pub url: Address,
-    /// All headers but `Content-Type`, `Content-Encoding` and `Content-Length`.
-    pub headers: Vec<Header>,
-    /// The type of the body.
-    pub content_type: Cow<'static, str>,
-    /// How units become one body.
-    pub framing: Framing,
-    /// The compressions accepted, best first. None: sent as it is.
-    pub compressions: &'static [Compression],
-    /// How much fits into one request.
-    pub limits: Limits,
-    /// Whether the first part of a unit that does not fit into one request must
-    /// be there before the rest is sent: it has what the rest hangs under.
-    pub in_order: bool,
-    /// Whether the lengths of a body compressed with zstd go along as headers,
-    /// `X-Pre-Compressed-Size` and `X-Post-Compressed-Size`.
-    pub tells_sizes: bool,
-}
-
-/// How pieces become one request body: `open piece (between piece)* close`.
-///
-/// Protobuf needs none of the three; a JSON array `[`, `,`, `]`; a multipart
-/// body the closing boundary.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Framing {
-    /// Before the first piece.
-    pub open: Cow<'static, [u8]>,
-    /// Between two pieces.
-    pub between: Cow<'static, [u8]>,
-    /// After the last piece.
-    pub close: Cow<'static, [u8]>,
-}
-
-impl Framing {
-    /// Pieces one after the other, as protobuf has it.
-    pub const CONCATENATED: Framing = Framing::new(b"", b"", b"");
-
-    /// Makes a framing of constants.
-    pub const fn new(open: &'static [u8], between: &'static [u8], close: &'static [u8]) -> Framing {
-        Framing {
-            open: Cow::Borrowed(open),
-            between: Cow::Borrowed(between),
-            close: Cow::Borrowed(close),
-        }
-    }
-
-    /// Returns how many bytes `n` pieces of `len` bytes in all become.
-    pub fn len_of(&self, n: usize, len: usize) -> usize {
-        self.open.len() + self.close.len() + self.between.len() * n.saturating_sub(1) + len
-    }
-}
-
-/// How much fits into one request. A single piece that is larger is sent
-/// alone all the same: the backend has the last word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of the body before compression, framing included.
-    pub max_bytes: usize,
-    /// Pieces.
-    pub max_pieces: usize,
-    /// Spans, as the units count them.
-    pub max_spans: u32,
-}
-
-/// What becomes of a unit that is sent again with other content, because the
-/// session has grown or the mapping has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rewrite {
-    /// The new content takes the place of the old or is merged into it.
-    Replaces,
-    /// The first version stays. Not sent again unless forced.
-    Ignored,
-    /// Both are kept. Not sent again unless forced.
-    Doubles,
-}
-
-/// What an answer means for the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// All of it is stored.
-    Done,
-    /// All of it was there before.
-    AlreadyThere,
-    /// Some of it was there before, perhaps as something else: to be read back
-    /// with [`Protocol::reread`].
-    Conflict {
-        /// The backend's words.
-        reason: String,
-    },
-    /// Stored but for some, which are not to be sent again.
-    Partial {
-        /// How many spans (records, rows) were refused.
-        rejected: u64,
-        /// The backend's words.
-        reason: String,
-    },
-    /// Try again later.
-    Retry {
-        /// When, if the backend says so.
-        after: Option<Duration>,
-        /// The backend's words.
-        reason: String,
-    },
-    /// Too large: try again in smaller pieces.
-    Split {
-        /// The backend's words.
-        reason: String,
-    },
-    /// Something in it is not acceptable; the rest may be.
-    Reject {
-        /// The backend's words.
-        reason: String,
-    },
-    /// Nothing can be sent to this destination: a wrong key, a wrong address.
-    GiveUp {
-        /// The backend's words.
-        reason: String,
-    },
-}
-
-impl Verdict {
-    /// Reads an answer by its status alone: what most backends mean by it.
-    pub fn from_status(response: &Response) -> Verdict {
-        let reason = response.reason();
-        match response.status {
-            200..300 => Verdict::Done,
-            408 | 425 | 429 | 500 | 502..=504 | 506..=599 => {
-                Verdict::Retry { after: response.retry_after, reason }
-            }
-            413 => Verdict::Split { reason },
-            401 | 403 | 404 | 405 | 407 | 410 | 501 | 505 | 300..=399 => Verdict::GiveUp { reason },
-            _ => Verdict::Reject { reason },
-        }
-    }
-}
-
-impl Verdict {
-    /// Changes the backend's words.
-    #[must_use]
-    pub fn map_reason(mut self, f: impl FnOnce(&str) -> String) -> Verdict {
-        match &mut self {
-            Verdict::Done | Verdict::AlreadyThere => {}
-            Verdict::Conflict { reason }
-            | Verdict::Partial { reason, .. }
-            | Verdict::Retry { reason, .. }
-            | Verdict::Split { reason }
-            | Verdict::Reject { reason }
-            | Verdict::GiveUp { reason } => *reason = f(reason),
-        }
-        self
-    }
-}
-
 /// Where people see what was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
@@ -450,76 +263,4 @@ pub struct Remark {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-}
-
-/// A setting that makes no sense.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// Which setting, and what is wrong with it.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-impl ConfigError {
-    /// Says what is wrong.
-    pub fn new(message: impl Into<String>) -> ConfigError {
-        ConfigError { message: message.into(), hint: None }
-    }
-
-    /// Says what to do about it.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> ConfigError {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
-impl From<NoAddress> for ConfigError {
-    fn from(no: NoAddress) -> ConfigError {
-        ConfigError::new(no.message).hint(no.hint)
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// A span that a backend cannot hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EncodeError {
-    /// The span's key.
-    pub span: String,
-    /// What the backend cannot hold.
-    pub what: String,
-}
-
-impl fmt::Display for EncodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "span `{}`: {}", self.span, self.what)
-    }
-}
-
-impl std::error::Error for EncodeError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn verdicts_by_status() {
-        let verdict = |status| Verdict::from_status(&Response::new(status, "no"));
-        let reason = |status: u16| format!("status {status}: no");
-        assert_eq!(verdict(204), Verdict::Done);
-        assert_eq!(verdict(413), Verdict::Split { reason: reason(413) });
-        assert_eq!(verdict(422), Verdict::Reject { reason: reason(422) });
-        assert_eq!(verdict(401), Verdict::GiveUp { reason: reason(401) });
-        // A redirect is not followed: it would carry the credentials elsewhere.
-        assert_eq!(verdict(302), Verdict::GiveUp { reason: reason(302) });
-        assert_eq!(verdict(503), Verdict::Retry { after: None, reason: reason(503) });
-    }
 }

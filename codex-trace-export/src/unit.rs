@@ -15,8 +15,7 @@ pub struct Unit {
     /// The encoded bytes of all pieces, one after the other.
     pub body: Vec<u8>,
     /// Where the body may be cut. The last piece ends where the body does. A unit
-    /// without pieces says that there is nothing to send: the live plugin has sent
-    /// it, or its user keeps it back.
+    /// without pieces accounts for a turn of which nothing is sent.
     pub pieces: Vec<Piece>,
     /// The threads whose turns in it may still go on, as far as the files say:
     /// it is held back until those have settled.
@@ -30,12 +29,21 @@ pub struct Unit {
     pub under: Option<UnitKey>,
     /// What to note beside its file once it is there.
     pub receipts: Vec<Receipt>,
-    /// Why it must not be sent: another place of the server has it, and a trace
-    /// is in one of them alone. Such a unit has no pieces.
-    pub elsewhere: Option<String>,
+    /// Why it has no pieces, if that is not because there is nothing in it.
+    pub absent: Option<Absent>,
     /// Whether this is only a part of it: the next unit handed out has the same
     /// key and route, and goes on where this one ends.
     pub more: bool,
+}
+
+/// Why nothing of a unit is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// The live plugin has sent it, or its user keeps it back.
+    OfPlugin,
+    /// Another place of the server has it, and a trace is in one of them alone:
+    /// which one, for people.
+    Elsewhere(String),
 }
 
 /// A part of a unit that can stand alone in a request: one or more spans.
@@ -195,7 +203,7 @@ impl<'u> UnitBuilder<'u> {
                 waits: Waits::No,
                 under: None,
                 receipts: Vec::new(),
-                elsewhere: None,
+                absent: None,
                 more: false,
             },
         }
@@ -226,7 +234,7 @@ impl<'u> UnitBuilder<'u> {
             waits: *waits,
             under: under.clone(),
             receipts: receipts.clone(),
-            elsewhere: None,
+            absent: None,
             more: false,
         }
     }
@@ -266,16 +274,21 @@ impl<'u> UnitBuilder<'u> {
         self
     }
 
-    /// Says that another place of the server has it.
-    pub fn elsewhere(&mut self, why: String) -> &mut Self {
-        self.unit.elsewhere = Some(why);
-        self
-    }
-
     /// Says what to note once it is there.
     pub fn receipt(&mut self, receipt: Receipt) -> &mut Self {
         self.unit.receipts.push(receipt);
         self
+    }
+
+    /// Hands out a unit of which nothing is sent, so that its turn is accounted for.
+    ///
+    /// # Panics
+    ///
+    /// If bytes were written.
+    pub fn absent(mut self, why: Absent) {
+        self.unit.absent = Some(why);
+        assert!(self.unit.pieces.is_empty(), "nothing of it is sent");
+        self.finish();
     }
 
     /// Hands out the unit, or what is left of it.

@@ -110,17 +110,19 @@ struct Prices {
     tiers: BTreeMap<String, Price>,
 }
 
-/// Whose model it is, as Codex' configuration names the provider, and which.
-type Model = (String, String);
+const SECONDS_OF_DAY: i64 = 24 * 60 * 60;
 
 /// The provider of rows that name none, and of calls from before 0.51.
 const OPENAI: &str = "openai";
 
-/// Prices by model, and from which day on they hold: `YYYY-MM-DD`, empty for a
-/// model's first price.
-#[derive(Clone, Debug)]
+/// The prices of a model, by the day from which on they hold, counted from the
+/// first of 1970; the first price holds from the beginning of time.
+type ByDay = BTreeMap<i64, Prices>;
+
+/// Prices by provider, as Codex' configuration names it, and model.
+#[derive(Clone, Debug, Default)]
 pub struct PriceTable {
-    prices: BTreeMap<Model, BTreeMap<String, Prices>>,
+    providers: BTreeMap<String, BTreeMap<String, ByDay>>,
 }
 
 /// A model call, as far as its price depends on it.
@@ -187,7 +189,7 @@ impl PriceTable {
                     r#"it looks like {"prices": [{"model": "gpt-x", "input": 1.25, "cached_input": 0.125, "output": 10}]}, in US dollars per million tokens"#,
                 )
             })?;
-            table.prices.extend(own.prices);
+            table.lay_over(own);
         }
         Ok(table)
     }
@@ -201,14 +203,22 @@ impl PriceTable {
     fn parse(text: &str) -> Result<PriceTable, String> {
         let value: Value = serde_json::from_str(text).map_err(|err| err.to_string())?;
         let rows = value.get("prices").and_then(Value::as_array).ok_or("it has no `prices`")?;
-        let mut prices: BTreeMap<Model, BTreeMap<String, Prices>> = BTreeMap::new();
+        let mut table = PriceTable::default();
         for (nth, row) in rows.iter().enumerate() {
             let row = row.as_object().ok_or(format!("price {} is no object", nth + 1))?;
-            let (model, from, price) =
+            let (provider, model, from, price) =
                 read_row(row).map_err(|what| format!("price {}: {what}", nth + 1))?;
-            prices.entry(model).or_default().insert(from, price);
+            let models = table.providers.entry(provider.to_owned()).or_default();
+            models.entry(model.to_owned()).or_default().insert(from, price);
         }
-        Ok(PriceTable { prices })
+        Ok(table)
+    }
+
+    /// Takes over another table: its prices of a model replace all others of it.
+    fn lay_over(&mut self, own: PriceTable) {
+        for (provider, models) in own.providers {
+            self.providers.entry(provider).or_default().extend(models);
+        }
     }
 
     /// Returns what a call cost at the list prices of the day it was made on.
@@ -269,19 +279,17 @@ impl PriceTable {
 
     /// Returns the models of OpenAI that have a price.
     pub fn models(&self) -> impl Iterator<Item = &str> {
-        let of_openai = self.prices.keys().filter(|(provider, _)| provider == OPENAI);
-        of_openai.map(|(_, model)| model.as_str())
+        self.providers.get(OPENAI).into_iter().flat_map(BTreeMap::keys).map(String::as_str)
     }
 
     fn prices(&self, request: &Request<'_>) -> Option<&Prices> {
-        let provider = request.provider.unwrap_or(OPENAI);
-        let of = |model: &str| self.prices.get(&(provider.to_owned(), model.to_owned()));
+        let models = self.providers.get(request.provider.unwrap_or(OPENAI))?;
+        let of = |model: &str| models.get(model);
         let known = of(request.model).or_else(|| of(undated(request.model)?))?;
         if known.len() == 1 {
             return known.values().next();
         }
-        let day =
-            request.at.map_or_else(|| "9999".to_owned(), |at| at.to_string()[..10].to_owned());
+        let day = request.at.map_or(i64::MAX, |at| at.as_second().div_euclid(SECONDS_OF_DAY));
         let (_, prices) = known.range(..=day).next_back().or_else(|| known.iter().next())?;
         Some(prices)
     }
@@ -323,22 +331,29 @@ fn undated(model: &str) -> Option<&str> {
     is_date.then_some(name)
 }
 
-fn read_row(row: &Map<String, Value>) -> Result<(Model, String, Prices), String> {
+/// Reads a row: provider, model, from which day on, and the prices.
+fn read_row(row: &Map<String, Value>) -> Result<(&str, &str, i64, Prices), String> {
     let text = |key: &str| row.get(key).and_then(Value::as_str);
     let model = text("model").ok_or("it has no `model`")?;
     let provider = text("provider").unwrap_or(OPENAI);
-    let from = text("from").unwrap_or_default();
-    let is_date = from.is_empty() || from.parse::<jiff::civil::Date>().is_ok();
-    if !is_date {
-        return Err(format!("`from` cannot be `{from}`: give a date"));
-    }
+    let from = match text("from").unwrap_or_default() {
+        "" => i64::MIN,
+        from => day_of(from).ok_or(format!("`from` cannot be `{from}`: give a date"))?,
+    };
     let mut prices = Prices { standard: read_price(row)?, tiers: BTreeMap::new() };
     for (tier, price) in object(row, "tiers")?.into_iter().flatten() {
         let price = price.as_object().ok_or("it is no object".to_owned()).and_then(read_price);
         let price = price.map_err(|what| format!("tier `{tier}`: {what}"))?;
         prices.tiers.insert(tier_of(Some(tier)).unwrap_or(tier).to_owned(), price);
     }
-    Ok(((provider.to_owned(), model.to_owned()), from.to_owned(), prices))
+    Ok((provider, model, from, prices))
+}
+
+/// Returns the number of a date: how many days it is after the first of 1970.
+fn day_of(date: &str) -> Option<i64> {
+    let date: jiff::civil::Date = date.parse().ok()?;
+    let midnight = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(midnight.timestamp().as_second().div_euclid(SECONDS_OF_DAY))
 }
 
 /// Returns the object under a key, if there is one.

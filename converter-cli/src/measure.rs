@@ -194,23 +194,27 @@ pub fn measure(job: impl FnOnce() -> u64) -> Measured {
 }
 
 impl Measured {
-    /// Takes over what another run of the same job did better; of memory, what
-    /// it did worse.
+    /// Takes over another run of the same job if that took less time; of memory,
+    /// what was more.
     pub fn improve(&mut self, other: Measured) {
-        self.time = self.time.min(other.time);
-        self.cpu = self.cpu.min(other.cpu);
+        if other.time < self.time {
+            (self.time, self.cpu) = (other.time, other.cpu);
+        }
         self.peak_memory = self.peak_memory.max(other.peak_memory);
     }
 }
 
 /// Returns how long the threads of this process have been computing.
+// The files below /proc/self/task lag behind while a thread runs.
+#[cfg(unix)]
 fn computed() -> Option<Duration> {
-    let mut sum = 0;
-    for task in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        sum += text.split(' ').next()?.parse::<u64>().ok()?;
-    }
-    Some(Duration::from_nanos(sum))
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Some(Duration::new(u64::try_from(spent.tv_sec).ok()?, u32::try_from(spent.tv_nsec).ok()?))
+}
+
+#[cfg(not(unix))]
+fn computed() -> Option<Duration> {
+    None
 }
 
 fn peak_memory() -> Option<u64> {
@@ -218,4 +222,41 @@ fn peak_memory() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_thread_that_never_rests_is_counted() {
+        use rustix::time::{ClockId, clock_gettime};
+        let own = || clock_gettime(ClockId::ThreadCPUTime);
+        let spin = || {
+            let before = own();
+            let mut n = 0;
+            while (own() - before).tv_nsec < 30_000_000 {
+                n += 1;
+            }
+            n
+        };
+        let measured = measure(spin);
+        assert!(measured.cpu.is_some_and(|cpu| cpu >= Duration::from_millis(30)));
+    }
+
+    #[test]
+    fn the_processor_time_is_that_of_the_fastest_run() {
+        let run = |time, cpu, memory| Measured {
+            result: 7,
+            time: Duration::from_millis(time),
+            cpu: Some(Duration::from_millis(cpu)),
+            peak_memory: Some(memory),
+        };
+        let mut best = run(20, 30, 5);
+        best.improve(run(10, 18, 4));
+        best.improve(run(11, 1, 9));
+        assert_eq!(best.cpu, Some(Duration::from_millis(18)));
+        assert_eq!((best.time, best.peak_memory), (Duration::from_millis(10), Some(9)));
+    }
 }

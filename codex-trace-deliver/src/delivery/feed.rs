@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Lines, Outcome, Past};
 use crate::panics;
 use crate::pipeline::{self, Look};
-use codex_trace_export::{Cx, Fingerprint, Notes, Rewrite, Shift, Signal, Unit, UnitKey};
+use codex_trace_export::{Absent, Cx, Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey};
 use codex_trace_history::OwnedTrace;
 
 /// Why units are not sent, as the ledger keeps it.
@@ -246,15 +246,19 @@ impl Engine<'_> {
 
     /// Takes a unit as it comes out of the encoder.
     fn take(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking) -> Result<(), Failure> {
-        if let Some(why) = &unit.elsewhere {
-            return self.leave_elsewhere(&unit, session, taking, why);
-        }
-        if unit.pieces.is_empty() {
-            let has_spans = |it: &Signal| matches!(it, Signal::Traces | Signal::Rows);
-            let is_of_plugin = self.exporter.signals().iter().any(has_spans);
-            let fate = if is_of_plugin { Fate::OfPlugin } else { Fate::Nothing };
-            self.note(session, &unit.key, fate);
-            return Ok(());
+        match &unit.absent {
+            Some(Absent::Elsewhere(why)) => {
+                return self.leave_elsewhere(&unit, session, taking, why);
+            }
+            Some(Absent::OfPlugin) => {
+                self.note(session, &unit.key, Fate::OfPlugin);
+                return Ok(());
+            }
+            None if unit.pieces.is_empty() => {
+                self.note(session, &unit.key, Fate::Nothing);
+                return Ok(());
+            }
+            None => {}
         }
         let Some(fingerprint) = taking.fingerprint(&unit) else { return Ok(()) };
         let contract = self.exporter.contract();

@@ -6,7 +6,7 @@ use crate::braintrust::conversation::{Conversation, first_items};
 use crate::braintrust::plan;
 use crate::braintrust::rows::Encoder;
 use crate::braintrust::{MERGES, ROWS};
-use crate::{Unit, UnitBuilder, UnitKey};
+use crate::{Absent, Unit, UnitBuilder, UnitKey};
 
 /// Hands out the units of a thread: itself, then turn by turn.
 pub(super) fn of_thread<'a>(
@@ -20,8 +20,7 @@ pub(super) fn of_thread<'a>(
     let span = trace.span(thread.span);
     let mut unit = UnitBuilder::new(key(trace, thread.span), route, units);
     if encoder.is_sent(thread.span) {
-        // Nothing to send, and a thread to account for.
-        unit.finish();
+        unit.absent(Absent::OfPlugin);
         return turns(encoder, thread, conversation, units);
     }
     unit.starts_at(span.start);
@@ -48,7 +47,7 @@ fn turns<'a>(
         }
         let mut unit = UnitBuilder::new(key(trace, ix), route, units);
         if encoder.is_sent(ix) {
-            unit.finish();
+            unit.absent(Absent::OfPlugin);
             continue;
         }
         unit.starts_at(span.start).under(key(trace, thread.span));

@@ -40,8 +40,8 @@ use crate::redact::UserRule;
 use crate::request::{Request, Response};
 use crate::understood;
 use crate::{
-    Address, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, IdSpace,
-    Keep, Preflight, Probed, Protocol, Remark, Reread, Rewrite, Settings, Signal, Unit,
+    Absent, Address, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter,
+    IdSpace, Keep, Preflight, Probed, Protocol, Remark, Reread, Rewrite, Settings, Signal, Unit,
     UnitBuilder, UnitKey, Verdict, View,
 };
 
@@ -207,8 +207,7 @@ impl Encode for LangSmith {
                 turn: Some(span.key.clone()),
             };
             if mode == Keep::Off || self.of_plugin && beside.is_there(turn.span) {
-                // Nothing to send, and a turn to account for.
-                UnitBuilder::new(key_of(span), 0, units).finish();
+                UnitBuilder::new(key_of(span), 0, units).absent(Absent::OfPlugin);
                 continue;
             }
             let old = notes.is_older(turn.root.start.millis, WINDOW);

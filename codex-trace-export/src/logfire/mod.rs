@@ -27,8 +27,8 @@ use crate::otlp::proto::{InstrumentationScope, Resource};
 use crate::otlp::{Added, Attributes, Rendering, Writer};
 use crate::request::{ClientOptions, Request, Response};
 use crate::{
-    Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Preflight,
-    Probed, Protocol, Remark, Rewrite, Settings, Unit, UnitBuilder, Verdict, otlp,
+    Absent, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter,
+    Preflight, Probed, Protocol, Remark, Rewrite, Settings, Unit, UnitBuilder, Verdict, otlp,
 };
 use config::Config;
 use ids::Places;
@@ -136,8 +136,8 @@ impl Encode for Logfire {
                 .saying(self.resource(), scope.clone());
             let left = sent.missing(&scene, &group);
             if left.members.is_empty() || sent != Sent::Nothing && !self.config.adds_missing {
-                // Nothing to send, and a turn to account for.
-                UnitBuilder::new(otlp::key(&scene, &group), 0, units).finish();
+                let unit = UnitBuilder::new(otlp::key(&scene, &group), 0, units);
+                unit.absent(Absent::OfPlugin);
                 continue;
             }
             if let Err(err) = writer.unit(&left, 0, units) {

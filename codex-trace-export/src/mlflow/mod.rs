@@ -24,9 +24,9 @@ use super::View;
 use super::otlp::ids::Hex;
 use super::otlp::{Encoding, Group, Rendering, Scene, Vocabulary, Writer, key, mark_open};
 use super::{
-    Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Preflight,
-    Probed, Protocol, Remark, Rewrite, Route, Signal, Unit, UnitBuilder, Verdict, Waits, otlp,
-    understood,
+    Absent, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits,
+    Preflight, Probed, Protocol, Remark, Rewrite, Route, Signal, Unit, UnitBuilder, Verdict, Waits,
+    otlp, understood,
 };
 use crate::request::{ClientOptions, Compression, Header, Method, Request, Response};
 use elsewhere::Elsewhere;
@@ -168,17 +168,15 @@ impl Encode for Mlflow {
                 _ => [None; 2],
             };
             if starts.iter().any(|start| self.live.has_other(thread, *start, &trace_id)) {
-                // Nothing to send, and a turn to account for.
-                UnitBuilder::new(otlp::key(&scene, group), SPANS, units).finish();
+                let unit = UnitBuilder::new(otlp::key(&scene, group), SPANS, units);
+                unit.absent(Absent::OfPlugin);
                 return Ok(());
             }
             if let Some(experiment) = self.elsewhere.experiment_of(&trace_id) {
                 let key = otlp::key(&scene, group);
-                let mut builder = UnitBuilder::new(key, SPANS, units);
-                builder.elsewhere(format!(
-                    "the experiment {experiment} of this server has it, and would lose it"
-                ));
-                builder.finish();
+                let why =
+                    format!("the experiment {experiment} of this server has it, and would lose it");
+                UnitBuilder::new(key, SPANS, units).absent(Absent::Elsewhere(why));
                 return Ok(());
             }
             writer.unit(group, SPANS, units)?;

@@ -34,20 +34,19 @@ pub(crate) mod settings;
 pub(crate) mod spans;
 pub(crate) mod times;
 mod window;
+mod writer;
 
-use codex_trace_model::{Span as TreeSpan, Trace};
-use prost::Message as _;
+use codex_trace_model::Trace;
 
 use super::{
-    Address, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits,
-    Preflight, Probed, Protocol, Remark, Rewrite, Route, Unit, UnitBuilder, UnitKey, Verdict, View,
+    Absent, Address, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace,
+    Limits, Preflight, Probed, Protocol, Remark, Rewrite, Route, Unit, UnitBuilder, Verdict, View,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
 use crate::grpc;
 use crate::request::{ClientOptions, Header, Method, Request, Response, Wire};
 use presets::Preset;
-use proto::{ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans};
 
 pub(crate) use answer::{verdict, verdict_over};
 pub(crate) use attributes::Attributes;
@@ -55,10 +54,11 @@ pub use file::{JSON_FILE, PROTO_FILE};
 pub(crate) use live::place_of_codex;
 pub use options::{PROTOCOL, SEMCONV};
 use phoenix::Phoenix;
-pub(crate) use rendering::Rendering;
+pub(crate) use rendering::{Rendering, key, mark_open, timeless};
 pub use spans::Amount;
 pub(crate) use spans::{Group, Place, Scene, Subject, Vocabulary};
 pub use window::LlmInput;
+pub(crate) use writer::Writer;
 
 /// The backend.
 pub const BACKEND: Backend = Backend {
@@ -68,11 +68,6 @@ pub const BACKEND: Backend = Backend {
     connect: settings::connect,
     describe: settings::describe,
 };
-
-/// A piece, the smallest part of a request, is no larger than this in spans…
-const PIECE_SPANS: u32 = 16;
-/// … and not much larger than this in bytes.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// What is sent in one request. A collector takes 20 MiB over HTTP, others
 /// less; MLflow stores a thousand spans a second.
@@ -189,145 +184,6 @@ pub fn encode_json(
 
 const JSON_FRAMING: (&[u8], &[u8], &[u8]) = (b"{\"resourceSpans\":[", b",", b"]}");
 
-/// Writes groups of spans, piece by piece.
-pub(crate) struct Writer<'w, 's, 'a> {
-    scene: &'s Scene<'s, 'a>,
-    vocabulary: &'w dyn Vocabulary,
-    encoding: Encoding,
-    resource: Resource,
-    scope: InstrumentationScope,
-    added: &'w [(String, String)],
-}
-
-impl<'w, 's, 'a> Writer<'w, 's, 'a> {
-    /// Makes a writer for a session.
-    pub(crate) fn new(
-        scene: &'s Scene<'s, 'a>,
-        vocabulary: &'w dyn Vocabulary,
-        added: &'w Added,
-        encoding: Encoding,
-    ) -> Writer<'w, 's, 'a> {
-        let resource = settings::resource(scene, &added.resource);
-        let scope = InstrumentationScope {
-            name: "codex-trace".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        Writer { scene, vocabulary, encoding, resource, scope, added: &added.spans }
-    }
-
-    /// Says where the spans come from in other words.
-    pub(crate) fn saying(self, resource: Resource, scope: InstrumentationScope) -> Self {
-        Writer { resource, scope, ..self }
-    }
-
-    /// Hands out the spans of a group in pieces, each of them a part of a
-    /// request, with the number of its spans.
-    pub(crate) fn pieces(
-        &self,
-        group: &Group,
-        mut piece: impl FnMut(Vec<u8>, u32),
-    ) -> Result<(), EncodeError> {
-        let identity = self.scene.identity(group, self.vocabulary.reuses_recorded_ids());
-        let mut spans = Vec::new();
-        let mut len = 0;
-        for &ix in &group.members {
-            let span = self.scene.encode(group, &identity, ix, self.vocabulary);
-            let mut span = span.ok_or_else(|| timeless(self.scene.trace.span(ix)))?;
-            self.add_to(&mut span);
-            len += span.encoded_len();
-            spans.push(span);
-            if spans.len() >= PIECE_SPANS as usize || len >= PIECE_BYTES {
-                let n = u32::try_from(spans.len()).unwrap_or(PIECE_SPANS);
-                piece(self.write(std::mem::take(&mut spans)), n);
-                len = 0;
-            }
-        }
-        if !spans.is_empty() {
-            let n = u32::try_from(spans.len()).unwrap_or(PIECE_SPANS);
-            piece(self.write(spans), n);
-        }
-        Ok(())
-    }
-
-    fn add_to(&self, span: &mut proto::Span) {
-        for (key, value) in self.added {
-            if !span.attributes.iter().any(|it| it.key == *key) {
-                let value = Some(proto::Value::String(value.clone()).into());
-                span.attributes.push(proto::KeyValue { key: key.clone(), value });
-            }
-        }
-    }
-
-    fn write(&self, spans: Vec<proto::Span>) -> Vec<u8> {
-        let resource_spans = ResourceSpans {
-            resource: Some(self.resource.clone()),
-            scope_spans: vec![ScopeSpans { scope: Some(self.scope.clone()), spans }],
-        };
-        match self.encoding {
-            Encoding::Proto => {
-                ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec()
-            }
-            Encoding::Json => {
-                let mut out = Vec::new();
-                json::resource_spans(&mut out, &resource_spans);
-                out
-            }
-        }
-    }
-
-    /// Calls `f` with every group; the first failure comes last.
-    pub(crate) fn for_each(
-        &self,
-        mut f: impl FnMut(&Group) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        let mut failed = None;
-        for group in self.scene.groups() {
-            if let Err(err) = f(&group) {
-                failed.get_or_insert(err);
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// Hands out the unit of a group.
-    pub(crate) fn unit(
-        &self,
-        group: &Group,
-        route: usize,
-        units: &mut dyn FnMut(Unit),
-    ) -> Result<(), EncodeError> {
-        let mut builder = UnitBuilder::new(key(self.scene, group), route, units);
-        builder.starts_at(self.scene.starts_at(group));
-        mark_open(self.scene, group, &mut builder);
-        self.pieces(group, |piece, spans| {
-            builder.body().extend_from_slice(&piece);
-            builder.end_piece(spans);
-        })?;
-        builder.finish();
-        Ok(())
-    }
-}
-
-/// Says that a file says no time at all.
-pub(crate) fn timeless(span: &TreeSpan<'_>) -> EncodeError {
-    let what = "its file says nowhere when it was, and OTLP cannot do without";
-    EncodeError { span: span.key.clone(), what: what.to_owned() }
-}
-
-/// Returns what the ledger calls a group.
-pub(crate) fn key(scene: &Scene<'_, '_>, group: &Group) -> UnitKey {
-    let root = scene.trace.span(group.root);
-    UnitKey { thread_id: scene.trace.thread_of(root).id.clone(), turn: Some(root.key.clone()) }
-}
-
-/// Says of a unit which turns of its group may still go on.
-pub(crate) fn mark_open(scene: &Scene<'_, '_>, group: &Group, unit: &mut UnitBuilder<'_>) {
-    let trace = scene.trace;
-    for span in group.members.iter().map(|ix| trace.span(*ix)).filter(|span| trace.is_open(span)) {
-        unit.open_in(&trace.thread_of(span).id);
-    }
-}
-
 /// A receiver of OTLP.
 #[derive(Debug)]
 struct Otlp {
@@ -360,10 +216,8 @@ impl Encode for Otlp {
             let Some(project) = self.phoenix.project_of(&trace_id) else {
                 return writer.unit(group, 0, units);
             };
-            let mut builder = UnitBuilder::new(key(&scene, group), 0, units);
-            builder
-                .elsewhere(format!("the project `{project}` of this Phoenix has it, and keeps it"));
-            builder.finish();
+            let why = format!("the project `{project}` of this Phoenix has it, and keeps it");
+            UnitBuilder::new(key(&scene, group), 0, units).absent(Absent::Elsewhere(why));
             Ok(())
         })
     }

@@ -1,14 +1,14 @@
 //! How sessions become spans, whichever backend they are for: how much content,
 //! and with which ids.
 
-use codex_trace_model::Trace;
+use codex_trace_model::{Span as TreeSpan, Trace};
 
 use super::Amount;
-use super::spans::Scene;
+use super::spans::{Group, Scene};
 use crate::content::ContentRules;
 use crate::describe::Description;
 use crate::options::common::{FIELD_BYTES, LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS};
-use crate::{Contract, IdSpace, Settings};
+use crate::{Contract, EncodeError, IdSpace, Settings, UnitBuilder, UnitKey};
 
 /// How sessions become spans.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,5 +50,25 @@ impl Rendering {
     /// destination there begins.
     pub(crate) fn id_space(&self, server: String, is_told: bool) -> Option<IdSpace> {
         (!self.own_ids).then_some(IdSpace { server, key: None, is_told })
+    }
+}
+
+/// Says that a file says no time at all.
+pub(crate) fn timeless(span: &TreeSpan<'_>) -> EncodeError {
+    let what = "its file says nowhere when it was, and OTLP cannot do without";
+    EncodeError { span: span.key.clone(), what: what.to_owned() }
+}
+
+/// Returns what the ledger calls a group.
+pub(crate) fn key(scene: &Scene<'_, '_>, group: &Group) -> UnitKey {
+    let root = scene.trace.span(group.root);
+    UnitKey { thread_id: scene.trace.thread_of(root).id.clone(), turn: Some(root.key.clone()) }
+}
+
+/// Says of a unit which turns of its group may still go on.
+pub(crate) fn mark_open(scene: &Scene<'_, '_>, group: &Group, unit: &mut UnitBuilder<'_>) {
+    let trace = scene.trace;
+    for span in group.members.iter().map(|ix| trace.span(*ix)).filter(|span| trace.is_open(span)) {
+        unit.open_in(&trace.thread_of(span).id);
     }
 }

@@ -65,7 +65,15 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     /// Notes how the thread stands if other files leave this one before a line.
+    #[inline]
     pub(super) fn note_forks(&mut self, reading: &mut Reading<'_>, before: u64) {
+        if reading.n_forks < reading.file.forks.len() {
+            self.note_forks_there(reading, before);
+        }
+    }
+
+    #[cold]
+    fn note_forks_there(&mut self, reading: &mut Reading<'_>, before: u64) {
         while let Some(&after_line) = reading.file.forks.get(reading.n_forks)
             && after_line < before
         {
@@ -87,6 +95,7 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     /// Returns what becomes of a line that is read from another file.
+    #[inline]
     pub(super) fn pass_over(
         &mut self,
         reading: &mut Reading<'_>,
@@ -94,6 +103,17 @@ impl<'a> ThreadBuilder<'a> {
         line: Option<&RolloutLine<'a>>,
     ) -> Option<Outcome> {
         let branch = reading.branch()?;
+        self.pass_over_in(branch, reading, number, line)
+    }
+
+    #[cold]
+    fn pass_over_in(
+        &mut self,
+        branch: &BranchOf,
+        reading: &mut Reading<'_>,
+        number: u64,
+        line: Option<&RolloutLine<'a>>,
+    ) -> Option<Outcome> {
         let ranges = &branch.own[reading.range..];
         reading.range += ranges.iter().take_while(|range| range.end <= number).count();
         if branch.own.get(reading.range).is_some_and(|range| range.contains(&number)) {

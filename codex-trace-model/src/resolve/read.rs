@@ -119,13 +119,14 @@ impl<'a> ThreadBuilder<'a> {
     fn read_lines(
         &mut self,
         reading: &mut Reading<'_>,
-        lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
+        mut lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
         mut is_own: impl FnMut(&RolloutLine<'_>) -> bool,
         mut pass: impl FnMut(Position),
         ancestor: Option<&'a Source>,
     ) {
         let mut has_meta = false;
-        for line in lines {
+        // A record is large: it stays where the iterator has put it.
+        while let Some(line) = &lines.next() {
             self.account.lines += 1;
             let position =
                 line.as_ref().map_or_else(codex_rollout::Error::position, |it| it.position);
@@ -140,22 +141,22 @@ impl<'a> ThreadBuilder<'a> {
                     let meta = !has_meta
                         && matches!(line.item, RolloutItem::SessionMeta(_))
                         && position.line() >= reading.meta_line;
-                    let own = is_own(&line);
-                    if has_meta && self.outline && self.is_late_meta(&line, reading) {
+                    let own = is_own(line);
+                    if has_meta && self.outline && self.is_late_meta(line, reading) {
                         self.unsure = true;
                     }
                     has_meta |= meta;
                     if let Some(elsewhere) = elsewhere {
                         elsewhere
                     } else if meta && reading.branch().is_none() {
-                        self.take_meta(&line, ancestor)
+                        self.take_meta(line, ancestor)
                     } else if own {
-                        self.take(&line)
+                        self.take(line)
                     } else {
-                        self.inherit(&line)
+                        self.inherit(line)
                     }
                 }
-                Err(err) => elsewhere.unwrap_or_else(|| self.take_error(&err)),
+                Err(err) => elsewhere.unwrap_or_else(|| self.take_error(err)),
             };
             self.settle(outcome);
         }
@@ -174,7 +175,9 @@ impl<'a> ThreadBuilder<'a> {
     /// one, which was taken for it.
     fn is_late_meta(&self, line: &RolloutLine<'_>, reading: &Reading<'_>) -> bool {
         let id = reading.file.thread_id;
-        self.thread_id != id && meta_of(line).is_some_and(|meta| ownership::is_of(&meta, id))
+        matches!(line.item, RolloutItem::SessionMeta(_))
+            && self.thread_id != id
+            && meta_of(line).is_some_and(|meta| ownership::is_of(&meta, id))
     }
 
     fn settle(&mut self, outcome: Outcome) {

@@ -102,7 +102,7 @@ fn the_price_is_that_of_the_provider() {
     let own =
         r#"{"prices": [{"model": "gpt-5.2", "provider": "azure", "input": 2, "output": 20}]}"#;
     let mut table = PriceTable::load(None).unwrap();
-    table.prices.extend(PriceTable::parse(own).unwrap().prices);
+    table.lay_over(PriceTable::parse(own).unwrap());
     let used = usage(1_000_000, 0, 0, 0);
     let cost = |provider| dollars(&table, &Request { provider, ..request("gpt-5.2", &used) });
     assert_eq!(cost(Some("openai")), "1.75");

@@ -1,17 +1,19 @@
 //! Delivery against a server that misbehaves: whatever happens, what is there
 //! in the end is what one clean run would have put there.
 
+mod crashes;
+mod faults;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use codex_trace_deliver::delivery::Fate;
 use codex_trace_deliver::ledger::{Ledger, Outcome, Reason};
 use codex_trace_deliver::transport::{Client, Http, Transport};
-use codex_trace_export::{Contract, Rewrite};
+use codex_trace_export::{Absent, Rewrite};
 use converter_cli::exit::{ExitStatus, of_upload};
 use tempfile::TempDir;
 
@@ -341,131 +343,6 @@ fn a_large_turn_that_is_refused_in_part_or_cut_short_is_told_as_a_whole() {
 }
 
 #[test]
-fn transient_faults_are_waited_out() {
-    let refuse = |status, headers| Act::Refuse(status, headers, "later");
-    #[rustfmt::skip]
-    let scripts = [
-        ("503",              vec![refuse(503, ""), refuse(502, ""), refuse(500, "")]),
-        ("429",              vec![refuse(429, "Retry-After: 0\r\n"), refuse(429, "Retry-After: 1\r\n")]),
-        ("no answer at all", vec![Act::Drop, Act::Drop]),
-        ("slow",             vec![Act::Slowly(Duration::from_millis(2)), Act::Delay(Duration::from_millis(30))]),
-    ];
-    for (why, script) in scripts {
-        let stage = Stage::new(4, 5);
-        let server = stage.arrives(&script, &Act::Ok);
-        assert!(server.requests() >= script.len(), "{why}");
-        no_doubles(&server);
-    }
-}
-
-/// The server has it and we do not know: sent once more, with the same ids.
-#[test]
-fn a_lost_answer_doubles_nothing_but_the_count() {
-    for lost in [Act::StoreAndDrop, Act::Truncate] {
-        let stage = Stage::new(4, 5);
-        let server = stage.arrives(&[lost.clone(), lost], &Act::Ok);
-        assert!(server.lines().values().all(|n| *n <= 3));
-        assert!(server.lines().values().any(|n| *n > 1));
-    }
-}
-
-#[test]
-fn what_is_there_already_is_done() {
-    let stage = Stage::new(2, 2);
-    let server = Server::start(&[], Some(Act::Refuse(409, "", "exists")));
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert!(account.is_complete(), "{account:?}");
-}
-
-#[test]
-fn too_large_is_split_until_it_fits() {
-    let stage = Stage::new(4, 10);
-    let server = stage.arrives(&[], &Act::Limit(120));
-    no_doubles(&server);
-}
-
-#[test]
-fn a_poisonous_unit_is_isolated_and_the_rest_arrives() {
-    for act in [Act::Poison("answer 2.3."), Act::Broken("answer 2.3.")] {
-        let mut stage = Stage::new(5, 6);
-        stage.case.options.retry.budget = Duration::from_millis(300);
-        let server = Server::start(&[], Some(act));
-        let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-        assert_eq!((account.rejected, account.turns()), (1, 29), "{account:?}");
-        stage.clean.retain(|line| !line.contains("answer 2.3."));
-        assert_eq!(server.set(), stage.clean);
-        let letters = stage.case.dead_letters();
-        assert_eq!(letters.lines().count(), 1, "{letters}");
-        assert!(letters.contains(r#""turn":"turn:t-3""#) && !letters.contains("2.3."), "{letters}");
-        let standing = Ledger::open(&stage.case.state).unwrap().standings().unwrap().remove(0);
-        assert_eq!((standing.sent, standing.failed), (34, 1));
-    }
-}
-
-#[test]
-fn partial_success_is_read() {
-    let stage = Stage::new(1, 1);
-    let server = Server::start(&[Act::OkWith(200, "rejected 1")], Some(Act::Ok));
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert_eq!(account.rejected_spans, 1);
-    assert!(!account.is_complete());
-    assert!(stage.case.dead_letters().contains("1 row rejected of a request that was taken"));
-    let standing = Ledger::open(&stage.case.state).unwrap().standings().unwrap().remove(0);
-    assert_eq!((standing.sent, standing.failed), (2, 0));
-    let said = |it: &Reason| it.outcome == Outcome::Sent && it.note.starts_with("1 row rejected ");
-    assert!(standing.reasons.iter().any(said), "{standing:?}");
-}
-
-#[test]
-fn a_wrong_key_ends_it_at_once_and_loses_nothing() {
-    let stage = Stage::new(20, 5);
-    let server = Server::start(&[], Some(Act::Refuse(401, "", "who are you?")));
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert_eq!(account.down.as_deref(), Some("status 401: who are you?"));
-    assert_eq!(account.sent, 0);
-    assert!(server.requests() <= 3, "one for each sender");
-    let standing = Ledger::open(&stage.case.state).unwrap().standings().unwrap().remove(0);
-    assert!(standing.reasons.iter().all(|it| !it.note.contains("interrupted")), "{standing:?}");
-    stage.arrives(&[], &Act::Ok);
-}
-
-#[test]
-fn a_server_that_is_down_is_given_up_and_the_next_run_goes_on() {
-    let mut stage = Stage::new(8, 8);
-    let server = Server::start(&[Act::Ok, Act::Ok], Some(Act::Drop));
-    stage.case.options.retry.budget = Duration::from_millis(200);
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert!(account.down.is_some() && account.turns() > 0, "{account:?}");
-    let left = stage.clean.len() - server.set().len();
-    let second = Server::start(&[], Some(Act::Ok));
-    let account = stage.case.upload(Toy::new(&second.url)).unwrap();
-    assert!(account.is_complete(), "{account:?}");
-    assert_eq!(second.set().len(), left, "only what was missing");
-    let mut all = server.set();
-    all.extend(second.set());
-    all.sort();
-    assert_eq!(all, stage.clean);
-}
-
-#[test]
-fn a_dead_destination_does_not_hold_up_another() {
-    let mut stage = Stage::new(10, 10);
-    stage.case.options.max_memory = 4 << 10;
-    stage.case.options.retry.budget = Duration::from_secs(1);
-    let dead = Server::start(&[], Some(Act::Drop));
-    let alive = Server::start(&[], Some(Act::Ok));
-    let to = |server: &Server, name: &str| {
-        let mut toy = Toy::new(&server.url);
-        toy.contract = Contract { destination: name.to_owned(), ..toy.contract };
-        (toy, Box::new(Http::new(3, Duration::from_secs(5))) as Box<_>)
-    };
-    let accounts = stage.case.upload_all(vec![to(&dead, "dead"), to(&alive, "alive")]).unwrap();
-    assert!(accounts[0].down.is_some() && accounts[0].sent == 0);
-    assert!(accounts[1].is_complete());
-    assert_eq!(alive.set(), stage.clean);
-}
-
-#[test]
 fn memory_is_bounded_however_slow_the_destination() {
     let mut stage = Stage::new(30, 20);
     stage.case.options.max_memory = 2 << 10;
@@ -538,174 +415,19 @@ fn what_is_sent_again_and_cut_short_is_sent_by_the_next_run() {
 }
 
 #[test]
-fn an_interrupted_run_goes_on_where_it_stopped() {
-    let stage = Stage::new(5, 5);
-    stage.case.interrupted.store(true, Ordering::SeqCst);
+fn a_turn_of_which_nothing_is_sent_is_accounted_for_by_the_reason() {
+    let stage = Stage::new(1, 2);
     let server = Server::start(&[], Some(Act::Ok));
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert!(account.cut_short && server.requests() == 0);
-    stage.case.interrupted.store(false, Ordering::SeqCst);
-    stage.arrives(&[], &Act::Ok);
-}
-
-#[test]
-fn a_rollout_that_goes_away_meanwhile_is_named() {
-    let mut stage = Stage::new(3, 2);
-    let gone = rollout_path(&stage.case.home, 2);
-    stage.case.goes = Some(gone.clone());
-    let server = Server::start(&[], Some(Act::Ok));
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert_eq!((account.unreadable, account.turns()), (1, 4), "{account:?}");
-    assert!(account.faults[0].contains(gone.to_str().unwrap()), "{:?}", account.faults);
-}
-
-#[test]
-fn a_ledger_that_cannot_be_written_stops_everything() {
-    let stage = Stage::new(3, 3);
-    let mut case = Case::new(&stage.case.home, Path::new("/dev/null/state"));
-    case.options.force = false;
-    let server = Server::start(&[], Some(Act::Ok));
-    let err = case.upload(Toy::new(&server.url)).unwrap_err();
-    assert!(err.to_string().starts_with("cannot use the ledger `/dev/null/state`"), "{err}");
-    assert_eq!(server.requests(), 0);
-}
-
-/// A file size limit is what a full disk is to a process: writing fails.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_disk_stops_everything_and_the_next_run_goes_on() {
-    let stage = Stage::new(20, 10);
-    let server = Server::start(&[], Some(Act::Ok));
-    drop(Ledger::open(&stage.case.state).unwrap());
-    let spec = child_spec(&stage, &server.url);
-    let exe = std::env::current_exe().unwrap();
-    // In blocks of 1024 bytes; the signal for it is ignored, as a full disk sends none.
-    let script = "trap '' XFSZ; ulimit -f 40; exec \"$0\" --exact delivery::child";
-    let status = Command::new("bash")
-        .args(["-c", script])
-        .arg(exe)
-        .env("CODEX_TRACE_TEST_CHILD", spec)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(!status.success());
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert!(account.is_complete(), "{account:?}");
-    assert_eq!(server.set(), stage.clean);
-}
-
-#[test]
-fn a_ledger_held_by_another_process_is_waited_for() {
-    let stage = Stage::new(3, 3);
-    drop(Ledger::open(&stage.case.state).unwrap());
-    let server = Server::start(&[], Some(Act::Ok));
-    let held = rusqlite::Connection::open(stage.case.state.join("ledger.db")).unwrap();
-    held.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    std::thread::scope(|scope| {
-        let upload = scope.spawn(|| stage.case.upload(Toy::new(&server.url)).unwrap());
-        scope.spawn(move || {
-            std::thread::sleep(Duration::from_millis(200));
-            held.execute_batch("COMMIT").unwrap();
-        });
-        assert!(upload.join().unwrap().is_complete());
-    });
-    assert_eq!(server.set(), stage.clean);
-    no_doubles(&server);
-}
-
-/// Not a test of its own: what the tests below run as a process to be killed.
-#[test]
-fn child() {
-    let Some(spec) = std::env::var_os("CODEX_TRACE_TEST_CHILD") else { return };
-    let spec = spec.into_string().unwrap();
-    let parts: Vec<&str> = spec.split('|').collect();
-    let case = Case::new(Path::new(parts[0]), Path::new(parts[1]));
-    let account = case.upload(Toy::new(parts[2])).unwrap();
-    assert!(account.is_complete(), "{account:?}");
-}
-
-fn child_spec(stage: &Stage, url: &str) -> String {
-    format!("{}|{}|{url}", stage.case.home.display(), stage.case.state.display())
-}
-
-fn child_process(stage: &Stage, url: &str) -> std::process::Child {
-    let spec = child_spec(stage, url);
-    Command::new(std::env::current_exe().expect("this program runs"))
-        .args(["--exact", "delivery::child"])
-        .env("CODEX_TRACE_TEST_CHILD", spec)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("this program runs")
-}
-
-/// Killed after the n-th request, for many n, with one ledger throughout; then
-/// run to the end.
-#[test]
-fn killed_at_any_moment_the_next_run_ends_as_a_clean_one() {
-    let stage = Stage::new(40, 10);
-    let server = Server::start(&[], Some(Act::Delay(Duration::from_millis(2))));
-    let mut n_killed = 0;
-    for nth in 1..=20 {
-        let before = server.requests();
-        let mut child = child_process(&stage, &server.url);
-        // Until it has sent something, or is done: the moment of the kill is
-        // whatever it happens to be.
-        let ended = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                assert!(status.success());
-                break true;
-            }
-            if server.requests() >= before + nth % 4 {
-                break false;
-            }
-            std::thread::yield_now();
-        };
-        if ended {
-            break;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        n_killed += 1;
-    }
-    assert!(n_killed > 3, "{n_killed}");
-    let account = stage.case.upload(Toy::new(&server.url)).unwrap();
-    assert!(account.is_complete(), "{account:?}");
-    assert_eq!(server.set(), stage.clean);
-    // What was sent more than once was under way at a kill: at most three
-    // requests of at most ten lines each time.
-    let doubles: usize = server.lines().values().map(|n| n - 1).sum();
-    assert!(doubles <= n_killed * 3 * 10, "{doubles}");
-}
-
-#[test]
-fn two_uploads_at_once_end_as_one() {
-    let stage = Stage::new(10, 10);
-    let server = Server::start(&[], Some(Act::Ok));
-    let children = [(); 2].map(|()| child_process(&stage, &server.url));
-    for child in children {
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{said}");
-    }
-    assert_eq!(server.set(), stage.clean);
-    drop(stage.dir);
-}
-
-#[test]
-fn a_server_that_comes_back_is_found_again() {
-    let stage = Stage::new(10, 10);
-    let server = Server::start(&[], Some(Act::Ok));
-    server.set_down(true);
-    std::thread::scope(|scope| {
-        let upload = scope.spawn(|| stage.case.upload(Toy::new(&server.url)).unwrap());
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(100));
-            server.set_down(false);
-        });
-        assert!(upload.join().unwrap().is_complete());
-    });
-    assert_eq!(server.set(), stage.clean);
-    no_doubles(&server);
+    let fates = |absent: Option<Absent>| {
+        let toy = Toy { hollow: true, absent, ..Toy::new(&server.url) };
+        let case = Case::new(&stage.case.home, &stage.dir.path().join("hollow"));
+        let account = case.upload(toy).unwrap();
+        fs::remove_dir_all(&case.state).unwrap();
+        Fate::ALL.map(|fate| account.tally.turns(fate)).to_vec()
+    };
+    let two = |fate: Fate| Fate::ALL.map(|it| if it == fate { 2 } else { 0 }).to_vec();
+    assert_eq!(fates(None), two(Fate::Nothing));
+    assert_eq!(fates(Some(Absent::OfPlugin)), two(Fate::OfPlugin));
+    let other = Absent::Elsewhere("another place has it".to_owned());
+    assert_eq!(fates(Some(other)), two(Fate::Elsewhere));
 }

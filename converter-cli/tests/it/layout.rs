@@ -1,4 +1,5 @@
-//! The house: which crate may stand on which, and that one file names the backends.
+//! The house: which crate may stand on which, that one file names the backends, and that
+//! no file is long.
 
 use std::path::Path;
 
@@ -87,4 +88,27 @@ fn one_file_names_the_backends() {
         let named = ["otlp::BACKEND", "mlflow::BACKEND", "langsmith::BACKEND"];
         assert!(!named.iter().any(|name| text.contains(name)), "{}", file.display());
     }
+}
+
+/// The most lines that a file may have.
+const LONGEST: usize = 500;
+
+#[test]
+fn no_file_is_long() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = "));
+    let members = members.expect("the members in a line").split('"').skip(1).step_by(2);
+    let mut files = Vec::new();
+    for member in members {
+        for part in ["src", "tests", "examples", "benches", "fuzz/fuzz_targets"] {
+            let dir = root().join(member).join(part);
+            if dir.is_dir() {
+                sources(&dir, &mut files);
+            }
+        }
+    }
+    assert!(files.len() > 300, "{} files", files.len());
+    let lines = |file: &Path| std::fs::read_to_string(file).expect("text").lines().count();
+    let long: Vec<_> = files.iter().filter(|file| lines(file) > LONGEST).collect();
+    assert!(long.is_empty(), "split by concept what has more than {LONGEST} lines: {long:?}");
 }

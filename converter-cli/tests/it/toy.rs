@@ -11,8 +11,8 @@ use codex_trace_deliver::retry::RetryPolicy;
 use codex_trace_deliver::transport::{Compression, Http, Method, Response, Transport};
 use codex_trace_export::content::{ContentRules, Part};
 use codex_trace_export::{
-    Contract, Cx, Encode, EncodeError, Framing, Limits, Protocol, Rewrite, Route, Signal, Unit,
-    UnitBuilder, UnitKey, Verdict, Waits,
+    Absent, Contract, Cx, Encode, EncodeError, Framing, Limits, Protocol, Rewrite, Route, Signal,
+    Unit, UnitBuilder, UnitKey, Verdict, Waits,
 };
 use codex_trace_history::failure::Failure;
 use codex_trace_history::{history, pipeline};
@@ -28,6 +28,10 @@ pub(crate) struct Toy {
     pub(crate) last: bool,
     /// How many bytes to add to each line.
     pub(crate) padding: usize,
+    /// Whether turns are handed out without anything in them.
+    pub(crate) hollow: bool,
+    /// Why, if not because there is nothing.
+    pub(crate) absent: Option<Absent>,
 }
 
 impl Toy {
@@ -54,6 +58,8 @@ impl Toy {
             },
             last: false,
             padding: 0,
+            hollow: false,
+            absent: None,
         }
     }
 
@@ -115,6 +121,14 @@ impl Encode for Toy {
                 (turn..trace.spans.len()).filter(|ix| turn_of(*ix) == Some(turn)).collect();
             if !below.is_empty() {
                 let key = key(Some(trace.spans[turn].key.clone()));
+                if self.hollow {
+                    let unit = UnitBuilder::new(key, 0, units);
+                    match self.absent.clone() {
+                        Some(why) => unit.absent(why),
+                        None => unit.finish(),
+                    }
+                    continue;
+                }
                 self.unit((trace, rules), key, &below, units);
             }
         }

@@ -94,4 +94,4 @@ pub use search::{Found, PassedOver, discover, search};
 pub use skim::{SkimReader, Strings};
 pub use source::Source;
 pub use stream::LineStream;
-pub use text::{JsonText, RawJson};
+pub use text::{JsonText, RawJson, into_text};

@@ -53,7 +53,10 @@ impl<'a> JsonText<'a> {
     /// becomes U+FFFD; a reader has refused such lines before.
     pub fn decode(self) -> Cow<'a, str> {
         match memchr(b'\\', self.0) {
-            None => String::from_utf8_lossy(self.0),
+            None => match simdutf8::basic::from_utf8(self.0) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(self.0),
+            },
             Some(_) => Cow::Owned(unescape(self.0)),
         }
     }
@@ -175,8 +178,22 @@ fn unescape(raw: &[u8]) -> String {
         rest = &rest[slash + 1 + used..];
     }
     out.extend_from_slice(rest);
-    String::from_utf8(out)
-        .unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into_owned())
+    into_text(out)
+}
+
+/// Makes a text of bytes that should be one: what is not UTF-8 becomes U+FFFD.
+///
+/// As [`String::from_utf8_lossy`], at several times its speed, and without a copy
+/// of what is UTF-8.
+pub fn into_text(bytes: Vec<u8>) -> String {
+    if simdutf8::basic::from_utf8(&bytes).is_err() {
+        return String::from_utf8_lossy(&bytes).into_owned();
+    }
+    #[expect(unsafe_code, reason = "checked just above; `String::from_utf8` would check again")]
+    // SAFETY: the bytes are UTF-8.
+    unsafe {
+        String::from_utf8_unchecked(bytes)
+    }
 }
 
 /// Appends what the escape after a backslash stands for; returns its length.

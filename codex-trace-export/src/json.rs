@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use codex_rollout::{JsonText, TokenUsage};
+use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
@@ -33,7 +34,12 @@ pub trait Json {
 
 impl Json for str {
     fn write(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(out, self).expect("a vector takes every string");
+        let needs_escape = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+        if self.as_bytes().iter().any(needs_escape) {
+            serde_json::to_writer(out, self).expect("a vector takes every string");
+        } else {
+            raw_text(self.as_bytes(), out);
+        }
     }
 }
 
@@ -80,17 +86,28 @@ impl Json for bool {
     }
 }
 
-macro_rules! displayed {
-    ($($ty:ty => $format:literal),*) => { $(
+macro_rules! integers {
+    ($($ty:ty),*) => { $(
         impl Json for $ty {
             fn write(&self, out: &mut Vec<u8>) {
-                write!(out, $format, self).expect("a vector takes everything");
+                serde_json::to_writer(out, self).expect("a vector takes everything");
             }
         }
     )* };
 }
 
-displayed!(u64 => "{}", u32 => "{}", usize => "{}", i64 => "{}", Timestamp => "\"{}\"");
+integers!(u64, u32, usize, i64);
+
+impl Json for Timestamp {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        TIMES.print_timestamp(self, &mut *out).expect("a vector takes everything");
+        out.push(b'"');
+    }
+}
+
+/// Writes times as [`Timestamp`] displays them.
+const TIMES: DateTimePrinter = DateTimePrinter::new();
 
 /// In seconds, with as many decimals as it takes.
 impl Json for SignedDuration {
@@ -223,6 +240,28 @@ pub fn array<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_strings_numbers_and_times_as_others_do() {
+        for text in ["", "plain é ✓", "\"", "a\\b", "\u{1f}", "\u{7f}", "tab\t", "</script>"] {
+            let mut out = Vec::new();
+            text.write(&mut out);
+            assert_eq!(out, serde_json::to_vec(text).unwrap(), "{text:?}");
+        }
+        for number in [0, 7, -1, i64::MIN, i64::MAX] {
+            let mut out = Vec::new();
+            number.write(&mut out);
+            assert_eq!(out, number.to_string().into_bytes());
+        }
+        for at in [Timestamp::UNIX_EPOCH, Timestamp::MIN, Timestamp::MAX] {
+            for nanos in [0, 1, 120_000_000, 999_999_999] {
+                let Ok(at) = at.checked_add(SignedDuration::from_nanos(nanos)) else { continue };
+                let mut out = Vec::new();
+                at.write(&mut out);
+                assert_eq!(out, format!("\"{at}\"").into_bytes());
+            }
+        }
+    }
 
     #[test]
     fn writes_what_serde_json_reads() {

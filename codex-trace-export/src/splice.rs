@@ -25,10 +25,13 @@ pub fn value(raw: RawJson<'_>, content: Content, out: &mut Vec<u8>) {
 /// if it has none.
 pub fn cut(raw: RawJson<'_>, content: Content) -> Cow<'_, [u8]> {
     let bytes = raw.raw();
-    let encrypted = !content.encrypted && memmem::find(bytes, b"encrypted_content").is_some();
+    // A string has neither keys nor line breaks.
+    let is_text = bytes.first() == Some(&b'"');
+    let encrypted =
+        !is_text && !content.encrypted && memmem::find(bytes, b"encrypted_content").is_some();
     let images = bytes.len() > content.max_image_bytes && memmem::find(bytes, b"base64,").is_some();
     // Only the whole-file rollouts of the first CLI have line breaks in a value.
-    let breaks = memchr::memchr2(b'\n', b'\r', bytes).is_some();
+    let breaks = !is_text && memchr::memchr2(b'\n', b'\r', bytes).is_some();
     if !(encrypted || images || breaks) {
         return Cow::Borrowed(bytes);
     }
@@ -90,11 +93,17 @@ impl Image {
 
     /// Looks at an image in base64; `None` if it is none.
     fn of_base64(media_type: &str, base64: JsonText<'_>) -> Option<Image> {
-        let base64 = base64.decode();
+        let decoded;
+        let base64 = if memchr::memchr(b'\\', base64.raw()).is_some() {
+            decoded = base64.decode();
+            decoded.as_bytes()
+        } else {
+            base64.raw()
+        };
         let mut hasher = Sha256::new();
         let mut n_bytes = 0;
         let mut bytes = Vec::with_capacity(STEP / 4 * 3);
-        for part in base64.as_bytes().chunks(STEP) {
+        for part in base64.chunks(STEP) {
             bytes.clear();
             STANDARD.decode_vec(part, &mut bytes).ok()?;
             hasher.update(&bytes);

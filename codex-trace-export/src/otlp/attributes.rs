@@ -1,5 +1,7 @@
 use std::borrow::Cow;
 
+use codex_rollout::into_text;
+
 use super::proto::{AnyValue, ArrayValue, KeyValue, Value};
 
 /// Attributes while they are gathered; what is absent is left out.
@@ -22,9 +24,7 @@ impl Attributes {
     /// Adds a text that is raw JSON, if there is one.
     pub(crate) fn json(&mut self, key: &str, value: Option<Vec<u8>>) {
         if let Some(value) = value {
-            let text = String::from_utf8(value)
-                .unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into_owned());
-            self.push(key, Value::String(text));
+            self.push(key, Value::String(into_text(value)));
         }
     }
 

@@ -147,7 +147,7 @@ pub fn encode_proto(
     let writer = Writer::new(&scene, options.semconv.vocabulary(), &options.added, Encoding::Proto);
     writer.for_each(|group| {
         writer.pieces(group, |piece, _| {
-            out.extend_from_slice(&piece);
+            piece(out);
             pass(out);
         })
     })
@@ -172,7 +172,7 @@ pub fn encode_json(
         let mut between: &[u8] = JSON_FRAMING.0;
         writer.pieces(group, |piece, _| {
             out.extend_from_slice(between);
-            out.extend_from_slice(&piece);
+            piece(out);
             between = JSON_FRAMING.1;
             pass(out);
         })?;

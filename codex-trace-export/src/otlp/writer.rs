@@ -43,11 +43,11 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
     }
 
     /// Hands out the spans of a group in pieces, each of them a part of a
-    /// request, with the number of its spans.
+    /// request: what appends it, and the number of its spans.
     pub(crate) fn pieces(
         &self,
         group: &Group,
-        mut piece: impl FnMut(Vec<u8>, u32),
+        mut piece: impl FnMut(&dyn Fn(&mut Vec<u8>), u32),
     ) -> Result<(), EncodeError> {
         let identity = self.scene.identity(group, self.vocabulary.reuses_recorded_ids());
         let mut spans = Vec::new();
@@ -59,14 +59,12 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
             len += span.encoded_len();
             spans.push(span);
             if spans.len() >= PIECE_SPANS as usize || len >= PIECE_BYTES {
-                let n = u32::try_from(spans.len()).unwrap_or(PIECE_SPANS);
-                piece(self.write(std::mem::take(&mut spans)), n);
+                self.end_piece(std::mem::take(&mut spans), &mut piece);
                 len = 0;
             }
         }
         if !spans.is_empty() {
-            let n = u32::try_from(spans.len()).unwrap_or(PIECE_SPANS);
-            piece(self.write(spans), n);
+            self.end_piece(spans, &mut piece);
         }
         Ok(())
     }
@@ -80,20 +78,22 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         }
     }
 
-    fn write(&self, spans: Vec<proto::Span>) -> Vec<u8> {
+    fn end_piece(
+        &self,
+        spans: Vec<proto::Span>,
+        piece: &mut impl FnMut(&dyn Fn(&mut Vec<u8>), u32),
+    ) {
+        let n = u32::try_from(spans.len()).unwrap_or(PIECE_SPANS);
         let resource_spans = ResourceSpans {
             resource: Some(self.resource.clone()),
             scope_spans: vec![ScopeSpans { scope: Some(self.scope.clone()), spans }],
         };
         match self.encoding {
             Encoding::Proto => {
-                ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec()
+                let request = ExportTraceServiceRequest { resource_spans: vec![resource_spans] };
+                piece(&|out| request.encode(out).expect("a vector takes everything"), n);
             }
-            Encoding::Json => {
-                let mut out = Vec::new();
-                json::resource_spans(&mut out, &resource_spans);
-                out
-            }
+            Encoding::Json => piece(&|out| json::resource_spans(out, &resource_spans), n),
         }
     }
 
@@ -122,7 +122,7 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         builder.starts_at(self.scene.starts_at(group));
         mark_open(self.scene, group, &mut builder);
         self.pieces(group, |piece, spans| {
-            builder.body().extend_from_slice(&piece);
+            piece(builder.body());
             builder.end_piece(spans);
         })?;
         builder.finish();

@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use codex_rollout::into_text;
+
 use crate::redact::counts::Counts;
 use crate::redact::scan::{Hit, Scanner};
 
@@ -141,10 +143,7 @@ impl Redactor {
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.bytes(text.as_bytes(), Form::Decoded) {
             Cow::Borrowed(_) => Cow::Borrowed(text),
-            Cow::Owned(bytes) => Cow::Owned(
-                String::from_utf8(bytes)
-                    .unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into_owned()),
-            ),
+            Cow::Owned(bytes) => Cow::Owned(into_text(bytes)),
         }
     }
 

@@ -146,7 +146,8 @@ impl Bare<'_> {
 
     /// A sentence about the name: `client_secret: OAuth2 client secret`.
     fn is_said(self, value: &[u8], after: &[u8]) -> bool {
-        let goes_on = matches!(after, [b' ', next, ..] if next.is_ascii_lowercase());
+        let ends = value.ends_with(b".");
+        let goes_on = !ends && matches!(after, [b' ', next, ..] if next.is_ascii_lowercase());
         let short = value.len() < 12;
         self.colon && self.spaced && self.name.kind != Kind::Password && goes_on && short
     }

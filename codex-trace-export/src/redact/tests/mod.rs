@@ -127,6 +127,16 @@ fn rules_of_users() {
     assert!(redactor.add_file("[[rule]]\npatern = 'x'").is_err());
 }
 
+/// A sentence about a key has no full stop after its first word.
+#[test]
+fn a_value_that_ends_a_sentence_is_found() {
+    let redactor = Redactor::default();
+    let text = "It is X-Api-Key: abcdef0123. as above";
+    assert_eq!(redactor.text(text), "It is X-Api-Key: [SECRET_DETECTED] as above");
+    let about = "client_secret: OAuth2 client secret";
+    assert_eq!(redactor.text(about), about);
+}
+
 proptest! {
     #[test]
     fn whatever_the_text_json_stays_json(text in any::<String>(), nth in 0..RULES.len()) {

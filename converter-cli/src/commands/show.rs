@@ -1,5 +1,6 @@
 //! `codex-trace show`
 
+use std::cmp::Reverse;
 use std::io::Write;
 
 use codex_trace_model::Trace;
@@ -18,7 +19,7 @@ use codex_trace_export::wire::jsonl;
 use codex_trace_history::failure::Failure;
 use codex_trace_history::history::History;
 use codex_trace_history::pipeline::{self, Event, Look, Sink};
-use codex_trace_history::{history, ids};
+use codex_trace_history::{history, ids, select};
 
 /// Shows one session as a tree or as text.
 ///
@@ -102,14 +103,17 @@ pub fn run(args: &ShowArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
 /// Leaves the sessions that match, or the newest of them; returns whether there
 /// is one.
 fn pick(history: &mut History, selection: &Selection, newest: bool) -> bool {
-    if !selection.needs_traces() {
-        let others = history.sessions.len().saturating_sub(1);
-        history.sessions.drain(..if newest { others } else { 0 });
+    if !selection.needs_traces() && !newest {
         return !history.sessions.is_empty();
     }
     let mut matching = Vec::new();
-    for (nth, session) in history.sessions.iter().enumerate().rev() {
-        let takes = pipeline::with_trace(history, session, Look::Facts, |it| selection.takes(it));
+    for nth in newest_first(history) {
+        let session = &history.sessions[nth];
+        let takes = if selection.needs_traces() {
+            pipeline::with_trace(history, session, Look::Facts, |it| selection.takes(it))
+        } else {
+            Ok(true)
+        };
         // One that cannot be read is worth an error.
         if takes.unwrap_or(true) {
             matching.push(nth);
@@ -126,6 +130,15 @@ fn pick(history: &mut History, selection: &Selection, newest: bool) -> bool {
     !history.sessions.is_empty()
 }
 
+/// Orders sessions by when they were made; those that do not say it come last.
+fn newest_first(history: &History) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..history.sessions.len()).collect();
+    order.sort_by_key(|nth| {
+        Reverse((select::created_of(history.root(&history.sessions[*nth])), *nth))
+    });
+    order
+}
+
 /// Adds where the session was looked for.
 fn searched(again: Again, args: &ShowArgs, ui: &Ui) -> Again {
     let trees = args.select.paths.iter().filter(|path| path.exists());
@@ -135,7 +148,7 @@ fn searched(again: Again, args: &ShowArgs, ui: &Ui) -> Again {
 fn several(args: &ShowArgs, history: &History, ui: &Ui) -> Failure {
     let id_len = ids::shortest_unique(history.heads.iter().map(|head| head.thread_id.as_str()));
     let n = text::count(history.sessions.len(), "session");
-    let newest = history.root(&history.sessions[history.sessions.len() - 1]);
+    let newest = history.root(&history.sessions[newest_first(history)[0]]);
     let list = searched(Again::new(["list"]), args, ui).filters(&args.select);
     let show = searched(Again::new(["show"]), args, ui).word(ids::short(&newest.thread_id, id_len));
     Failure::new(format!("these are {n}, and one is shown at a time"))

@@ -159,3 +159,17 @@ fn a_turn_is_called_by_what_was_asked_for() {
         assert!(converted.contains(&format!(r#""text":"{prompt}""#)), "{converted}");
     }
 }
+
+/// Ids of 2025 say nothing of time, so their order is not that of sessions.
+#[test]
+fn the_newest_session_is_the_first_of_the_list() {
+    let env = TestEnv::new();
+    let tree = testdata("tree");
+    let tree = tree.to_str().unwrap();
+    let newest = env.run(&["list", tree, "--json", "-n", "1"]).json()[0]["session_id"].clone();
+    let shown = env.run(&["show", tree, "--last"]).stdout;
+    assert!(shown.starts_with(&format!("session {}", newest.as_str().unwrap())), "{shown}");
+    let several = env.run(&["show", tree]).stderr;
+    let hint = format!(" {}", &newest.as_str().unwrap()[..8]);
+    assert!(several.contains(&hint) && several.contains("shows the newest"), "{several}");
+}

@@ -91,7 +91,13 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         match self.encoding {
             Encoding::Proto => {
                 let request = ExportTraceServiceRequest { resource_spans: vec![resource_spans] };
-                piece(&|out| request.encode(out).expect("a vector takes everything"), n);
+                let len = request.encoded_len();
+                let append = |out: &mut Vec<u8>| {
+                    // At once, so that nothing of a large span is copied again.
+                    out.reserve_exact(len);
+                    request.encode(out).expect("a vector takes everything");
+                };
+                piece(&append, n);
             }
             Encoding::Json => piece(&|out| json::resource_spans(out, &resource_spans), n),
         }

@@ -7,6 +7,7 @@ use super::logs::Wanted;
 use super::options::{LOG_AGENT_RESPONSES, LOG_USER_PROMPT, OPTIONS, SIGNALS};
 use crate::describe::Description;
 use crate::options::Opt;
+use crate::origin::Origin;
 use crate::otlp::Rendering;
 use crate::otlp::live::{OtelTable, codex_otel};
 use crate::otlp::options::{LOGS, METRICS, Place, TRACES};
@@ -120,9 +121,12 @@ fn content(
     let mut resource = otlp::resource_attributes(settings, codex, found)?;
     let asked = otlp::asked(settings, found)?;
     resource.extend(asked.metadata.into_iter().chain(asked.user));
-    let mut flag = |option: &Opt<bool>, of_codex: bool| {
+    let mut flag = |option: &Opt<bool>, of_codex: Option<bool>| {
         let name = option.name();
-        let of_codex = || Said::new(of_codex, codex.origin(name));
+        let of_codex = || match of_codex {
+            Some(is_on) => Said::new(is_on, codex.origin(name)),
+            None => Said::new(false, Origin::default_value()),
+        };
         let said = settings.get(option).unwrap_or_else(of_codex);
         found.take(name, Some(said), bool::to_string).unwrap_or_default()
     };

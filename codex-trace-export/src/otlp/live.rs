@@ -16,14 +16,12 @@ const NAME: &str = "config.toml";
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct OtelTable {
     pub(crate) environment: Option<String>,
-    #[serde(default)]
-    pub(crate) log_user_prompt: bool,
+    pub(crate) log_user_prompt: Option<bool>,
     /// What every span of the live telemetry says.
     #[serde(default)]
     pub(crate) span_attributes: BTreeMap<String, String>,
     /// Whether final answers are sent as logs.
-    #[serde(default)]
-    pub(crate) log_agent_responses: bool,
+    pub(crate) log_agent_responses: Option<bool>,
     exporter: Option<LiveExporter>,
     trace_exporter: Option<LiveExporter>,
     metrics_exporter: Option<LiveExporter>,

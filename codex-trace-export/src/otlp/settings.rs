@@ -98,10 +98,11 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Reading, ConfigE
     // Who sends to the receiver of the live telemetry has said there whether
     // prompts may go to it.
     if target.is_live {
-        let said = Said::new(codex.log_user_prompt, codex.origin("log_user_prompt"));
+        let said =
+            Said::new(codex.log_user_prompt.unwrap_or_default(), codex.origin("log_user_prompt"));
         found.take("log_user_prompt", Some(said), bool::to_string);
     }
-    rendering.amount.prompts = !target.is_live || codex.log_user_prompt;
+    rendering.amount.prompts = !target.is_live || codex.log_user_prompt.unwrap_or_default();
     Ok(Reading { target, semconv, added, rendering })
 }
 

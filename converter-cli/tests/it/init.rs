@@ -100,3 +100,13 @@ fn without_a_terminal_nobody_is_asked() {
     assert!(run.stderr.contains("hint: `--yes`"), "{}", run.stderr);
     assert!(!env.dir().join(FILE).exists());
 }
+
+/// What Codex would do if it were told nothing is no finding.
+#[test]
+fn of_an_empty_home_nothing_is_found() {
+    let env = TestEnv::new();
+    env.write(".codex/config.toml", "model = 'gpt-x'\n");
+    let run = env.run(&["init", "--no-ports", "--json"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(run.json()[0]["found"], serde_json::json!([]));
+}

@@ -55,7 +55,8 @@ fn what_was_sent_can_be_kept_and_sent_again() {
     assert_eq!(upload(&env, &server, &["--record", "kept", "--force"]).code, Some(2));
     assert_eq!(upload(&env, &server, &["--record", ".codex/sessions/x"]).code, Some(2));
 
-    // To a server that has lost everything, or another one.
+    // To a server that has lost everything, or another one; the history may be gone.
+    fs::rename(env.dir().join(".codex"), env.dir().join("elsewhere")).unwrap();
     let other = Server::start(&[Act::Refuse(503, "", "busy")], Some(Act::Ok));
     let run = upload(&env, &other, &["--resend", "kept", "--json"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);

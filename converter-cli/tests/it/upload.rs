@@ -477,3 +477,18 @@ fn side_files_that_are_no_files_hold_up_nobody() {
     }
     assert_eq!(server.requests(), 0);
 }
+
+#[test]
+fn a_filter_that_matches_nothing_is_named() {
+    let env = TestEnv::new();
+    let id = "019a0000-0000-7000-8000-000000000001";
+    let text = small_rollout(id, "2026-03-01T10:00", "do it");
+    env.write(&format!(".codex/{}", place("2026-03-01T10-00-00", id)), text);
+    let args = ["upload", "--to", "otlp", "--endpoint", "http://127.0.0.1:1", "--dry-run"];
+    let run = env.run(&[&args[..], &["--model", "gpt-none"]].concat());
+    assert!(
+        run.stderr.contains("`--model gpt-none`") && run.stderr.contains("gpt-x"),
+        "{}",
+        run.stderr
+    );
+}

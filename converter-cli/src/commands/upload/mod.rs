@@ -18,7 +18,7 @@ use crate::config::{ConfigFile, UploadSettings, selection};
 use crate::destinations::{self, Given, Manner, Named, places, projects};
 use crate::exit::ExitStatus;
 use crate::ui::Ui;
-use crate::{backends, exit, interrupt, redacted};
+use crate::{backends, exit, interrupt, nothing, redacted};
 use codex_trace_deliver::delivery::{self, DeadLetters, Destination, Options, Own, Run, Takes};
 use codex_trace_deliver::ledger::Ledger;
 use codex_trace_deliver::lock;
@@ -53,21 +53,18 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
     let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
     let by_flags = own(args, &upload, &Manner::of_flags(given), &OptionSet::default(), ui)?;
+    if let Some(dir) = &args.resend {
+        let asked = asked_for(given)?;
+        let connected = connected(args, &upload, &asked, ui)?;
+        let destinations = connected.into_iter().map(|(_, it)| it).collect();
+        return send_again(args, &upload, dir, destinations, &by_flags, ui);
+    }
     let named = history::Named::sort(&selection, ui)?;
     for dir in upload.dry_run_dir.iter().chain(&args.record) {
         named.searched(ui).spare(dir)?;
     }
     let asked = asked_for(given)?;
-    let mut connected = Vec::new();
-    for named in &asked {
-        connected
-            .extend(connect(args, &upload, named, None, ui)?.into_iter().map(|it| (named, it)));
-    }
-    places::check(connected.iter().map(|(_, it)| it))?;
-    if let Some(dir) = &args.resend {
-        let destinations = connected.into_iter().map(|(_, it)| it).collect();
-        return send_again(args, &upload, dir, destinations, &by_flags, ui);
-    }
+    let connected = connected(args, &upload, &asked, ui)?;
     let pool = pipeline::pool(settings.jobs)?;
     let history = named.find(&selection, ui, &pool)?;
     drop(pool);
@@ -102,6 +99,9 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     for account in &accounts {
         report.tell(account, ui);
     }
+    if accounts.iter().any(report::found_nothing) {
+        nothing::explain(&args.select, Vec::new(), &pipeline::pool(settings.jobs)?, ui)?;
+    }
     if let Some(redactor) = by_flags.rules.redactor().filter(|_| ui.settings().verbose)
         && accounts.iter().any(|account| !account.redacted.is_empty())
     {
@@ -111,6 +111,21 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         report.write_all(&accounts, ui)?;
     }
     Ok(status)
+}
+
+/// Connects each of the destinations that are named.
+fn connected<'n, 'g>(
+    args: &UploadArgs,
+    upload: &UploadSettings,
+    asked: &'n [Named<'g>],
+    ui: &Ui,
+) -> anyhow::Result<Vec<(&'n Named<'g>, Destination)>> {
+    let mut connected = Vec::new();
+    for named in asked {
+        connected.extend(connect(args, upload, named, None, ui)?.into_iter().map(|it| (named, it)));
+    }
+    places::check(connected.iter().map(|(_, it)| it))?;
+    Ok(connected)
 }
 
 /// Returns the destinations that are named.

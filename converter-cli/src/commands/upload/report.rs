@@ -60,9 +60,6 @@ impl Report<'_> {
             if account.turns() > 0 && !self.upload.dry_run {
                 account.afterwards.iter().for_each(|what| ui.say(format!("{to}: {what}")));
             }
-            if found_nothing(account) {
-                ui.warn("no session matches the filters");
-            }
         }
         if let Some(hint) = self.hint(account) {
             ui.hint(hint);
@@ -234,7 +231,7 @@ fn where_to_look(view: &View, account: &Account, ui: &Ui) -> String {
 }
 
 /// Whether all was looked at and nothing was asked for.
-fn found_nothing(account: &Account) -> bool {
+pub(super) fn found_nothing(account: &Account) -> bool {
     account.sessions > 0
         && account.sessions_left() == 0
         && account.tally.is_empty()

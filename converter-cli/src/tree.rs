@@ -223,9 +223,9 @@ pub(crate) fn head(trace: &Trace<'_>, view: &View<'_>) -> Vec<String> {
     let summary = Summary::of(trace, view.prices);
     let root = trace.root();
     let paint = |tone: Tone, text: &str| tone.paint(text, view.color);
-    let standing = summary.status;
-    let mut first = format!("session {}", text::escape(&summary.session_id));
-    if let Some(name) = &summary.name {
+    let standing = summary.status();
+    let mut first = format!("session {}", text::escape(&summary.facts.session_id));
+    if let Some(name) = &summary.facts.name {
         first = format!("{first}  {}", text::one_line(name));
     }
     let tone = crate::commands::list::tone(standing);
@@ -236,25 +236,29 @@ pub(crate) fn head(trace: &Trace<'_>, view: &View<'_>) -> Vec<String> {
     )];
     let version = root.meta.cli_version.map(|it| format!("codex {}", text::one_line(&it.decode())));
     let facts = [
-        summary.cwd.as_deref().map(|cwd| text::short_path(cwd, view.home)),
-        Some(text::one_line(&summary.models.join(", "))),
-        summary.source.as_deref().map(text::one_line),
+        summary.facts.cwd.as_deref().map(|cwd| text::short_path(cwd, view.home)),
+        Some(text::one_line(&summary.facts.models.join(", "))),
+        summary.facts.source.as_deref().map(text::one_line),
         version,
     ];
     lines.extend(Some(joined(facts)).filter(|line| !line.is_empty()));
     let span = trace.span(root.span);
     let lasted = span.start.zip(span.end).map(|(start, end)| end.duration_since(start));
     let facts = [
-        summary.started_at.map(|at| format!("{} {}", view.zone.minute(at), view.zone.label())),
+        summary
+            .facts
+            .started_at
+            .map(|at| format!("{} {}", view.zone.minute(at), view.zone.label())),
         summary
             .at()
-            .filter(|_| summary.started_at.is_none())
+            .filter(|_| summary.facts.started_at.is_none())
             .map(|at| format!("{} on its own clock", Zone::utc().minute(at))),
         lasted.map(text::duration),
-        Some(text::count(summary.turns, "turn")),
+        Some(text::count(summary.facts.turns, "turn")),
         Some(text::count(summary.model_calls, "model call")),
-        Some(text::count(summary.tool_calls, "tool call")),
-        Some(text::count(summary.thread_ids.len(), "thread")).filter(|_| trace.threads.len() > 1),
+        Some(text::count(summary.facts.tool_calls, "tool call")),
+        Some(text::count(summary.facts.thread_ids.len(), "thread"))
+            .filter(|_| trace.threads.len() > 1),
     ];
     lines.extend(wrapped(&joined(facts), view.width));
     let usage = &summary.usage;

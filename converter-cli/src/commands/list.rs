@@ -193,15 +193,15 @@ fn filters<'f>(args: &'f ListArgs, selection: &Selection) -> Vec<Filter<'f>> {
 
 fn sort(rows: &mut Vec<Summary>, args: &ListArgs) {
     // What is equal stays in the order of time.
-    rows.sort_by_cached_key(|row| Reverse((row.at(), row.session_id.clone())));
+    rows.sort_by_cached_key(|row| Reverse((row.at(), row.facts.session_id.clone())));
     match args.sort {
         SortBy::Started => {}
-        SortBy::Ended => rows.sort_by_key(|row| Reverse(row.ended_at.or(row.at()))),
+        SortBy::Ended => rows.sort_by_key(|row| Reverse(row.facts.ended_at.or(row.at()))),
         SortBy::Duration => rows.sort_by_key(|row| Reverse(row.duration())),
-        SortBy::Turns => rows.sort_by_key(|row| Reverse(row.turns)),
+        SortBy::Turns => rows.sort_by_key(|row| Reverse(row.facts.turns)),
         SortBy::Tokens => rows.sort_by_key(|row| Reverse(row.usage.total_tokens)),
         SortBy::Cost => rows.sort_by_key(|row| Reverse(row.cost)),
-        SortBy::FailedTools => rows.sort_by_key(|row| Reverse(row.failed_tools)),
+        SortBy::FailedTools => rows.sort_by_key(|row| Reverse(row.facts.failed_tools)),
     }
     if args.reverse {
         rows.reverse();
@@ -283,22 +283,22 @@ fn columns(started: &str) -> [Column<'_>; 11] {
 
 fn cells(row: &Summary, zone: &Zone, id_len: usize, ui: &Ui) -> Vec<Cell> {
     let plain = |text: String| Cell::new(&text, Tone::Plain);
-    let local = || row.started_at_local.map(|at| format!("~{}", Zone::utc().minute(at)));
-    let started = row.started_at.map(|at| zone.minute(at)).or_else(local);
-    let cwd = row.cwd.as_deref().unwrap_or_default();
+    let local = || row.facts.started_at_local.map(|at| format!("~{}", Zone::utc().minute(at)));
+    let started = row.facts.started_at.map(|at| zone.minute(at)).or_else(local);
+    let cwd = row.facts.cwd.as_deref().unwrap_or_default();
     let usage =
         if row.usage.is_empty() { "-".to_owned() } else { text::tokens(row.usage.total_tokens) };
     vec![
         plain(started.unwrap_or_else(|| "-".to_owned())),
-        Cell::new(ids::short(&row.session_id, id_len), Tone::Strong),
+        Cell::new(ids::short(&row.facts.session_id, id_len), Tone::Strong),
         plain(text::short_path(cwd, ui.settings().home.as_deref())),
-        plain(text::one_line(&row.models.join(", "))),
-        plain(row.turns.to_string()),
+        plain(text::one_line(&row.facts.models.join(", "))),
+        plain(row.facts.turns.to_string()),
         plain(row.model_calls.to_string()),
-        plain(row.tool_calls.to_string()),
+        plain(row.facts.tool_calls.to_string()),
         plain(usage),
         plain(Dollars::short(row.cost, row.unpriced_tokens)),
-        Cell::new(row.status.word(), tone(row.status)),
+        Cell::new(row.status().word(), tone(row.status())),
         Cell::new(row.title().unwrap_or_default(), Tone::Faint),
     ]
 }

@@ -141,13 +141,14 @@ fn what_passes_is_tried_again() {
         Act::Status(14, "just now", None),
         Act::Status(4, "", None),
         Act::Half,
+        Act::Wordless,
         Act::Reset,
         Act::Refuse,
     ];
     let server = GrpcServer::start(&script, Act::Ok);
     let run = send(&server, &[]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert_eq!(server.calls().len(), 6);
+    assert_eq!(server.calls().len(), 7);
 
     // What is used up is not asked for again, unless the server says when.
     let server = GrpcServer::start(&[], Act::Status(8, "the quota of today is used up", None));

@@ -32,6 +32,9 @@ pub(crate) enum Act {
     Reset,
     /// Take it, and answer without a status.
     Half,
+    /// Take it, and say that all is well without the message that says what was
+    /// taken.
+    Wordless,
     /// Never answer.
     Silence,
     /// Refuse messages of more bytes as libraries do; take others.
@@ -184,6 +187,7 @@ async fn answer(
         }
         Act::Ok | Act::Leave | Act::Limit(_) => reply(&mut respond, b"", packed, true),
         Act::Message(message) => reply(&mut respond, &message, packed, true),
+        Act::Wordless => status(&mut respond, 0, "", None),
         Act::Half => reply(&mut respond, b"", false, false),
         Act::Status(code, words, details) => status(&mut respond, code, words, details),
         Act::Http(status, kind, body) => {

@@ -34,7 +34,15 @@ pub(super) async fn read(answer: http::Response<RecvStream>) -> Result<Response,
     let mut response = Response { status: head.status.as_u16(), headers, body, retry_after: None };
     let is_grpc = |kind: &str| kind.starts_with("application/grpc");
     if response.header("content-type").is_some_and(is_grpc) {
-        response.body = message(&response);
+        match message(&response.body) {
+            Some(message) => response.body = message,
+            // Success without the message that belongs to it was cut off: what
+            // was taken is not known.
+            None if response.header("grpc-status").is_some_and(|it| it.trim() == "0") => {
+                response.headers.retain(|(name, _)| name != "grpc-status");
+            }
+            None => response.body = Vec::new(),
+        }
     }
     Ok(response)
 }
@@ -49,21 +57,17 @@ fn collect(headers: &mut Vec<(String, String)>, map: &HeaderMap) {
     }
 }
 
-/// Takes the message out of its frame. What is broken is empty: no server says
-/// anything of weight in it without a status that says so, too.
-fn message(response: &Response) -> Vec<u8> {
-    let Some((frame, rest)) = response.body.split_first_chunk::<5>() else { return Vec::new() };
+/// Takes the message out of its frame; `None` if there is none, or not all of it.
+fn message(body: &[u8]) -> Option<Vec<u8>> {
+    let (frame, rest) = body.split_first_chunk::<5>()?;
     let [flag, len @ ..] = *frame;
-    let len = usize::try_from(u32::from_be_bytes(len)).unwrap_or(usize::MAX);
-    let packed = &rest[..rest.len().min(len)];
+    let packed = rest.get(..usize::try_from(u32::from_be_bytes(len)).ok()?)?;
     if flag == 0 {
-        return packed.to_vec();
+        return Some(packed.to_vec());
     }
     let mut plain = Vec::new();
-    match GzDecoder::new(packed).take(MAX_ANSWER as u64).read_to_end(&mut plain) {
-        Ok(_) => plain,
-        Err(_) => Vec::new(),
-    }
+    let read = GzDecoder::new(packed).take(MAX_ANSWER as u64 + 1).read_to_end(&mut plain);
+    (read.is_ok() && plain.len() <= MAX_ANSWER).then_some(plain)
 }
 
 #[cfg(test)]
@@ -74,17 +78,19 @@ mod tests {
 
     #[test]
     fn messages_come_out_of_their_frames() {
-        let of = |body: &[u8]| message(&Response::new(200, body));
-        assert_eq!(of(b""), b"");
-        assert_eq!(of(b"\0\0\0\0\x03abc"), b"abc");
-        assert_eq!(of(b"\0\0\0\0\x09abc"), b"abc", "cut off");
+        let of = |body: &[u8]| message(body);
+        let abc = Some(b"abc".to_vec());
+        assert_eq!(of(b""), None);
+        assert_eq!(of(b"\0\0\0\0\0"), Some(Vec::new()), "empty, and there");
+        assert_eq!(of(b"\0\0\0\0\x03abc"), abc);
+        assert_eq!(of(b"\0\0\0\0\x09abc"), None, "cut off");
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(b"abc").unwrap();
         let packed = encoder.finish().unwrap();
         let mut framed = vec![1, 0, 0, 0, u8::try_from(packed.len()).unwrap()];
         framed.extend(packed);
-        assert_eq!(of(&framed), b"abc");
-        assert_eq!(of(b"\x01\0\0\0\x03abc"), b"", "not gzip");
+        assert_eq!(of(&framed), abc);
+        assert_eq!(of(b"\x01\0\0\0\x03abc"), None, "not gzip");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub use destination::{
     Limits, Preflight, Protocol, Remark, Rewrite, Route, Signal, Verdict, View,
 };
 pub use environment::{ConfigFiles, Environment, Files};
-pub use file::{FileEncoder, FileFormat, FileSettings, Layout, OutputFiles, Sink};
+pub use file::{FileEncoder, FileFormat, FileSettings, Layout, OutputFiles, Scratch, Sink};
 pub use notes::{Beside, Detour, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
 pub use origin::{Origin, OriginKind};
 pub use probe::Probed;

@@ -26,4 +26,4 @@ pub mod private;
 pub mod retry;
 pub mod transport;
 
-use codex_trace_history::{failure, history, panics, pipeline, whole, words as text};
+use codex_trace_history::{failure, history, panics, pipeline, scratch, whole, words as text};

@@ -447,17 +447,18 @@ impl Engine<'_> {
 
     /// Puts a unit into the queue, as soon as there is room.
     fn enqueue(&self, unit: Unit, form: Form, session: &Arc<Session>) {
-        if !self.queue.reserve(unit.body.len()) {
+        if !self.queue.reserve(self.store.room_for(unit.body.len())) {
             // The run ends before it was queued.
             self.note(session, &unit.key, Fate::Unsent);
             self.account().cut_short = true;
             self.withhold(&unit, form, None, session, &self.why_ended());
             return;
         }
-        let whole = Whole::new(&unit, form.lines, session, self.routes[unit.route].in_order);
+        let whole = Whole::new(&unit, form.lines, session, self.in_order(unit.route));
         whole.add(unit, &self.store);
         whole.seal(form.fingerprint);
         self.proceed(session.enter(&whole), &mut Vec::new());
+        self.check_store();
     }
 
     /// Puts a unit into the queue that was left for the second time, part by
@@ -471,11 +472,11 @@ impl Engine<'_> {
         }
         let last = !unit.more;
         let whole = taking.streamed.take().unwrap_or_else(|| {
-            let whole = Whole::new(&unit, lines, session, self.routes[unit.route].in_order);
+            let whole = Whole::new(&unit, lines, session, self.in_order(unit.route));
             self.proceed(session.enter(&whole), &mut Vec::new());
             whole
         });
-        let bytes = unit.body.len();
+        let bytes = self.store.room_for(unit.body.len());
         if whole.is_unsent() || !self.queue.reserve(bytes) {
             // The run ends, or what is not taken in part is not wanted at all.
             self.account().cut_short |= self.queue.is_stopped();
@@ -486,6 +487,7 @@ impl Engine<'_> {
                 Added::Waits => {}
                 Added::Unwanted => self.queue.release(bytes),
             }
+            self.check_store();
         }
         if !last {
             taking.streamed = Some(whole);

@@ -21,7 +21,7 @@ use codex_trace_history::OwnedTrace;
 
 /// Why units are not sent, as the ledger keeps it.
 const OPEN: &str = "still open";
-const HELD: &str = "no end of it yet: held until it ends, the next turn begins, or its file has been left alone for a day (`--settle`)";
+const HELD: &str = "no end of it yet: held until it ends, the next turn begins, Codex has gone, or its file has been left alone for a day (`--settle`)";
 const KEPT: &str = "changed after it was sent, and cannot be replaced there";
 const ABOVE: &str = "what it hangs under is at another place of the server";
 const TOO_OLD: &str = "older than the destination accepts";

@@ -94,7 +94,9 @@ pub struct UploadArgs {
     ///
     /// A turn may wait for hours for an approval or a tool, and most backends
     /// keep what they get first. So it is held until it ends, the next turn of
-    /// its thread begins, or this time has passed. Turns before it are sent.
+    /// its thread begins, Codex has ended (where that can be seen: on Linux, on
+    /// the machine that Codex runs on), or this time has passed. Turns before it
+    /// are sent.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub settle: String,
 

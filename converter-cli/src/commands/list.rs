@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
+use std::sync::LazyLock;
 
 use codex_trace_model::{Code, Diagnostic, Trace};
 
@@ -41,7 +42,7 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = Selection { since: since(args, ui)?, ..selection(&args.select, settings)? };
     let prices = PriceTable::load(None)?;
     let pool = pipeline::pool(settings.jobs)?;
-    let interrupted = interrupt::flag();
+    let interrupted: LazyLock<_> = LazyLock::new(interrupt::flag);
     let filters = filters(args, &selection);
     let looking = Looking {
         kind: Kind::Whole,

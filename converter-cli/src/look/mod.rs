@@ -13,7 +13,7 @@ mod pack;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use codex_trace_history::failure::Failure;
 use codex_trace_history::history::{History, Named};
@@ -76,8 +76,9 @@ pub struct Looking<'l> {
     pub memory: &'l Memory,
     /// The threads to work with.
     pub pool: &'l ThreadPool,
-    /// Set, if the user wants it to end.
-    pub interrupted: &'l AtomicBool,
+    /// Set, if the user wants it to end. Asked for once the history is found:
+    /// before that, an interrupt ends the process at once.
+    pub interrupted: &'l LazyLock<Arc<AtomicBool>>,
     /// Who looks on.
     pub ui: &'l Ui,
 }
@@ -102,6 +103,7 @@ impl Looking<'_> {
             return Ok((sums, Outcome { id_len: shelf.pack.id_len, ..Outcome::default() }));
         }
         let history = named.find(self.selection, self.ui, self.pool)?;
+        LazyLock::force(self.interrupted);
         let new = Mutex::new(Some(Vec::new()));
         let (sums, lost) = self.read(&history, shelf.as_ref(), &new, &add);
         let id_len = ids::shortest_unique(history.heads.iter().map(|it| it.thread_id.as_str()));

@@ -94,3 +94,47 @@ fn colors_are_as_asked_for_everywhere() {
         assert!(!colored(case, &[("CLICOLOR_FORCE", "0")]), "{case:?}");
     }
 }
+
+/// Names may come from a pipe into which nobody writes: the first request to end
+/// is enough then, whatever the command.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_waits_for_names_can_be_ended() {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{Command, Stdio};
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    let env = TestEnv::new();
+    for command in [
+        &["list"][..],
+        &["usage"],
+        &["convert"],
+        &["report", "-o", "r.html"],
+        &["upload", "--to", "otlp", "--dry-run"],
+    ] {
+        let mut waiting = env.command(&[command, &["--files-from", "-"]].concat());
+        let mut child = waiting.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let place = format!("/proc/{}/wchan", child.id());
+        let reads = || fs::read_to_string(&place).is_ok_and(|it| it.contains("pipe"));
+        for _ in 0..600 {
+            if reads() {
+                break;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let mut ended = None;
+        for _ in 0..600 {
+            ended = child.try_wait().unwrap();
+            if ended.is_some() {
+                break;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        child.kill().ok();
+        child.wait().unwrap();
+        assert_eq!(ended.and_then(|it| it.signal()), Some(15), "{command:?}");
+    }
+}

@@ -4,6 +4,7 @@ mod limits;
 mod tools;
 
 use std::io::Write;
+use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
 use crate::account::Tell as _;
@@ -49,7 +50,7 @@ pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     let prices = PriceTable::load(args.prices.as_deref())?;
     let pool = pipeline::pool(settings.jobs)?;
-    let interrupted = interrupt::flag();
+    let interrupted: LazyLock<_> = LazyLock::new(interrupt::flag);
 
     let query = Query { by: args.by.clone(), zone, selection, prices };
     let looking = Looking {

@@ -67,7 +67,7 @@ pub fn run(args: &HookArgs, upload: &UploadArgs, ui: &Ui) -> anyhow::Result<Exit
         noted: Noted::read(&queue),
         queue,
         upload,
-        interrupted: interrupt::flag(),
+        interrupted: interrupt::flag(ui),
         linger,
         homes: BTreeMap::new(),
         backoffs: Backoffs::default(),

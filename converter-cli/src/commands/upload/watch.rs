@@ -44,7 +44,7 @@ const WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 ///
 /// If the first round cannot begin.
 pub(super) fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
     let (sender, receiver) = mpsc::channel();
     let mut watch = Watch { places: BTreeSet::new(), watcher: None, sender };
     let mut rounds = Rounds::new(args, Arc::clone(&interrupted));
@@ -66,7 +66,7 @@ pub(super) fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
             }
         }
         if std::mem::take(&mut is_first) {
-            ui.say("watching for more; Ctrl-C ends it");
+            ui.say("watching for changes; Ctrl-C ends it");
         }
         if !wait(&receiver, &left, &interrupted) {
             left.look_at_open();
@@ -230,7 +230,7 @@ impl Watch {
         }
         let watcher = self.watcher(&places).map_err(|err| {
             ui.warn(format!(
-                "the system does not tell of changes ({err}): looking every {} seconds",
+                "the system does not report changes ({err}): looking every {} seconds",
                 POLL.as_secs()
             ));
         });

@@ -31,7 +31,7 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitStatus> {
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(selection, ui, &pool)?;
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
     let mut total = Account { failed: history.n_failures, ..Account::default() };
     let mut sums: BTreeMap<Tool, Calls> = BTreeMap::new();
     let within = |at: Option<jiff::Timestamp>| {
@@ -60,7 +60,7 @@ pub(super) fn run(
     })?;
     ui.stop();
     if interrupted.load(std::sync::atomic::Ordering::Relaxed) {
-        ui.warn("interrupted: nothing was counted to the end");
+        ui.warn("interrupted: the count is not complete");
         return Ok(ExitStatus::Interrupted);
     }
     let mut rows: Vec<(Tool, Calls)> = sums.into_iter().collect();

@@ -133,6 +133,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         retry: RetryPolicy::default(),
         now: Timestamp::UNIX_EPOCH,
         compressions: Vec::new(),
+        scratch: state.path().to_owned(),
         encoding: String::new(),
     };
     let run = Run {

@@ -38,7 +38,6 @@ pub mod rows;
 pub mod session;
 pub mod table;
 pub mod text;
-pub mod tools;
 pub mod transcript;
 pub mod tree;
 pub mod ui;
@@ -54,7 +53,7 @@ use crate::args::{Args, Command};
 use crate::config::{Environment, Settings};
 pub use crate::exit::ExitStatus;
 use crate::ui::Ui;
-pub use codex_trace_usage::{content, count as usage, prices, prompt, when, zone};
+pub use codex_trace_usage::{content, count as usage, prices, prompt, tools, when, zone};
 
 /// Runs the command in `argv` and returns the exit code of the process.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {

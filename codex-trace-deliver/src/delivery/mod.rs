@@ -29,11 +29,13 @@ mod rest;
 mod send;
 mod session;
 mod share;
+mod sorted;
 mod stamp;
 mod store;
 mod takes;
 mod taking;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -50,7 +52,7 @@ use crate::retry::{Pace, RetryPolicy};
 use crate::text;
 use crate::transport::{Compression, Transport};
 use codex_trace_export::content::{ContentRules, Part};
-use codex_trace_export::{Exporter, Fingerprint, Route, UnitKey, shortened};
+use codex_trace_export::{Exporter, Fingerprint, Order, Route, UnitKey, shortened};
 
 pub use account::Account;
 use beside::CopiedHeads;
@@ -97,6 +99,8 @@ pub struct Options {
     pub now: Timestamp,
     /// Which compressions may be used, of those that a backend takes.
     pub compressions: Vec<Compression>,
+    /// The directory for files without a name, for what does not fit into the memory.
+    pub scratch: PathBuf,
     /// What else the encoded bytes depend on, so that a change of it makes
     /// unchanged files be looked at again.
     pub encoding: String,
@@ -190,13 +194,14 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
     };
     // One after the other, so that what a dry run says is the same each time.
     let alone = run.options.dry_run;
-    let one_by_one = alone || destination.exporter.keeps_order();
+    let one_by_one = alone || destination.exporter.order() != Order::Any;
     let senders = if one_by_one { 1 } else { run.options.senders };
     let share = Share::of(budget, run.options);
     let share = if alone { Share { workers: 1, ..share } } else { share };
     let pool = pipeline::pool(share.workers).map_err(|err| Failure::new(format!("{err:#}")))?;
     let others = others(run, &*destination.exporter)?;
-    let engine = Engine::new(run, &destination, share, others, heard);
+    let store = sorted::store(run, &*destination.exporter)?;
+    let engine = Engine::new(run, &destination, (share, store), others, heard);
     std::thread::scope(|scope| {
         for _ in 0..senders {
             scope.spawn(|| engine.send_all());
@@ -297,7 +302,7 @@ impl<'e> Engine<'e> {
     fn new(
         run: &'e Run<'e>,
         destination: &'e Destination,
-        share: Share,
+        (share, store): (Share, Store),
         others: Vec<String>,
         heard: bool,
     ) -> Engine<'e> {
@@ -314,9 +319,9 @@ impl<'e> Engine<'e> {
             patience: Mutex::new(PATIENCE),
             takes: &destination.takes,
             transport: &*destination.transport,
-            queue: Queue::new(share.units, packing),
+            queue: Queue::new(share.units, packing, destination.exporter.order()),
             routes: routes(destination, share.request),
-            store: Arc::default(),
+            store: Arc::new(store),
             buffers: Mutex::default(),
             clock: Clock::start(),
             pace: Mutex::new(Flow {

@@ -57,9 +57,13 @@ impl Engine<'_> {
     /// Sends what is in the queue until nothing can come any more.
     pub(super) fn send_all(&self) {
         while !self.interrupted()
-            && let Some(batch) = self.queue.take(&self.routes)
+            && let Some(mut batch) = self.queue.take(&self.routes)
         {
-            self.deliver(batch);
+            if self.fetch(&mut batch) {
+                self.deliver(batch);
+            } else {
+                self.unsent(batch, &self.why_ended());
+            }
             self.queue.settled();
         }
         // Those who wait for room must not wait for nobody.

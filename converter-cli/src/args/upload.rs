@@ -93,7 +93,8 @@ pub struct UploadArgs {
     ///
     /// A turn may wait for hours for an approval or a tool, and most backends keep
     /// the first version that they receive. So such a turn is held until it ends, the
-    /// next turn of its thread begins, or this time has passed. Turns before it are
+    /// next turn of its thread begins, Codex has ended (which can be seen on Linux, on
+    /// the machine that Codex runs on), or this time has passed. Turns before it are
     /// sent.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub settle: String,

@@ -30,7 +30,7 @@ pub use file::ConfigFile;
 pub use redaction::Redaction;
 pub use secret::read as read_secret;
 pub use table::Table;
-pub use upload::{UploadSettings, age, state_dir};
+pub use upload::{UploadSettings, age, state_dir, temp_dir};
 
 /// The most threads that may be asked for.
 const MOST_JOBS: usize = 512;

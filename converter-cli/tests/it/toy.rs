@@ -192,6 +192,7 @@ impl Case {
                 // After the files were written, whenever that is.
                 now: "2099-01-01T00:00:00Z".parse::<Timestamp>().expect("a time"),
                 compressions: vec![Compression::Gzip],
+                scratch: state.to_owned(),
                 encoding: String::new(),
             },
             interrupted: AtomicBool::new(false),

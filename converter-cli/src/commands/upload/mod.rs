@@ -7,7 +7,7 @@ mod rounds;
 mod watch;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +15,7 @@ use anyhow::Context;
 use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
-use crate::config::{ConfigFile, UploadSettings, selection};
+use crate::config::{ConfigFile, Settings, UploadSettings, selection, temp_dir};
 use crate::destinations::{self, Given, Manner, Named, places, projects};
 use crate::exit::ExitStatus;
 use crate::ui::Ui;
@@ -361,10 +361,20 @@ fn own(
         retry: upload.retry,
         now: settings.now,
         compressions: manner.compressions(),
+        scratch: scratch(upload, settings),
         encoding,
     };
     let redactor = redaction.redactor(true)?;
     Ok(Own { rules: ContentRules::new(capture, redactor, Content::from(args.content)), options })
+}
+
+/// Returns where to put what does not fit into the memory. A dry run makes no
+/// directory for it.
+fn scratch(upload: &UploadSettings, settings: &Settings) -> PathBuf {
+    if upload.dry_run && !upload.state_dir.is_dir() {
+        return temp_dir(settings);
+    }
+    upload.state_dir.clone()
 }
 
 /// Says what the encoded bytes depend on beside the sessions: the words that

@@ -142,6 +142,7 @@ impl Upload {
             retry: RetryPolicy { initial: millis(2), max_wait: millis(20), budget: millis(5_000) },
             now: self.now.parse::<Timestamp>().unwrap(),
             compressions: vec![Compression::Gzip, Compression::Zstd],
+            scratch: self.state.path().to_owned(),
             encoding: self.encoding.clone(),
         };
         let content = Content { max_image_bytes: self.max_image_bytes, ..Content::default() };

@@ -199,9 +199,7 @@ fn nothing_recorded(flag: &str) -> &'static str {
         "--source" => "none of the sessions has recorded what started it",
         "--branch" => "none of the sessions was started on a git branch",
         "--repo" => "none of the sessions was started in a git repository with a remote",
-        "--tool" | "--failed-tools --tool" => {
-            "none of the sessions has called a tool"
-        }
+        "--tool" | "--failed-tools --tool" => "none of the sessions has called a tool",
         _ => "none of the sessions has recorded it",
     }
 }

@@ -76,8 +76,7 @@ impl Progress {
 
     /// Notes that a request is to be sent again after a while.
     pub(super) fn wait(&self, destination: &str, reason: &str, attempts: u32, wait: Duration) {
-        self.lock()
-            .insert(destination.to_owned(), Waits::new(reason.to_owned(), attempts, wait));
+        self.lock().insert(destination.to_owned(), Waits::new(reason.to_owned(), attempts, wait));
     }
 
     /// Notes that a destination answers as it should, or is not asked any more.

@@ -64,7 +64,8 @@ pub(super) const CREDENTIALS_DIR: Opt<String> =
 
 /// The region, for tokens that do not say.
 pub(super) const REGION: Opt<String> =
-    Opt::without_key("`us` or `eu`, for tokens that do not contain it").env(&["PYDANTIC_LOGFIRE_REGION"]);
+    Opt::without_key("`us` or `eu`, for tokens that do not contain it")
+        .env(&["PYDANTIC_LOGFIRE_REGION"]);
 
 /// The encoding; the variables that name it are about other exporters.
 pub(super) const ENCODING: Opt<String> = PROTOCOL.env(&[]).help("`http/protobuf` or `http/json`");

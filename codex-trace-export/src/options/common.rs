@@ -153,9 +153,11 @@ pub const LLM_INPUT: Opt<LlmInput> =
         .default("turn");
 
 /// The most of it, in bytes.
-pub const LLM_INPUT_BYTES: Opt<u64> =
-    Opt::new("llm_input_bytes", "Maximum size of the history in the input of a model call, in bytes")
-        .default("262144");
+pub const LLM_INPUT_BYTES: Opt<u64> = Opt::new(
+    "llm_input_bytes",
+    "Maximum size of the history in the input of a model call, in bytes",
+)
+.default("262144");
 
 /// Maximum size of any other text, in bytes.
 pub const FIELD_BYTES: Opt<u64> =

@@ -53,7 +53,9 @@ pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     if !ui.settings().quiet {
         if standings.iter().any(|it| it.pending > 0) {
-            ui.hint("run `codex-trace upload` again to send what is pending; nothing is sent twice");
+            ui.hint(
+                "run `codex-trace upload` again to send what is pending; nothing is sent twice",
+            );
         }
         let refused = |it: &Reason| matches!(it.outcome, Outcome::Sent | Outcome::Failed);
         if standings.iter().any(|it| it.reasons.iter().any(refused)) {
@@ -79,8 +81,10 @@ fn forget(place: &str, dir: &Path) -> Result<(), Failure> {
     let standing = ledger.standings()?.into_iter().find(of_that_name).ok_or_else(unknown)?;
     if standing.sent > 0 {
         let n = count(usize::try_from(standing.sent).unwrap_or(usize::MAX), "turn");
-        return Err(Failure::new(format!("`{place}` has accepted {n}, and the next upload would send them again"))
-            .hint("`upload --force` sends everything again, if that is what you want"));
+        return Err(Failure::new(format!(
+            "`{place}` has accepted {n}, and the next upload would send them again"
+        ))
+        .hint("`upload --force` sends everything again, if that is what you want"));
     }
     ledger.forget(&standing.destination)
 }

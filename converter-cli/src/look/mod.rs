@@ -236,8 +236,7 @@ impl Shelf {
         let cwd = looking.ui.settings().cwd.clone().unwrap_or_default();
         let parts = [&places[..], &[heads.as_bytes(), cwd.as_os_str().as_encoded_bytes()]].concat();
         let path = pack::path(dir, &parts);
-        let (inventory, pack) =
-            looking.pool.join(|| Inventory::take(named), || Pack::open(&path));
+        let (inventory, pack) = looking.pool.join(|| Inventory::take(named), || Pack::open(&path));
         Some(Shelf { inventory: inventory?, pack, path })
     }
 

@@ -27,7 +27,10 @@ fn upload(env: &TestEnv, server: &Server) -> Option<Terminal> {
 /// Returns whether something of the progress is there.
 fn shows_progress(screen: &[String]) -> bool {
     screen.iter().any(|line| {
-        line.contains('░') || line.contains(" sent") || line.contains("attempt") || line.contains("^C")
+        line.contains('░')
+            || line.contains(" sent")
+            || line.contains("attempt")
+            || line.contains("^C")
     })
 }
 

@@ -36,7 +36,9 @@ pub(super) fn look(args: &DoctorArgs, ui: &Ui) -> Option<Value> {
         json!(names)
     };
     let noted = standing.as_ref().map(Standing::json).unwrap_or_default();
-    let hint = found.is_empty().then_some("`codex-trace hook --install` configures Codex to call codex-trace");
+    let hint = found
+        .is_empty()
+        .then_some("`codex-trace hook --install` configures Codex to call codex-trace");
     Some(json!({"type": "hook", "usable": true,
         "paths": found.iter().map(|(path, _)| path.display().to_string()).collect::<Vec<_>>(),
         "notify": found.iter().any(|(_, it)| it.notify),

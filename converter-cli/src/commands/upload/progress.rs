@@ -187,9 +187,8 @@ mod tests {
 
     #[test]
     fn who_waits_and_for_how_long_is_said_at_any_width() {
-        let waits = |reason: &str, seconds| {
-            Waits::new(reason.to_owned(), 2, Duration::from_secs(seconds))
-        };
+        let waits =
+            |reason: &str, seconds| Waits::new(reason.to_owned(), 2, Duration::from_secs(seconds));
         let reason = format!("status 429: \x1b[2J slow down, please {}", "x".repeat(300));
         let all = [("otlp".to_owned(), waits(&reason, 75)), ("m".to_owned(), waits("503", 0))];
         for width in [40, 80, 200] {
@@ -220,7 +219,8 @@ mod tests {
         assert_eq!(pace.rate(at(0), 0), 0);
         // What is skipped at first is no measure of what is sent after.
         assert_eq!(pace.rate(at(1), 1_000_000), 1_000_000);
-        let rates: Vec<u64> = (2..=60).map(|now| pace.rate(at(now), 1_000_000 + 10 * now)).collect();
+        let rates: Vec<u64> =
+            (2..=60).map(|now| pace.rate(at(now), 1_000_000 + 10 * now)).collect();
         assert_eq!(rates.last(), Some(&10));
         // Where nothing moves, the whole run says it.
         let mut pace = Pace::default();

@@ -6,6 +6,7 @@ use codex_trace_model::{Code, Diagnostic, SessionGroup, Trace};
 
 use crate::delivery::decide::Decision;
 use crate::delivery::flight::{Added, Whole};
+use crate::delivery::progress::OnTheWay;
 use crate::delivery::rest::Rests;
 use crate::delivery::session::Session;
 use crate::delivery::stamp::bytes_in_memory;
@@ -58,11 +59,11 @@ impl Engine<'_> {
                 }
             }
             self.account().sessions_seen += 1;
-            (self.run.step)();
         }
     }
 
     fn feed(&self, group: &SessionGroup) -> Result<(), Failure> {
+        let on_the_way = OnTheWay::new(self.run.progress, self.run.history.len_of(group));
         let goes = self.takes.elsewhere(self.run.history, group);
         if let Some(Goes::To(_)) = goes {
             return Ok(());
@@ -95,7 +96,7 @@ impl Engine<'_> {
                     return Ok(());
                 }
                 self.count_oddities(trace);
-                self.encode(&owned, files, rests)
+                self.encode(&owned, files, rests, on_the_way)
             } else {
                 Ok(())
             }
@@ -130,6 +131,7 @@ impl Engine<'_> {
         owned: &OwnedTrace,
         stamps: Vec<FileStamp>,
         rests: Rests,
+        on_the_way: OnTheWay,
     ) -> Result<(), Failure> {
         let trace = owned.get();
         let of_project = self.of_project(trace);
@@ -143,7 +145,8 @@ impl Engine<'_> {
             return Ok(());
         }
         self.reopen(trace, &stamps)?;
-        let session = Arc::new(Session::new(trace.session_id(), stamps.clone()));
+        let session = Session::new(trace.session_id(), stamps.clone()).counting(on_the_way);
+        let session = Arc::new(session);
         let mut result = Ok(());
         let mut beside = match self.look_beside(trace) {
             Ok(beside) => beside,

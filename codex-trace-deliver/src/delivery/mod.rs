@@ -22,6 +22,7 @@ mod feed;
 mod flight;
 mod lines;
 mod preflight;
+mod progress;
 mod queue;
 mod resend;
 mod rest;
@@ -59,6 +60,7 @@ use beside::CopiedHeads;
 pub use dead_letter::DeadLetters;
 pub use fate::{Fate, Tally, TurnOf};
 use flight::{Part as UnitPart, Slice, Whole};
+pub use progress::{Progress, Waits};
 use queue::{LOOK, Packing, Queue};
 pub use resend::{Resent, resend};
 use session::{Ready, Session};
@@ -148,8 +150,8 @@ pub struct Run<'r> {
     pub options: &'r Options,
     /// Set once the user wants it to end: what is under way is finished.
     pub interrupted: &'r AtomicBool,
-    /// Called for each session done with, by each destination.
-    pub step: &'r (dyn Fn() + Sync),
+    /// How far it is.
+    pub progress: &'r Arc<Progress>,
     /// Called with what somebody who waits should know.
     pub notice: &'r (dyn Fn(String) + Sync),
 }
@@ -162,6 +164,8 @@ pub struct Run<'r> {
 /// If the system has no threads left.
 pub fn run(run: &Run<'_>, destinations: Vec<Destination>) -> Result<Vec<Account>, Failure> {
     let budget = run.options.max_memory / destinations.len().max(1);
+    let bytes: u64 = run.history.sessions.iter().map(|it| run.history.len_of(it)).sum();
+    run.progress.add_total(bytes.saturating_mul(destinations.len() as u64));
     let results: Vec<Result<Account, Failure>> = std::thread::scope(|scope| {
         let started: Vec<_> = destinations
             .into_iter()
@@ -182,6 +186,7 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
         None => *run,
     };
     let asked = if run.options.dry_run { Ok(true) } else { preflight::ask(run, &mut destination) };
+    run.progress.go_on(&destination.name);
     let heard = match asked {
         Ok(heard) => heard,
         Err(reason) => {
@@ -390,6 +395,7 @@ impl<'e> Engine<'e> {
     }
 
     fn finish(self) -> Account {
+        self.run.progress.go_on(self.name);
         self.leave(self.skipped(self.queue.drain()), &self.why_ended());
         let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
         account.peak = self.queue.peak();

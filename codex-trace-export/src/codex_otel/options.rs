@@ -10,11 +10,11 @@ use crate::otlp::options::{BASE, LOGS, METRICS, RESOURCE_ATTRIBUTES, TENANT, TRA
 pub(super) const SIGNALS: Opt<Vec<String>> =
     Opt::new("signals", "What of Codex' telemetry to send: `logs`, `traces`, `metrics`")
         .flag(Flag::Each { name: "signal", value: "WHICH" }, heading::ENCODING)
-        .default("logs where an endpoint is given, else what Codex sends itself");
+        .default("logs if an endpoint is given, else what Codex itself sends");
 
 /// Whether prompts are sent.
 pub(super) const LOG_USER_PROMPT: Opt<bool> =
-    Opt::new("log_user_prompt", "Send prompts, and what tools were given and gave back")
+    Opt::new("log_user_prompt", "Send prompts, and the input and output of tools")
         .default("as Codex' config.toml has it");
 
 /// Whether answers are sent as logs.

@@ -106,7 +106,7 @@ fn wanted(
 
 fn sort_of(word: &str) -> Result<&'static Sort, ConfigError> {
     SORTS.iter().find(|sort| sort.signal.word() == word).ok_or_else(|| {
-        ConfigError::new(format!("`{word}` is no signal of telemetry"))
+        ConfigError::new(format!("`{word}` is not a signal of telemetry"))
             .hint("say `logs`, `traces` or `metrics`")
     })
 }

@@ -13,6 +13,7 @@ mod settings;
 mod sizes;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -153,7 +154,7 @@ impl Upload {
             dead_letters: &dead_letters,
             options: &options,
             interrupted: &interrupted,
-            step: &|| {},
+            progress: &Arc::default(),
             notice: &|_| {},
         };
         let destinations = self.connect().unwrap().into_iter().map(|exporter| {

@@ -28,11 +28,10 @@ use crate::{
 const DEFAULT_EXPERIMENT: &str = "codex-trace";
 
 /// A tracking server, and what of it is ours.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) base: Address,
     experiment: Experiment,
-    step: Step,
     pub(super) headers: Vec<Header>,
     pub(super) client: ClientOptions,
     workspace: Option<String>,
@@ -47,15 +46,6 @@ pub(super) struct Server {
 enum Experiment {
     Id(String),
     Name(String),
-}
-
-/// What has been asked about the experiment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Begin,
-    Asked,
-    Made,
-    Known,
 }
 
 /// Makes an exporter of settings.
@@ -96,7 +86,6 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigEr
     let mut server = Server {
         base: Address::unchecked(to.value.expose().trim_end_matches('/')),
         experiment: Experiment::Name(DEFAULT_EXPERIMENT.to_owned()),
-        step: Step::Begin,
         headers: Vec::new(),
         user: None,
         added: added_elsewhere(settings, found)?,
@@ -300,40 +289,29 @@ impl Server {
         }
     }
 
-    /// Asks anew.
-    pub(super) fn forget(&mut self) {
-        self.step = Step::Begin;
-    }
-
-    /// Asks for the experiment, makes it where its name is new. `None` when its
-    /// id is known.
+    /// Takes in the experiment, and returns what makes it where its name is new.
     ///
     /// Spans of a trace that another experiment has go there without a word, so
     /// an id is checked, too.
-    pub(super) fn find_experiment(
+    pub(super) fn take_experiment(
         &mut self,
-        answer: Option<&Response>,
+        answer: &Response,
     ) -> Result<Option<Request>, ConfigError> {
-        match (self.step, answer) {
-            (Step::Known, _) => Ok(None),
-            (Step::Begin, _) | (_, None) => {
-                self.step = Step::Asked;
-                Ok(Some(self.ask()))
-            }
-            (Step::Asked, Some(answer)) if answer.status == 404 => match &self.experiment {
-                Experiment::Name(name) => {
-                    self.step = Step::Made;
-                    Ok(Some(self.make(name)))
-                }
+        if answer.status == 404 {
+            return match &self.experiment {
+                Experiment::Name(name) => Ok(Some(self.make(name))),
                 Experiment::Id(id) => Err(ConfigError::new(format!("no experiment has id {id}"))
                     .hint("set MLFLOW_EXPERIMENT_ID, or name one with --project")),
-            },
-            (_, Some(answer)) => {
-                self.experiment = Experiment::Id(experiment_in(answer)?);
-                self.step = Step::Known;
-                Ok(None)
-            }
+            };
         }
+        self.take_id(answer)?;
+        Ok(None)
+    }
+
+    /// Takes in the id of the experiment.
+    pub(super) fn take_id(&mut self, answer: &Response) -> Result<(), ConfigError> {
+        self.experiment = Experiment::Id(experiment_in(answer)?);
+        Ok(())
     }
 
     /// Says what it means that the experiment is not there.

@@ -381,7 +381,9 @@ impl Relation {
 pub struct Event<'a> {
     /// When, if the file says.
     pub at: Option<Timestamp>,
-    /// The line, starting at 1, of the span's rollout.
+    /// The file of the thread that says so.
+    pub rollout: RolloutIx,
+    /// The line of that file, starting at 1.
     pub line: u64,
     /// What.
     pub kind: EventKind<'a>,

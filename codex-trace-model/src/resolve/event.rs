@@ -168,6 +168,7 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn take_aborted(&mut self, aborted: &TurnAborted<'a>, place: Place) -> Outcome {
+        let rollout = self.rollout();
         if let Some(outcome) = self.not_an_end(aborted.turn_id) {
             return outcome;
         }
@@ -186,7 +187,7 @@ impl<'a> ThreadBuilder<'a> {
         }
         if let Some(error) = aborted.error {
             let kind = EventKind::Error { message: error.message, info: error.codex_error_info };
-            draft.events.push(Event { at: place.at, line: place.line, kind });
+            draft.events.push(Event { at: place.at, rollout, line: place.line, kind });
         }
         self.end_turn(turn, place)
     }

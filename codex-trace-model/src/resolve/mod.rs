@@ -315,7 +315,7 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Adds an event to the open turn, else to the thread.
     fn push_event(&mut self, place: Place, kind: EventKind<'a>) -> Outcome {
-        let event = Event { at: place.at, line: place.line, kind };
+        let event = Event { at: place.at, rollout: self.rollout(), line: place.line, kind };
         let mut events = &mut self.events;
         if let Some(turn) = self.open {
             self.turns[turn].touch(place.line, place.at);

@@ -118,7 +118,14 @@ impl Rollout {
     }
 
     pub(crate) fn output(&mut self, call_id: &str) {
-        let output = r"Wall time: 0.1 seconds\nProcess exited with code 0\nOutput:\nx";
+        self.long_output(call_id, 1);
+    }
+
+    /// An output of so many times eight bytes.
+    pub(crate) fn long_output(&mut self, call_id: &str, n: usize) {
+        let mut output =
+            r"Wall time: 0.1 seconds\nProcess exited with code 0\nOutput:\n".to_owned();
+        output += &r"words \n".repeat(n);
         self.item("function_call_output", &format!(r#""call_id":"{call_id}","output":"{output}""#));
     }
 

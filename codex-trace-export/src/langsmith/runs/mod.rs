@@ -98,7 +98,7 @@ impl<'a> Encoder<'_, 'a> {
     }
 }
 
-impl<'a> TurnEncoder<'_, '_, 'a> {
+impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
     fn write(mut self, span: &Span<'a>, unit: &mut UnitBuilder<'_>) {
         let below = self.below();
         let calls = self.usage_by_group(&below);
@@ -233,13 +233,32 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         extra
     }
 
-    /// Writes what was said in a voice session while the turn ran.
+    /// Returns what is recorded of the thread between the turn before this one
+    /// and this one. What follows the last turn waits for the next: a turn that
+    /// was sent does not change.
+    fn events_before(&self, span: &Span<'a>) -> &'e [Event<'a>] {
+        let trace = self.all.trace;
+        let siblings = &self.all.children[self.thread.span.index()];
+        let earlier = siblings.partition_point(|ix| *ix < self.plan.span);
+        let mut earlier = siblings[..earlier].iter().rev().map(|ix| trace.span(*ix));
+        let before = earlier.find(|span| matches!(span.kind, SpanKind::Turn(_)));
+        let start = |span: &Span<'_>| (span.provenance.rollout, span.provenance.first_line);
+        let events = &trace.span(self.thread.span).events;
+        let at = |event: &Event<'_>| (event.rollout, event.line);
+        let from = before.map_or(0, |it| events.partition_point(|event| at(event) < start(it)));
+        let to = events.partition_point(|event| at(event) < start(span));
+        events.get(from..to).unwrap_or_default()
+    }
+
+    /// Writes what was said in a voice session while the turn ran, or before it
+    /// and after the one before.
     fn voice(&self, span: &Span<'a>) -> Vec<u8> {
         let voice = |event: &Event<'a>| match event.kind {
             EventKind::Voice(it) => Some((event.at?.as_millisecond(), it)),
             _ => None,
         };
-        let mut said = span.events.iter().filter_map(voice).peekable();
+        let before = self.events_before(span).iter();
+        let mut said = before.chain(&span.events).filter_map(voice).peekable();
         let mut out = Vec::new();
         if self.written.is_none() || said.peek().is_none() {
             return out;

@@ -228,21 +228,29 @@ fn a_turn_that_a_goal_began_has_no_input_and_only_its_outcome() {
 fn tools_and_voice_are_told() {
     let item = |at, payload: Value| line(at, "response_item", &payload);
     let event = |at, payload: Value| line(at, "event_msg", &payload);
+    let voice = |at, text: &str| {
+        let said = json!({"voice_transcript": {"role": "user", "text": text}});
+        line(at, "realtime_item", &json!({"type": "frame", "channels": said}))
+    };
     let tool = json!({"type": "function", "name": "look", "description": "LOOKS"});
     let text = [
         everything().lines().next().unwrap().to_owned() + "\n",
+        voice(0.5, "BEFORE"),
         event(1.0, json!({"type": "task_started", "turn_id": "t-1"})),
         item(1.1, json!({"type": "additional_tools", "id": "at1", "role": "developer", "tools": [tool]})),
         item(1.2, json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "go"}]})),
-        line(1.5, "realtime_item", &json!({
-            "type": "frame", "channels": {"voice_transcript": {"role": "user", "text": "SAID"}}
-        })),
+        voice(1.5, "SAID"),
         item(2.0, json!({"type": "function_call", "name": "look", "call_id": "c1", "arguments": "{}"})),
         event(2.1, usage(107, 107)),
         item(2.2, json!({"type": "function_call_output", "call_id": "c1", "output": "x"})),
         item(3.0, json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "done"}]})),
         event(3.1, usage(307, 200)),
         event(4.0, json!({"type": "task_complete", "turn_id": "t-1", "last_agent_message": "done"})),
+        voice(4.5, "BETWEEN"),
+        event(5.0, json!({"type": "task_started", "turn_id": "t-2"})),
+        item(5.2, json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "on"}]})),
+        event(6.0, json!({"type": "task_complete", "turn_id": "t-2", "last_agent_message": "done"})),
+        voice(6.5, "AFTER"),
     ]
     .concat();
     let server = Server::start(Rules::default());
@@ -254,14 +262,17 @@ fn tools_and_voice_are_told() {
     let tools = runs.iter().map(|run| &run["extra"]["invocation_params"]["tools"]);
     let tools: Vec<&Value> = tools.filter(|tools| !tools.is_null()).collect();
     assert_eq!(tools, [&json!([tool])], "on the first call of the turn alone");
-    let root = runs.iter().find(|run| run["name"] == "openai.codex").expect("a turn");
-    assert_eq!(
-        root["events"],
-        json!([{
-            "name": "voice", "time": "2026-03-01T10:00:01.500Z",
-            "kwargs": {"what": "frame", "role": "user", "text": "SAID"}
-        }])
-    );
+    let said = |at: &str, text: &str| {
+        json!({
+            "name": "voice", "time": format!("2026-03-01T10:00:0{at}00Z"),
+            "kwargs": {"what": "frame", "role": "user", "text": text}
+        })
+    };
+    let roots = runs.iter().filter(|run| run["name"] == "openai.codex");
+    let events: Vec<&Value> = roots.map(|run| &run["events"]).collect();
+    let first = json!([said("0.5", "BEFORE"), said("1.5", "SAID")]);
+    // What follows a turn is not known to be all when that is sent.
+    assert_eq!(events, [&first, &json!([said("4.5", "BETWEEN")])]);
     let muted = Server::start(Rules::default());
     let mut upload = Upload::new(&muted.url);
     upload.env.push(("LANGSMITH_DEFAULT_MUTED", "true".to_owned()));

@@ -3,8 +3,7 @@
 use crate::clock::{Clock, jitter};
 use crate::delivery::{Destination, Run, TELL_AT, pause, tell_of_trouble};
 use crate::transport::Cause;
-use codex_trace_export::request::{Request, Response};
-use codex_trace_export::{Learned, Question, Verdict};
+use codex_trace_export::{Learned, Question, Request, Response, Verdict};
 
 /// Asks what is to be asked before anything is sent; returns whether there was
 /// an answer to anything.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::address::percent_encoded;
 use crate::braintrust::Braintrust;
 use crate::braintrust::config::{Place, Target};
 use crate::braintrust::there::There;
@@ -85,10 +86,10 @@ impl Place {
     pub(super) fn look_for_project(&self, api: &Address) -> Request {
         let query = match &self.target {
             Target::ProjectName(name) => {
-                format!("/v1/project?limit=1&project_name={}", escaped(name))
+                format!("/v1/project?limit=1&project_name={}", percent_encoded(name.as_bytes()))
             }
-            Target::ProjectId(id) => format!("/v1/project/{}", escaped(id)),
-            Target::Experiment(id) => format!("/v1/experiment/{}", escaped(id)),
+            Target::ProjectId(id) => format!("/v1/project/{}", percent_encoded(id.as_bytes())),
+            Target::Experiment(id) => format!("/v1/experiment/{}", percent_encoded(id.as_bytes())),
         };
         self.get(api.join(&query))
     }
@@ -297,12 +298,4 @@ fn limit_in(answer: &Response) -> Result<usize, ConfigError> {
     let bytes = body.as_ref().and_then(|body| body.get("logs3_payload_max_bytes")?.as_u64());
     let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(wire::MAX_BYTES);
     Ok(bytes.clamp(LEAST_BYTES, MOST_BYTES))
-}
-
-/// Percent-encodes what stands for something else in an address.
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

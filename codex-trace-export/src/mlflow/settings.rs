@@ -12,6 +12,7 @@ use super::options::{
 };
 use super::plugin::Plugin;
 use super::{Mlflow, databricks};
+use crate::address::percent_encoded;
 use crate::client::{SaidClient, Unit};
 use crate::describe::Description;
 use crate::options::Opt;
@@ -327,8 +328,10 @@ impl Server {
     /// Asks for the experiment, and makes none.
     pub(super) fn ask(&self) -> Request {
         let query = match &self.experiment {
-            Experiment::Id(id) => format!("get?experiment_id={}", escaped(id)),
-            Experiment::Name(name) => format!("get-by-name?experiment_name={}", escaped(name)),
+            Experiment::Id(id) => format!("get?experiment_id={}", percent_encoded(id.as_bytes())),
+            Experiment::Name(name) => {
+                format!("get-by-name?experiment_name={}", percent_encoded(name.as_bytes()))
+            }
         };
         Request {
             method: Method::Get,
@@ -362,12 +365,4 @@ fn experiment_in(answer: &Response) -> Result<String, ConfigError> {
     let body: Value = serde_json::from_slice(&answer.body).map_err(|_| refused())?;
     let id = body.pointer("/experiment/experiment_id").or_else(|| body.get("experiment_id"));
     id.and_then(Value::as_str).map(str::to_owned).ok_or_else(refused)
-}
-
-/// Percent-encodes what stands for something else in an address.
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

@@ -49,6 +49,7 @@ impl<'a> ThreadBuilder<'a> {
             // The index of the draft; the span's own once there are spans.
             turn: turn.map(|turn| SpanIx(u32::try_from(turn).unwrap_or(u32::MAX))),
             synthetic,
+            made_by_model: made,
             body,
         });
         if let Some(turn) = turn.filter(|turn| !self.turns[*turn].closed) {

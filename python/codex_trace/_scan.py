@@ -22,6 +22,9 @@ Content = Literal["full", "short", "none"]
 #: How Parquet files are compressed.
 Compression = Literal["zstd", "snappy", "gzip", "lz4", "brotli", "none"]
 
+#: How much of a table is put together before it is written, in bytes.
+_ROW_GROUP = 8 << 20
+
 
 def _taken(take: Callable[[], _T]) -> _T:
     """Lets an interrupt through that a reader has made an error of its own of."""
@@ -86,7 +89,7 @@ class Table:
         return pandas.DataFrame(self.to_arrow().to_pandas())
 
     def write_parquet(self, path: Path, *, compression: Compression = "zstd") -> None:
-        """Writes all rows into a Parquet file, batch by batch, with pyarrow.
+        """Writes all rows into a Parquet file, a few megabytes at a time, with pyarrow.
 
         The file has its name once it is complete.
         """
@@ -100,8 +103,14 @@ class Table:
             with pyarrow.parquet.ParquetWriter(
                 unfinished, reader.schema, compression=compression
             ) as writer:
+                group: list[pyarrow.RecordBatch] = []
                 for batch in reader:
-                    writer.write_batch(batch)
+                    group.append(batch)
+                    if sum(it.nbytes for it in group) >= _ROW_GROUP:
+                        writer.write_table(pyarrow.Table.from_batches(group))
+                        group = []
+                if group:
+                    writer.write_table(pyarrow.Table.from_batches(group))
 
         try:
             _taken(write)

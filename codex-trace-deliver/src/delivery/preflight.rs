@@ -50,10 +50,11 @@ fn one(
         let (after, reason) = match destination.transport.send(request) {
             Ok(response) => {
                 *heard = true;
-                match Verdict::from_status(&response) {
-                    Verdict::Retry { after, reason } => (after, reason),
-                    _ => return Ok(response),
-                }
+                let Verdict::Retry { after, reason } = Verdict::from_status(&response) else {
+                    run.progress.go_on(&destination.name);
+                    return Ok(response);
+                };
+                (after, reason)
             }
             Err(no) if no.cause == Cause::Lasting => return Err(no.reason),
             Err(no) => (None, no.reason),
@@ -65,6 +66,7 @@ fn one(
         if attempt == TELL_AT {
             tell_of_trouble(run, &destination.name, &reason, retry.budget);
         }
+        run.progress.wait(&destination.name, &reason, attempt, wait);
         pause(run, wait)?;
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn look(args: &DoctorArgs, ui: &Ui) -> Option<Report> {
         names.dedup();
         names
     };
-    let hint = "`codex-trace hook --install` tells Codex to call";
+    let hint = "`codex-trace hook --install` configures Codex to call codex-trace";
     let about = Hook {
         paths: found.iter().map(|(path, _)| path.display().to_string()).collect(),
         notify: found.iter().any(|(_, it)| it.notify),
@@ -62,7 +62,7 @@ fn problems(found: &[(std::path::PathBuf, Found)], standing: Option<&Standing>) 
             problems.push(format!("`{path}` switches hooks off (`features.hooks`)"));
         } else if untrusted > 0 {
             problems.push(format!(
-                "Codex does not run {untrusted} of the hooks in `{path}` until you have let it: open `/hooks` in `codex`"
+                "Codex does not run {untrusted} of the hooks in `{path}` until you have confirmed them: open `/hooks` in `codex`"
             ));
         }
         if let Some(other) = &found.other_notify {

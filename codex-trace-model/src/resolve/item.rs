@@ -101,15 +101,7 @@ impl<'a> ThreadBuilder<'a> {
     /// where the reviewer's answer is written down again.
     fn made_by_model(&self, body: &ResponseItem<'a>) -> bool {
         let echo = self.open.is_some_and(|open| self.turns[open].review_done);
-        let made = match body {
-            ResponseItem::Message(message) => message.role.is_some_and(|role| role.is("assistant")),
-            ResponseItem::Reasoning(_)
-            | ResponseItem::ToolCall(_)
-            | ResponseItem::WebSearchCall(_)
-            | ResponseItem::ImageGenerationCall(_) => true,
-            _ => false,
-        };
-        made && !echo
+        body.is_answer() && !echo
     }
 
     /// Whether a turn other than the open one waits for its end, which the file

@@ -144,7 +144,7 @@ fn a_rollout_without_times_is_not_placed_in_time() {
         let err = exporter
             .encode(&Cx { trace, rules: &rules, notes: &Notes::default() }, &mut |_| ())
             .unwrap_err();
-        assert!(err.what.contains("nowhere when"), "{err}");
+        assert!(err.what.contains("does not record when it was"), "{err}");
     });
 }
 

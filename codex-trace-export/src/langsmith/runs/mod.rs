@@ -312,7 +312,8 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
         outputs.extend_from_slice(b"{\"messages\":[");
         // Where nobody asked, what the harness wrote to begin with is no outcome.
         let begun = || {
-            let made = |ix: &ItemIx| self.thread.item(*ix).is_some_and(|item| item.made_by_model);
+            let made =
+                |ix: &ItemIx| self.thread.item(*ix).is_some_and(|item| item.body.is_answer());
             items.iter().position(made).filter(|_| self.turn.prompt.is_none()).unwrap_or(0)
         };
         let from = asked.map_or_else(begun, |asked| asked + 1);

@@ -126,7 +126,8 @@ fn parse(argv: Vec<OsString>, usual: ColorChoice) -> clap::error::Result<Args> {
         _ => usual,
     };
     let mut command = Args::command().color(color);
-    let mut matches = command.try_get_matches_from_mut(argv)?;
+    let matches = command.try_get_matches_from_mut(argv);
+    let mut matches = matches.map_err(args::tips::without_far_ones)?;
     Args::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))
 }
 

@@ -70,7 +70,7 @@ pub fn run(args: &HookArgs, upload: &UploadArgs, ui: &Ui) -> anyhow::Result<Exit
         noted: Noted::read(&queue),
         queue,
         upload,
-        interrupted: interrupt::flag(),
+        interrupted: interrupt::flag(ui),
         linger,
         settle: config::age("--settle", &upload.settle)?,
         homes: BTreeMap::new(),

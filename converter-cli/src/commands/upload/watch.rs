@@ -48,7 +48,7 @@ const WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 ///
 /// If the first round cannot begin.
 pub(super) fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
     let (sender, receiver) = mpsc::channel();
     let mut watch = Watch { places: BTreeSet::new(), watcher: None, sender };
     let mut rounds = Rounds::new(args, Arc::clone(&interrupted));
@@ -71,7 +71,7 @@ pub(super) fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
             }
         }
         if std::mem::take(&mut is_first) {
-            ui.say("watching for more; Ctrl-C ends it");
+            ui.say("watching for changes; Ctrl-C ends it");
         }
         if !wait(&receiver, &mut left, &interrupted, ui) {
             left.look_at_open();
@@ -260,7 +260,7 @@ impl Watch {
         }
         let watcher = self.watcher(&places).map_err(|err| {
             ui.warn(format!(
-                "the system does not tell of changes ({err}): looking every {} seconds",
+                "the system does not report changes ({err}): looking every {} seconds",
                 POLL.as_secs()
             ));
         });

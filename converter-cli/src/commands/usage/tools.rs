@@ -26,9 +26,9 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitStatus> {
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(selection, ui, &pool)?;
-    let counted = tools::count(selection, &history, &pool, &interrupt::flag(), ui);
+    let counted = tools::count(selection, &history, &pool, &interrupt::flag(ui), ui);
     let Some(mut report) = counted else {
-        ui.warn("interrupted: nothing was counted to the end");
+        ui.warn("interrupted: the count is not complete");
         return Ok(ExitStatus::Interrupted);
     };
     for lost in &std::mem::take(&mut report.lost) {

@@ -72,8 +72,7 @@ unsafe impl GlobalAlloc for Blocks {
             (true, true) => {
                 let start = block.cast::<c_void>();
                 // SAFETY: `map` made it, of this length; the caller forgets its old place.
-                let moved =
-                    unsafe { mremap(start, layout.size(), new_size, MremapFlags::MAYMOVE) };
+                let moved = unsafe { mremap(start, layout.size(), new_size, MremapFlags::MAYMOVE) };
                 moved.map_or(null_mut(), <*mut c_void>::cast)
             }
             _ => {

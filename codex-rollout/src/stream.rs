@@ -152,6 +152,19 @@ impl LineStream {
         self
     }
 
+    /// Reads into a buffer that another stream has read into before: memory that
+    /// is at hand costs less than memory that is new.
+    #[must_use]
+    pub fn with_buffer(mut self, buffer: Vec<u8>) -> LineStream {
+        self.buffer = buffer;
+        self
+    }
+
+    /// Returns the buffer, for another stream to read into.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+
     /// Sets the longest line to keep, in bytes. The default is 256 MiB.
     #[must_use]
     pub fn max_line_len(mut self, limit: usize) -> LineStream {

@@ -20,13 +20,14 @@ use crate::tool::{Agents, McpOrigin, ToolCall, ToolFamily};
 use crate::trace::ItemIx;
 
 /// A tool call while its turn is read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ToolDraft<'a> {
     pub(crate) turn: usize,
     /// The key and the name of the span, made while the lines are at hand.
     pub(crate) key: String,
     pub(crate) name: Cow<'a, str>,
-    pub(crate) call: ToolCall<'a>,
+    /// The span's own in the end, so that it stays where it is.
+    pub(crate) call: Box<ToolCall<'a>>,
     pub(crate) form: ToolCallForm,
     pub(crate) first_line: u64,
     pub(crate) last_line: u64,
@@ -88,7 +89,8 @@ pub(crate) struct Told<'a> {
 /// Every tool call of a thread, found by its id.
 #[derive(Debug, Default)]
 pub(crate) struct ToolTable<'a> {
-    pub(crate) calls: Vec<ToolDraft<'a>>,
+    #[expect(clippy::vec_box, reason = "each goes by itself, when it has its span")]
+    pub(crate) calls: Vec<Box<ToolDraft<'a>>>,
     by_id: IdTable<&'a [u8], usize>,
     /// Details that came before their call, with the turn they came in; `None`
     /// where the call has come.
@@ -134,7 +136,7 @@ impl<'a> ToolTable<'a> {
                 draft.enrich(detail);
             }
         }
-        self.calls.push(draft);
+        self.calls.push(Box::new(draft));
         ix
     }
 
@@ -207,6 +209,28 @@ impl<'a> ToolTable<'a> {
 }
 
 impl<'a> ToolDraft<'a> {
+    /// Makes a draft of a call of which nothing else is known.
+    pub(crate) fn new(turn: usize, call: ToolCall<'a>) -> ToolDraft<'a> {
+        ToolDraft {
+            turn,
+            key: String::new(),
+            name: Cow::Borrowed(""),
+            call: Box::new(call),
+            form: ToolCallForm::default(),
+            first_line: 0,
+            last_line: 0,
+            called: None,
+            answered: None,
+            counted: None,
+            outcome: Outcome::default(),
+            told: Told::default(),
+            session: None,
+            inside: None,
+            whole: false,
+            deed: None,
+        }
+    }
+
     /// Makes a draft of a call item.
     pub(crate) fn of_item(turn: usize, item: ItemIx, call: &ToolCallItem<'a>) -> ToolDraft<'a> {
         let fields = &call.fields;
@@ -229,26 +253,25 @@ impl<'a> ToolDraft<'a> {
         }
         // What the provider ran itself has ended when it is written down.
         let running = fields.status.is_none_or(|status| status.is("in_progress"));
+        let facts = ToolCall {
+            call_id: fields.call_id.or(fields.id),
+            tool,
+            namespace,
+            family,
+            call_item: Some(item),
+            mcp: family::mcp(family, tool, namespace),
+            command: arguments_say.command,
+            cwd: arguments_say.cwd,
+            escalation: arguments_say.escalation,
+            output_text: end.output,
+            ..ToolCall::default()
+        };
         ToolDraft {
             whole: call.raw.is_some() && !running,
             told,
-            turn,
             form: call.form,
             session: family::input_session(family, arguments),
-            call: ToolCall {
-                call_id: fields.call_id.or(fields.id),
-                tool,
-                namespace,
-                family,
-                call_item: Some(item),
-                mcp: family::mcp(family, tool, namespace),
-                command: arguments_say.command,
-                cwd: arguments_say.cwd,
-                escalation: arguments_say.escalation,
-                output_text: end.output,
-                ..ToolCall::default()
-            },
-            ..ToolDraft::default()
+            ..ToolDraft::new(turn, facts)
         }
     }
 
@@ -267,12 +290,10 @@ impl<'a> ToolDraft<'a> {
             ..ToolCall::default()
         };
         let mut draft = ToolDraft {
-            turn,
             inside,
-            call,
             first_line: detail.line,
             last_line: detail.line,
-            ..ToolDraft::default()
+            ..ToolDraft::new(turn, call)
         };
         draft.enrich(detail);
         draft

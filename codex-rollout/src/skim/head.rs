@@ -59,7 +59,9 @@ pub(super) struct Head<'b> {
 
 /// What kind of record it is; many times smaller than the record.
 pub(super) enum Kind {
-    Message { role: JsonText<'static> },
+    Message {
+        role: JsonText<'static>,
+    },
     MadeByModel,
     ToolOutput,
     OtherItem,

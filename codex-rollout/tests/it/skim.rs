@@ -328,7 +328,7 @@ fn damage_in_limits_that_come_again_is_noticed() {
     let line = LINES.iter().find(|line| line.contains("\"rate_limits\":{")).expect("one");
     let text = format!("{line}\n{line}\n{line}\n");
     assert_same(text.as_bytes(), "the same three times");
-    for at in line.len() + 1..2 * line.len() + 1 {
+    for at in line.len() + 1..=2 * line.len() {
         for byte in *b"\"{},:0x\\\n\xFF" {
             let mut damaged = text.clone().into_bytes();
             damaged[at] = byte;

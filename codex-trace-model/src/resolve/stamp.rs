@@ -28,9 +28,9 @@ fn parse_written_by_codex(raw: &[u8]) -> Option<Timestamp> {
     let [b'"', text @ .., b'"'] = raw else { return None };
     let text: &[u8; 24] = text.try_into().ok()?;
     let (words, []) = text.as_chunks::<8>() else { return None };
-    let date = pairs_of(words[0], b"0000-00-")?;
-    let time = pairs_of(words[1], b"00T00:00")?;
-    let rest = pairs_of(words[2], b":00.000Z")?;
+    let date = pairs_of(words[0], *b"0000-00-")?;
+    let time = pairs_of(words[1], *b"00T00:00")?;
+    let rest = pairs_of(words[2], *b":00.000Z")?;
     let at = |pairs: u64, at: usize| i64::from(pairs.to_le_bytes()[at]);
     let (year, month, day) = (100 * at(date, 0) + at(date, 2), at(date, 5), at(time, 0));
     let (hour, minute, second) = (at(time, 3), at(time, 6), at(rest, 1));
@@ -62,11 +62,11 @@ const DAYS: [i64; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 /// byte by byte; nothing if that is not of a shape, in which zeros stand for
 /// digits.
 #[inline]
-fn pairs_of(text: [u8; 8], shape: &[u8; 8]) -> Option<u64> {
+fn pairs_of(text: [u8; 8], shape: [u8; 8]) -> Option<u64> {
     // Eight bytes at once: none of these sums carries into the next byte, but
     // for those of bytes above 0x7F, which show by themselves.
     let over = u64::from_le_bytes(shape.map(|byte| if byte == b'0' { 0x76 } else { 0x7F }));
-    let values = u64::from_le_bytes(text) ^ u64::from_le_bytes(*shape);
+    let values = u64::from_le_bytes(text) ^ u64::from_le_bytes(shape);
     let is_odd = (values.wrapping_add(over) | values) & 0x8080_8080_8080_8080 != 0;
     let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
     (!is_odd).then_some(pairs)

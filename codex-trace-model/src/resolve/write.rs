@@ -203,8 +203,7 @@ impl<'a> SpanWriter<'_, 'a> {
     fn join_exits(&mut self, draft: &TurnDraft<'a>) {
         let mut running: HashMap<Cow<'a, str>, usize> = HashMap::new();
         for &tool in &draft.tools {
-            let Some(ToolDraft { call, outcome, session, .. }) = self.tools[tool].as_deref()
-            else {
+            let Some(ToolDraft { call, outcome, session, .. }) = self.tools[tool].as_deref() else {
                 continue;
             };
             if call.family == ToolFamily::Command

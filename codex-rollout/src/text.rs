@@ -355,7 +355,7 @@ mod tests {
     }
 
     fn piece() -> impl Strategy<Value = Vec<u8>> {
-        let escapes = [
+        const ESCAPES: &[&str] = &[
             r"\n",
             r"\\",
             r#"\""#,
@@ -376,7 +376,7 @@ mod tests {
         prop_oneof![
             "[ -!#-\\[\\]-~]{0,60}".prop_map(String::into_bytes),
             "\\PC{1,9}".prop_map(String::into_bytes),
-            prop::sample::select(&escapes.map(str::as_bytes)[..]).prop_map(<[u8]>::to_vec),
+            prop::sample::select(ESCAPES).prop_map(|escape| escape.as_bytes().to_vec()),
             any::<u8>().prop_map(|byte| vec![byte]),
         ]
     }

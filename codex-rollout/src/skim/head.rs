@@ -10,7 +10,7 @@ use crate::line::{BOOKKEEPING, RolloutItem, RolloutLine};
 use crate::reader::HEAD;
 use crate::scan::Cursor;
 use crate::strings;
-use crate::text::JsonText;
+use crate::text::{JsonText, RawJson};
 use crate::wire::Field;
 
 /// The rate limits at the end of a `token_count`: as a rule they are the same as
@@ -28,9 +28,11 @@ impl Limits {
     /// Takes in a line that was read.
     pub(super) fn learn(&mut self, line: &RolloutLine<'_>) {
         let RolloutItem::EventMsg(EventMsg::TokenCount(count)) = &line.item else { return };
-        let len = count.rate_limits.map_or(0, |it| it.raw().len() + Self::KEY.len() + 2);
+        let Some(limits) = count.rate_limits.map(RawJson::raw) else { return };
+        let len = Self::KEY.len() + limits.len() + 2;
         let tail = line.bytes.len().checked_sub(len).map_or(&b""[..], |at| &line.bytes[at..]);
-        if tail.starts_with(Self::KEY) && tail.ends_with(b"}}") {
+        let is_last = |value: &[u8]| std::ptr::eq(value.as_ptr(), limits.as_ptr());
+        if tail.strip_prefix(Self::KEY).is_some_and(is_last) && tail.ends_with(b"}}") {
             self.tail.clear();
             self.tail.extend_from_slice(tail);
         }
@@ -42,7 +44,8 @@ impl Limits {
         let text = text.strip_prefix(br#","info":"#)?;
         let known = Some(&self.tail[..]).filter(|tail| !tail.is_empty());
         let text = text.strip_suffix(Self::NONE).or_else(|| text.strip_suffix(known?))?;
-        let mut cursor = Cursor::new(text);
+        // In the payload, in the line.
+        let mut cursor = Cursor::at_depth(text, 2);
         let info = TokenCountInfo::read(&mut cursor).ok()?;
         cursor.end().ok()?;
         (!cursor.has_non_ascii()).then_some(Kind::TokenCount(info))

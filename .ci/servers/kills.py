@@ -4,7 +4,8 @@
 usage: kills.py BINARY [--live] [--kills 40] [--faults 0.2] [--seed 1] [--history DIR] [--backend NAME]...
 
 For each backend a server of its own keeps what it is sent by its id: spans, runs, rows, log records. It fails so many
-of its answers: resets before and after it has read or stored, 429, 500, 503, half an answer, silence for a moment. The
+of its answers: resets before and after it has read or stored, 429, 500, 503, half an answer, silence for a moment; over
+gRPC statuses with and without RetryInfo, GOAWAY, resets of calls, answers without a status, messages too large. The
 upload is killed (SIGKILL) after a random time and started again, with the same ledger, until it has ended by itself;
 then the ledger is thrown away and it begins anew, on the same server. In the end the server must hold what one clean
 run brings to another server: nothing missing, nothing else, every byte the same; and one more run sends nothing.
@@ -32,9 +33,17 @@ import tempfile
 import threading
 import time
 
+import grpc
+
+# What follows `--to`.
 BACKENDS = {
-    "otlp": [], "mlflow": [], "langsmith": ["--assume-backfill-allowed"], "logfire": ["--assume-backfill-allowed"],
-    "braintrust": [], "codex-otel": [],
+    "otlp": ["otlp"], "mlflow": ["mlflow"], "langsmith": ["langsmith", "--assume-backfill-allowed"],
+    "logfire": ["logfire", "--assume-backfill-allowed"], "braintrust": ["braintrust"], "codex-otel": ["codex-otel"],
+    "codex-otel, one stream": ["codex-otel", "--stream", "service"],
+    "otlp over gRPC": ["otlp", "--protocol", "grpc"],
+    "codex-otel logs over gRPC": ["codex-otel", "--protocol", "grpc"],
+    "codex-otel metrics over gRPC": ["codex-otel", "--protocol", "grpc", "--signal", "metrics"],
+    "codex-otel traces over gRPC": ["codex-otel", "--protocol", "grpc", "--signal", "traces"],
 }
 KEYS = {"LANGSMITH_API_KEY": "key-of-langsmith", "BRAINTRUST_API_KEY": "key-of-braintrust",
         "LOGFIRE_TOKEN": "pylf_v1_us_keyoflogfire"}
@@ -106,6 +115,10 @@ class Store:
             for record in inner(body, 1, 2, 2):
                 self.put("record " + hashlib.sha256(record).hexdigest(), record)
             return 200, b""
+        if path.endswith("/v1/metrics"):
+            for resource in inner(body, 1):
+                self.put("points " + hashlib.sha256(resource).hexdigest(), resource)
+            return 200, b""
         if path.endswith("/api/3.0/mlflow/traces"):
             info = json.loads(body)["trace"]["trace_info"]
             self.put("info " + info["trace_id"], body)
@@ -144,7 +157,12 @@ def question(path):
     return {}
 
 
-def server(store, dice, rate):
+def server(backend, store, dice, rate):
+    """Starts a server that spoils so many of its answers."""
+    if "gRPC" in backend:
+        signal = "logs" if "logs" in backend else "metrics" if "metrics" in backend else "traces"
+        return grpc.Server(store, f"/v1/{signal}", dice, rate)
+
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -221,8 +239,8 @@ def run(options, backend, store_server, state, kill_after=None, history=None, se
     """Runs an upload; returns its exit code, or None if it was killed."""
     home = os.path.dirname(state)
     env = {"HOME": home, "PATH": os.environ["PATH"], **KEYS}
-    command = [options.binary, "upload", "--to", backend, "--settle", settle, "--state-dir", state, "--endpoint",
-               f"http://127.0.0.1:{store_server.server_port}", "--compress", "gzip", *BACKENDS[backend], history or options.history]
+    command = [options.binary, "upload", "--to", *BACKENDS[backend], "--settle", settle, "--state-dir", state, "--endpoint",
+               f"http://127.0.0.1:{store_server.server_port}", "--compress", "gzip", history or options.history]
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         _, words = process.communicate(timeout=kill_after)
@@ -237,13 +255,13 @@ def one(options, backend):
     dice = random.Random(f"{options.seed} {backend}")
     with tempfile.TemporaryDirectory() as temp:
         clean, clean_server = Store(), None
-        clean_server = server(clean, dice, 0)
+        clean_server = server(backend, clean, dice, 0)
         begun = time.monotonic()
         code, words = run(options, backend, clean_server, f"{temp}/clean")
         longest = time.monotonic() - begun
         assert code == 0, words
         store = Store()
-        failing = server(store, dice, options.faults)
+        failing = server(backend, store, dice, options.faults)
         kills = runs = rounds = 0
         while kills < options.kills:
             rounds += 1
@@ -268,6 +286,8 @@ def one(options, backend):
         most = max(store.times.values())
         print(f"| {backend} | {len(clean.held)} | {rounds} | {runs} | {kills} | {sum(store.faults.values())} | "
               f"{missing} | {extra} | {differ} | {again} | {most / rounds:.1f} |", flush=True)
+        if options.verbose:
+            print(f"  faults: {dict(store.faults)}", flush=True)
         for it in (clean_server, failing):
             it.shutdown()
         return not (missing or extra or differ or again or code)
@@ -303,7 +323,7 @@ def live(options, backend):
     dice = random.Random(f"{options.seed} {backend}")
     with tempfile.TemporaryDirectory() as temp:
         store, clean = Store(), Store()
-        servers = [server(store, dice, 0), server(clean, dice, 0)]
+        servers = [server(backend, store, dice, 0), server(backend, clean, dice, 0)]
         history = f"{temp}/history"
         os.makedirs(history)
         writer = threading.Thread(target=write_slowly, args=(options.history, history, dice, options.seconds))
@@ -338,6 +358,7 @@ def main():
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--faults", type=float, default=0.2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--verbose", action="store_true", help="tell which faults there were")
     parser.add_argument("--history", default=os.path.join(os.path.dirname(__file__), "../../testdata/homes"))
     options = parser.parse_args()
     options.binary = os.path.abspath(options.binary)

@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -132,6 +133,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         retry: RetryPolicy::default(),
         now: Timestamp::UNIX_EPOCH,
         compressions: Vec::new(),
+        scratch: state.path().to_owned(),
         encoding: String::new(),
     };
     let run = Run {
@@ -142,7 +144,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         dead_letters: &dead_letters,
         options: &options,
         interrupted: &AtomicBool::new(false),
-        step: &|| {},
+        progress: &Arc::default(),
         notice: &|text| println!("{text}"),
     };
     for _ in 0..2 {

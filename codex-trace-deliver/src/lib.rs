@@ -25,5 +25,6 @@ pub mod paths;
 pub mod private;
 pub mod retry;
 pub mod transport;
+pub mod writer;
 
-use codex_trace_history::{failure, history, panics, pipeline, whole, words as text};
+use codex_trace_history::{failure, history, panics, pipeline, scratch, whole, words as text};

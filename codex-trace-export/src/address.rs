@@ -49,7 +49,7 @@ impl Address {
             hint: "give an address like https://HOST:4318",
         };
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(wrong("is no address: it begins with neither http:// nor https://"));
+            return Err(wrong("is not an address: it begins with neither http:// nor https://"));
         };
         if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
             let scheme = if is_scheme(scheme) { scheme } else { "it" };
@@ -62,7 +62,7 @@ impl Address {
             // More likely the end of a password than a part of the path.
             return Err(NoAddress {
                 hint: "write `/`, `?`, `#` and `@` of a password as `%2F`, `%3F`, `%23`, `%40`",
-                ..wrong("is no address: it has an `@` behind its host")
+                ..wrong("is not an address: it has an `@` after its host")
             });
         }
         let host = authority.rsplit('@').next().unwrap_or_default();
@@ -71,10 +71,10 @@ impl Address {
             None => (host, None),
         };
         if name.is_empty() || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(wrong("is no address: it has no host"));
+            return Err(wrong("is not an address: it has no host"));
         }
         if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-            return Err(wrong("is no address: its port is no number up to 65535"));
+            return Err(wrong("is not an address: its port is not a number up to 65535"));
         }
         Ok(Address::unchecked(text))
     }

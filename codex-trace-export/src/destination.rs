@@ -165,10 +165,10 @@ pub trait Protocol: Send + Sync {
         Probed::from_status(answer)
     }
 
-    /// Whether it takes the units of a thread in their order alone: then one
+    /// Returns in which order it takes what it is sent. Where there is one, one
     /// request is under way at a time.
-    fn keeps_order(&self) -> bool {
-        false
+    fn order(&self) -> Order {
+        Order::Any
     }
 
     /// Returns how much it takes, in bytes a second before compression.
@@ -235,6 +235,18 @@ pub trait Protocol: Send + Sync {
 pub trait Exporter: Encode + Protocol {}
 
 impl<T: Encode + Protocol> Exporter for T {}
+
+/// In which order a destination takes what it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// In any.
+    Any,
+    /// The units of a thread in their order, whatever is sent between them.
+    OfThreads,
+    /// All pieces of all units in the order of their times: nothing is sent
+    /// before all of the history was encoded.
+    OfTimes,
+}
 
 /// The next step before anything is sent.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 //! them. Neither opens a file: a sink asks for its [`OutputFiles`], which appear
 //! only if the run ends well.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 
 use codex_trace_model::Trace;
 
@@ -130,7 +130,20 @@ pub trait OutputFiles {
     ///
     /// If it cannot.
     fn done(&mut self, name: &str) -> io::Result<()>;
+
+    /// Makes a private file for what must be kept until all sessions were seen.
+    /// Nothing is left of it in the end.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    fn scratch(&mut self) -> io::Result<Box<dyn Scratch>>;
 }
+
+/// A file that is written, and then read.
+pub trait Scratch: Read + Write + Seek + Send {}
+
+impl<F: Read + Write + Seek + Send> Scratch for F {}
 
 struct AsTheyAre;
 

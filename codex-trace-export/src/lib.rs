@@ -57,10 +57,10 @@ pub use address::Address;
 pub use choice::Choice;
 pub use destination::{
     Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Framing, IdSpace,
-    Limits, Preflight, Protocol, Remark, Rewrite, Route, Signal, Verdict, View,
+    Limits, Order, Preflight, Protocol, Remark, Rewrite, Route, Signal, Verdict, View,
 };
 pub use environment::{ConfigFiles, Environment, Files};
-pub use file::{FileEncoder, FileFormat, FileSettings, Layout, OutputFiles, Sink};
+pub use file::{FileEncoder, FileFormat, FileSettings, Layout, OutputFiles, Scratch, Sink};
 pub use notes::{Beside, Detour, Found, Keep, Notes, Receipt, Reread, Shift, TurnNote, TurnState};
 pub use origin::{Origin, OriginKind};
 pub use probe::Probed;

@@ -80,7 +80,7 @@ pub(crate) fn unfollowed(file: &PluginFile, names: &[&str]) -> Remark {
     let says = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
     Remark {
         message: format!(
-            "`{}`{says} is not followed: a file in the working directory has no say in where your history goes",
+            "`{}`{says} is not followed: a file in the working directory does not decide where your history is sent",
             file.path.display()
         ),
         hint: Some(

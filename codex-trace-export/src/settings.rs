@@ -137,7 +137,7 @@ impl Settings {
             Some((key, value)) if !key.trim().is_empty() => {
                 Ok((key.trim().to_owned(), value.trim().to_owned()))
             }
-            _ => Err(ConfigError::new(format!("`{text}` is no metadata ({})", said.from))
+            _ => Err(ConfigError::new(format!("`{text}` is not metadata ({})", said.from))
                 .hint("say `KEY=VALUE`")),
         };
         said.value.iter().map(pair).collect()

@@ -53,6 +53,9 @@ pub struct Piece {
     pub end: usize,
     /// How many spans (records, rows) it has.
     pub spans: u32,
+    /// When the first of them was, in nanoseconds since 1970, where all that is
+    /// sent goes [in the order of its times](crate::Order::OfTimes); else 0.
+    pub at: u64,
 }
 
 /// What a unit is.
@@ -241,10 +244,16 @@ impl<'u> UnitBuilder<'u> {
 
     /// Ends a piece of so many spans. Pieces of no bytes do not count.
     pub fn end_piece(&mut self, spans: u32) {
+        self.end_piece_at(spans, 0);
+    }
+
+    /// As [`end_piece`](Self::end_piece), of a piece that began at a time, in
+    /// nanoseconds since 1970.
+    pub fn end_piece_at(&mut self, spans: u32, at: u64) {
         let start = self.unit.pieces.last().map_or(0, |piece| piece.end);
         let end = self.unit.body.len();
         if end > start {
-            self.unit.pieces.push(Piece { end, spans });
+            self.unit.pieces.push(Piece { end, spans, at });
         }
     }
 

@@ -91,7 +91,7 @@ pub(crate) fn read_head(
             })
         }
         Content::Unknown => Failure::new(format!("not a rollout: `{path}`"))
-            .hint("a rollout has one JSON record a line, the first of type `session_meta`"),
+            .hint("a rollout has one JSON record per line, the first of type `session_meta`"),
     };
     Err(failure)
 }

@@ -41,11 +41,11 @@ impl Inputs {
         let within = |tree: &&PathBuf| fs::canonicalize(tree).is_ok_and(|it| place.starts_with(it));
         if let Some(tree) = self.trees.iter().find(within) {
             return Err(Failure::new(format!(
-                "`{}` lies in `{}`, where rollouts are looked for",
+                "`{}` is inside `{}`, which is searched for rollouts",
                 output.display(),
                 tree.display()
             ))
-            .hint("nothing is written there: name a place outside of it"));
+            .hint("name a place outside of it"));
         }
         self.spare_files([output])
     }
@@ -68,7 +68,7 @@ impl Inputs {
             let Some(identity) = Identity::of(file) else { continue };
             if let Some((output, _)) = there.iter().find(|(_, it)| *it == identity) {
                 return Err(Failure::new(format!(
-                    "`{}` is a rollout that is read: it would be lost",
+                    "`{}` is a rollout that is read, and would be lost",
                     output.display()
                 ))
                 .hint("name another place with `--output`"));

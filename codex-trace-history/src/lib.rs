@@ -45,6 +45,7 @@ pub mod panics;
 pub mod passed;
 pub mod pipeline;
 pub mod repository;
+pub mod scratch;
 mod seen;
 pub mod select;
 mod sizes;

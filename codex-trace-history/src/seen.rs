@@ -16,8 +16,15 @@ impl Named {
             return false;
         }
         let mut homes: Vec<PathBuf> = Vec::new();
+        // Files of one directory come one after the other, and have one home.
+        let mut dir = PathBuf::new();
         let mut see = |rollout: &RolloutPath, f: &mut dyn FnMut(&Path, Option<String>)| {
             f(&rollout.path, None);
+            let parent = rollout.path.parent().unwrap_or(Path::new(""));
+            if parent.as_os_str() == dir.as_os_str() {
+                return;
+            }
+            parent.clone_into(&mut dir);
             if let Some(home) = home_of(&rollout.path).filter(|home| !homes.contains(home)) {
                 homes.push(home);
             }

@@ -65,13 +65,14 @@ fn read(path: &Path, there: io::Result<fs::Metadata>, max: u64) -> io::Result<Op
         matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
     };
     // Before it is opened: a FIFO would wait for somebody to write to it.
-    match there {
+    let len = match there {
         Err(err) if absent(&err) => return Ok(None),
         Err(err) => return Err(err),
-        Ok(metadata) if metadata.is_file() => {}
+        Ok(metadata) if metadata.is_file() => metadata.len().min(max),
         Ok(_) => return Err(io::Error::other("it is not a regular file")),
-    }
-    let mut bytes = Vec::new();
+    };
+    // One more, so that the end is found without more room.
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
     fs::File::open(path)?.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max {
         return Err(io::Error::other(format!("it is larger than {max} bytes")));

@@ -12,7 +12,7 @@ use codex_trace_model::Timestamp;
 
 /// A batch is full at so many rows, or so many bytes of texts.
 const ROWS: usize = 8192;
-const BYTES: usize = 8 << 20;
+const BYTES: usize = 1 << 20;
 
 /// A column: its name, its type, and whether every row has a value.
 pub(crate) type Column = (&'static str, Kind, bool);

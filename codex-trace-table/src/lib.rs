@@ -11,7 +11,7 @@
 //! # What it promises
 //!
 //! * **A function.** Same trace, same rules, same rows, in the order of the trace.
-//! * **Bounded.** A batch is handed on once it holds about 8 MiB or 8192 rows.
+//! * **Bounded.** A batch is handed on once it holds about 1 MiB or 8192 rows.
 //! * **Plain types** that every reader knows: strings, integers and fractions of
 //!   64 bits, booleans, timestamps in microseconds of UTC.
 //!

@@ -1,7 +1,7 @@
 //! Counts model calls: their tokens, and what these cost at list prices, by
-//! day, model, directory and more.
+//! day, model, directory and more; and tool calls by the tool.
 //!
-//! [`count::count`] counts a history; [`when`] and [`zone`] read times as people
+//! [`count::count`] and [`tools::count`] count a history; [`when`] and [`zone`] read times as people
 //! type them, [`prices`] knows what tokens cost.
 //!
 //! # What it promises
@@ -17,6 +17,7 @@ pub mod facts;
 pub mod prices;
 pub mod prompt;
 mod rows;
+pub mod tools;
 pub mod when;
 pub mod zone;
 

@@ -205,7 +205,7 @@ impl PriceTable {
         let rows = value.get("prices").and_then(Value::as_array).ok_or("it has no `prices`")?;
         let mut table = PriceTable::default();
         for (nth, row) in rows.iter().enumerate() {
-            let row = row.as_object().ok_or(format!("price {} is no object", nth + 1))?;
+            let row = row.as_object().ok_or(format!("price {} is not an object", nth + 1))?;
             let (provider, model, from, price) =
                 read_row(row).map_err(|what| format!("price {}: {what}", nth + 1))?;
             let models = table.providers.entry(provider.to_owned()).or_default();
@@ -342,7 +342,7 @@ fn read_row(row: &Map<String, Value>) -> Result<(&str, &str, i64, Prices), Strin
     };
     let mut prices = Prices { standard: read_price(row)?, tiers: BTreeMap::new() };
     for (tier, price) in object(row, "tiers")?.into_iter().flatten() {
-        let price = price.as_object().ok_or("it is no object".to_owned()).and_then(read_price);
+        let price = price.as_object().ok_or("it is not an object".to_owned()).and_then(read_price);
         let price = price.map_err(|what| format!("tier `{tier}`: {what}"))?;
         prices.tiers.insert(tier_of(Some(tier)).unwrap_or(tier).to_owned(), price);
     }
@@ -361,7 +361,7 @@ fn object<'v>(
     of: &'v Map<String, Value>,
     key: &str,
 ) -> Result<Option<&'v Map<String, Value>>, String> {
-    let read = |value: &'v Value| value.as_object().ok_or(format!("`{key}` is no object"));
+    let read = |value: &'v Value| value.as_object().ok_or(format!("`{key}` is not an object"));
     of.get(key).map(read).transpose()
 }
 

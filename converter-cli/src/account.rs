@@ -63,7 +63,7 @@ impl Tell for Account {
         ui.say(line);
         if n_problems > 0 {
             let again = Again::new(["list", "--problems"]).homes(settings).select(args);
-            ui.hint(format!("`{again}` says where"));
+            ui.hint(format!("`{again}` shows where"));
         }
     }
 

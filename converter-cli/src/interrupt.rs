@@ -1,23 +1,39 @@
 //! Ctrl-C: the first one ends the run in an orderly way, the second at once.
 
-use std::io::{IsTerminal, Write};
-use std::sync::Arc;
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::exit::ExitStatus;
+use crate::ui::{Screen, Ui};
 
 /// Returns a flag that the first interrupt, request to terminate, or hang-up
-/// sets; a second interrupt or request ends the process.
-pub fn flag() -> Arc<AtomicBool> {
+/// sets; a second interrupt or request ends the process, and leaves nothing of the
+/// progress on the screen.
+pub fn flag(ui: &Ui) -> Arc<AtomicBool> {
+    heed(ui.screen())
+}
+
+/// A flag that is there once it is looked at: until then an interrupt ends the
+/// process at once.
+pub type Late = LazyLock<Arc<AtomicBool>, Box<dyn FnOnce() -> Arc<AtomicBool> + Send>>;
+
+/// Returns a flag as [`flag`] does, when it is first looked at.
+pub fn late(ui: &Ui) -> Late {
+    let screen = ui.screen();
+    LazyLock::new(Box::new(move || heed(screen)))
+}
+
+fn heed(screen: Screen) -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let leave = i32::from(ExitStatus::Interrupted.code());
     #[cfg(unix)]
     hangup::register(&interrupted);
-    if std::io::stderr().is_terminal() && wait_for_signals(&interrupted, leave).is_ok() {
+    if std::io::stderr().is_terminal() && wait_for_signals(&interrupted, screen, leave).is_ok() {
         return interrupted;
     }
     for signal in [SIGINT, SIGTERM] {
@@ -32,13 +48,17 @@ pub fn flag() -> Arc<AtomicBool> {
 
 /// As the flags do, where a line of progress may have to be taken away first.
 #[expect(clippy::exit, reason = "the user wants the process to end at once")]
-fn wait_for_signals(interrupted: &Arc<AtomicBool>, leave: i32) -> std::io::Result<()> {
+fn wait_for_signals(
+    interrupted: &Arc<AtomicBool>,
+    screen: Screen,
+    leave: i32,
+) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let interrupted = Arc::clone(interrupted);
     let wait = move || {
         for _ in signals.forever() {
             if interrupted.swap(true, Ordering::SeqCst) {
-                std::io::stderr().write_all(b"\r\x1b[K").ok();
+                screen.clear();
                 std::process::exit(leave);
             }
         }

@@ -38,7 +38,6 @@ pub mod rows;
 pub mod session;
 pub mod table;
 pub mod text;
-pub mod tools;
 pub mod transcript;
 pub mod tree;
 pub mod ui;
@@ -54,7 +53,7 @@ use crate::args::{Args, Command};
 use crate::config::{Environment, Settings};
 pub use crate::exit::ExitStatus;
 use crate::ui::Ui;
-pub use codex_trace_usage::{content, count as usage, prices, prompt, when, zone};
+pub use codex_trace_usage::{content, count as usage, prices, prompt, tools, when, zone};
 
 /// Runs the command in `argv` and returns the exit code of the process.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -127,7 +126,8 @@ fn parse(argv: Vec<OsString>, usual: ColorChoice) -> clap::error::Result<Args> {
         _ => usual,
     };
     let mut command = Args::command().color(color);
-    let mut matches = command.try_get_matches_from_mut(argv)?;
+    let matches = command.try_get_matches_from_mut(argv);
+    let mut matches = matches.map_err(args::tips::without_far_ones)?;
     Args::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))
 }
 

@@ -184,11 +184,24 @@ fn tell(filters: &[Filter<'_>], seen: &Seen, args: &SelectArgs, ui: &Ui) -> anyh
                 ));
             }
             _ if filters[nth].values.is_none() => {}
-            _ if named.is_empty() => ui.hint(format!("no session says anything for `{flag}`")),
+            _ if named.is_empty() => ui.hint(nothing_recorded(flag)),
             _ => ui.hint(format!("there are: {}", named.join(", "))),
         }
     }
     Ok(())
+}
+
+/// Says that no session has what a filter looks at.
+fn nothing_recorded(flag: &str) -> &'static str {
+    match flag {
+        "--cwd" => "none of the sessions has recorded its directory",
+        "--model" => "none of the sessions has called a model",
+        "--source" => "none of the sessions has recorded what started it",
+        "--branch" => "none of the sessions was started on a git branch",
+        "--repo" => "none of the sessions was started in a git repository with a remote",
+        "--tool" | "--failed-tools --tool" => "none of the sessions has called a tool",
+        _ => "none of the sessions has recorded it",
+    }
 }
 
 /// Takes the filters of every command apart.

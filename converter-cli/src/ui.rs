@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use codex_trace_history::Watch;
 
@@ -15,6 +15,9 @@ use codex_trace_history::failure::Failure;
 
 /// How long a job may take before its progress is shown.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How often progress is shown anew.
+const TICK: Duration = Duration::from_millis(100);
 
 /// How a piece of text is meant, for those who see color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,18 @@ impl Watch for Ui {
     }
 }
 
+/// The lines of a terminal that show progress.
+#[derive(Debug)]
+pub struct Screen(ProgressBar);
+
+impl Screen {
+    /// Takes the progress away.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+        self.0.set_draw_target(ProgressDrawTarget::hidden());
+    }
+}
+
 /// Stdout and stderr, and how to use them.
 #[derive(Debug)]
 pub struct Ui {
@@ -126,6 +141,31 @@ impl Ui {
         self.bar.reset();
     }
 
+    /// Shows what `draw` makes of the time since the start, again and again until
+    /// [`stop`](Self::stop), if somebody looks and it takes a while.
+    pub fn start_drawn(&self, draw: impl Fn(Duration) -> String + Clone + Send + Sync + 'static) {
+        if !self.settings.progress {
+            return;
+        }
+        let style = ProgressStyle::with_template("{drawn}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let drawn = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            if state.elapsed() > PATIENCE {
+                // Only a string is written to, which takes everything.
+                out.write_str(&draw(state.elapsed())).ok();
+            }
+        };
+        self.bar.set_style(style.with_key("drawn", drawn));
+        self.bar.reset();
+        self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        self.bar.enable_steady_tick(TICK);
+    }
+
+    /// Returns what can take the progress away, from any thread.
+    pub fn screen(&self) -> Screen {
+        Screen(self.bar.clone())
+    }
+
     /// Counts one step.
     pub fn step(&self) {
         self.advance(1);
@@ -141,8 +181,8 @@ impl Ui {
 
     /// Takes the progress away.
     pub fn stop(&self) {
-        self.bar.finish_and_clear();
-        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        self.bar.disable_steady_tick();
+        self.screen().clear();
     }
 
     /// Says what a run came to, or how things stand.

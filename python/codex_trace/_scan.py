@@ -22,6 +22,9 @@ Content = Literal["full", "short", "none"]
 #: How Parquet files are compressed.
 Compression = Literal["zstd", "snappy", "gzip", "lz4", "brotli", "none"]
 
+#: How much of a table is put together before it is written, in bytes.
+_ROW_GROUP = 8 << 20
+
 
 def _taken(take: Callable[[], _T]) -> _T:
     """Lets an interrupt through that a reader has made an error of its own of."""
@@ -86,7 +89,7 @@ class Table:
         return pandas.DataFrame(self.to_arrow().to_pandas())
 
     def write_parquet(self, path: Path, *, compression: Compression = "zstd") -> None:
-        """Writes all rows into a Parquet file, batch by batch, with pyarrow.
+        """Writes all rows into a Parquet file, a few megabytes at a time, with pyarrow.
 
         The file has its name once it is complete.
         """
@@ -100,8 +103,14 @@ class Table:
             with pyarrow.parquet.ParquetWriter(
                 unfinished, reader.schema, compression=compression
             ) as writer:
+                group: list[pyarrow.RecordBatch] = []
                 for batch in reader:
-                    writer.write_batch(batch)
+                    group.append(batch)
+                    if sum(it.nbytes for it in group) >= _ROW_GROUP:
+                        writer.write_table(pyarrow.Table.from_batches(group))
+                        group = []
+                if group:
+                    writer.write_table(pyarrow.Table.from_batches(group))
 
         try:
             _taken(write)
@@ -179,6 +188,7 @@ def scan(
     timezone: str | None = None,
     threads: int | None = None,
     name: str | None = None,
+    called: tuple[str, str] | None = None,
 ) -> Scan:
     """Finds the sessions of a history; reads none of them yet.
 
@@ -191,7 +201,8 @@ def scan(
     out; further patterns can be given instead of `True`. With `strict`, the
     first problem ends a read with an error. `prices` is a file as for
     `codex-trace usage --prices`. `name` is what the column `home` says; without
-    it, the path that was named.
+    it, the path that was named. `called` has the beginning of paths, and what
+    tables say in its place, for copies of files.
 
     Raises CodexTraceError if there is nothing there.
     """
@@ -207,5 +218,6 @@ def scan(
             prices=prices,
             home=alone if name is None else name,
             strict=strict,
+            called=called,
         )
     )

@@ -26,9 +26,10 @@ def usage(
     """Counts the model calls of a history: the rows of `codex-trace usage --json`.
 
     `by` is `total`, `hour`, `day`, `week`, `month`, `model`, `session`,
-    `directory`, `branch`, `repository` or `source`, or several of them. Days
-    begin in UTC, or in the `timezone` that is named. Content is not read, which
-    makes this several times faster than the tables.
+    `directory`, `branch`, `repository` or `source`, or several of them, or
+    `tool` alone, which counts tool calls, their failures and their time. Days
+    begin in UTC, or in the `timezone` that is named. For tokens, content is not
+    read, which makes this several times faster than the tables.
     """
     words = by.split(",") if isinstance(by, str) else list(by)
     asked = wanted(home, since, until, cwd, model, timezone, threads)

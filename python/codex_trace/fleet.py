@@ -13,13 +13,16 @@ between sessions, never within one.
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
+from itertools import groupby
+from mmap import mmap
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -44,8 +47,6 @@ _AT_ONCE = 16
 _HEAD = 128 << 10
 #: How much is copied at a time, in bytes.
 _CHUNK = 1 << 20
-#: The columns in which a path may stand.
-_WITH_PATHS = ("file", "json", "text")
 
 _IN_HOME = re.compile(r"^(?:(.*)/)?(?:sessions|archived_sessions)/")
 #: What a rollout is called anywhere, and what it may be called within a home.
@@ -53,22 +54,28 @@ _NAME = re.compile(r"rollout-.*\.json")
 _NAME_IN_HOME = re.compile(r"rollout-.*\.json|.*\.jsonl(\.zst|\.gz)?$")
 _DAY = re.compile(r"rollout-(\d{4}-\d{2}-\d{2})")
 _INDEX = "session_index.jsonl"
+#: What clocks and zones may differ by.
+_DAY_OR_SO = timedelta(days=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Object:
     """An object: its path within the file system, and its size in bytes."""
 
     path: str
     size: int
+    #: When it was put there, by the store's own clock; not known of files.
+    modified: datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
     """What is read together: a home, or whole session families of one."""
 
     home: str
     objects: tuple[Object, ...]
+    #: The names of the home's threads, if it has any.
+    index: Object | None = None
 
     @property
     def size(self) -> int:
@@ -101,7 +108,7 @@ def filesystem(url: str, storage: Mapping[str, Any] | None = None) -> tuple[fs.F
     return found, path.rstrip("/")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part of a fleet's histories."""
 
@@ -158,12 +165,13 @@ class Part:
                 failed = _copy(system, unit, Path(directory))
                 odd = [(self.address(path), why) for path, why in failed]
                 yield from _odd(table, strict, home, odd)
-                if len(failed) == len(unit.objects):
+                if {it.path for it in unit.objects} <= {path for path, _ in failed}:
                     continue
                 try:
-                    found = _scan(directory, threads=1, name=home, **options)
+                    called = (directory, home)
+                    found = _scan(directory, threads=1, name=home, called=called, **options)
                     for batch in found.table(table).to_batches():
-                        yield _addressed(batch, directory, home)
+                        yield _addressed(batch, directory, home) if table == "problems" else batch
                 except (_core.CodexTraceError, OSError, pa.ArrowInvalid) as err:
                     text = str(err).replace(directory, home)
                     if strict:
@@ -187,36 +195,49 @@ def _odd(
 
 def _addressed(batch: pa.RecordBatch, directory: str, home: str) -> pa.RecordBatch:
     """Puts addresses in the place of paths of the temporary directory."""
-    columns = []
-    for column, values in zip(batch.schema.names, batch.columns):
-        if column in _WITH_PATHS:
-            values = pc.replace_substring(values, pattern=directory, replacement=home)
-        columns.append(values)
+    columns = [
+        pc.replace_substring(values, pattern=directory, replacement=home)
+        if column in ("file", "text")
+        else values
+        for column, values in zip(batch.schema.names, batch.columns)
+    ]
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _copy(system: fs.FileSystem, unit: Unit, directory: Path) -> list[tuple[str, str]]:
     """Copies the objects of a unit; returns those that could not be, and why."""
+    objects = [*unit.objects, unit.index] if unit.index else unit.objects
+    at_once = min(_AT_ONCE, len(objects))
+    # Mapped, and not of any thread's own memory, which the C library would keep.
+    buffers: SimpleQueue[mmap] = SimpleQueue()
+    for _ in range(at_once):
+        buffers.put(mmap(-1, _CHUNK))
+    # Threads that make files in one directory would wait for one another in the kernel, and not sleep.
+    making = Lock()
 
     def copy(it: Object) -> tuple[str, str] | None:
         target = directory / it.path[len(unit.home) :].lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        buffer = buffers.get()
         try:
             # As it is: by default pyarrow decompresses by the name.
             with system.open_input_stream(it.path, compression=None) as source:
-                with target.open("wb") as out:
-                    shutil.copyfileobj(source, out, _CHUNK)
+                with making:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    out = target.open("wb")
+                with out, memoryview(buffer) as view:
+                    while n_bytes := source.readinto(view):
+                        out.write(view[:n_bytes])
         except OSError as err:
             target.unlink(missing_ok=True)
             return it.path, _reason(err)
+        finally:
+            buffers.put(buffer)
         return None
 
-    index = Object(f"{unit.home}/{_INDEX}", 0)
-    with ThreadPoolExecutor(min(_AT_ONCE, len(unit.objects))) as pool:
-        failed = [it for it in pool.map(copy, unit.objects) if it is not None]
-    # The names of threads; most homes have none.
-    copy(index)
-    return failed
+    if at_once == 1:
+        return [it for it in map(copy, objects) if it is not None]
+    with ThreadPoolExecutor(at_once) as pool:
+        return [it for it in pool.map(copy, objects) if it is not None]
 
 
 def _reason(err: OSError) -> str:
@@ -225,13 +246,18 @@ def _reason(err: OSError) -> str:
 
 
 def _listed(
-    system: fs.FileSystem, base: str, manifest: Iterable[tuple[str, int]] | str | None
+    system: fs.FileSystem,
+    places: Iterable[str],
+    manifest: Iterable[tuple[str, int]] | str | None,
 ) -> Iterator[Object]:
     if manifest is None:
-        selector = fs.FileSelector(base, recursive=True)
-        for info in system.get_file_info(selector):
-            if info.type == fs.FileType.File:
-                yield Object(info.path, info.size)
+        # Times of files are those of whoever copied them; times of objects are the store's.
+        is_store = system.type_name in ("s3", "gcs")
+        for place in places:
+            selector = fs.FileSelector(place, recursive=True, allow_not_found=True)
+            for info in system.get_file_info(selector):
+                if info.type == fs.FileType.File:
+                    yield Object(info.path, info.size, info.mtime if is_store else None)
     elif isinstance(manifest, str):
         yield from _inventory(system, manifest)
     else:
@@ -246,33 +272,53 @@ def _inventory(system: fs.FileSystem, manifest: str) -> Iterator[Object]:
     path = manifest.partition("://")[2] or manifest
     with system.open_input_file(path) as file, pq.ParquetFile(file) as inventory:
         names = set(inventory.schema_arrow.names)
-        columns = [it for it in ("bucket", "key", "size") if it in names]
+        columns = [it for it in ("bucket", "key", "size", "last_modified_date") if it in names]
         for batch in inventory.iter_batches(columns=columns):
             for row in batch.to_pylist():
                 bucket = row.get("bucket")
-                yield Object(f"{bucket}/{row['key']}" if bucket else row["key"], row["size"])
+                path = f"{bucket}/{row['key']}" if bucket else row["key"]
+                yield Object(path, row["size"], _utc(row.get("last_modified_date")))
 
 
-def _home_of(path: str, base: str) -> str | None:
-    """The directory above the last `sessions/`, or the base for a rollout that is
-    in none; nothing for what is no rollout by its name."""
+def _utc(time: Any) -> datetime | None:
+    if not isinstance(time, datetime):
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def _home_of(path: str, base: str) -> tuple[str | None, bool]:
+    """The home that it is of, and whether it has the names of threads.
+
+    The home is the directory above the last `sessions/`, or the base for a
+    rollout that is in none; nothing for what is no rollout by its name.
+    """
     below = path[len(base) :].lstrip("/")
     name = below.rsplit("/", 1)[-1]
+    if name == _INDEX:
+        return path[: -len(_INDEX) - 1], True
     found = _IN_HOME.match(below)
     if not found:
-        return base if _NAME.match(name) else None
+        return base if _NAME.match(name) else None, False
     if not _NAME_IN_HOME.match(name):
-        return None
-    return f"{base}/{found[1]}" if found[1] else base
+        return None, False
+    return f"{base}/{found[1]}" if found[1] else base, False
 
 
-def _starts_after(it: Object, until: date | None) -> bool:
+def _begins_after(it: Object, until: date | None) -> bool:
     """Whether the name says that nothing in it is of that day or earlier."""
     named = _DAY.search(it.path.rsplit("/", 1)[-1])
     if until is None or not named:
         return False
     # Names have local time.
-    return date.fromisoformat(named[1]) > until + timedelta(days=1)
+    return date.fromisoformat(named[1]) > until + _DAY_OR_SO
+
+
+def _ends_before(it: Object, since: date | None) -> bool:
+    """Whether it was put there before that day, so that nothing in it is of that day or later."""
+    if since is None or it.modified is None:
+        return False
+    # Clocks differ.
+    return it.modified.date() < since - _DAY_OR_SO
 
 
 def plan(
@@ -281,6 +327,8 @@ def plan(
     *,
     storage: Mapping[str, Any] | None = None,
     manifest: Iterable[tuple[str, int]] | str | None = None,
+    homes: Iterable[str] | None = None,
+    since: date | None = None,
     until: date | None = None,
 ) -> list[Part]:
     """Divides the histories below an address into parts of about this size.
@@ -289,28 +337,45 @@ def plan(
     every file is read. A single session is never divided, however large it is.
 
     `manifest` takes the place of listing: pairs of path and size, or the path of
-    a Parquet file with columns `key` and `size`, and perhaps `bucket`. `until`
-    leaves out homes and families whose files were all begun after that day;
-    which rows are read is for `Part.read` to say.
+    a Parquet file with columns `key` and `size`, and perhaps `bucket` and
+    `last_modified_date`. `homes` leaves out all homes but those of these
+    addresses. `since` and `until` leave out homes and families that have nothing
+    of these days: all objects were put there before `since` (by the clock of S3
+    or GCS; files of a directory are all read), or all sessions were begun after
+    `until`. Which rows are read is for `Part.read` to say.
     """
     if partition_bytes < 1:
         raise ValueError("`partition_bytes` must be positive")
     system, base = filesystem(url, storage)
-    homes: dict[str, list[Object]] = {}
-    for it in _listed(system, base, manifest):
-        home = _home_of(it.path, base)
-        if home is not None:
-            homes.setdefault(home, []).append(it)
-    if not homes:
+    at = url.rstrip("/")
+    wanted = None if homes is None else {base + it[len(at) :] for it in homes if it.startswith(at)}
+    found: dict[str, list[Object]] = {}
+    indexes: dict[str, Object] = {}
+    try:
+        for it in _listed(system, sorted(wanted) if wanted is not None else [base], manifest):
+            home, is_index = _home_of(it.path, base)
+            if home is None or wanted is not None and home not in wanted:
+                continue
+            if is_index:
+                indexes[home] = it
+            else:
+                found.setdefault(home, []).append(it)
+    except OSError as err:
+        raise _core.CodexTraceError(f"cannot list `{url}`: {_reason(err)}") from err
+    if not found and wanted is None:
         raise _core.CodexTraceError(f"no rollouts at `{url}`")
     units: list[Unit] = []
-    for home in sorted(homes):
-        objects = sorted(homes.pop(home), key=lambda it: it.path)
+    for home in sorted(found):
+        objects = sorted(found.pop(home), key=lambda it: it.path)
         groups = [objects]
         if sum(it.size for it in objects) > partition_bytes:
             groups = _families(system, objects)
-        kept = [it for it in groups if not all(_starts_after(file, until) for file in it)]
-        units.extend(Unit(home, tuple(it)) for it in kept)
+        for group in groups:
+            if all(_begins_after(it, until) for it in group):
+                continue
+            if all(_ends_before(it, since) for it in group):
+                continue
+            units.append(Unit(home, tuple(group), indexes.get(home)))
     packed = _packed(units, partition_bytes)
     return [Part(url, base, tuple(_joined(it)), dict(storage or {})) for it in packed]
 
@@ -331,11 +396,10 @@ def _packed(units: list[Unit], partition_bytes: int) -> Iterator[list[Unit]]:
 
 def _joined(units: list[Unit]) -> Iterator[Unit]:
     """Makes one unit of all families of a home."""
-    by_home: dict[str, list[Object]] = {}
-    for unit in units:
-        by_home.setdefault(unit.home, []).extend(unit.objects)
-    for home, objects in by_home.items():
-        yield Unit(home, tuple(sorted(objects, key=lambda it: it.path)))
+    for home, of_home in groupby(units, key=lambda it: it.home):
+        families = list(of_home)
+        objects = sorted((it for unit in families for it in unit.objects), key=lambda it: it.path)
+        yield Unit(home, tuple(objects), families[0].index)
 
 
 def _families(system: fs.FileSystem, objects: list[Object]) -> list[list[Object]]:

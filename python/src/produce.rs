@@ -23,7 +23,7 @@ const BUDGET: usize = 32 << 20;
 const TOGETHER: u64 = 2 << 20;
 
 /// How many pieces wait to be taken.
-const WAITING: usize = 2;
+const WAITING: usize = 1;
 
 /// How often somebody who waits looks for an interrupt.
 const LOOK: Duration = Duration::from_millis(50);
@@ -83,7 +83,9 @@ fn units(found: &Found, joins: bool) -> Vec<Range<usize>> {
 /// Reads everything; what comes out is sent as long as somebody takes it.
 fn produce(found: &Found, job: &dyn Job, sender: &SyncSender<Piece>) {
     let units = units(found, job.joins());
-    let queue: Ordered<(), Piece> = Ordered::new(BUDGET);
+    // One thread has no session but the one whose turn it is.
+    let budget = if found.threads > 1 { BUDGET } else { 0 };
+    let queue: Ordered<(), Piece> = Ordered::new(budget);
     let (next, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let work = || {
         while !done.load(Ordering::Relaxed) {

@@ -20,6 +20,8 @@ from codex_trace import fleet
 from codex_trace.spark import CodexRollouts
 
 from conftest import TESTDATA, Command
+from s3_server import serving
+from test_store import URL, objects
 
 ROOT = TESTDATA / "homes"
 
@@ -69,3 +71,46 @@ def test_a_wrong_option_is_an_error(spark: Any) -> None:
         load(spark, tabel="calls").count()
     with pytest.raises(Exception, match="there is no table `turns`"):
         load(spark, table="turns").count()
+
+
+def test_a_filter_leaves_other_queries_on_the_same_frame_alone(spark: Any) -> None:
+    # With filters pushed down, Spark 4.3 keeps what the first query left.
+    spark.conf.set("spark.sql.python.filterPushdown.enabled", "true")
+    frame = load(spark, table="calls")
+    some = sorted(ROOT.iterdir())[3]
+    before = frame.count()
+    assert 0 < frame.where(f"home = '{some}'").count() < before
+    assert frame.count() == before
+
+
+def test_homes_are_those_that_were_named(spark: Any) -> None:
+    one, other = (str(it) for it in sorted(ROOT.iterdir())[3:5])
+    frame = load(spark, table="calls", homes=f"{one}, {other}")
+    assert {row.home for row in frame.select("home").distinct().collect()} == {one, other}
+    assert load(spark, table="calls", homes="/elsewhere").count() == 0
+
+
+def test_what_no_part_is_left_of_has_no_rows(spark: Any) -> None:
+    assert load(spark, table="calls", until="2020-01-01").count() == 0
+
+
+def test_refused_and_broken_objects_are_rows_or_fail_the_job(spark: Any) -> None:
+    kept = objects()
+    name = "all/r169/sessions/rollout-2026-11-21T00-00-00-01a1fca4-0000-7000-8000-00000000000"
+    denied, broken = f"{name}b.jsonl", f"{name}c.jsonl"
+    kept |= {denied: b"{}\n", broken: b"no rollout\n"}
+    with serving(kept) as bucket:
+        bucket.denied = {denied}
+
+        def read(**options: str) -> Any:
+            reader = spark.read.format("codex_rollout").option("partitionBytes", "1")
+            for name, value in {**options, **{f"storage.{k}": v for k, v in bucket.storage.items()}}.items():
+                reader = reader.option(name, value)
+            return reader.load(URL)
+
+        problems = read(table="problems").where("code = 'unreadable'").collect()
+        assert {row.file for row in problems} == {f"s3a://fleet/{it}" for it in (denied, broken)}
+        calls = sum(part.read("calls").read_all().num_rows for part in fleet.plan(str(ROOT)))
+        assert read(table="calls").count() == calls
+        with pytest.raises(Exception, match=f"s3a://fleet/({denied}|{broken})"):
+            read(table="calls", mode="failfast").count()

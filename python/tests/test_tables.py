@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 from collections import Counter
 from datetime import datetime, timezone
 
@@ -12,7 +13,7 @@ import pytest
 
 import codex_trace as ct
 
-from conftest import HOMES, TESTDATA, Command
+from conftest import HOMES, TESTDATA, Command, talk
 
 TOKENS = [
     "input_tokens",
@@ -43,10 +44,33 @@ def test_calls_are_those_of_usage(home: pathlib.Path, cli: Command) -> None:
     assert cost == pytest.approx(expected.get("cost_usd", 0), abs=1e-9)
 
 
+def by_words(cli: Command) -> list[str]:
+    """Every word that the command takes after `--by`, in its own words."""
+    told = cli.run("usage", "--help").partition("--by")[2].partition("Possible values:")[2]
+    words = re.findall(r"^ +- (\w+): ", told.partition("\n\n")[0], re.MULTILINE)
+    assert {"total", "day", "tool"} <= set(words), words
+    return words
+
+
 def test_usage_is_that_of_the_command(home: pathlib.Path, cli: Command) -> None:
-    words = ["total", "hour", "day", "week", "month", "model", "session"]
-    for by in [*words, "directory", "branch", "repository", "source", "day,model"]:
+    for by in [*by_words(cli), "day,model", "session,model"]:
         assert ct.usage(home, by=by) == cli.usage(home, by)["rows"], by
+
+
+def test_tools_are_counted_as_the_command_counts_them(cli: Command) -> None:
+    tree = TESTDATA / "tree"
+    starts = [row["start"] for row in ct.scan(tree).to_arrow().to_pylist() if row["kind"] == "tool_call"]
+    middle = sorted(it for it in starts if it)[len(starts) // 2].isoformat()
+    all_calls = sum(row["calls"] for row in ct.usage(tree, by="tool"))
+    assert all_calls == len(starts)
+    for limits in ({"since": middle}, {"until": middle}):
+        args = [it for name, value in limits.items() for it in (f"--{name}", value)]
+        rows = ct.usage(tree, by="tool", **limits)
+        assert rows == json.loads(cli.run("usage", str(tree), "--json", "--by", "tool", *args))["rows"]
+        assert 0 < sum(row["calls"] for row in rows) < all_calls
+    for by in ("tool,model", ["day", "tool"]):
+        with pytest.raises(ct.CodexTraceError, match="`tool` stands alone"):
+            ct.usage(tree, by=by)
 
 
 def test_rows_are_the_lines_of_convert(home: pathlib.Path, cli: Command) -> None:
@@ -194,6 +218,19 @@ def test_secrets_are_taken_out_if_wanted(tmp_path: pathlib.Path) -> None:
     own = ct.scan(tmp_path, redact=["README"]).to_arrow()
     assert "README" not in str(own["output"].to_pylist())
     assert not any(secret in json.dumps(span.fields) for t in ct.read(tmp_path, redact=True) for span in t.spans)
+
+
+def test_parquet_has_row_groups_of_a_good_size(tmp_path: pathlib.Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for nth in range(3):
+        talk(tmp_path, nth, 1 << 20)
+    table = ct.scan(tmp_path).items
+    batches = list(table.to_batches())
+    assert len(batches) > 2
+    table.write_parquet(tmp_path / "items.parquet")
+    file = parquet.ParquetFile(tmp_path / "items.parquet")
+    assert file.metadata.num_row_groups == 1
+    assert file.read().to_pylist() == table.to_arrow().to_pylist()
 
 
 def test_every_column_has_its_schema() -> None:

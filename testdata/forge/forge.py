@@ -101,19 +101,25 @@ class Forge:
         """Begins another conversation."""
         self.before, self.thread = self.rollouts(), None
 
+    def words(self, prompt, how):
+        """The command that asks something."""
+        words = [str(self.program), "exec", "--json", "--skip-git-repo-check",
+                 "--dangerously-bypass-approvals-and-sandbox", "-c", f'openai_base_url="{self.address}"', *self.options]
+        if "review" in how:
+            return [*words, "review", "--uncommitted"]
+        if "resume" in how:
+            words += ["resume", self.thread]  # 0.44 takes no prompt with --last
+        return [*words, prompt]
+
     def run(self, prompt, how):
         """Runs `codex exec` once; raises if it takes too long or fails unasked."""
         if "app" in how:
             return self.interrupt_in_app_server(prompt)
         if "fork" in how:
             return self.run_in_fork(prompt)
-        words = [str(self.program), "exec", "--json", "--skip-git-repo-check",
-                 "--dangerously-bypass-approvals-and-sandbox", "-c", f'openai_base_url="{self.address}"', *self.options]
-        if "resume" in how:
-            words += ["resume", self.thread]  # 0.44 takes no prompt with --last
         asleep = self.work / "asleep"
         asleep.unlink(missing_ok=True)
-        with subprocess.Popen([*words, prompt], cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL,
+        with subprocess.Popen(self.words(prompt, how), cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as codex:
             try:
                 if "interrupt" in how or "kill" in how:

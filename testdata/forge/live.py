@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Holds live delivery to a real Codex: `codex-trace hook` is installed, and Codex works while the worker is killed
-again and again and a fifth of all requests fail. What arrived must be what one clean upload sends.
+"""Holds live delivery to a real Codex: `codex-trace hook` is installed, and Codex works while it and the worker are
+killed again and again, and a fifth of all requests fail, at each of six backends. What arrived must be what one clean
+upload sends.
 
     live.py CODEX_TRACE VERSION [SCENARIO...]     a released Codex and its hooks
     live.py CODEX_TRACE latency                   50 sessions growing at once, at a local server; needs no Codex
@@ -10,11 +11,10 @@ Needs what forge.py needs.
 
 import argparse
 import contextlib
-import http.server
 import json
 import os
 import random
-import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -25,57 +25,14 @@ import time
 from pathlib import Path
 
 import forge
+import receivers
 import script
 
-SCENARIOS = ["plain", "exec", "resume", "spawn", "compact", "interrupt", "fork", "kill"]
-KILLS = 30
+SCENARIOS = ["plain", "exec", "resume", "spawn", "compact", "interrupt", "fork", "review", "kill"]
+KILLS = 30  # of Codex, and of the worker
+QUIET = 20  # seconds, after which Codex is taken for gone
+RESUMED = 3  # killed turns whose session goes on after they were sent
 GROWING, TURNS = 50, 6
-
-
-class Sink:
-    """Keeps the spans of OTLP/JSON by their ids, and when a turn first arrived; fails so many of 100 requests."""
-
-    def __init__(self, percent):
-        self.spans, self.arrived, self.requests, self.faults = {}, {}, 0, 0
-        chance, lock, sink = random.Random(7), threading.Lock(), self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                with lock:
-                    sink.requests += 1
-                    fault = chance.randrange(5) if chance.randrange(100) < percent else None
-                    sink.faults += fault is not None
-                    if fault not in (0, 1, 2):
-                        sink.keep(body)
-                if fault in (0, 3):  # no answer, before or after it is kept
-                    self.close_connection = True
-                    return
-                status = {1: 503, 2: 429}.get(fault, 200)
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{" if fault == 4 else b"{}")  # half an answer
-                self.close_connection = fault == 4
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.request_queue_size = 128
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def keep(self, body):
-        for turn in re.findall(rb"lat-\d+-\d+", body):
-            self.arrived.setdefault(turn.decode(), time.monotonic())
-        for resource in json.loads(body).get("resourceSpans", []):
-            for scope in resource["scopeSpans"]:
-                for span in scope["spans"]:
-                    self.spans[span["traceId"], span["spanId"]] = span
 
 
 class User:
@@ -86,23 +43,22 @@ class User:
         self.live = home / ".local/state/codex-trace/live"
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "CODEX_HOME": str(codex_home), "TZ": "UTC"}
         self.environment["SINK_KEY"] = "pylf_v1_us_0123456789"
+        self.environment["BRAINTRUST_KEY"] = "sk-test-0123456789"
+        self.environment["LANGSMITH_KEY"] = "lsv2_pt_secret_0123456789"
         self.configuration = home / ".config/codex-trace"
         self.configuration.mkdir(parents=True)
         self.configure("codex-trace.toml", places)
 
     def configure(self, file, places):
-        """Writes a file with a destination for each of some sinks; returns its path."""
-        text = f"to = {json.dumps(sorted(places))}\n"
-        for name, (backend, sink) in places.items():
-            text += f'[destinations.{name}]\nbackend = "{backend}"\nendpoint = "{sink.address}"\n'
-            text += 'protocol = "http/json"\ncompression = "none"\n'
-            text += 'key = { env = "SINK_KEY" }\n' if backend == "logfire" else ""
+        """Writes a file with a destination for each of some receivers; returns its path."""
+        tables = [place.table(place.backend) for place in places]
+        text = "\n".join([f"to = {json.dumps([place.backend for place in places])}", *tables])
         (self.configuration / file).write_text(text)
         return str(self.configuration / file)
 
     def run(self, *words, check=True, stdin=subprocess.DEVNULL):
         done = subprocess.run([self.program, *words], env=self.environment, cwd=self.home, stdin=stdin,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=300)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=900)
         if check and done.returncode not in (0, 1):
             raise RuntimeError(f"{words} ended with {done.returncode}\n{done.stderr}")
         return done
@@ -139,62 +95,116 @@ def trust_hooks(forged):
     return [hook["eventName"] for hook in hooks]
 
 
+def run_and_kill(forged, chance):
+    """Begins or goes on with a conversation, and kills Codex at whatever moment; returns whether it was not done."""
+    resume = ("resume",) if forged.thread and chance.random() < 0.4 else ()
+    if not resume:
+        forged.begin()
+    prompt = chance.choice(["plain", "exec", "patch", "parallel", "spawn", "sleep"])
+    # What it started may outlive it, and would hold a pipe.
+    with subprocess.Popen(forged.words(f"forge:{prompt}", resume), cwd=forged.work, env=forged.environment,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          start_new_session=True) as codex:
+        time.sleep(chance.uniform(0.2, 3))
+        killed = codex.poll() is None
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if chance.random() < 0.5 else os.kill)(codex.pid, signal.SIGKILL)
+    made = forged.rollouts() - forged.before
+    forged.thread = forged.thread or min((path.stem[-36:] for path in made), default=None)
+    return killed
+
+
+def kill_and_go_on(forged):
+    """Kills Codex in a turn, lets that be sent, and goes on with the session."""
+    forged.begin()
+    forged.run("forge:sleep", ("kill",))
+    thread = forged.thread
+    time.sleep(QUIET + 1)
+    forged.begin()
+    forged.run("forge:plain", ())
+    time.sleep(3)
+    forged.thread = thread
+    forged.run("forge:exec", ("resume",))
+
+
+def work(forged, user, scenarios):
+    """Lets Codex work while the worker is killed; returns how often that and Codex were."""
+    kills, codex_kills, done = 0, 0, threading.Event()
+
+    def kill():
+        nonlocal kills
+        chance = random.Random(11)
+        while not done.wait(chance.uniform(0.05, 0.6)):
+            kills += user.kill_worker()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        for scenario in scenarios:
+            forged.begin()
+            for prompt, how in forge.SCENARIOS.get(scenario, [("", (scenario,))]):
+                forged.run(prompt, how)
+        for _ in range(RESUMED if "kill" in scenarios else 0):
+            kill_and_go_on(forged)
+        chance = random.Random(13)
+        while codex_kills < KILLS or kills < KILLS:
+            codex_kills += run_and_kill(forged, chance)
+    finally:
+        done.set()
+        killer.join()
+    return kills, codex_kills
+
+
+def compare(live, clean):
+    """What one receiver lacks of another, and what it has that is not there."""
+    missing = {key for key in clean.rows if live.rows.get(key) != clean.rows[key]}
+    return missing, set(live.rows) - set(clean.rows)
+
+
 def with_codex(arguments):
     scripted = script.Script()
     server, address = script.serve(scripted)
-    places = {"spans": ("otlp", Sink(20)), "turns": ("logfire", Sink(20))}
+    places = [receiver(20) for receiver in receivers.ALL]
     with tempfile.TemporaryDirectory(prefix="live-") as place:
-        work, home = Path(place, "work"), Path(place, "codex-home")
-        work.mkdir()
+        directory, home = Path(place, "work"), Path(place, "codex-home")
+        directory.mkdir()
         home.mkdir()
-        user = User(arguments.codex_trace, work, home, places)
+        subprocess.run(["git", "init", "--quiet", str(directory)], check=True)
+        user = User(arguments.codex_trace, directory, home, places)
         user.run("hook", "--install")
-        forged = forge.Forge(arguments.program, home, work, scripted, address, [])
+        forged = forge.Forge(arguments.program, home, directory, scripted, address, [])
         events = []
         with contextlib.suppress(RuntimeError):  # a version without hooks, which has `notify`
             events = trust_hooks(forged)
-        kills, done = 0, threading.Event()
-
-        def kill():
-            nonlocal kills
-            chance = random.Random(11)
-            while not done.wait(chance.uniform(0.05, 0.6)):
-                kills += user.kill_worker()
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        for scenario in arguments.scenarios:
-            forged.begin()
-            for prompt, how in forge.SCENARIOS[scenario]:
-                forged.run(prompt, how)
-        while kills < KILLS:  # one turn after the other, until it was killed often enough
-            forged.begin()
-            forged.run("forge:plain", ())
-        done.set()
-        killer.join()
-        forged.begin()
-        forged.run("forge:plain", ())
+        kills, codex_kills = work(forged, user, arguments.scenarios)
+        # The last one is killed, too, and a call of whatever session finds that out.
+        user.kill_worker()
+        user.run("hook", json.dumps({"hook_event_name": "SessionStart"}))
         user.kill_worker()
         user.run("hook", "--work", "--linger", "0s")
         waiting = user.queue()["waiting"]
-        clean = {name: (backend, Sink(0)) for name, (backend, _) in places.items()}
+        before = [dict(place.rows) for place in places]
+        clean = [type(place)() for place in places]
         user.run("upload", "--config", user.configure("clean.toml", clean), "--settle", "0s", "--state-dir", "clean")
-        before = {name: dict(sink.spans) for name, (_, sink) in places.items()}
+        print(f"codex {arguments.version}: hooks {len(events)}, sessions {len(forged.rollouts())}, kills of Codex "
+              f"{codex_kills}, of the worker {kills}, {waiting} sessions wait")
+        good = waiting == 0
+        for live, wanted in zip(places, clean):
+            missing, extra = compare(live, wanted)
+            print(f"  {live.backend}: {len(wanted.rows)} rows, faults {sum(live.faults.values())} of {live.requests} requests "
+                  f"in {len(live.faults)} ways; {len(missing)} missing or other, {len(extra)} extra")
+            good &= not missing and not extra and bool(wanted.rows)
+            for key in sorted(map(str, missing | extra))[:3]:
+                print("    ", key[:200])
         user.run("upload", "--settle", "0s")
-        print(f"codex {arguments.version}: hooks {len(events)}, sessions {len(forged.rollouts())}, kills {kills}, "
-              f"{waiting} sessions wait for an end")
-        good = True
-        for name, (backend, sink) in places.items():
-            wanted = clean[name][1].spans
-            missing = {key for key in wanted if before[name].get(key) != wanted[key]}
-            extra, equal = set(before[name]) - set(wanted), sink.spans == wanted
-            print(f"  {backend}: {len(wanted)} spans, faults {sink.faults} of {sink.requests} requests; before the last "
-                  f"upload {len(missing)} spans missing, {len(extra)} extra; after it {'equal' if equal else 'DIFFERENT'}")
-            # One turn was killed, and may go on.
-            turns = {trace for trace, _ in missing}
-            good &= equal and not extra and len(turns) <= ("kill" in arguments.scenarios) and bool(wanted)
-        for line in (user.live / "log").read_text().splitlines()[-9:] if not good else []:
+        again = [place.backend for place, rows in zip(places, before) if place.rows != rows]
+        print(f"  another upload changes {again or 'nothing'}")
+        good &= not again
+        log = (user.live / "log").read_text().splitlines()
+        for line in log[-9:] if not good else []:
             print("  log:", line)
+        if not good and os.environ.get("KEEP"):
+            shutil.copytree(place, os.environ["KEEP"], dirs_exist_ok=True)
         server.shutdown()
         return 0 if good else 1
 
@@ -221,10 +231,10 @@ def idle(pid, seconds=10):
 
 
 def latency(arguments):
-    sink = Sink(0)
+    sink = receivers.Spans()
     with tempfile.TemporaryDirectory(prefix="live-") as place:
         work, home = Path(place, "work"), Path(place, "codex-home")
-        user = User(arguments.codex_trace, work, home, {"spans": ("otlp", sink)})
+        user = User(arguments.codex_trace, work, home, [sink])
         day = home / "sessions/2026/11/29"
         day.mkdir(parents=True)
         ended, calls, lock = {}, [], threading.Lock()

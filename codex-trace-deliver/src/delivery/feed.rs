@@ -7,6 +7,7 @@ use codex_trace_model::{Code, Diagnostic, SessionGroup, Trace};
 use crate::delivery::decide::Decision;
 use crate::delivery::flight::{Added, Whole};
 use crate::delivery::lines::Recorded;
+use crate::delivery::progress::OnTheWay;
 use crate::delivery::rest::Rests;
 use crate::delivery::session::Session;
 use crate::delivery::stamp::bytes_in_memory;
@@ -21,7 +22,7 @@ use codex_trace_history::OwnedTrace;
 
 /// Why units are not sent, as the ledger keeps it.
 const OPEN: &str = "still open";
-const HELD: &str = "no end of it yet: held until it ends, the next turn begins, or its file has been left alone for a day (`--settle`)";
+const HELD: &str = "no end of it yet: held until it ends, the next turn begins, Codex has gone, or its file has been left alone for a day (`--settle`)";
 const KEPT: &str = "changed after it was sent, and cannot be replaced there";
 const ABOVE: &str = "what it hangs under is at another place of the server";
 const TOO_OLD: &str = "older than the destination accepts";
@@ -59,11 +60,11 @@ impl Engine<'_> {
                 }
             }
             self.account().sessions_seen += 1;
-            (self.run.step)();
         }
     }
 
     fn feed(&self, group: &SessionGroup) -> Result<(), Failure> {
+        let on_the_way = OnTheWay::new(self.run.progress, self.run.history.len_of(group));
         let goes = self.takes.elsewhere(self.run.history, group);
         if let Some(Goes::To(_)) = goes {
             return Ok(());
@@ -96,7 +97,7 @@ impl Engine<'_> {
                     return Ok(());
                 }
                 self.count_oddities(trace);
-                self.encode(&owned, files, rests)
+                self.encode(&owned, files, rests, on_the_way)
             } else {
                 Ok(())
             }
@@ -131,6 +132,7 @@ impl Engine<'_> {
         owned: &OwnedTrace,
         stamps: Vec<FileStamp>,
         rests: Rests,
+        on_the_way: OnTheWay,
     ) -> Result<(), Failure> {
         let trace = owned.get();
         let of_project = self.of_project(trace);
@@ -144,7 +146,8 @@ impl Engine<'_> {
             return Ok(());
         }
         self.reopen(trace, &stamps)?;
-        let session = Arc::new(Session::new(trace.session_id(), stamps.clone()));
+        let session = Session::new(trace.session_id(), stamps.clone()).counting(on_the_way);
+        let session = Arc::new(session);
         let mut result = Ok(());
         let mut beside = match self.look_beside(trace) {
             Ok(beside) => beside,
@@ -447,17 +450,18 @@ impl Engine<'_> {
 
     /// Puts a unit into the queue, as soon as there is room.
     fn enqueue(&self, unit: Unit, form: Form, session: &Arc<Session>) {
-        if !self.queue.reserve(unit.body.len()) {
+        if !self.queue.reserve(self.store.room_for(unit.body.len())) {
             // The run ends before it was queued.
             self.note(session, &unit.key, Fate::Unsent);
             self.account().cut_short = true;
             self.withhold(&unit, form, None, session, &self.why_ended());
             return;
         }
-        let whole = Whole::new(&unit, form.lines, session, self.routes[unit.route].in_order);
+        let whole = Whole::new(&unit, form.lines, session, self.in_order(unit.route));
         whole.add(unit, &self.store);
         whole.seal(form.fingerprint);
         self.proceed(session.enter(&whole), &mut Vec::new());
+        self.check_store();
     }
 
     /// Puts a unit into the queue that was left for the second time, part by
@@ -471,11 +475,11 @@ impl Engine<'_> {
         }
         let last = !unit.more;
         let whole = taking.streamed.take().unwrap_or_else(|| {
-            let whole = Whole::new(&unit, lines, session, self.routes[unit.route].in_order);
+            let whole = Whole::new(&unit, lines, session, self.in_order(unit.route));
             self.proceed(session.enter(&whole), &mut Vec::new());
             whole
         });
-        let bytes = unit.body.len();
+        let bytes = self.store.room_for(unit.body.len());
         if whole.is_unsent() || !self.queue.reserve(bytes) {
             // The run ends, or what is not taken in part is not wanted at all.
             self.account().cut_short |= self.queue.is_stopped();
@@ -486,6 +490,7 @@ impl Engine<'_> {
                 Added::Waits => {}
                 Added::Unwanted => self.queue.release(bytes),
             }
+            self.check_store();
         }
         if !last {
             taking.streamed = Some(whole);

@@ -1,6 +1,7 @@
 //! A unit on its way: as a whole, in parts of memory, in slices of requests.
 
 use std::collections::VecDeque;
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -149,7 +150,7 @@ impl Whole {
         self.unsent.store(true, Ordering::Release);
         let waiting = std::mem::take(&mut self.parts().waiting);
         let n_pieces: usize = waiting.iter().map(|part| part.pieces.len()).sum();
-        let freed = waiting.iter().map(|part| part.body.len()).sum();
+        let freed = waiting.iter().map(|part| part.body.held()).sum();
         let ended = n_pieces > 0 && self.left.fetch_sub(n_pieces, Ordering::AcqRel) == n_pieces;
         Settlement { freed, next: None, ended }
     }
@@ -216,19 +217,22 @@ impl Part {
                 || nth - from >= limits.max_pieces
                 || spans + self.pieces[nth].spans > limits.max_spans;
             if full && nth > from {
-                slices.push(Slice { part: Arc::clone(self), pieces: from..nth });
+                slices.push(Slice::of(self, from..nth));
                 (from, bytes, spans) = (nth, 0, 0);
             }
             bytes += len;
             spans += self.pieces[nth].spans;
         }
-        slices.push(Slice { part: Arc::clone(self), pieces: from..self.pieces.len() });
+        slices.push(Slice::of(self, from..self.pieces.len()));
         slices
     }
 
     /// Returns the slices that may be sent now; the others are kept, to be had
-    /// from [`next`](Self::next).
+    /// from [`next`](Self::next). What is in a file is read piece by piece.
     pub(super) fn begin(self: &Arc<Part>, route: &Route) -> Vec<Slice> {
+        if self.body.is_away() {
+            return Slice::of(self, 0..self.pieces.len()).singles().collect();
+        }
         let mut slices = self.slices(&route.limits);
         if self.whole.in_order {
             *self.later() = slices.split_off(1).into_iter().map(|it| it.pieces).collect();
@@ -242,7 +246,7 @@ impl Part {
         let n_later: usize = later.iter().map(ExactSizeIterator::len).sum();
         let settled = self.left.load(Ordering::Acquire) == n_later;
         let pieces = if settled { later.pop_front() } else { None };
-        Some(Slice { part: Arc::clone(self), pieces: pieces? })
+        Some(Slice::of(self, pieces?))
     }
 
     fn later(&self) -> MutexGuard<'_, VecDeque<Range<usize>>> {
@@ -260,7 +264,7 @@ impl Part {
         }
         let mut settlement = Settlement::default();
         if self.left.fetch_sub(n_pieces, Ordering::AcqRel) == n_pieces {
-            settlement.freed = self.body.len();
+            settlement.freed = self.body.held();
             let mut parts = whole.parts();
             parts.under_way -= 1;
             if whole.in_order && !whole.is_unsent() {
@@ -292,9 +296,28 @@ impl Part {
 pub(super) struct Slice {
     pub(super) part: Arc<Part>,
     pieces: Range<usize>,
+    /// Its bytes, if they were in a file.
+    fetched: Option<Arc<[u8]>>,
 }
 
 impl Slice {
+    fn of(part: &Arc<Part>, pieces: Range<usize>) -> Slice {
+        Slice { part: Arc::clone(part), pieces, fetched: None }
+    }
+
+    /// Returns when it begins.
+    pub(super) fn at(&self) -> u64 {
+        self.part.pieces[self.pieces.start].at
+    }
+
+    /// Reads its bytes, if they are in a file: those of one piece.
+    pub(super) fn fetch(&mut self) -> io::Result<()> {
+        let (first, last) = (self.pieces.start, self.pieces.end - 1);
+        let range = self.part.place(first).start..self.part.place(last).end;
+        self.fetched = self.part.body.fetch(range)?.map(Arc::from);
+        Ok(())
+    }
+
     pub(super) fn route(&self) -> usize {
         self.part.whole.route
     }
@@ -315,12 +338,15 @@ impl Slice {
 
     /// Returns the bytes of each piece, bit by bit.
     pub(super) fn pieces(&self) -> impl Iterator<Item = impl Iterator<Item = &[u8]>> {
-        self.pieces.clone().map(|nth| self.part.body.range(self.part.place(nth)))
+        let fetched = self.fetched.as_deref();
+        self.pieces
+            .clone()
+            .map(move |nth| fetched.into_iter().chain(self.part.body.range(self.part.place(nth))))
     }
 
     /// Returns each piece by itself.
     pub(super) fn singles(&self) -> impl Iterator<Item = Slice> {
-        let of = |nth| Slice { part: Arc::clone(&self.part), pieces: nth..nth + 1 };
+        let of = |nth| Slice { pieces: nth..nth + 1, ..self.clone() };
         self.pieces.clone().map(of)
     }
 
@@ -342,10 +368,10 @@ pub(super) fn halve(batch: Vec<Slice>) -> Result<(Vec<Slice>, Vec<Slice>), Vec<S
         left -= n;
         let cut = slice.pieces.start + n;
         if n > 0 {
-            first.push(Slice { part: Arc::clone(&slice.part), pieces: slice.pieces.start..cut });
+            first.push(Slice { pieces: slice.pieces.start..cut, ..slice.clone() });
         }
         if cut < slice.pieces.end {
-            second.push(Slice { part: slice.part, pieces: cut..slice.pieces.end });
+            second.push(Slice { pieces: cut..slice.pieces.end, ..slice });
         }
     }
     Ok((first, second))

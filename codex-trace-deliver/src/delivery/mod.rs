@@ -22,17 +22,20 @@ mod feed;
 mod flight;
 mod lines;
 mod preflight;
+mod progress;
 mod queue;
 mod resend;
 mod rest;
 mod send;
 mod session;
 mod share;
+mod sorted;
 mod stamp;
 mod store;
 mod takes;
 mod taking;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,13 +52,14 @@ use crate::retry::{Pace, RetryPolicy};
 use crate::text;
 use crate::transport::{Compression, Transport};
 use codex_trace_export::content::{ContentRules, Part};
-use codex_trace_export::{Exporter, Fingerprint, Route, UnitKey, shortened};
+use codex_trace_export::{Exporter, Fingerprint, Order, Route, UnitKey, shortened};
 
 pub use account::Account;
 use beside::CopiedHeads;
 pub use dead_letter::DeadLetters;
 pub use fate::{Fate, Tally, TurnOf};
 use flight::{Part as UnitPart, Slice, Whole};
+pub use progress::{Progress, Waits};
 use queue::{LOOK, Packing, Queue};
 pub use resend::{Resent, resend};
 use session::{Ready, Session};
@@ -95,6 +99,8 @@ pub struct Options {
     pub now: Timestamp,
     /// Which compressions may be used, of those that a backend takes.
     pub compressions: Vec<Compression>,
+    /// The directory for files without a name, for what does not fit into the memory.
+    pub scratch: PathBuf,
     /// What else the encoded bytes depend on, so that a change of it makes
     /// unchanged files be looked at again.
     pub encoding: String,
@@ -143,8 +149,8 @@ pub struct Run<'r> {
     pub options: &'r Options,
     /// Set once the user wants it to end: what is under way is finished.
     pub interrupted: &'r AtomicBool,
-    /// Called for each session done with, by each destination.
-    pub step: &'r (dyn Fn() + Sync),
+    /// How far it is.
+    pub progress: &'r Arc<Progress>,
     /// Called with what somebody who waits should know.
     pub notice: &'r (dyn Fn(String) + Sync),
 }
@@ -157,6 +163,8 @@ pub struct Run<'r> {
 /// If the system has no threads left.
 pub fn run(run: &Run<'_>, destinations: Vec<Destination>) -> Result<Vec<Account>, Failure> {
     let budget = run.options.max_memory / destinations.len().max(1);
+    let bytes: u64 = run.history.sessions.iter().map(|it| run.history.len_of(it)).sum();
+    run.progress.add_total(bytes.saturating_mul(destinations.len() as u64));
     let results: Vec<Result<Account, Failure>> = std::thread::scope(|scope| {
         let started: Vec<_> = destinations
             .into_iter()
@@ -177,6 +185,7 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
         None => *run,
     };
     let asked = if run.options.dry_run { Ok(true) } else { preflight::ask(run, &mut destination) };
+    run.progress.go_on(&destination.name);
     let heard = match asked {
         Ok(heard) => heard,
         Err(reason) => {
@@ -185,13 +194,14 @@ fn deliver(run: &Run<'_>, mut destination: Destination, budget: usize) -> Result
     };
     // One after the other, so that what a dry run says is the same each time.
     let alone = run.options.dry_run;
-    let one_by_one = alone || destination.exporter.keeps_order();
+    let one_by_one = alone || destination.exporter.order() != Order::Any;
     let senders = if one_by_one { 1 } else { run.options.senders };
     let share = Share::of(budget, run.options);
     let share = if alone { Share { workers: 1, ..share } } else { share };
     let pool = pipeline::pool(share.workers).map_err(|err| Failure::new(format!("{err:#}")))?;
     let others = others(run, &*destination.exporter)?;
-    let engine = Engine::new(run, &destination, share, others, heard);
+    let store = sorted::store(run, &*destination.exporter)?;
+    let engine = Engine::new(run, &destination, (share, store), others, heard);
     std::thread::scope(|scope| {
         for _ in 0..senders {
             scope.spawn(|| engine.send_all());
@@ -292,7 +302,7 @@ impl<'e> Engine<'e> {
     fn new(
         run: &'e Run<'e>,
         destination: &'e Destination,
-        share: Share,
+        (share, store): (Share, Store),
         others: Vec<String>,
         heard: bool,
     ) -> Engine<'e> {
@@ -309,9 +319,9 @@ impl<'e> Engine<'e> {
             patience: Mutex::new(PATIENCE),
             takes: &destination.takes,
             transport: &*destination.transport,
-            queue: Queue::new(share.units, packing),
+            queue: Queue::new(share.units, packing, destination.exporter.order()),
             routes: routes(destination, share.request),
-            store: Arc::default(),
+            store: Arc::new(store),
             buffers: Mutex::default(),
             clock: Clock::start(),
             pace: Mutex::new(Flow {
@@ -384,6 +394,7 @@ impl<'e> Engine<'e> {
     }
 
     fn finish(self) -> Account {
+        self.run.progress.go_on(self.name);
         self.leave(self.skipped(self.queue.drain()), &self.why_ended());
         let mut account = self.account.into_inner().unwrap_or_else(PoisonError::into_inner);
         account.peak = self.queue.peak();

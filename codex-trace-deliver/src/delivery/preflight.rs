@@ -31,10 +31,11 @@ pub(super) fn ask(run: &Run<'_>, destination: &mut Destination) -> Result<bool, 
             let (after, reason) = match destination.transport.send(&request) {
                 Ok(response) => {
                     heard = true;
-                    match Verdict::from_status(&response) {
-                        Verdict::Retry { after, reason } => (after, reason),
-                        _ => break Some(response),
-                    }
+                    let Verdict::Retry { after, reason } = Verdict::from_status(&response) else {
+                        run.progress.go_on(&destination.name);
+                        break Some(response);
+                    };
+                    (after, reason)
                 }
                 Err(no) if no.cause == Cause::Lasting => return Err(no.reason),
                 Err(no) => (None, no.reason),
@@ -46,6 +47,7 @@ pub(super) fn ask(run: &Run<'_>, destination: &mut Destination) -> Result<bool, 
             if attempt == TELL_AT {
                 tell_of_trouble(run, &destination.name, &reason, retry.budget);
             }
+            run.progress.wait(&destination.name, &reason, attempt, wait);
             pause(run, wait)?;
         };
     }

@@ -1,10 +1,10 @@
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::delivery::flight::Slice;
-use codex_trace_export::Route;
+use crate::delivery::sorted::Line;
+use codex_trace_export::{Order, Route};
 
 /// How long a sender waits for more of what it could put into one request.
 const LINGER: Duration = Duration::from_millis(20);
@@ -34,9 +34,9 @@ pub(super) struct Queue {
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    slices: VecDeque<Slice>,
+    slices: Line,
     /// Bytes of units that are not settled.
     held: usize,
     /// Bytes of rollouts that are being read.
@@ -52,8 +52,18 @@ struct State {
 }
 
 impl Queue {
-    pub(super) fn new(budget: usize, packing: Packing) -> Queue {
-        Queue { budget, packing, state: Mutex::default(), changed: Condvar::new() }
+    pub(super) fn new(budget: usize, packing: Packing, order: Order) -> Queue {
+        let state = State {
+            slices: Line::new(order),
+            held: 0,
+            opened: 0,
+            peak: 0,
+            under_way: 0,
+            without_room: 0,
+            closed: false,
+            stopped: false,
+        };
+        Queue { budget, packing, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Waits until there is room for a rollout of `bytes`; one that is larger
@@ -89,7 +99,7 @@ impl Queue {
 
     /// Adds a slice of a unit that has room.
     pub(super) fn push(&self, slice: Slice) {
-        self.lock().slices.push_back(slice);
+        self.lock().slices.push(slice);
         self.changed.notify_all();
     }
 
@@ -101,7 +111,8 @@ impl Queue {
             if state.stopped {
                 return None;
             }
-            match state.slices.pop_front() {
+            let is_due = state.closed || !state.slices.waits_for_all();
+            match if is_due { state.slices.pop() } else { None } {
                 Some(first) => break first,
                 None if state.closed && state.under_way == 0 => return None,
                 None => state = self.wait(state, LOOK),
@@ -112,13 +123,13 @@ impl Queue {
         let mut batch = Batch::new(&routes[route], first);
         let clock = Clock::start();
         loop {
-            let next = state.slices.front().is_some_and(|it| it.route() == route);
-            let fits = next && state.slices.front().is_some_and(|it| batch.fits(it));
+            let next = state.slices.first().is_some_and(|it| it.route() == route);
+            let fits = next && state.slices.first().is_some_and(|it| batch.fits(it));
             if fits {
-                batch.slices.extend(state.slices.pop_front());
+                batch.slices.extend(state.slices.pop());
                 continue;
             }
-            let more = !next && state.slices.is_empty() && !state.closed && !state.stopped;
+            let more = !next && state.slices.first().is_none() && !state.closed && !state.stopped;
             let left = match self.packing {
                 Packing::InTime => LINGER.checked_sub(clock.elapsed()),
                 // Whoever waits for room waits for this batch.
@@ -155,7 +166,8 @@ impl Queue {
 
     /// Takes out what nobody took.
     pub(super) fn drain(&self) -> Vec<Slice> {
-        self.lock().slices.drain(..).collect()
+        let mut state = self.lock();
+        std::iter::from_fn(|| state.slices.pop()).collect()
     }
 
     /// Returns the most bytes that were held at once.
@@ -234,7 +246,7 @@ mod tests {
     /// a busy processor for as long as a destination is slow.
     #[test]
     fn those_who_wait_for_room_rest() {
-        let queue = Queue::new(10, Packing::InTime);
+        let queue = Queue::new(10, Packing::InTime, Order::Any);
         assert!(queue.reserve(10));
         let looks = AtomicUsize::new(0);
         std::thread::scope(|scope| {

@@ -70,7 +70,10 @@ pub fn resend(run: &Run<'_>, destination: &mut Destination, dir: &Path) -> Resul
         let ended = interrupted.then(|| "interrupted".to_owned());
         let fate = match (ended, read(dir, name, destination)?) {
             (Some(why), _) => Fate::Down(why),
-            (None, Some((route, request))) => send(run, destination, route, &request),
+            (None, Some((route, request))) => {
+                run.progress.add_sent(request.body.len());
+                send(run, destination, route, &request)
+            }
             (None, None) => {
                 resent.left_out += 1;
                 continue;
@@ -127,7 +130,7 @@ fn read(
     let body = Path::new(&about.body);
     // A name, and no way out of the directory.
     if body.file_name() != Some(body.as_os_str()) {
-        return Err(cannot(format!("`{}` is no name of a body", about.body)));
+        return Err(cannot(format!("`{}` is not the name of a body", about.body)));
     }
     let body = private::small_bytes_here(&dir.join(body), MAX_BODY);
     let body = body.map_err(|err| cannot(format!("its body: {err}")))?;
@@ -165,6 +168,7 @@ fn send(run: &Run<'_>, destination: &Destination, route: usize, request: &Reques
         let (after, reason) = match destination.transport.send(request) {
             Ok(response) => match destination.exporter.verdict(route, &response) {
                 Verdict::Done | Verdict::AlreadyThere | Verdict::Conflict { .. } => {
+                    run.progress.go_on(&destination.name);
                     return Fate::Sent;
                 }
                 Verdict::Partial { reason, .. }
@@ -177,8 +181,9 @@ fn send(run: &Run<'_>, destination: &Destination, route: usize, request: &Reques
             Err(no) => (None, no.reason),
         };
         let wait = run.options.retry.next_wait(attempt, clock.elapsed(), after, jitter());
-        let waited = wait.ok_or(reason).and_then(|wait| pause(run, wait));
-        if let Err(why) = waited {
+        let Some(wait) = wait else { return Fate::Down(reason) };
+        run.progress.wait(&destination.name, &reason, attempt, wait);
+        if let Err(why) = pause(run, wait) {
             return Fate::Down(why);
         }
     }

@@ -1,8 +1,12 @@
+use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use codex_rollout::RolloutHead;
 use codex_trace_model::Timestamp;
+
+use crate::writer::Writer;
 
 /// How long a file must have been left alone before a turn without an end is
 /// more than one that is being written: it waits for somebody, or its program
@@ -49,13 +53,38 @@ impl Rest {
 pub(super) struct Rests {
     threads: HashMap<String, Rest>,
     least: Rest,
+    left: Left,
+}
+
+/// The files of a session that have not settled.
+#[derive(Debug, Default)]
+struct Left {
+    paths: Vec<PathBuf>,
+    now: Option<SystemTime>,
+    /// Whether whoever wrote them has gone. Found out once the files have been
+    /// read: what is in them then is all that there will be.
+    gone: OnceCell<bool>,
+}
+
+impl Left {
+    /// A session has one program that writes its files, so of those of a
+    /// subagent alone nothing follows.
+    fn is_gone(&self) -> bool {
+        let Some(now) = self.now else { return false };
+        let is_gone = || self.paths.iter().all(|path| Writer::of(path, now) == Writer::Gone);
+        *self.gone.get_or_init(is_gone)
+    }
 }
 
 impl Rests {
     pub(super) fn of(heads: &[&RolloutHead], now: Timestamp, settle: Duration) -> Rests {
-        let mut rests = Rests::default();
+        let left = Left { now: Some(now.into()), ..Left::default() };
+        let mut rests = Rests { left, ..Rests::default() };
         for head in heads {
             let rest = Rest::of(head, now, settle);
+            if rest != Rest::Settled {
+                rests.left.paths.push(head.rollout.path.clone());
+            }
             rests.least = rests.least.min(rest);
             let of_thread = rests.threads.entry(head.thread_id.clone()).or_insert(rest);
             *of_thread = rest.min(*of_thread);
@@ -63,11 +92,15 @@ impl Rests {
         rests
     }
 
-    /// Returns the least rest of some threads. What the files' heads do not name
-    /// may be in any of them.
+    /// Returns the least rest of some threads; if whoever wrote the session has
+    /// gone, all of it has settled. What the files' heads do not name may be in
+    /// any of them.
     pub(super) fn least(&self, threads: &[String]) -> Rest {
         let of = |id: &String| self.threads.get(id).copied().unwrap_or(self.least);
-        threads.iter().map(of).min().unwrap_or_default()
+        match threads.iter().map(of).min() {
+            Some(Rest::Running | Rest::Silent) if self.left.is_gone() => Rest::Settled,
+            rest => rest.unwrap_or_default(),
+        }
     }
 }
 
@@ -91,13 +124,26 @@ mod tests {
         assert_eq!(Rest::after(None, Duration::ZERO), Rest::Settled);
     }
 
+    /// Who has not gone may write to the files of all its threads.
+    #[test]
+    fn a_session_is_left_as_a_whole() {
+        let now = Some(SystemTime::UNIX_EPOCH);
+        let is_gone = |paths: &[&str]| {
+            let paths = paths.iter().map(PathBuf::from).collect();
+            Left { paths, now, gone: OnceCell::new() }.is_gone()
+        };
+        assert!(is_gone(&[]), "all have settled");
+        assert!(!is_gone(&["/nowhere"]), "nothing is known of it");
+        assert!(!Left::default().is_gone());
+    }
+
     /// A subagent that was killed weeks ago waits for nobody, however busy the
     /// session is.
     #[test]
     fn each_thread_rests_by_itself() {
         let threads = [("busy", Rest::Running), ("killed", Rest::Settled)];
         let threads = threads.map(|(id, rest)| (id.to_owned(), rest)).into();
-        let rests = Rests { threads, least: Rest::Running };
+        let rests = Rests { threads, least: Rest::Running, left: Left::default() };
         let least =
             |ids: &[&str]| rests.least(&ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>());
         assert_eq!(least(&["killed"]), Rest::Settled);

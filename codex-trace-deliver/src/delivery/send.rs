@@ -30,7 +30,7 @@ const MAX_SUSPECTS: usize = 3;
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// What to do about a destination that wants nothing of what it is sent.
-const LOOK_INTO_IT: &str = "`codex-trace doctor --connect` looks at address and key; then run the same command again: it goes on where it stopped";
+const LOOK_INTO_IT: &str = "`codex-trace doctor --connect` checks the address and the key; then run the same command again: it continues where it stopped";
 
 /// How much a request is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +57,13 @@ impl Engine<'_> {
     /// Sends what is in the queue until nothing can come any more.
     pub(super) fn send_all(&self) {
         while !self.interrupted()
-            && let Some(batch) = self.queue.take(&self.routes)
+            && let Some(mut batch) = self.queue.take(&self.routes)
         {
-            self.deliver(batch);
+            if self.fetch(&mut batch) {
+                self.deliver(batch);
+            } else {
+                self.unsent(batch, &self.why_ended());
+            }
             self.queue.settled();
         }
         // Those who wait for room must not wait for nobody.
@@ -218,17 +222,19 @@ impl Engine<'_> {
             let answer = self.transport.send(request);
             self.leave_flow();
             self.note_request(request.body.len());
-            let after = match answer {
+            let (after, reason) = match answer {
                 Ok(response) => match Verdict::from_status(&response) {
-                    Verdict::Retry { after, .. } => after,
+                    Verdict::Retry { after, reason } => (after, self.words(&reason)),
                     _ => return Some(response),
                 },
                 Err(no) if no.cause == Cause::Lasting => return None,
-                Err(_) => None,
+                Err(no) => (None, no.reason),
             };
             let wait =
                 self.run.options.retry.next_wait(attempt, Duration::ZERO, after, jitter())?;
+            self.run.progress.wait(self.name, &reason, attempt, wait);
             pause(self.run, wait).ok()?;
+            self.run.progress.go_on(self.name);
         }
         None
     }
@@ -242,7 +248,7 @@ impl Engine<'_> {
         self.settle(part, Settled::Refused(reason));
         let takes_nothing = self.n_good.load(Ordering::Relaxed) == 0;
         if takes_nothing && self.account().rejected >= MAX_REFUSED {
-            self.give_up(format!("it takes nothing: {reason}"), Some(LOOK_INTO_IT));
+            self.give_up(format!("it accepts nothing: {reason}"), Some(LOOK_INTO_IT));
         }
     }
 
@@ -368,6 +374,7 @@ impl Engine<'_> {
                     // Who says when to come back is not upset by what came.
                     Verdict::Retry { after, reason } => (after, reason, after.is_none()),
                     verdict => {
+                        self.run.progress.go_on(self.name);
                         self.flow(|flow| flow.pace.good());
                         if matches!(
                             verdict,
@@ -396,6 +403,7 @@ impl Engine<'_> {
             if attempt == TELL_AT {
                 self.tell_of_trouble(&reason, retry.budget);
             }
+            self.run.progress.wait(self.name, &reason, attempt, wait);
             let now = self.clock.elapsed();
             self.flow(|flow| flow.pace.overloaded(now, wait));
         }
@@ -419,6 +427,8 @@ impl Engine<'_> {
         let mut account = self.account();
         account.requests += 1;
         account.bytes += bytes as u64;
+        drop(account);
+        self.run.progress.add_sent(bytes);
     }
 
     /// Waits until a request may start; `false` if the run ends before.

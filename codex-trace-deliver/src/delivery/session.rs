@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::delivery::flight::Whole;
+use crate::delivery::progress::OnTheWay;
 use crate::ledger::FileStamp;
 use codex_trace_export::{UnitKey, Waits};
 
@@ -10,6 +11,8 @@ use codex_trace_export::{UnitKey, Waits};
 pub(super) struct Session {
     pub(super) id: String,
     state: Mutex<State>,
+    /// Kept until nothing of it is under way.
+    _on_the_way: OnTheWay,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +45,12 @@ pub(super) struct Ready {
 impl Session {
     pub(super) fn new(id: &str, files: Vec<FileStamp>) -> Session {
         let state = Mutex::new(State { files, ..State::default() });
-        Session { id: id.to_owned(), state }
+        Session { id: id.to_owned(), state, _on_the_way: OnTheWay::default() }
+    }
+
+    /// Has it count as done with when nothing of it is under way any more.
+    pub(super) fn counting(self, on_the_way: OnTheWay) -> Session {
+        Session { _on_the_way: on_the_way, ..self }
     }
 
     /// Takes in a unit that wants to be sent, and returns what can be.

@@ -39,6 +39,7 @@ impl Share {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::time::Duration;
 
     use codex_trace_model::Timestamp;
@@ -60,6 +61,7 @@ mod tests {
             retry: RetryPolicy::default(),
             now: Timestamp::UNIX_EPOCH,
             compressions: Vec::new(),
+            scratch: PathBuf::new(),
             encoding: String::new(),
         };
         let Share { workers, request, units } = Share::of(budget, &options);

@@ -1,8 +1,11 @@
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memmap2::MmapMut;
+
+use crate::scratch::Scratch;
 
 /// The size of a block, in bytes.
 const BLOCK: usize = 16 << 10;
@@ -15,9 +18,14 @@ const BLOCK_FROM: usize = BLOCK / 4;
 ///
 /// Thousands of buffers of any size, made on some threads, let go on others and
 /// much later, would leave a heap with as many holes as bytes.
+///
+/// A store may also keep them in a file: they are read when they are sent.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     free: Mutex<Vec<Block>>,
+    scratch: Option<Scratch>,
+    /// Why something could not be kept.
+    broken: Mutex<Option<io::Error>>,
 }
 
 /// A mapping of its own, apart from the heap, if the system has any left.
@@ -54,8 +62,36 @@ impl fmt::Debug for Block {
 }
 
 impl Store {
+    /// Makes a store in a file.
+    pub(super) fn of(scratch: Scratch) -> Store {
+        Store { scratch: Some(scratch), ..Store::default() }
+    }
+
+    /// Returns how much memory so many bytes take.
+    pub(super) fn room_for(&self, bytes: usize) -> usize {
+        if self.scratch.is_some() { 0 } else { bytes }
+    }
+
+    /// Takes out why something could not be kept, if that is so.
+    pub(super) fn broken(&self) -> Option<io::Error> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Copies bytes into the store.
     pub(super) fn keep(self: &Arc<Store>, bytes: &[u8]) -> Stored {
+        let (store, len) = (Arc::clone(self), bytes.len());
+        let Some(scratch) = &self.scratch else {
+            let (blocks, rest) = self.in_memory(bytes);
+            return Stored { blocks, rest, away: None, len, store };
+        };
+        let at = scratch.add(bytes).unwrap_or_else(|err| {
+            *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(err);
+            0
+        });
+        Stored { blocks: Vec::new(), rest: Box::default(), away: Some(at), len, store }
+    }
+
+    fn in_memory(&self, bytes: &[u8]) -> (Vec<Block>, Box<[u8]>) {
         let short = bytes.len() % BLOCK;
         let rest = if short < BLOCK_FROM { short } else { 0 };
         let (full, rest) = bytes.split_at(bytes.len() - rest);
@@ -64,8 +100,7 @@ impl Store {
             block.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
             block
         });
-        let blocks = blocks.collect();
-        Stored { blocks, rest: rest.into(), len: bytes.len(), store: Arc::clone(self) }
+        (blocks.collect(), rest.into())
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<Block>> {
@@ -79,18 +114,34 @@ pub(super) struct Stored {
     blocks: Vec<Block>,
     /// What is left, and too little for a block.
     rest: Box<[u8]>,
+    /// Where they are in the file, if they are there.
+    away: Option<u64>,
     len: usize,
     store: Arc<Store>,
 }
 
 impl Stored {
-    /// Returns how many bytes there are.
-    pub(super) fn len(&self) -> usize {
-        self.len
+    /// Whether they are in a file.
+    pub(super) fn is_away(&self) -> bool {
+        self.away.is_some()
     }
 
-    /// Returns some of the bytes, bit by bit.
+    /// Returns how much memory they take.
+    pub(super) fn held(&self) -> usize {
+        self.store.room_for(self.len)
+    }
+
+    /// Reads some of the bytes, if they are in a file.
+    pub(super) fn fetch(&self, range: Range<usize>) -> io::Result<Option<Vec<u8>>> {
+        let Some((at, scratch)) = self.away.zip(self.store.scratch.as_ref()) else {
+            return Ok(None);
+        };
+        scratch.read(at + range.start as u64, range.len()).map(Some)
+    }
+
+    /// Returns some of the bytes, bit by bit; nothing of what is in a file.
     pub(super) fn range(&self, range: Range<usize>) -> impl Iterator<Item = &[u8]> {
+        let range = if self.away.is_some() { 0..0 } else { range };
         let blocks = range.start / BLOCK..range.end.div_ceil(BLOCK);
         blocks.map(move |nth| {
             let block = self.blocks.get(nth).map_or(&*self.rest, Block::bytes);
@@ -116,7 +167,7 @@ mod tests {
         for len in [0, 1, BLOCK_FROM, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 17] {
             let bytes: Vec<u8> = (0..len).map(|n| n.to_le_bytes()[n / 256 % 2]).collect();
             let stored = store.keep(&bytes);
-            assert_eq!(stored.len(), len);
+            assert_eq!(stored.held(), len);
             let cuts = [0, 1, len / 3, BLOCK, BLOCK + 1, 2 * BLOCK, len];
             for start in cuts.map(|at| at.min(len)) {
                 for end in cuts.map(|at| at.clamp(start, len)) {
@@ -125,6 +176,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_in_a_file_takes_no_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::of(Scratch::create(dir.path()).unwrap()));
+        let one = store.keep(b"0123456789");
+        let other = store.keep(b"abc");
+        assert_eq!((one.held(), one.range(0..10).count()), (0, 0));
+        assert_eq!(one.fetch(2..5).unwrap().unwrap(), b"234");
+        assert_eq!(other.fetch(0..3).unwrap().unwrap(), b"abc");
+        assert!(store.broken().is_none());
+        let in_memory = Arc::new(Store::default()).keep(b"abc");
+        assert!(in_memory.fetch(0..3).unwrap().is_none());
     }
 
     #[test]

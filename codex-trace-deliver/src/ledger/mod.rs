@@ -323,7 +323,7 @@ impl Ledger {
                 .hint("wait for it to end, or use another `--state-dir`"),
             Some(ErrorCode::DiskFull) => {
                 Failure::new(format!("no space left for the ledger `{path}`"))
-                    .hint("make room and run the command again: it goes on where it stopped")
+                    .hint("make room and run the command again: it continues where it stopped")
             }
             _ => cannot(&self.path, err),
         }

@@ -38,7 +38,7 @@ fn pem(path: &Path) -> Result<Vec<PemItem<'static>>, String> {
     let bytes = private::bytes_that_are_there(path)
         .map_err(|err| format!("cannot read `{}`: {err}", path.display()))?;
     let items: Result<Vec<_>, _> = parse_pem(&bytes).collect();
-    items.map_err(|err| format!("`{}` is no PEM file: {err}", path.display()))
+    items.map_err(|err| format!("`{}` is not a PEM file: {err}", path.display()))
 }
 
 pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {

@@ -133,7 +133,7 @@ fn pairs(settings: &Settings, found: &mut Description) -> Option<Said<Map<String
 fn object(said: &Said<String>, found: &mut Description) -> Option<Said<Map<String, Value>>> {
     let map = serde_json::from_str(&said.value).ok();
     if map.is_none() {
-        found.problems.push(format!("`{}` is not used: it is no JSON object", said.from));
+        found.problems.push(format!("`{}` is not used: it is not a JSON object", said.from));
     }
     Some(Said::new(map?, said.from.clone()))
 }

@@ -15,13 +15,13 @@ pub(super) const API_URL: Opt<String> = ENDPOINT.env(&["BRAINTRUST_API_URL"]);
 
 /// The address to log in at.
 pub(super) const APP_URL: Opt<String> =
-    Opt::new("app_url", "Address to log in at, where `endpoint` is not said")
+    Opt::new("app_url", "Address for the login, if `endpoint` is not set")
         .env(&["BRAINTRUST_APP_URL"])
         .default("https://www.braintrust.dev");
 
 /// The organisation.
 pub(super) const ORG: Opt<String> =
-    WORKSPACE.help("Organisation, for keys of several").env(&["BRAINTRUST_ORG_NAME"]);
+    WORKSPACE.help("Organisation, for keys that belong to several").env(&["BRAINTRUST_ORG_NAME"]);
 
 /// The project.
 pub(super) const PROJECT_NAME: Opt<String> =
@@ -37,11 +37,11 @@ pub(super) const EXPERIMENT: Opt<String> =
 
 /// The span that sessions hang under.
 pub(super) const PARENT_SPAN: Opt<String> =
-    Opt::new("parent_span", "Span that sessions hang under, by its span id");
+    Opt::new("parent_span", "Id of the span to add sessions to");
 
 /// The root of that span.
 pub(super) const PARENT_ROOT_SPAN: Opt<String> =
-    Opt::new("parent_root_span", "Root of that span, by its span id").default("the span itself");
+    Opt::new("parent_root_span", "Id of the root of that span").default("the span itself");
 
 /// What every session is told.
 pub(super) const METADATA: Opt<String> =

@@ -5,6 +5,7 @@ use prost::Message as _;
 use super::MAPPING;
 use super::logs::{self, Wanted};
 use super::metrics::{self, points};
+use super::options::Stream;
 use super::texts::Texts;
 use super::told::{Told, ToldTurn};
 use super::traces::BesideLive;
@@ -21,14 +22,18 @@ use crate::otlp::{
 };
 use crate::request::{ClientOptions, Method, Request, Response, Wire};
 use crate::{
-    Address, Contract, Cx, Encode, EncodeError, Framing, Limits, Probed, Protocol, Remark, Rewrite,
-    Route, Signal, Unit, UnitBuilder, UnitKey, Verdict,
+    Address, Contract, Cx, Encode, EncodeError, Framing, Limits, Order, Probed, Protocol, Remark,
+    Rewrite, Route, Signal, Unit, UnitBuilder, UnitKey, Verdict,
 };
 
 /// A piece, the smallest part of a request, has no more records than this…
 const PIECE_RECORDS: usize = 64;
 /// … and not many more bytes.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// … and where the order of time matters, no longer a time, in nanoseconds: Loki
+/// refuses what is an hour behind the newest of its stream.
+const PIECE_TIME: u64 = 20 * 60 * 1_000_000_000;
 
 /// Units that are larger come in parts, and later than those after them.
 const LARGE: usize = 2 << 20;
@@ -49,6 +54,8 @@ pub(crate) struct Content {
     pub(crate) prompts: bool,
     /// Which events are wanted that Codex sends only when asked.
     pub(crate) wanted: Wanted,
+    /// What makes a stream of log records.
+    pub(crate) stream: Stream,
 }
 
 /// A signal, with what is needed to write it.
@@ -93,12 +100,13 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn new(target: Target, what: What, mut remarks: Vec<Remark>) -> Receiver {
-        if let What::Logs(_) = what {
+        if let What::Logs(content) = &what {
             let to = match target.client.wire {
                 Wire::Http => target.url.clone(),
                 Wire::Grpc => Address::unchecked(&target.url.origin()),
             };
             remarks.extend(loki::remark_on(&to));
+            remarks.extend(loki::remark_on_stream(content.stream));
         }
         let signal = what.signal().word();
         let tenant = target.tenant.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
@@ -140,21 +148,26 @@ impl Receiver {
         let told = Told::new(cx.trace, texts);
         // A large unit is sent after those behind it, unless they wait for it.
         let mut large: Option<UnitKey> = None;
+        let by_thread = content.stream == Stream::Thread;
         logs::for_each_turn(&told, content.wanted, |turn, records| {
             let mut builder = builder(&turn, units);
-            let after = large.take().filter(|it| it.thread_id == turn.thread.id);
+            let after = large.take().filter(|it| by_thread && it.thread_id == turn.thread.id);
             let waits = after.is_some();
             if let Some(after) = after {
                 builder.under(after);
             }
-            let resource = told.resource(turn.thread, &content.resource);
+            let resource = match content.stream {
+                Stream::Thread => told.resource(turn.thread, &content.resource),
+                Stream::Service => told.process(turn.thread, &content.resource),
+            };
             let mut size = 0;
-            for records in pieces(records) {
+            for records in pieces(records, content.stream) {
                 let n = count(records.len());
+                let at = records[0].time_unix_nano;
                 let piece = self.encoding.logs(resource.clone(), records);
                 size += piece.len();
                 builder.body().extend_from_slice(&piece);
-                builder.end_piece(n);
+                builder.end_piece_at(n, at);
             }
             builder.finish();
             if size >= LARGE || waits {
@@ -229,14 +242,20 @@ pub(crate) fn key(turn: &ToldTurn<'_, '_>) -> UnitKey {
     UnitKey { thread_id: turn.thread.id.clone(), turn: Some(turn.span.key.clone()) }
 }
 
-/// Cuts records into pieces.
-fn pieces(records: Vec<LogRecord>) -> Vec<Vec<LogRecord>> {
+/// Cuts records, which are in the order of time, into pieces.
+fn pieces(records: Vec<LogRecord>, stream: Stream) -> Vec<Vec<LogRecord>> {
     let mut pieces: Vec<Vec<LogRecord>> = Vec::new();
     let mut len = usize::MAX;
     for record in records {
         let size = record.encoded_len();
+        let fits = |piece: &[LogRecord]| {
+            let takes = record.time_unix_nano.saturating_sub(piece[0].time_unix_nano);
+            piece.len() < PIECE_RECORDS
+                && len + size <= PIECE_BYTES
+                && (stream == Stream::Thread || takes <= PIECE_TIME)
+        };
         match pieces.last_mut() {
-            Some(piece) if piece.len() < PIECE_RECORDS && len + size <= PIECE_BYTES => {
+            Some(piece) if fits(piece) => {
                 piece.push(record);
                 len += size;
             }
@@ -288,8 +307,12 @@ impl Protocol for Receiver {
     }
 
     /// Loki refuses what is an hour behind the newest of its stream.
-    fn keeps_order(&self) -> bool {
-        matches!(self.what, What::Logs(_))
+    fn order(&self) -> Order {
+        match &self.what {
+            What::Logs(Content { stream: Stream::Service, .. }) => Order::OfTimes,
+            What::Logs(_) => Order::OfThreads,
+            _ => Order::Any,
+        }
     }
 
     fn max_rate(&self) -> Option<u64> {

@@ -3,6 +3,7 @@
 
 use prost::Message as _;
 
+use super::options::Stream;
 use crate::otlp::proto::RpcStatus;
 use crate::otlp::verdict as otlp_verdict;
 use crate::request::{Response, shortened};
@@ -38,12 +39,12 @@ pub(crate) fn verdict(response: &Response) -> Verdict {
 /// What Loki refuses of a request; the rest of it is stored.
 #[rustfmt::skip]
 const REFUSALS: &[(&str, &str)] = &[
-    ("timestamp too old", "set `limits_config.reject_old_samples: false` in Loki"),
-    ("too far behind", "newer records of the thread are in Loki's memory: `curl -X POST http://HOST:3100/flush`, wait half a minute and send again with `--force`"),
+    ("timestamp too old", "set `limits_config.reject_old_samples: false` in Loki and send again with `--force`"),
+    ("too far behind", "newer records of the same stream are in Loki's memory: `curl -X POST http://HOST:3100/flush`, wait half a minute and send again with `--force`"),
     ("timestamp too new", "the clock of the machine that wrote the rollout was ahead"),
-    ("structured metadata too large", "set `limits_config.max_structured_metadata_size` in Loki"),
-    ("too many structured metadata", "set `limits_config.max_structured_metadata_entries_count` in Loki"),
-    ("max entry size", "set `limits_config.max_line_size` in Loki"),
+    ("structured metadata too large", "set `limits_config.max_structured_metadata_size` in Loki and send again with `--force`"),
+    ("too many structured metadata", "set `limits_config.max_structured_metadata_entries_count` in Loki and send again with `--force`"),
+    ("max entry size", "set `limits_config.max_line_size` in Loki and send again with `--force`"),
 ];
 
 fn refused(words: &str, response: &Response) -> Verdict {
@@ -96,6 +97,14 @@ pub(crate) fn remark_on(url: &Address) -> Option<Remark> {
     })
 }
 
+/// Says what to know of a stream that all threads share.
+pub(crate) fn remark_on_stream(stream: Stream) -> Option<Remark> {
+    (stream == Stream::Service).then(|| Remark {
+        message: "all threads of a service are one stream: the whole history is read and sorted by time before the first record is sent".to_owned(),
+        hint: Some("Loki refuses what is over an hour older than the newest of a stream in its memory, live records included: `curl -X POST http://HOST:3100/flush` half a minute before".to_owned()),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,7 +129,8 @@ mod tests {
         };
         let (rejected, reason) = partial(400, OLD);
         assert_eq!(rejected, 1);
-        assert!(reason.starts_with("set `limits_config.reject_old_samples: false` in Loki: "));
+        let advice = "set `limits_config.reject_old_samples: false` in Loki and send again";
+        assert!(reason.starts_with(advice), "{reason}");
         assert_eq!(partial(400, BEHIND).0, 3);
         let is = |status, words: &str| verdict(&answer(status, words));
         assert!(

@@ -4,7 +4,7 @@
 
 use super::exporter::{Content, Receiver, What};
 use super::logs::Wanted;
-use super::options::{LOG_AGENT_RESPONSES, LOG_USER_PROMPT, OPTIONS, SIGNALS};
+use super::options::{LOG_AGENT_RESPONSES, LOG_USER_PROMPT, OPTIONS, SIGNALS, STREAM};
 use crate::describe::Description;
 use crate::options::Opt;
 use crate::origin::Origin;
@@ -106,7 +106,7 @@ fn wanted(
 
 fn sort_of(word: &str) -> Result<&'static Sort, ConfigError> {
     SORTS.iter().find(|sort| sort.signal.word() == word).ok_or_else(|| {
-        ConfigError::new(format!("`{word}` is no signal of telemetry"))
+        ConfigError::new(format!("`{word}` is not a signal of telemetry"))
             .hint("say `logs`, `traces` or `metrics`")
     })
 }
@@ -132,5 +132,6 @@ fn content(
     };
     let prompts = flag(&LOG_USER_PROMPT, codex.log_user_prompt);
     let answers = flag(&LOG_AGENT_RESPONSES, codex.log_agent_responses);
-    Ok(Content { resource, prompts, wanted: Wanted { answers } })
+    let stream = found.option(&STREAM, settings).unwrap_or_default();
+    Ok(Content { resource, prompts, wanted: Wanted { answers }, stream })
 }

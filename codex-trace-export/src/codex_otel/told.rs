@@ -59,9 +59,20 @@ impl<'t, 'a> Told<'t, 'a> {
         })
     }
 
-    /// Returns the attributes of the process that ran a thread: Codex' own, then
-    /// what was asked for, then the thread, by which each has its own stream.
+    /// Returns the attributes of the process that ran a thread, and the thread, by
+    /// which each has its own stream or series.
     pub(crate) fn resource(&self, thread: &Thread<'_>, asked: &[(String, String)]) -> Resource {
+        let mut resource = self.process(thread, asked);
+        let own = "service.instance.id";
+        resource.attributes.retain(|it| it.key != own);
+        let mut attributes = Attributes(resource.attributes);
+        attributes.word(own, &thread.id);
+        Resource { attributes: attributes.0 }
+    }
+
+    /// Returns the attributes of the process that ran a thread: Codex' own, then
+    /// what was asked for.
+    pub(crate) fn process(&self, thread: &Thread<'_>, asked: &[(String, String)]) -> Resource {
         let mut attributes = Attributes::default();
         attributes.word("service.name", service_name(self.trace.root()));
         let version = self.texts.label(thread.meta.cli_version);
@@ -70,7 +81,6 @@ impl<'t, 'a> Told<'t, 'a> {
             attributes.0.retain(|it| it.key != *key);
             attributes.word(key, value);
         }
-        attributes.word("service.instance.id", &thread.id);
         Resource { attributes: attributes.0 }
     }
 

@@ -153,7 +153,7 @@ impl Config {
         config.metadata = all.metadata.clone().unwrap_or_default();
         if all.parent_headers.is_some() {
             config.problems.push(
-                "`parent_headers` is not used: a history is no part of a live trace".to_owned(),
+                "`parent_headers` is not used: a history is not part of a live trace".to_owned(),
             );
         }
         let targets = config.targets(settings, &all)?;

@@ -33,21 +33,21 @@ pub(super) const REDACT_EXTRA: Opt<String> =
 
 /// Whether content is left out unless a turn says otherwise.
 pub(super) const DEFAULT_MUTED: Opt<String> =
-    Opt::without_key("`true` to leave content out unless a turn says otherwise")
+    Opt::without_key("`true` to leave out content, unless the turn has a setting of its own")
         .env(&["LANGSMITH_CODEX_DEFAULT_MUTED", "LANGSMITH_DEFAULT_MUTED"]);
 
 /// The workspace of an organisation's key.
 pub(super) const WORKSPACE_ID: Opt<String> = WORKSPACE
-    .help("Workspace of an organisation's key (`x-tenant-id`)")
+    .help("Workspace, for the key of an organisation (`x-tenant-id`)")
     .env(&["LANGSMITH_WORKSPACE_ID"]);
 
 /// The most history in a model call's input.
-const INPUT_BYTES: Opt<u64> = LLM_INPUT_BYTES.default("what a run may hold");
+const INPUT_BYTES: Opt<u64> = LLM_INPUT_BYTES.default("the size limit of a run");
 
 /// Whether the hosted service takes old runs.
 pub const ASSUME_BACKFILL_ALLOWED: Opt<bool> = Opt::new(
     "assume_backfill_allowed",
-    "Trust that the destination takes old data, as it does for some organisations",
+    "Assume that the destination accepts old data, as it does for some organisations",
 )
 .flag(Flag::On("assume-backfill-allowed"), None)
 .default("false")
@@ -55,7 +55,7 @@ pub const ASSUME_BACKFILL_ALLOWED: Opt<bool> = Opt::new(
 
 /// Whether to send what its project has switched off.
 pub const INCLUDE_DISABLED: Opt<bool> =
-    Opt::without_key("Send sessions, too, that their project has switched off for the live plugin")
+    Opt::without_key("Also send sessions whose project has switched off the live plugin")
         .flag(Flag::On("include-disabled"), None);
 
 /// Whether to keep the live plugin's notes.
@@ -64,12 +64,12 @@ pub const SIDECAR: Opt<bool> =
         .flag(
             Flag::Off {
                 name: "no-sidecar",
-                help: "Leave the files alone that live plugins keep beside rollouts",
+                help: "Do not touch the files that live plugins keep beside rollouts",
             },
             None,
         )
-        .default("true where its settings or its own notes are found")
-        .details("`true` writes them where there is no plugin yet, too.");
+        .default("true if its settings or its own notes are found")
+        .details("`true` also writes them if there is no plugin yet.");
 
 /// What to tag traces with.
 pub(super) const TAGS: Opt<Vec<String>> = Opt::new("tags", "Tags of the root of every trace");

@@ -13,7 +13,7 @@ use crate::otlp::PROTOCOL;
 
 /// The write token.
 pub(super) const TOKEN: Opt<SecretRef> = KEY
-    .help("Write token; several, with commas between them, are several projects")
+    .help("Write token, or several separated by commas, one for each project")
     .env(&["LOGFIRE_TOKEN", "CODEX_LOGFIRE_TOKEN"]);
 
 /// The address.
@@ -27,7 +27,7 @@ pub(super) const BASE: Opt<String> = ENDPOINT.default("the region of the token")
 
 /// What stands before the token.
 pub(super) const AUTH_SCHEME: Opt<String> =
-    Opt::without_key("What stands before the token: `raw` or `none` for nothing, `Bearer`")
+    Opt::without_key("Word before the token: `Bearer`, or `raw` or `none` for no word")
         .env(&["CODEX_LOGFIRE_AUTH_SCHEME"]);
 
 /// Headers.
@@ -64,7 +64,8 @@ pub(super) const CREDENTIALS_DIR: Opt<String> =
 
 /// The region, for tokens that do not say.
 pub(super) const REGION: Opt<String> =
-    Opt::without_key("`us` or `eu`, for tokens that do not say").env(&["PYDANTIC_LOGFIRE_REGION"]);
+    Opt::without_key("`us` or `eu`, for tokens that do not contain it")
+        .env(&["PYDANTIC_LOGFIRE_REGION"]);
 
 /// The encoding; the variables that name it are about other exporters.
 pub(super) const ENCODING: Opt<String> = PROTOCOL.env(&[]).help("`http/protobuf` or `http/json`");
@@ -72,14 +73,14 @@ pub(super) const ENCODING: Opt<String> = PROTOCOL.env(&[]).help("`http/protobuf`
 /// Whether to keep to what the newer exporter sends at most.
 pub(super) const EXPORTER_LIMITS: Opt<bool> = Opt::new(
     "exporter_limits",
-    "Keep to the limits of exporter 0.2.0: 60 KiB for a text, 512 KiB for a turn",
+    "Apply the limits of exporter 0.2.0: 60 KiB for a text, 512 KiB for a turn",
 )
 .default("false");
 
 /// Whether to complete turns that the live exporter has sent.
 pub const ADD_MISSING: Opt<bool> = Opt::new(
     "add_missing",
-    "Complete turns that the live exporter has sent: model calls, compaction, subagents",
+    "Add to turns that the live exporter has sent what it leaves out: model calls, compactions, subagents",
 )
 .flag(Flag::On("add-missing"), None)
 .default("false")

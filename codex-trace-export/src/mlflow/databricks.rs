@@ -100,7 +100,7 @@ fn spans_table(location: &str) -> Result<String, ConfigError> {
         _ => Err(()),
     }
     .map_err(|()| {
-        ConfigError::new(format!("`{location}` is no location for traces"))
+        ConfigError::new(format!("`{location}` is not a location for traces"))
             .hint("set MLFLOW_TRACE_LOCATION to `catalog.schema.table_prefix`")
     })
 }

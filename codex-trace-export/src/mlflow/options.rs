@@ -20,7 +20,7 @@ pub(super) const EXPERIMENT_ID: Opt<String> =
 /// The experiment, by its name.
 pub(super) const EXPERIMENT_NAME: Opt<String> = PROJECT.env(&["MLFLOW_EXPERIMENT_NAME"]);
 
-/// Access by name and password.
+/// User name for access with a password.
 pub(super) const USER: Opt<String> = USERNAME.env(&["MLFLOW_TRACKING_USERNAME"]);
 
 /// The password.

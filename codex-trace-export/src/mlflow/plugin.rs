@@ -61,7 +61,7 @@ impl Plugin {
     fn parse(text: &str, path: &Path) -> Result<Plugin, ConfigError> {
         serde_json::from_str(text).map_err(|err| {
             ConfigError::new(format!("`{}`:{}: {err}", path.display(), err.line()))
-                .hint("mend it, or remove it")
+                .hint("correct it, or remove it")
         })
     }
 

@@ -32,10 +32,10 @@ pub const ENDPOINT: Opt<String> =
 
 /// The project.
 pub const PROJECT: Opt<String> =
-    Opt::new("project", "Project to upload to, or what the backend has for one")
+    Opt::new("project", "Project to upload to, or its equivalent in the backend")
         .flag(Flag::Value { name: "project", value: "NAME" }, heading::DESTINATIONS)
         .default("as without the file")
-        .details("An experiment (name or id) of MLflow, a project of Phoenix.");
+        .details("For MLflow, the name or id of an experiment; for Phoenix, a project.");
 
 /// The key.
 pub const KEY: Opt<SecretRef> = Opt::new("key", "LangSmith's key; a bearer token for the others");
@@ -51,23 +51,23 @@ pub const TLS: Opt<TlsFiles> =
 /// How long a request may take.
 pub const TIMEOUT: Opt<Duration> = Opt::new("timeout", "How long a whole request may take")
     .flag(Flag::Value { name: "timeout", value: "DURATION" }, heading::DESTINATIONS)
-    .default("what the destination's settings say, else 2m");
+    .default("as in the destination's settings, else 2m");
 
 /// How to compress requests.
 pub const COMPRESSION: Opt<Compress> =
-    Opt::new("compression", "How to compress requests, where the backend takes it")
+    Opt::new("compression", "How to compress requests, if the backend supports it")
         .flag(Flag::Value { name: "compress", value: "HOW" }, heading::LIMITS)
         .default("auto");
 
 /// Requests under way at once.
 pub const SENDERS: Opt<u64> =
-    Opt::new("senders", "Requests under way at once, for each destination; at most 128")
+    Opt::new("senders", "Number of concurrent requests to each destination; at most 128")
         .flag(Flag::Value { name: "senders", value: "N" }, heading::LIMITS)
         .default("4");
 
 /// The most requests a second.
 pub const REQUESTS_PER_SECOND: Opt<f64> =
-    Opt::new("requests_per_second", "The most requests a second, 0.1 or more")
+    Opt::new("requests_per_second", "Maximum number of requests per second, 0.1 or more")
         .default("what the server asks for");
 
 /// How much content to send.
@@ -75,20 +75,20 @@ pub const CAPTURE: Opt<Capture> = Opt::new("capture", "How much content to send"
     .flag(Flag::Value { name: "capture", value: "WHAT" }, heading::ENCODING)
     .default("full");
 
-/// Whose sessions they are.
-pub const USER: Opt<String> = Opt::new("user", "Whose sessions they are")
+/// User that the sessions belong to.
+pub const USER: Opt<String> = Opt::new("user", "User that the sessions belong to")
     .flag(Flag::Value { name: "user", value: "NAME" }, heading::ENCODING)
-    .default("for MLflow whoever uploads the home that is theirs, else nobody");
+    .default("for MLflow, the user who uploads their own home; else none");
 
 /// What else to say of all sessions.
 pub const METADATA: Opt<Vec<String>> =
-    Opt::new("metadata", "Say this of every session, too (can be repeated)")
+    Opt::new("metadata", "Add this to every session (can be repeated)")
         .flag(Flag::Each { name: "metadata", value: "KEY=VALUE" }, heading::ENCODING)
-        .details("What Codex recorded stands above it. Attributes of the resource (OTLP, Logfire), metadata of sessions, runs and traces (Braintrust, LangSmith, MLflow).");
+        .details("Becomes an attribute of the resource (OTLP, Logfire), or metadata of sessions, runs and traces (Braintrust, LangSmith, MLflow). Values that Codex recorded take precedence.");
 
 /// Whether to redact secrets.
 pub const REDACT: Opt<bool> =
-    Opt::new("redact", "Put placeholders in the place of secrets [default for upload]")
+    Opt::new("redact", "Replace secrets with placeholders [default for upload]")
         .flag(
             Flag::OnOff {
                 on: "redact",
@@ -101,7 +101,7 @@ pub const REDACT: Opt<bool> =
 
 /// Rules of redaction, besides those built in.
 pub const REDACT_PATTERNS: Opt<Vec<String>> =
-    Opt::new("redact_patterns", "Redact what matches a regular expression, too (can be repeated)")
+    Opt::new("redact_patterns", "Also redact what matches a regular expression (can be repeated)")
         .flag(
             Flag::Each { name: "redact-pattern", value: "REGEX[=>REPLACEMENT]" },
             heading::REDACTION,
@@ -110,7 +110,7 @@ pub const REDACT_PATTERNS: Opt<Vec<String>> =
 /// A file of such rules.
 pub const REDACT_RULES: Opt<PathBuf> = Opt::new(
     "redact_rules",
-    "Redact by the `[[rule]]` tables of a TOML file (`pattern`, `replace`), too",
+    "Also redact by the `[[rule]]` tables of a TOML file (`pattern`, `replace`)",
 )
 .flag(Flag::Value { name: "redact-rules", value: "FILE" }, heading::REDACTION);
 
@@ -140,37 +140,39 @@ pub fn all() -> impl Iterator<Item = &'static OptionSpec> {
 pub const WORKSPACE: Opt<String> = Opt::new("workspace", "Workspace or tenant");
 
 /// A name, for access by name and password.
-pub const USERNAME: Opt<String> = Opt::new("username", "Access by name and password");
+pub const USERNAME: Opt<String> = Opt::new("username", "User name for access with a password");
 
 /// Its password.
 pub const PASSWORD: Opt<SecretRef> =
-    Opt::new("password", "Goes with `username`").not_with(&["key"]);
+    Opt::new("password", "Password for `username`").not_with(&["key"]);
 
 /// How much history to repeat as the input of a model call.
 pub const LLM_INPUT: Opt<LlmInput> =
-    Opt::new("llm_input", "What to repeat of the history as the input of a model call")
+    Opt::new("llm_input", "How much of the history to repeat as the input of each model call")
         .flag(Flag::Value { name: "llm-input", value: "WHAT" }, heading::ENCODING)
         .default("turn");
 
 /// The most of it, in bytes.
-pub const LLM_INPUT_BYTES: Opt<u64> =
-    Opt::new("llm_input_bytes", "The most history in a model call's input, in bytes")
-        .default("262144");
+pub const LLM_INPUT_BYTES: Opt<u64> = Opt::new(
+    "llm_input_bytes",
+    "Maximum size of the history in the input of a model call, in bytes",
+)
+.default("262144");
 
-/// The most of any other text, in bytes.
+/// Maximum size of any other text, in bytes.
 pub const FIELD_BYTES: Opt<u64> =
-    Opt::new("field_bytes", "The most of any other text, in bytes").default("262144");
+    Opt::new("field_bytes", "Maximum size of any other text, in bytes").default("262144");
 
 /// Whether ids are for one place alone.
 pub const OWN_IDS: Opt<bool> =
-    Opt::new("own_ids", "Make ids for this place alone, see below").default("false");
+    Opt::new("own_ids", "Use ids that exist only in this destination, see below").default("false");
 
 /// Whether to move sessions that are too old.
 pub const TIME_SHIFT: Opt<bool> =
     Opt::new("time_shift", "Move sessions that are too old for a destination so that they end now")
         .flag(Flag::On("time-shift"), None)
         .default("false")
-        .details("The whole session by as much, once; its own times go along as metadata.");
+        .details("A session is moved as a whole, once; its own times are added as metadata.");
 
 /// How to compress requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -95,7 +95,7 @@ impl Kind {
                     words().iter().map(|(word, _)| format!("`{word}`")).collect();
                 format!("say one of {}", words.join(", "))
             }
-            Kind::Duration => "say a length of time: 30s, 2m".to_owned(),
+            Kind::Duration => "use a length of time: 30s, 2m".to_owned(),
             Kind::Number => "say a whole number".to_owned(),
             Kind::Rate => "say a number".to_owned(),
             Kind::Switch => "say `true` or `false`".to_owned(),

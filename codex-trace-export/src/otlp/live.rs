@@ -170,7 +170,7 @@ pub(crate) fn codex_otel(settings: &Settings) -> Result<OtelTable, ConfigError> 
     let config: Config = toml::from_str(&text).map_err(|err| {
         let line = err.span().map_or(1, |at| text[..at.start].matches('\n').count() + 1);
         ConfigError::new(format!("`{}`:{line}: {}", path.display(), err.message()))
-            .hint("mend it, or set CODEX_HOME to another home")
+            .hint("correct it, or set CODEX_HOME to another home")
     })?;
     Ok(OtelTable { path, unfollowed, ..config.otel })
 }

@@ -52,7 +52,7 @@ macro_rules! place {
             path: $path,
             call: concat!("/opentelemetry.proto.collector.", $service, "/Export"),
             default: $default,
-            endpoint: Opt::without_key("Whole address").env(&[concat!(
+            endpoint: Opt::without_key("Complete address").env(&[concat!(
                 "OTEL_EXPORTER_OTLP_",
                 $signal,
                 "_ENDPOINT"
@@ -100,7 +100,7 @@ pub const PROTOCOL: Opt<String> =
         .default("http/protobuf");
 
 /// The conventions.
-pub const SEMCONV: Opt<Semconv> = Opt::new("semconv", "Conventions to name attributes by, in OTLP")
+pub const SEMCONV: Opt<Semconv> = Opt::new("semconv", "Naming convention for attributes in OTLP")
     .flag(Flag::Value { name: "semconv", value: "WHICH" }, heading::ENCODING)
     .default("genai");
 

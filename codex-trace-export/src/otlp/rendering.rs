@@ -55,7 +55,7 @@ impl Rendering {
 
 /// Says that a file says no time at all.
 pub(crate) fn timeless(span: &TreeSpan<'_>) -> EncodeError {
-    let what = "its file says nowhere when it was, and OTLP cannot do without";
+    let what = "its file does not record when it was, and OTLP requires a time";
     EncodeError { span: span.key.clone(), what: what.to_owned() }
 }
 

@@ -253,7 +253,7 @@ pub(crate) fn compressions(word: Option<&str>) -> Result<&'static [Compression],
         None | Some("gzip" | "auto") => Ok(&[Compression::Gzip]),
         Some("zstd") => Ok(&[Compression::Zstd]),
         Some("none") => Ok(&[]),
-        Some(other) => Err(ConfigError::new(format!("`{other}` is no compression of OTLP"))
+        Some(other) => Err(ConfigError::new(format!("`{other}` is not a compression of OTLP"))
             .hint("say `gzip`, `zstd` or `none`")),
     }
 }
@@ -411,7 +411,7 @@ pub(crate) fn encoding_of(protocol: &str) -> Result<Encoding, ConfigError> {
         "http/json" | "json" => Ok(Encoding::Json),
         GRPC => Err(ConfigError::new("OTLP goes over HTTP to this backend, not over gRPC")
             .hint("say `http/protobuf` or `http/json`")),
-        other => Err(ConfigError::new(format!("`{other}` is no protocol of OTLP"))
+        other => Err(ConfigError::new(format!("`{other}` is not a protocol of OTLP"))
             .hint("say `http/protobuf` or `http/json`")),
     }
 }
@@ -431,7 +431,7 @@ fn pairs_of(what: &str, text: &str) -> Result<Vec<(String, String)>, ConfigError
                 Ok((name.trim().to_owned(), percent_decoded_text(value.trim())))
             }
             _ => Err(ConfigError::new(format!("`{what}` is not of the form k=v,k=v"))
-                .hint("percent-encode what is no letter or digit in a value")),
+                .hint("percent-encode all characters of values that are not letters or digits")),
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use codex_rollout::{JsonText, Layout, TokenUsage, parent_of};
+use codex_rollout::{JsonText, Layout, Source, TokenUsage, parent_of};
 use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostics;
@@ -12,6 +12,10 @@ use crate::resolve::stamp;
 use crate::resolve::write::SpanWriter;
 use crate::span::{Fate, Span, SpanKind};
 use crate::trace::{SpanIx, Thread};
+
+/// After how many spans the pages of large files that were fetched again for them
+/// are let go of: names of tools and models stay in the file.
+const FETCHED: usize = 32;
 
 /// A thread with its own spans: the thread's first, parents before children.
 /// Indices of spans are into `spans`, until threads are put together.
@@ -53,9 +57,16 @@ impl<'a> ThreadBuilder<'a> {
         let mut writer = SpanWriter::new(&mut self);
         let turns = std::mem::take(&mut writer.builder.turns);
         let mut resolved = Vec::with_capacity(turns.len());
+        let sources = std::mem::take(&mut writer.builder.sources);
+        let mut n_told = 0;
         for turn in turns {
             resolved.push(writer.turn(turn));
+            if writer.spans.len() >= n_told + FETCHED {
+                pass_all(&sources);
+                n_told = writer.spans.len();
+            }
         }
+        pass_all(&sources);
         let SpanWriter { spans, named_agents, .. } = writer;
         let spans = self.finish_thread_span(spans, &resolved);
         for (name, n) in std::mem::take(&mut self.ignored) {
@@ -139,6 +150,13 @@ impl<'a> ThreadBuilder<'a> {
         thread.usage = usage;
         thread.events = std::mem::take(&mut self.events);
         spans
+    }
+}
+
+/// Lets go of the pages of files that are in memory again.
+fn pass_all(sources: &[&Source]) {
+    for source in sources {
+        source.passed_all();
     }
 }
 

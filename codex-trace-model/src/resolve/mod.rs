@@ -35,6 +35,7 @@ use codex_rollout::item::compacted::Compacted;
 use codex_rollout::item::event_msg::TaskStarted;
 use codex_rollout::{
     ErrorKind, EventMsg, JsonText, Position, ResponseItem, RolloutItem, RolloutLine, SessionMeta,
+    Source,
 };
 use jiff::Timestamp;
 
@@ -91,6 +92,8 @@ struct KeptTurn {
 pub(crate) struct ThreadBuilder<'a> {
     thread_id: String,
     rollouts: Vec<Rollout>,
+    /// What its files were read from.
+    sources: Vec<&'a Source>,
     meta: Option<SessionMeta<'a>>,
     /// The thread whose lines the head of the file is a copy of.
     copied_from: Option<JsonText<'a>>,

@@ -67,6 +67,7 @@ impl<'a> ThreadBuilder<'a> {
         let lines = head.into_iter().chain(lines);
         self.read_lines(&mut reading, lines, is_own, pass, input.ancestor);
         input.source.passed_all();
+        self.sources.push(input.source);
         if input.source.was_shortened() {
             self.diagnose(
                 Code::Changed,

@@ -124,7 +124,7 @@ fn amounts_are_exact() {
 fn what_is_no_table_is_refused() {
     for (text, what) in [
         ("{}", "it has no `prices`"),
-        (r#"{"prices": [1]}"#, "price 1 is no object"),
+        (r#"{"prices": [1]}"#, "price 1 is not an object"),
         (r#"{"prices": [{"input": 1}]}"#, "price 1: it has no `model`"),
         (r#"{"prices": [{"model": "m", "input": 1}]}"#, "price 1: it has no `output`"),
         (
@@ -141,7 +141,7 @@ fn what_is_no_table_is_refused() {
         ),
         (
             r#"{"prices": [{"model": "m", "input": 1, "output": 1, "tiers": []}]}"#,
-            "price 1: `tiers` is no object",
+            "price 1: `tiers` is not an object",
         ),
         (
             r#"{"prices": [{"model": "m", "input": 1, "output": 1, "tiers": {"flex": {"input": 1}}}]}"#,

@@ -14,6 +14,7 @@ use codex_trace_model::Standing;
 
 mod options;
 mod reports;
+pub(crate) mod tips;
 mod upload;
 mod words;
 
@@ -24,22 +25,22 @@ pub use upload::{DoctorArgs, HookArgs, InitArgs, PlaceArgs, StatusArgs, UploadAr
 
 const EXAMPLES: &str = "\
 Examples:
-  codex-trace list                           What is there, newest first
+  codex-trace list                           All sessions, newest first
   codex-trace show 01a1fca4                  One session as a tree
   codex-trace usage --by model               Tokens and cost by model
   codex-trace report -o report.html          One HTML page of the whole history
   codex-trace convert -o traces.jsonl        Everything as JSON lines
-  codex-trace upload --to mlflow --dry-run   What would be sent, and what not
-  codex-trace doctor --to mlflow --connect   Whether it could be
+  codex-trace upload --to mlflow --dry-run   What an upload would send
+  codex-trace doctor --to mlflow --connect   Whether the destination can be used
 
-Exit codes: 0 all done, 1 some of it could not be done, 2 nothing was done,
+Exit codes: 0 everything was done, 1 part of it failed, 2 nothing was done,
 130 interrupted.";
 
 /// Turn the transcripts of Codex CLI into traces
 ///
 /// PATHS are Codex homes, directories, rollout files, or ids of threads (the
-/// first characters are enough). Without any, the history in `$CODEX_HOME` or
-/// `~/.codex` is read, archived sessions included. Nothing there is changed.
+/// first characters are enough). Without PATHS, the history in `$CODEX_HOME` or
+/// `~/.codex` is read, including archived sessions. Rollouts are never changed.
 #[derive(Debug, Parser)]
 #[command(name = "codex-trace", version, max_term_width = 98)]
 #[command(propagate_version = true, infer_subcommands = false, after_help = EXAMPLES)]
@@ -57,25 +58,25 @@ const GLOBAL: &str = "Options of every command";
 /// Options of every command.
 #[derive(Debug, Default, clap::Args)]
 pub struct GlobalArgs {
-    /// Say less: no progress, no summary
+    /// Print less: no progress, no summary
     #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// Say more: a summary, all problems, and where the history was looked for
+    /// Print more: a summary, all problems, and where the history was searched for
     #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub verbose: bool,
 
-    /// Color the output for people
+    /// When to use colors
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto")]
     pub color: When,
 
-    /// Codex home to read and to look up ids in (can be repeated) [default: `$CODEX_HOME` or `~/.codex`]
+    /// Codex home to read, and to find ids in (can be repeated) [default: `$CODEX_HOME` or `~/.codex`]
     ///
-    /// Several can also be given with commas between them, in `CODEX_HOME` too.
+    /// Several can also be separated by commas, in `CODEX_HOME` too.
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub codex_home: Vec<PathBuf>,
 
-    /// Number of threads to work with [default: one per processor, at most 16]
+    /// Number of threads [default: one per processor, at most 16]
     #[arg(short, long, global = true, help_heading = GLOBAL, value_name = "N")]
     pub jobs: Option<usize>,
 }
@@ -103,69 +104,68 @@ pub enum Command {
     Convert(ConvertArgs),
     /// List sessions, newest first
     ///
-    /// The header names the time zone. A `~` marks the local time of the
-    /// machine, which is all that some versions of 2025 recorded. Turns, model calls and tool calls
-    /// are those of subagents too. Narrow terminals get fewer columns.
+    /// The header names the time zone. A `~` marks a local time of unknown zone:
+    /// some versions of 2025 recorded nothing else. Turns, model calls and tool calls
+    /// include those of subagents. Narrow terminals show fewer columns.
     List(ListArgs),
     /// Show one session as a tree
     Show(ShowArgs),
-    /// Upload sessions, skipping what is already there
+    /// Upload sessions; what was uploaded before is skipped
     ///
-    /// Safe to interrupt and to repeat: what a destination has acknowledged is
-    /// written to a ledger and not sent again. Secrets are redacted unless told
-    /// otherwise. Keys come from the environment, from the files that the
-    /// backend's own plugin reads, or from where codex-trace.toml says
-    /// (docs/configuration.md): no flag takes one.
+    /// You can interrupt and repeat an upload: a ledger records what a destination
+    /// has acknowledged, and it is not sent again. Secrets are redacted unless you
+    /// pass `--no-redact`. Keys are read from the environment, from the files of the
+    /// backend's own plugin, or from where codex-trace.toml points to
+    /// (docs/configuration.md). No flag takes a key.
     #[command(after_help = upload::EXAMPLES)]
     Upload(Box<UploadArgs>),
     /// Let Codex call codex-trace, so that each turn is uploaded once it has ended
     ///
-    /// `--install` tells Codex to call it. Codex then runs `codex-trace hook` when
-    /// a session starts and when a turn ends: it notes which session that was and
-    /// returns at once, and a worker in the background uploads it to the
-    /// destinations of codex-trace.toml, like `upload` would. See docs/live.md.
+    /// `--install` configures Codex to call it. Codex then runs `codex-trace hook`
+    /// when a session starts and when a turn ends. The call notes the session and
+    /// returns at once; a worker in the background uploads it to the destinations
+    /// of codex-trace.toml, as `upload` does. See docs/live.md.
     Hook(HookArgs),
-    /// Show what was uploaded, and what was not
+    /// Show what was uploaded, and what is still pending
     Status(StatusArgs),
-    /// Show what is configured, where it was found, and what is missing
+    /// Show the configuration, where each setting comes from, and what is missing
     ///
-    /// Looks at the history, the ledger, codex-trace.toml and each destination:
+    /// Checks the history, the ledger, codex-trace.toml and each destination. Shows
     /// every setting with its value (keys masked) and its origin. Sends nothing
-    /// unless asked to with `--connect`. Exits with 0 if all that was asked for
-    /// can be used, 1 if some of it cannot, 2 if nothing can.
+    /// without `--connect`. Exits with 0 if everything can be used, 1 if part of it
+    /// cannot, 2 if nothing can.
     Doctor(DoctorArgs),
-    /// Write a first codex-trace.toml of what is found on this machine
+    /// Write a first codex-trace.toml with the destinations found on this machine
     ///
     /// Looks for variables of backends and products, files of live plugins, the
     /// `[otel]` table of Codex' config.toml, and servers on the usual ports of this
-    /// machine. Asks before each step. An existing file is never changed, and keys
-    /// are never copied: the file refers to where they are.
+    /// machine. Asks before each step. An existing file is never changed. Keys are
+    /// never copied; the file refers to the places where they are.
     Init(InitArgs),
     /// Count tokens and their cost
     ///
-    /// Counts every model call of the span trees once. `--since`, `--until` and
-    /// `--model` choose single calls here, the other filters whole sessions.
+    /// Counts every model call once. `--since`, `--until` and `--model` select single
+    /// calls here; the other filters select whole sessions.
     Usage(UsageArgs),
     /// Write a report of a history: one HTML file that opens offline
     ///
     /// Tokens by day, model, project and tool, a table of all sessions, and each
     /// session on a time axis. The file needs no network and no other file. It is
-    /// made to be handed on: texts are shortened and secrets redacted unless told
-    /// otherwise.
+    /// made to be shared: texts are shortened (`--content`) and secrets are redacted.
     Report(ReportArgs),
     /// Measure how fast a history is read
     ///
-    /// Each stage is run several times and the best time counts. Times are
-    /// compared with those of a plain count of newlines over the same files with
-    /// as many threads. Nothing is written.
+    /// Runs each stage several times and prints the best time. Times are compared
+    /// with that of counting newlines in the same files with as many threads.
+    /// Nothing is written.
     Bench(BenchArgs),
     /// Print a completion script for a shell
     ///
-    /// For bash, write it to ~/.local/share/bash-completion/completions/codex-trace;
-    /// for zsh, to a file `_codex-trace` in a directory of `$fpath`; for fish, to
+    /// Where to save it: for bash in ~/.local/share/bash-completion/completions/codex-trace,
+    /// for zsh in a file `_codex-trace` in a directory of `$fpath`, for fish in
     /// ~/.config/fish/completions/codex-trace.fish.
     Completions(CompletionsArgs),
-    /// Write the manual: a page for codex-trace, and one for each command
+    /// Write the manual: one page for codex-trace and one for each command
     #[command(hide = true)]
     Man(ManArgs),
 }
@@ -177,49 +177,49 @@ pub struct SelectArgs {
     #[arg(add = ArgValueCompleter::new(complete::sessions))]
     pub paths: Vec<PathBuf>,
 
-    /// Read more PATHS from a file, one a line (`-` is standard input)
+    /// Read more PATHS from a file, one per line (`-` is standard input)
     #[arg(long, value_name = "FILE", help_heading = "Filters")]
     pub files_from: Option<PathBuf>,
 
-    /// Take sessions that were active at this time or later
+    /// Only sessions that were active at this time or later
     ///
     /// A time (2026-11-21T05:39:08Z, 14:30), a day, week, month or year (today,
     /// yesterday, 2026-11-21, 2026-W44, 2026-10, last-month) or an age (90m, 24h,
-    /// 7d, 2w, 1mo). What has no offset is in the zone of `--timezone`.
+    /// 7d, 2w, 1mo). Times without an offset are in the zone of `--timezone`.
     #[arg(long, value_name = "WHEN", help_heading = "Filters")]
     pub since: Option<String>,
 
-    /// Take sessions that began before this time; a day, week or month is included
+    /// Only sessions that began before this time, or in this day, week or month
     #[arg(long, value_name = "WHEN", help_heading = "Filters")]
     pub until: Option<String>,
 
-    /// Take sessions whose working directory is DIR or below it
+    /// Only sessions whose working directory is DIR or below it
     #[arg(long, value_name = "DIR", help_heading = "Filters")]
     pub cwd: Option<PathBuf>,
 
-    /// Take sessions that used a model whose name contains TEXT
+    /// Only sessions that used a model whose name contains TEXT
     #[arg(long, value_name = "TEXT", help_heading = "Filters")]
     #[arg(add = ArgValueCompleter::new(complete::models))]
     pub model: Option<String>,
 
-    /// Take sessions started by this: `cli`, `exec`, `vscode`, `mcp`, `review`, …
+    /// Only sessions started by this: `cli`, `exec`, `vscode`, `mcp`, `review`, …
     #[arg(long, value_name = "WORD", help_heading = "Filters")]
     #[arg(add = ArgValueCompleter::new(complete::sources))]
     pub source: Option<String>,
 
-    /// Take sessions that were started on this git branch
+    /// Only sessions that were started on this git branch
     #[arg(long, value_name = "NAME", help_heading = "Filters")]
     pub branch: Option<String>,
 
-    /// Take sessions of this git repository: `name`, `owner/name` or its address
+    /// Only sessions in this git repository: `name`, `owner/name` or its address
     #[arg(long, value_name = "NAME", help_heading = "Filters")]
     pub repo: Option<String>,
 
-    /// Time zone to read and print times in: `local`, `utc`, `Europe/Berlin` … [default: local on a terminal, else utc]
+    /// Time zone of times that are read and printed: `local`, `utc`, `Europe/Berlin` … [default: local on a terminal, else utc]
     #[arg(long, value_name = "ZONE", help_heading = "Filters")]
     pub timezone: Option<String>,
 
-    /// Take sessions with this status (can be repeated)
+    /// Only sessions with this status (can be repeated)
     #[arg(long, value_name = "STATUS", value_parser = word::<Standing>(), help_heading = "Filters")]
     pub status: Vec<Standing>,
 }
@@ -231,7 +231,7 @@ pub struct ContentArgs {
     #[arg(long)]
     pub encrypted: bool,
 
-    /// Replace inline images above N bytes by their digest
+    /// Replace inline images larger than N bytes with their digest
     #[arg(long, value_name = "N", default_value_t = 1 << 20)]
     pub max_image_bytes: usize,
 }
@@ -254,10 +254,10 @@ pub struct ConvertArgs {
     /// File to write to, or directory for one file per session
     ///
     /// An existing directory, or a name that ends in `/`, gets one file per
-    /// session, or all files of a format that needs several. Files are private, and compressed if the name ends in `.gz` or
-    /// `.zst`. They appear only when complete, and then take the place of what
-    /// had the name before. What is read, or lies where rollouts are looked for,
-    /// is not written to. `-` is standard output.
+    /// session, or all files of a format that needs several. Files are private, and
+    /// compressed if the name ends in `.gz` or `.zst`. They appear only when they are
+    /// complete, and then replace files of the same name. Input files, and places
+    /// that are searched for rollouts, are never written to. `-` is standard output.
     #[arg(short, long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
 
@@ -281,14 +281,14 @@ pub struct ConvertArgs {
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
-    /// Shell to complete for
+    /// Shell to complete in
     pub shell: Shell,
 }
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
 pub struct ManArgs {
-    /// Directory to write to, which must exist
+    /// Existing directory to write to
     pub dir: PathBuf,
 }
 

@@ -111,7 +111,8 @@ impl OptionArgs<Files> {
                 let others = FORMATS.iter().filter(|format| is_of(format));
                 let others: Vec<String> =
                     others.map(|format| format!("`--to {}`", format.name)).collect();
-                let what = format!("`--{}` means nothing to `--to {}`", flag.name(), format.name);
+                let what =
+                    format!("`--{}` is not an option of `--to {}`", flag.name(), format.name);
                 return Err(Failure::new(what).hint(format!("add {}", others.join(" or "))));
             }
             let from = Origin::flag(format!("--{}", flag.name()));

@@ -15,19 +15,19 @@ pub struct ListArgs {
     #[command(flatten)]
     pub select: SelectArgs,
 
-    /// Take sessions that were active in this time (7d: so many days, with today)
+    /// Only sessions that were active in this time (7d: the last seven days including today)
     #[arg(long, value_name = "AGE", conflicts_with = "since", help_heading = "Filters")]
     pub last: Option<String>,
 
-    /// Take sessions in whose prompts or name TEXT stands, capitals or not
+    /// Only sessions whose prompts or name contain TEXT, in upper or lower case
     #[arg(long, value_name = "TEXT", help_heading = "Filters")]
     pub grep: Option<String>,
 
-    /// Take sessions that called this tool (`exec_command`, `server.tool`)
+    /// Only sessions that called this tool (`exec_command`, `server.tool`)
     #[arg(long, value_name = "NAME", help_heading = "Filters")]
     pub tool: Option<String>,
 
-    /// Take sessions in which a tool call failed (with `--tool`: one of that tool)
+    /// Only sessions in which a tool call failed (with `--tool`: a call of that tool)
     ///
     /// A call failed if it ended with an error, timed out, or was declined. Calls
     /// that were interrupted or have no end did not fail.
@@ -38,11 +38,11 @@ pub struct ListArgs {
     #[arg(short = 'n', long, value_name = "N")]
     pub limit: Option<usize>,
 
-    /// What to sort by, largest or newest first
+    /// Sort by this, largest or newest first
     #[arg(long, value_name = "WHAT", default_value = "started")]
     pub sort: SortBy,
 
-    /// Turn the order around
+    /// Reverse the order
     #[arg(short, long)]
     pub reverse: bool,
 
@@ -50,22 +50,22 @@ pub struct ListArgs {
     #[arg(long, value_name = "FORMAT", conflicts_with = "json", long_help = FORMAT_HELP)]
     pub format: Option<String>,
 
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
 
-    /// Read everything, even what has not changed since the last time
+    /// Read all files, even those that have not changed since the last time
     #[arg(long)]
     pub no_cache: bool,
 
-    /// List only sessions with problems, and say what they are
+    /// List only sessions with problems, and show the problems
     #[arg(long)]
     pub problems: bool,
 }
 
 const FORMAT_HELP: &str = "How to print: `table`, `json`, `csv`, `tsv`, or text with fields in braces
 
-`--format '{session_id} {cost_usd:short}'` prints a line for each row; `:short` writes a value as the table does. The fields are the columns of `--format csv`.";
+`--format '{session_id} {cost_usd:short}'` prints a line for each row; `:short` formats a value as in the table. The fields are the columns of `--format csv`.";
 
 /// What `list` can sort by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -97,10 +97,10 @@ pub struct ShowArgs {
     #[arg(long)]
     pub last: bool,
 
-    /// Show what was said: prompts, answers, what tools got and printed
+    /// Show the conversation: prompts, answers, input and output of tools
     ///
-    /// On a terminal, long input and output of tools is cut; `-v` shows all of
-    /// it, and in a pipe nothing is cut.
+    /// On a terminal, long input and output of tools is cut; `-v` shows all of it.
+    /// In a pipe nothing is cut.
     #[arg(long, conflicts_with = "json")]
     pub text: bool,
 
@@ -121,20 +121,20 @@ pub struct ShowArgs {
     pub content: ContentArgs,
 }
 
-const PRICES_HELP: &str = r#"Read prices from a file, over those that are built in
+const PRICES_HELP: &str = r#"Read prices from a file, which take precedence over the built-in ones
 
 In US dollars per million tokens, as JSON:
 {"prices": [{"model": "gpt-x", "input": 1.25, "cached_input": 0.125, "output": 10}]}
-A price that changed has another row with "from": "2026-08-21". Also in a row, where they matter:
+For a price that has changed, add another row with "from": "2026-08-21". A row may also have:
 "cache_write_input": 1.5
 "provider": "azure"  (as Codex' configuration names it; "openai" if it is left out)
 "long_context": {"above": 272000, "input": 2.5, "output": 15}
 "tiers": {"priority": {"input": 2.5, "output": 20}, "flex": {…}}  (each may have a "long_context")
-What the file says of a provider's model replaces all that is built in about it."#;
+The rows of a model and provider replace all built-in rows for them."#;
 
-const COST_HELP: &str = "Add what the tokens cost at the API's list prices of the day
+const COST_HELP: &str = "Add costs, at the API's list prices on the day of each call
 
-By model, service tier, length of the request and provider; prices are those of OpenAI's API, and models without a list price are named. A subscription is billed otherwise.";
+Prices depend on model, service tier, length of the request and provider. They are those of OpenAI's API; models without a list price are named. A subscription is billed otherwise.";
 
 /// Arguments of `usage`.
 #[derive(Debug, clap::Args)]
@@ -144,11 +144,11 @@ pub struct UsageArgs {
     #[command(flatten)]
     pub select: SelectArgs,
 
-    /// Count this time up to now (7d: so many days, with today)
+    /// Count this time up to now (7d: the last seven days including today)
     #[arg(long, value_name = "AGE", conflicts_with = "since", help_heading = "Filters")]
     pub last: Option<String>,
 
-    /// What a row stands for; several with commas between them: `day,model`
+    /// What a row stands for, or several separated by commas: `day,model`
     #[arg(long, value_name = "WHAT[,…]", value_delimiter = ',', default_value = "day", value_parser = word::<By>())]
     pub by: Vec<By>,
 
@@ -156,7 +156,7 @@ pub struct UsageArgs {
     #[arg(long, hide = true)]
     pub cost: bool,
 
-    /// Read prices from a file, over those that are built in
+    /// Read prices from a file, which take precedence over the built-in ones
     #[arg(long, value_name = "FILE", long_help = PRICES_HELP)]
     pub prices: Option<PathBuf>,
 
@@ -175,7 +175,7 @@ pub struct UsageArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Read everything, even what has not changed since the last time
+    /// Read all files, even those that have not changed since the last time
     #[arg(long)]
     pub no_cache: bool,
 }
@@ -189,9 +189,9 @@ pub struct ReportArgs {
 
     /// File to write to, or directory for a report of several pages
     ///
-    /// The file is private, appears only when complete, and then takes the place
-    /// of what had the name before. A history that is too large for one page goes
-    /// into a directory of this name without `.html`. `-` is standard output.
+    /// The file is private, appears only when it is complete, and then replaces a
+    /// file of the same name. A history that is too large for one page is written to
+    /// a directory of this name without `.html`. `-` is standard output.
     #[arg(short, long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
 
@@ -199,11 +199,11 @@ pub struct ReportArgs {
     #[arg(long, value_name = "AMOUNT", default_value = "short", value_parser = word::<Amount>())]
     pub content: Amount,
 
-    /// Add what the tokens cost at the API's list prices of the day
+    /// Add costs, at the API's list prices on the day of each call
     #[arg(long, long_help = COST_HELP)]
     pub cost: bool,
 
-    /// Read prices from a file, over those that are built in (implies `--cost`)
+    /// Read prices from a file, which take precedence over the built-in ones (implies `--cost`)
     #[arg(long, value_name = "FILE", long_help = PRICES_HELP)]
     pub prices: Option<PathBuf>,
 
@@ -218,7 +218,7 @@ pub struct BenchArgs {
     /// Codex homes, directories, rollout files or session ids [default: the Codex home]
     pub paths: Vec<PathBuf>,
 
-    /// Numbers of threads to measure with [default: 1 and that of `--jobs`]
+    /// Numbers of threads to measure with [default: 1 and the number of `--jobs`]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     pub threads: Vec<usize>,
 

@@ -14,11 +14,10 @@ pub struct PlaceArgs {
     /// `grafana-cloud`, `honeycomb`, `datadog`, `jaeger`, `tempo`. Their own
     /// variables are read (docs/presets.md).
     ///
-    /// A backend by its own name is found where its live plugin finds it:
-    /// variables and files that are there already. A name of codex-trace.toml
-    /// has an endpoint, project, key, certificates and limits of its own.
-    /// Without the flag, an upload goes to what `to` of codex-trace.toml says,
-    /// and doctor looks at everything.
+    /// A backend named here uses the settings of its live plugin: existing variables
+    /// and files. A name of codex-trace.toml has an endpoint, project, key,
+    /// certificates and limits of its own. Without the flag, `upload` uses the
+    /// destinations that `to` in codex-trace.toml lists, and `doctor` checks all.
     #[arg(long, value_name = "NAME[,…]", value_delimiter = ',', help_heading = "Destinations")]
     #[arg(add = ArgValueCompleter::new(complete::destinations))]
     pub to: Vec<String>,
@@ -27,18 +26,18 @@ pub struct PlaceArgs {
     #[command(flatten)]
     pub options: OptionArgs<Place>,
 
-    /// Follow what the project in the working directory says of places
+    /// Follow the addresses in files of the project in the working directory
     ///
-    /// That is `.codex/langsmith.json`, `langsmith-plugins.json` and
-    /// `.codex/mlflow-tracing.json` there, which came with the project's files.
-    /// Without the flag they have no say in where a history goes.
+    /// These files are `.codex/langsmith.json`, `langsmith-plugins.json` and
+    /// `.codex/mlflow-tracing.json`, which may have come with a cloned repository.
+    /// Without the flag they do not affect where a history is sent.
     #[arg(long, help_heading = "Destinations")]
     pub trust_project: bool,
 
-    /// Read this instead of the codex-trace.toml of the user's configuration
+    /// Configuration file to read
     ///
-    /// That is what `$CODEX_TRACE_CONFIG` names, or else
-    /// `codex-trace/codex-trace.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
+    /// The default is `$CODEX_TRACE_CONFIG`, or else `codex-trace/codex-trace.toml` in
+    /// `$XDG_CONFIG_HOME` or `~/.config`.
     #[arg(long, value_name = "FILE", help_heading = "Destinations")]
     pub config: Option<PathBuf>,
 
@@ -49,12 +48,12 @@ pub struct PlaceArgs {
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  codex-trace upload --to mlflow --dry-run            Say what would be sent
+  codex-trace upload --to mlflow --dry-run            Show what would be sent
   codex-trace upload --to otlp --endpoint http://localhost:4318
   codex-trace upload --to langsmith --since 24h       The last day
   codex-trace upload --to otlp --dry-run=requests     Write the requests to files
 
-What was sent where: `codex-trace status`. What is configured: `codex-trace doctor`.";
+`codex-trace status` shows what was sent where, `codex-trace doctor` the configuration.";
 
 /// Arguments of `upload`.
 #[derive(Debug, clap::Args)]
@@ -68,37 +67,39 @@ pub struct UploadArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
 
-    /// Send nothing; say what would be sent, or write the requests to DIR
+    /// Send nothing; show what would be sent, or write the requests to DIR
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     pub dry_run: Option<Option<PathBuf>>,
 
-    /// Send again what was sent before
+    /// Send everything again, even what was sent before
     #[arg(long)]
     pub force: bool,
 
-    /// Keep what is sent, and what is answered, in DIR
+    /// Keep every request and its answer in DIR
     ///
-    /// In the form of `--dry-run=DIR`, with the answers beside; the files are
+    /// The files are those of `--dry-run=DIR`, and one for each answer. They are
     /// private, and keys are masked.
     #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
     pub record: Option<PathBuf>,
 
-    /// Send the uploads that `--record` or `--dry-run` has written to DIR
+    /// Send the requests that `--record` or `--dry-run` has written to DIR
     ///
-    /// No history is read. The ledger is not asked, and learns nothing: what a
-    /// destination has already may be there twice. Keys are those of now.
+    /// No history is read. The ledger is neither read nor written, so a destination
+    /// may receive something twice. The current keys are used.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "record", "force", "paths"])]
     pub resend: Option<PathBuf>,
 
-    /// Take a turn without an end for ended if its file was not written to for this long (90s, 15m, 24h)
+    /// Send a turn without an end once its file has not changed for this long (90s, 15m, 24h)
     ///
-    /// A turn may wait for hours for an approval or a tool, and most backends
-    /// keep what they get first. So it is held until it ends, the next turn of
-    /// its thread begins, or this time has passed. Turns before it are sent.
+    /// A turn may wait for hours for an approval or a tool, and most backends keep
+    /// the first version that they receive. So such a turn is held until it ends, the
+    /// next turn of its thread begins, Codex has ended (which can be seen on Linux, on
+    /// the machine that Codex runs on), or this time has passed. Turns before it are
+    /// sent.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub settle: String,
 
-    /// Go on uploading what is new, until interrupted
+    /// Keep uploading what is new, until interrupted
     ///
     /// Files that are new, grown, compressed or archived are uploaded within
     /// seconds. With `--json`, each round prints its lines.
@@ -117,11 +118,11 @@ pub struct UploadArgs {
     #[command(flatten)]
     pub content: ContentArgs,
 
-    /// Most memory for what is encoded and not yet sent
+    /// Maximum memory for data that is encoded and not yet sent
     #[arg(long, value_name = "SIZE", default_value = "512MiB", help_heading = "Limits")]
     pub max_memory: String,
 
-    /// How long to go on trying when a destination does not answer
+    /// How long to retry when a destination does not answer
     #[arg(long, value_name = "DURATION", default_value = "5m", help_heading = "Limits")]
     pub retry_for: String,
 
@@ -129,7 +130,7 @@ pub struct UploadArgs {
     #[arg(long)]
     pub strict: bool,
 
-    /// Print one JSON object for each destination; in a dry run, for each turn before
+    /// Print one JSON object per destination, in a dry run also one per turn
     #[arg(long)]
     pub json: bool,
 }
@@ -137,14 +138,14 @@ pub struct UploadArgs {
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
-    /// Print one JSON object a line, one for each destination
+    /// Print one JSON object per line, one for each destination
     #[arg(long)]
     pub json: bool,
 
-    /// Forget a place that has never taken anything
+    /// Remove a destination that has never accepted anything
     ///
-    /// PLACE is what `status` calls it. What a place has taken is not forgotten:
-    /// the next upload would send it again.
+    /// PLACE is its name in `status`. Destinations that have accepted something are
+    /// not removed: the next upload would send it again.
     #[arg(long, value_name = "PLACE")]
     pub forget: Option<String>,
 
@@ -161,11 +162,11 @@ pub struct InitArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Write everything that is found without asking
+    /// Write all destinations that are found, without asking
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Show what would be written, and write nothing
+    /// Print what would be written, and write nothing
     #[arg(long)]
     pub dry_run: bool,
 
@@ -173,7 +174,7 @@ pub struct InitArgs {
     #[arg(long)]
     pub no_ports: bool,
 
-    /// Print one JSON object; with `--yes`, write the file, too
+    /// Print one JSON object; with `--yes`, also write the file
     #[arg(long)]
     pub json: bool,
 }
@@ -181,18 +182,18 @@ pub struct InitArgs {
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
-    /// What to look at, and to answer for with the exit code.
+    /// What to check.
     #[command(flatten)]
     pub place: PlaceArgs,
 
-    /// Ask each destination whether it is there and takes the key
+    /// Ask each destination whether it can be reached and accepts the key
     ///
-    /// Sends what a destination answers without storing anything: a question
-    /// for its version, its experiment, or a request without spans.
+    /// Sends a request that stores nothing: it asks for the version or the
+    /// experiment, or contains no spans.
     #[arg(long)]
     pub connect: bool,
 
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
 }
@@ -201,37 +202,37 @@ pub struct DoctorArgs {
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct HookArgs {
-    /// What Codex says, as `notify` gives it [default: standard input]
+    /// The event, as Codex passes it to `notify` [default: standard input]
     pub payload: Vec<std::ffi::OsString>,
 
-    /// Tell Codex to call codex-trace, in its config.toml
+    /// Configure Codex to call codex-trace, in its config.toml
     #[arg(long, conflicts_with_all = ["uninstall", "work", "payload"])]
     pub install: bool,
 
-    /// Take out of config.toml what `--install` has written
+    /// Remove from config.toml what `--install` has written
     #[arg(long, conflicts_with_all = ["work", "payload"])]
     pub uninstall: bool,
 
-    /// In `.codex/config.toml` of the working directory, for all who trust the project
+    /// Use `.codex/config.toml` of the working directory, for all users who trust the project
     #[arg(long)]
     pub project: bool,
 
-    /// Change nothing; print what would be written or taken out
+    /// Change nothing; print what would be written or removed
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Upload what waits in the queue, here and now
+    /// Upload the sessions in the queue now
     ///
-    /// Calls of Codex start this in the background. It ends when nothing is left
-    /// to do; what a destination has not taken waits for the next call.
+    /// Calls by Codex start this in the background. It ends when nothing is left to
+    /// do; what a destination has not accepted waits for the next call.
     #[arg(long, conflicts_with = "payload")]
     pub work: bool,
 
-    /// Leave the terminal: it was started by a call of Codex
+    /// Detach from the terminal, because a call by Codex has started it
     #[arg(long, hide = true, requires = "work")]
     pub detached: bool,
 
-    /// How long `--work` waits for more before it ends
+    /// How long `--work` waits for more sessions before it ends
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub linger: String,
 }

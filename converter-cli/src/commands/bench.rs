@@ -40,7 +40,7 @@ pub fn run(args: &BenchArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = Selection { paths: args.paths.clone(), ..Selection::default() };
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
     let over = Over {
         files: history.sessions.iter().map(|session| session.members.len()).sum(),
         sessions: history.sessions.len(),

@@ -39,7 +39,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(&selection, ui, &pool)?;
     target.spare(&history.inputs, &history.sessions, format)?;
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
 
     let directory = match &target {
         Target::Directory { dir, gzip } => Some(Directory::create(dir, format, *gzip)?),

@@ -29,8 +29,8 @@ pub fn run(args: &HookArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     if args.install || args.uninstall {
         return edit(args, ui);
     }
-    Err(Failure::new("`hook` is what Codex calls, and nothing was on standard input")
-        .hint("`codex-trace hook --install` tells Codex to")
+    Err(Failure::new("`hook` is called by Codex, and standard input is empty")
+        .hint("`codex-trace hook --install` configures Codex to call it")
         .into())
 }
 
@@ -93,11 +93,11 @@ fn named(path: &Path, err: &Failure) -> Failure {
 fn tell(edited: &Edited, project: bool, ui: &Ui) {
     if let Some(notify) = &edited.kept_notify {
         ui.warn(format!(
-            "`notify` calls `{}` and stays as it is: codex-trace is called by hooks alone, which Codex has since 0.114",
+            "`notify` calls `{}` and is not changed: Codex calls codex-trace only through hooks, which it has since 0.114",
             notify.join(" ")
         ));
     }
-    ui.hint("Codex runs a new hook only once you have let it: start `codex` and confirm, or open `/hooks` there");
+    ui.hint("Codex runs a new hook only after you have confirmed it: start `codex` and confirm, or open `/hooks` there");
     if project {
         ui.hint("hooks of a project run where the user trusts it and has `codex-trace` on the PATH; they go to the destinations of each user's own codex-trace.toml");
         return;
@@ -105,7 +105,7 @@ fn tell(edited: &Edited, project: bool, ui: &Ui) {
     match destination_names(ui) {
         Ok(names) if names.is_empty() => {
             ui.warn(
-                "no destination is named in `to` of codex-trace.toml: what ends waits until one is",
+                "no destination is named in `to` of codex-trace.toml: turns wait until there is one",
             );
         }
         Ok(names) => {
@@ -114,7 +114,7 @@ fn tell(edited: &Edited, project: bool, ui: &Ui) {
             for name in &names {
                 let of_backend = plugins.iter().find(|plugin| plugin.contains(&**name));
                 if let Some(plugin) = of_backend {
-                    ui.warn(format!("`{plugin}` sends to {name}, too: docs/live.md says what becomes of a turn that both send"));
+                    ui.warn(format!("`{plugin}` also sends to {name}: docs/live.md explains what happens to a turn that both send"));
                 }
             }
         }

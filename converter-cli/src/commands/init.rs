@@ -79,7 +79,7 @@ pub fn run(args: &InitArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     let may_write = !exists && !args.dry_run;
     if may_write && !args.yes && !args.json && !io::stdin().is_terminal() {
-        return Err(Failure::new("nobody can be asked: standard input is no terminal")
+        return Err(Failure::new("cannot ask: standard input is not a terminal")
             .hint("`--yes` writes the file without asking, `--dry-run` only shows it")
             .into());
     }

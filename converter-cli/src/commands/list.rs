@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::LazyLock;
 
 use codex_trace_model::{Code, Diagnostic, Trace};
 
@@ -42,7 +41,7 @@ pub fn run(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let selection = Selection { since: since(args, ui)?, ..selection(&args.select, settings)? };
     let prices = PriceTable::load(None)?;
     let pool = pipeline::pool(settings.jobs)?;
-    let interrupted: LazyLock<_> = LazyLock::new(interrupt::flag);
+    let interrupted = interrupt::late(ui);
     let filters = filters(args, &selection);
     let looking = Looking {
         kind: Kind::Whole,
@@ -187,7 +186,9 @@ fn filters<'f>(args: &'f ListArgs, selection: &Selection) -> Vec<Filter<'f>> {
             Some(tool) => ("--tool", tool.as_str()),
             None => ("--failed-tools", ""),
         };
-        filters.push(Filter::new(flag, value, takes, Some(tools::names)));
+        let named: Option<fn(&Trace<'_>) -> Vec<String>> =
+            if args.tool.is_some() { Some(tools::names) } else { None };
+        filters.push(Filter::new(flag, value, takes, named));
     }
     filters
 }

@@ -50,7 +50,7 @@ pub fn run(args: &ShowArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         zone: &zone,
         prices: &prices,
     };
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
     let content = Content::from(args.content);
     let job = |trace: &Trace<'_>, sink: &Sink<'_, _>| {
         let mut buffer = Vec::new();
@@ -95,7 +95,7 @@ pub fn run(args: &ShowArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     if n_problems > 0 && !settings.quiet {
         let id = &history.root(&history.sessions[0]).thread_id;
         let again = searched(Again::new(["list", "--problems"]), args, ui).word(id);
-        ui.hint(format!("{}: `{again}` says which", text::count(n_problems, "problem")));
+        ui.hint(format!("{}: `{again}` shows them", text::count(n_problems, "problem")));
     }
     Ok(total.status(false))
 }

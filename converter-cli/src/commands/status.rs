@@ -49,11 +49,13 @@ pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     out.flush()?;
     if standings.is_empty() {
-        ui.say(format!("nothing was uploaded yet, as far as `{}` knows", dir.display()));
+        ui.say(format!("nothing has been uploaded yet, according to `{}`", dir.display()));
     }
     if !ui.settings().quiet {
         if standings.iter().any(|it| it.pending > 0) {
-            ui.hint("`codex-trace upload` again sends what is pending, and nothing twice");
+            ui.hint(
+                "run `codex-trace upload` again to send what is pending; nothing is sent twice",
+            );
         }
         let refused = |it: &Reason| matches!(it.outcome, Outcome::Sent | Outcome::Failed);
         if standings.iter().any(|it| it.reasons.iter().any(refused)) {
@@ -67,8 +69,8 @@ pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
 /// Takes a place out of the ledger that has nothing.
 fn forget(place: &str, dir: &Path) -> Result<(), Failure> {
     let unknown = || {
-        Failure::new(format!("no place `{place}` is in the ledger of `{}`", dir.display()))
-            .hint("`codex-trace status` lists what is there, by the names that it wants")
+        Failure::new(format!("the ledger of `{}` has no place `{place}`", dir.display()))
+            .hint("`codex-trace status` lists the names")
     };
     if Ledger::open_existing(dir)?.is_none() {
         return Err(unknown());
@@ -79,8 +81,10 @@ fn forget(place: &str, dir: &Path) -> Result<(), Failure> {
     let standing = ledger.standings()?.into_iter().find(of_that_name).ok_or_else(unknown)?;
     if standing.sent > 0 {
         let n = count(usize::try_from(standing.sent).unwrap_or(usize::MAX), "turn");
-        return Err(Failure::new(format!("`{place}` has {n}, and would be sent them again"))
-            .hint("`upload --force` sends everything again, if that is what you want"));
+        return Err(Failure::new(format!(
+            "`{place}` has accepted {n}, and the next upload would send them again"
+        ))
+        .hint("`upload --force` sends everything again, if that is what you want"));
     }
     ledger.forget(&standing.destination)
 }

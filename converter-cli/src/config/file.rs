@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use crate::args::tips;
 use crate::backends;
 use crate::config::Settings;
 use crate::config::secret::Home;
@@ -148,8 +149,8 @@ impl ConfigFile {
             return Err(wrong(BACKEND, what).hint("give it another name"));
         }
         if let Some(key) = table.foreign_key(backend) {
-            return Err(wrong(key, format!("`{key}` means nothing to `{}`", table.backend))
-                .hint("docs/configuration.md says which keys are for which backend"));
+            return Err(wrong(key, format!("`{key}` is not an option of `{}`", table.backend))
+                .hint("docs/configuration.md lists the keys of each backend"));
         }
         table.fault(backend).map_or(Ok(()), |(key, what)| Err(wrong(&key, what)))
     }
@@ -285,13 +286,8 @@ fn explained(path: &Path, text: &str, wrong: Wrong) -> Failure {
 
 /// Says which of several words may have been meant.
 fn suggestion(given: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
-        .map(|word| (strsim::damerau_levenshtein(given, word), word))
-        .filter(|(distance, word)| *distance <= word.len().max(given.len()) / 3)
-        .min();
-    match near {
-        Some((_, word)) => format!("did you mean `{word}`?"),
+    match tips::nearest(given, known) {
+        Some(word) => format!("did you mean `{word}`?"),
         None => format!("there are: {}", known.join(", ")),
     }
 }
@@ -336,7 +332,7 @@ mod tests {
         assert!(hint.contains("metadata-only"), "{hint}");
         assert_eq!(
             at("timeout = 'soon'").0,
-            "`c.toml`:4: `soon` is no length of time: say 30s, 2m"
+            "`c.toml`:4: `soon` is not a length of time: use 30s, 2m"
         );
         assert!(at("tls.cafile = 'x'").1.contains("`ca_file`"));
         assert!(at("sidecar = false").0.starts_with("c.toml:4: destination `x`: `sidecar`"));

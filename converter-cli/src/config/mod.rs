@@ -30,7 +30,7 @@ pub use file::ConfigFile;
 pub use redaction::Redaction;
 pub use secret::read as read_secret;
 pub use table::Table;
-pub use upload::{UploadSettings, age, state_dir};
+pub use upload::{UploadSettings, age, state_dir, temp_dir};
 
 /// The most threads that may be asked for.
 const MOST_JOBS: usize = 512;
@@ -227,7 +227,7 @@ impl Settings {
     pub fn resolve(args: &GlobalArgs, env: &Environment) -> Result<Settings, Failure> {
         if args.jobs.is_some_and(|jobs| jobs > MOST_JOBS) {
             return Err(Failure::new(format!("`--jobs` takes at most {MOST_JOBS} threads"))
-                .hint("more threads than processors make nothing faster"));
+                .hint("more threads than processors do not make it faster"));
         }
         if args.jobs == Some(0) {
             return Err(Failure::new("`--jobs` needs at least one thread"));

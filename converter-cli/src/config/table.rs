@@ -227,7 +227,7 @@ fn value_of(kind: Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, Wrong> {
         }
         Kind::Duration => {
             let text: String = typed(value)?;
-            let what = format!("`{text}` is no length of time: say 30s, 2m");
+            let what = format!("`{text}` is not a length of time: use 30s, 2m");
             kind.parse(&text).map_err(|_| Wrong::Value { at, what })?
         }
     })

@@ -58,6 +58,11 @@ pub fn age(what: &str, text: &str) -> Result<Duration, Failure> {
     })
 }
 
+/// Returns the directory for files that are in no other: `$TMPDIR`, or `/tmp`.
+pub fn temp_dir(settings: &Settings) -> PathBuf {
+    settings.vars.0.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
+}
+
 /// Returns where the ledger is: `--state-dir`, or below `$XDG_STATE_HOME` or
 /// `~/.local/state`.
 ///

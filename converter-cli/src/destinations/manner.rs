@@ -110,7 +110,7 @@ impl<'g> Manner<'g> {
         match usize::try_from(said.value).ok().filter(|senders| *senders <= MOST_SENDERS) {
             Some(senders) => Ok(Said::new(senders, said.from)),
             None => Err(Failure::new(format!("`senders` cannot be more than {MOST_SENDERS}"))
-                .hint("a destination that takes more at once has another limit before")),
+                .hint("other limits are reached before that")),
         }
     }
 

@@ -157,7 +157,7 @@ fn parsed(text: &str) -> Result<Table, Failure> {
     text.parse::<Table>().map_err(|err| {
         let what = err.message().lines().next().unwrap_or_default().to_owned();
         Failure::new(format!("Codex could not read it: {what}"))
-            .hint("mend it first; nothing was changed")
+            .hint("correct it first; nothing was changed")
     })
 }
 

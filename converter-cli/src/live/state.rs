@@ -8,6 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use codex_trace_deliver::writer::Writer;
 use codex_trace_history::History;
 use codex_trace_model::SessionGroup;
 use memchr::memmem;
@@ -53,27 +54,67 @@ pub(super) struct Waiting {
     /// The destinations that have all of it.
     pub(super) acknowledged: BTreeSet<String>,
     pub(super) files: Vec<Seen>,
+    /// Whether its turn was found to be over although no file says so.
+    pub(super) is_over: bool,
 }
 
 impl Waiting {
     pub(super) fn due(entry: Entry, at: Instant) -> Waiting {
-        let state = State::Due(at);
-        Waiting { entry, state, tries: 0, acknowledged: BTreeSet::new(), files: Vec::new() }
+        Waiting {
+            entry,
+            state: State::Due(at),
+            tries: 0,
+            acknowledged: BTreeSet::new(),
+            files: Vec::new(),
+            is_over: false,
+        }
     }
 
-    /// Whether a turn that was open may have ended.
+    /// Whether a turn that was open may have ended, by what was added to its file.
     pub(super) fn has_news(&mut self) -> bool {
-        self.files.iter_mut().any(Seen::has_news)
+        let has_news = self.files.iter_mut().any(Seen::has_news);
+        self.is_over &= !has_news;
+        has_news
     }
 
-    /// Whether no file was written to for so long, at a time.
-    pub(super) fn has_settled(&self, now: SystemTime, settle: Duration) -> bool {
-        let newest = self.files.iter().filter_map(|file| file.modified).max();
-        newest.is_some_and(|at| now.duration_since(at).is_ok_and(|age| age >= settle))
+    /// Whether its turn is over although no file says so, and was not before.
+    pub(super) fn turns_out_over(&mut self, now: SystemTime, settle: Duration) -> bool {
+        let was_over = self.is_over;
+        self.is_over |= rest(&self.files, now, settle) == Rest::Over;
+        self.is_over && !was_over
     }
 }
 
+/// Whether a turn without an end may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rest {
+    /// It may.
+    Open,
+    /// Codex has ended, a moment ago.
+    Ending,
+    /// It is over, as `upload` has it.
+    Over,
+}
+
+/// Says of the files of a session whether a turn in them may go on: not once they
+/// have been left alone for as long as `settle`.
+pub(crate) fn rest(files: &[Seen], now: SystemTime, settle: Duration) -> Rest {
+    files.iter().map(|file| file.rest(now, settle)).min().unwrap_or(Rest::Open)
+}
+
 impl Seen {
+    fn rest(&self, now: SystemTime, settle: Duration) -> Rest {
+        let age = self.modified.and_then(|at| now.duration_since(at).ok());
+        if age.is_some_and(|age| age >= settle) {
+            return Rest::Over;
+        }
+        match Writer::of(&self.path, now) {
+            Writer::There => Rest::Open,
+            Writer::Leaving => Rest::Ending,
+            Writer::Gone => Rest::Over,
+        }
+    }
+
     /// Looks at a file again: whether something in it begins or ends a turn, or
     /// it is another file now.
     pub(crate) fn has_news(&mut self) -> bool {

@@ -22,7 +22,7 @@ use crate::live::event::Occasion;
 use crate::live::hook;
 use crate::live::queue::{self, Entry, Queue};
 use crate::live::standing::Noted;
-use crate::live::state::{self, Backoffs, State, Waiting};
+use crate::live::state::{self, Backoffs, Rest, State, Waiting};
 use crate::ui::Ui;
 
 /// How often to look for something to do.
@@ -30,6 +30,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How long before it is written that a turn has ended a hook says so, about.
 const ENDING: Duration = Duration::from_millis(100);
+
+/// How often to look whether Codex has ended without a word.
+const LOOK_FOR_CODEX: Duration = Duration::from_secs(2);
 
 /// How long another worker may take to end.
 const CHANGE: Duration = Duration::from_secs(1);
@@ -67,11 +70,13 @@ pub fn run(args: &HookArgs, upload: &UploadArgs, ui: &Ui) -> anyhow::Result<Exit
         noted: Noted::read(&queue),
         queue,
         upload,
-        interrupted: interrupt::flag(),
+        interrupted: interrupt::flag(ui),
         linger,
+        settle: config::age("--settle", &upload.settle)?,
         homes: BTreeMap::new(),
         backoffs: Backoffs::default(),
         busy_at: now(),
+        look_for_codex_at: now(),
     };
     worker.work(lock)?;
     let interrupted = worker.interrupted.load(Ordering::Relaxed);
@@ -109,11 +114,15 @@ struct Worker<'a> {
     upload: &'a UploadArgs,
     interrupted: Arc<AtomicBool>,
     linger: Duration,
+    /// How long a file must be left alone so that a turn in it is over.
+    settle: Duration,
     homes: BTreeMap<PathBuf, Home<'a>>,
     backoffs: Backoffs,
     noted: Noted,
     /// When there was last something to do.
     busy_at: Instant,
+    /// When to look again whether Codex has ended without a word.
+    look_for_codex_at: Instant,
 }
 
 impl<'a> Worker<'a> {
@@ -184,12 +193,19 @@ impl<'a> Worker<'a> {
     /// Wakes sessions whose turn may have ended meanwhile, or that a destination
     /// may take now.
     fn wake(&mut self) {
-        let now = now();
+        let (now, time) = (now(), self.time());
+        let looks_for_codex = self.look_for_codex_at <= now;
+        if looks_for_codex {
+            self.look_for_codex_at = now + LOOK_FOR_CODEX;
+        }
         for home in self.homes.values_mut() {
             for waiting in home.waiting.values_mut() {
                 let wakes = match waiting.state {
                     State::Due(_) => false,
-                    State::TurnToEnd => waiting.has_news(),
+                    State::TurnToEnd => {
+                        waiting.has_news()
+                            || looks_for_codex && waiting.turns_out_over(time, self.settle)
+                    }
                     State::Destination => self.backoffs.may_ask(&waiting.acknowledged, now),
                 };
                 if wakes {
@@ -215,7 +231,16 @@ impl<'a> Worker<'a> {
         let due = all().any(|it| matches!(it.state, State::Due(_)));
         let hopes = all().any(|it| it.state == State::Destination)
             && self.backoffs.is_hopeful(now, PATIENCE);
-        !due && !hopes && now.duration_since(self.busy_at) >= self.linger
+        let time = self.time();
+        let is_ending = |it: &Waiting| {
+            it.state == State::TurnToEnd
+                && state::rest(&it.files, time, self.settle) == Rest::Ending
+        };
+        !due && !hopes && now.duration_since(self.busy_at) >= self.linger && !all().any(is_ending)
+    }
+
+    fn time(&self) -> SystemTime {
+        self.ui.settings().at_present().now.into()
     }
 
     /// Delivers what is due of a home.
@@ -260,8 +285,8 @@ impl<'a> Worker<'a> {
             };
             waiting.files = state::files(&history, &history.sessions[nth]);
             let seen = waiting.entry.seen.take();
-            let settled = waiting.has_settled(SystemTime::from(ui.settings().now), SETTLE);
-            if seen == Some(state::stamp(&waiting.files)) && !settled {
+            waiting.turns_out_over(ui.settings().now.into(), self.settle);
+            if seen == Some(state::stamp(&waiting.files)) && !waiting.is_over {
                 waiting.entry.seen = seen;
                 waiting.state = State::TurnToEnd;
                 continue;
@@ -408,10 +433,6 @@ impl<'a> Worker<'a> {
         }
     }
 }
-
-/// How long a file must have been left alone before a turn without an end in it
-/// has ended: that of `upload`.
-const SETTLE: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn millis(at: SystemTime) -> i64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

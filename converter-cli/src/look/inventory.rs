@@ -4,17 +4,22 @@
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use codex_rollout::RolloutHead;
 use codex_trace_history::history::{History, Named};
 use codex_trace_model::SessionGroup;
+use rayon::prelude::*;
 
 /// What a file may be written to within and still have the times that it had:
 /// file systems count time in ticks of up to ten milliseconds, and some in
 /// seconds.
 const TICK: Duration = Duration::from_millis(100);
 const COARSE_TICK: Duration = Duration::from_secs(3);
+
+/// How many files a thread looks at, at least.
+const BATCH: usize = 64;
 
 /// A file, as its file system describes it: all of it changes with the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,33 +79,49 @@ pub(super) type Key = [u8; 32];
 /// All files of a history, looked at before any of them is read.
 #[derive(Debug)]
 pub(super) struct Inventory {
-    stamps: HashMap<PathBuf, Option<Stamp>>,
+    files: Vec<(PathBuf, Option<Stamp>)>,
+    /// Where each of them is there: only needed if one has changed.
+    places: OnceLock<HashMap<PathBuf, usize>>,
     whole: Key,
     is_settled: bool,
     now: Duration,
 }
 
 impl Inventory {
-    /// Looks at the files; `None` if they do not say what will be found.
+    /// Looks at the files, on the threads of the pool that it is called in; `None`
+    /// if they do not say what will be found.
     #[expect(clippy::disallowed_methods, reason = "compared with the times of files alone")]
     pub(super) fn take(named: &Named) -> Option<Inventory> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        let mut inventory =
-            Inventory { stamps: HashMap::new(), whole: [0; 32], is_settled: true, now };
+        let mut seen: Vec<(PathBuf, Option<String>)> = Vec::new();
+        if !named.each_seen(&mut |path, passed| seen.push((path.to_path_buf(), passed))) {
+            return None;
+        }
+        // A link is the file that it leads to.
+        let stamp = |path: &Path| fs::metadata(path).ok().map(|it| Stamp::of(&it));
+        let stamps: Vec<Option<Stamp>> =
+            seen.par_iter().with_min_len(BATCH).map(|(path, _)| stamp(path)).collect();
         let mut hash = blake3::Hasher::new();
-        let is_clear = named.each_seen(&mut |path, passed| {
-            // A link is the file that it leads to.
-            let stamp = fs::metadata(path).ok().map(|it| Stamp::of(&it));
+        for ((path, passed), stamp) in seen.iter().zip(&stamps) {
             feed(&mut hash, path.as_os_str().as_encoded_bytes());
             feed(&mut hash, passed.as_deref().unwrap_or_default().as_bytes());
             if let Some(stamp) = stamp {
                 stamp.feed(&mut hash);
-                inventory.is_settled &= stamp.is_settled(now);
             }
-            inventory.stamps.insert(path.to_path_buf(), stamp);
+        }
+        let is_settled = stamps.iter().flatten().all(|stamp| stamp.is_settled(now));
+        let files = seen.into_iter().map(|(path, _)| path).zip(stamps).collect();
+        let whole = *hash.finalize().as_bytes();
+        Some(Inventory { files, places: OnceLock::new(), whole, is_settled, now })
+    }
+
+    /// Returns a file as it was when it was looked at.
+    fn stamp_of(&self, path: &Path) -> Option<Stamp> {
+        let places = self.places.get_or_init(|| {
+            let paths = self.files.iter().map(|(path, _)| path.clone());
+            paths.enumerate().map(|(nth, path)| (path, nth)).collect()
         });
-        inventory.whole = *hash.finalize().as_bytes();
-        is_clear.then_some(inventory)
+        self.files[*places.get(path)?].1
     }
 
     /// Names all files; `None` if one of them may change without a trace.
@@ -142,7 +163,7 @@ impl Inventory {
     }
 
     fn feed_file(&self, path: &Path, hash: &mut blake3::Hasher) -> Option<()> {
-        let stamp = (*self.stamps.get(path)?)?;
+        let stamp = self.stamp_of(path)?;
         stamp.feed(hash);
         stamp.is_settled(self.now).then_some(())
     }

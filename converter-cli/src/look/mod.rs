@@ -12,8 +12,8 @@ mod inventory;
 mod pack;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use codex_trace_history::failure::Failure;
 use codex_trace_history::history::{History, Named};
@@ -29,6 +29,7 @@ use rayon::prelude::*;
 use self::inventory::{Inventory, Key};
 use self::pack::{NewPack, Pack};
 use crate::config::{self, ConfigFile};
+use crate::interrupt::Late;
 use crate::ui::Ui;
 
 /// How many sessions a thread takes at once from what is remembered.
@@ -78,7 +79,7 @@ pub struct Looking<'l> {
     pub pool: &'l ThreadPool,
     /// Set, if the user wants it to end. Asked for once the history is found:
     /// before that, an interrupt ends the process at once.
-    pub interrupted: &'l LazyLock<Arc<AtomicBool>>,
+    pub interrupted: &'l Late,
     /// Who looks on.
     pub ui: &'l Ui,
 }
@@ -227,7 +228,6 @@ struct Shelf {
 
 impl Shelf {
     fn open(dir: &std::path::Path, looking: Looking<'_>, named: &Named) -> Option<Shelf> {
-        let inventory = Inventory::take(named)?;
         let places: Vec<&[u8]> =
             named.places().map(|place| place.as_os_str().as_encoded_bytes()).collect();
         // What heads rule out is not read: it makes another history.
@@ -236,8 +236,8 @@ impl Shelf {
         let cwd = looking.ui.settings().cwd.clone().unwrap_or_default();
         let parts = [&places[..], &[heads.as_bytes(), cwd.as_os_str().as_encoded_bytes()]].concat();
         let path = pack::path(dir, &parts);
-        let pack = Pack::open(&path);
-        Some(Shelf { path, inventory, pack })
+        let (inventory, pack) = looking.pool.join(|| Inventory::take(named), || Pack::open(&path));
+        Some(Shelf { inventory: inventory?, pack, path })
     }
 
     /// Remembers results, if there is something new among them.

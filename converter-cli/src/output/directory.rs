@@ -6,7 +6,7 @@ use anyhow::Context;
 use codex_trace_export::{FileFormat, Sink};
 use codex_trace_history::whole;
 
-use crate::output::writer::{Out, open_file};
+use crate::output::writer::Out;
 
 /// How much is gathered before it is written to a session's own file, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -47,7 +47,7 @@ impl Directory {
     ) -> anyhow::Result<()> {
         let path = self.dir.join(name_of(session_id, self.format, self.gzip));
         let cannot = || format!("cannot write `{}`", path.display());
-        let mut out = Out::One(open_file(&path).with_context(cannot)?);
+        let mut out = Out::open(&path).with_context(cannot)?;
         let err = sink.begin(&mut out).err();
         let mut file = SessionFile { out, sink, err };
         fill(&mut file);

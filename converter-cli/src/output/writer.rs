@@ -4,12 +4,14 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use codex_trace_export::OutputFiles;
+use codex_trace_export::{OutputFiles, Scratch};
 use codex_trace_history::failure::Failure;
+use codex_trace_history::scratch;
 use codex_trace_history::whole::{self, WholeFile, directory_of};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::config::temp_dir;
 use crate::output::directory::{make_directory, private_directories};
 use crate::output::target::{Packing, Target, is_special};
 use crate::ui::Ui;
@@ -23,19 +25,25 @@ pub struct Writer {
 }
 
 pub(super) enum Out {
-    One(Box<dyn Finish>),
+    /// A file, or what else takes bytes, and the directory to keep more in.
+    One(Box<dyn Finish>, PathBuf),
     /// Files of a directory, by name.
     Several(PathBuf, BTreeMap<String, WholeFile>),
 }
 
 impl Out {
     fn nowhere() -> Out {
-        Out::One(Box::new(io::sink()))
+        Out::One(Box::new(io::sink()), PathBuf::new())
+    }
+
+    /// Opens a file.
+    pub(super) fn open(path: &Path) -> anyhow::Result<Out> {
+        Ok(Out::One(open_file(path)?, directory_of(path).to_path_buf()))
     }
 
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
-            Out::One(out) => out.finish(),
+            Out::One(out, _) => out.finish(),
             Out::Several(_, files) => files.into_values().try_for_each(WholeFile::persist),
         }
     }
@@ -44,7 +52,7 @@ impl Out {
 impl OutputFiles for Out {
     fn file(&mut self, name: &str) -> io::Result<&mut dyn Write> {
         match self {
-            Out::One(out) => Ok(out),
+            Out::One(out, _) => Ok(out),
             Out::Several(dir, files) => {
                 if !files.contains_key(name) {
                     let path = dir.join(name);
@@ -60,9 +68,15 @@ impl OutputFiles for Out {
 
     fn done(&mut self, name: &str) -> io::Result<()> {
         match self {
-            Out::One(_) => Ok(()),
+            Out::One(..) => Ok(()),
             Out::Several(_, files) => files.remove(name).map_or(Ok(()), WholeFile::persist),
         }
+    }
+
+    /// Beside the output, where there is room for it.
+    fn scratch(&mut self) -> io::Result<Box<dyn Scratch>> {
+        let (Out::One(_, dir) | Out::Several(dir, _)) = self;
+        Ok(Box::new(scratch::file(dir)?))
     }
 }
 
@@ -74,11 +88,13 @@ impl Writer {
     /// If the file cannot be made.
     pub fn open(target: &Target, ui: &Ui) -> anyhow::Result<Writer> {
         let (out, name) = match target {
-            Target::Stdout => (Out::One(Box::new(ui.out())), None),
+            Target::Stdout => (Out::One(Box::new(ui.out()), temp_dir(ui.settings())), None),
             Target::Directory { .. } => (Out::nowhere(), None),
             Target::File(path) => {
                 whole::sweep(directory_of(path));
-                (Out::One(open_file(path)?), Some(path.clone()))
+                let beside = directory_of(path).to_path_buf();
+                let dir = if is_special(path) { temp_dir(ui.settings()) } else { beside };
+                (Out::One(open_file(path)?, dir), Some(path.clone()))
             }
             Target::Files(dir) => {
                 make_directory(dir)?;
@@ -145,7 +161,7 @@ impl Writer {
     }
 }
 
-pub(super) fn open_file(path: &Path) -> anyhow::Result<Box<dyn Finish>> {
+fn open_file(path: &Path) -> anyhow::Result<Box<dyn Finish>> {
     let cannot = || format!("cannot write `{}`", path.display());
     if is_special(path) {
         let file = OpenOptions::new().write(true).open(path).with_context(cannot)?;

@@ -31,9 +31,13 @@ fn a_place_that_took_nothing_can_be_forgotten_and_no_other() {
     assert!(status().contains(&place(&good)) && status().contains(&place(&bad)));
     let run = env.run(&["status", "--forget", &place(&good)]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
-    assert!(run.stderr.contains("has 1 turn, and would be sent them again"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("has accepted 1 turn, and the next upload would send them again"),
+        "{}",
+        run.stderr
+    );
     let run = env.run(&["status", "--forget", "otlp http://nowhere"]);
-    assert!(run.code == Some(2) && run.stderr.contains("no place `otlp http://nowhere`"));
+    assert!(run.code == Some(2) && run.stderr.contains("has no place `otlp http://nowhere`"));
     let run = env.run(&["status", "--forget", &place(&bad)]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(status().contains(&place(&good)) && !status().contains(&place(&bad)));

@@ -91,7 +91,7 @@ fn a_dry_run_fails_where_the_run_would() {
     let table = "[destinations.x]\nbackend = 'otlp'\nendpoint = 'http://127.0.0.1:1'\n";
     #[rustfmt::skip]
     let cases: &[Case<'_>] = &[
-        (&["--to", "otlp", "--endpoint", "127.0.0.1:4318"], "", &[], "is no address"),
+        (&["--to", "otlp", "--endpoint", "127.0.0.1:4318"], "", &[], "is not an address"),
         (&LANGSMITH, "", &[], "key"),
         (&["--to", "otlp", "--semconv", "x"], "", &[], "--semconv"),
         (&["--to", "x"], "tls.ca_file = '/no-such-file'\n", &[], "no-such-file"),

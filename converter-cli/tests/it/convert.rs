@@ -187,7 +187,7 @@ fn otlp_goes_into_files_too() {
     env.run(&["convert", "--semconv", "genai"]).is(
         2,
         "",
-        "error: `--semconv` means nothing to `--to spans`\n\
+        "error: `--semconv` is not an option of `--to spans`\n\
          hint: add `--to otlp-json` or `--to otlp-proto`\n",
     );
 }
@@ -263,7 +263,7 @@ fn a_bad_line_is_told_and_is_a_failure_only_if_asked() {
         1,
     );
     env.write("bad.jsonl", text);
-    let told = "converted 1 session (3 spans), 1 problem: 1 bad_line\nhint: `codex-trace list --problems bad.jsonl` says where\n";
+    let told = "converted 1 session (3 spans), 1 problem: 1 bad_line\nhint: `codex-trace list --problems bad.jsonl` shows where\n";
     for (args, code) in
         [(&["convert", "bad.jsonl"][..], 0), (&["convert", "bad.jsonl", "--strict"], 1)]
     {

@@ -87,7 +87,7 @@ fn a_file_that_is_no_rollout() {
     let expected = |name: &str| {
         format!(
             "error: not a rollout: `{name}`\n\
-             hint: a rollout has one JSON record a line, the first of type `session_meta`\n"
+             hint: a rollout has one JSON record per line, the first of type `session_meta`\n"
         )
     };
     for (name, text) in

@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::loki::{Loki, Rules};
-use crate::testenv::{TestEnv, testdata};
+use crate::testenv::{TestEnv, place, testdata};
 
 /// Copies recordings into a Codex home.
 pub(crate) fn home(names: &[&str]) -> TestEnv {
@@ -61,6 +61,110 @@ fn the_queries_people_have_answer_on_history() {
     let rows_before = loki.rows();
     assert_eq!(env.run(&upload(&loki, &["--force"])).code, Some(0));
     assert_eq!(loki.rows(), rows_before);
+}
+
+/// A session of a terminal whose turns begin every hour from `from` on and have a
+/// call of a tool that takes half an hour; one that takes `long` hours in the last.
+fn hourly(thread: &str, from: u32, long: u32) -> String {
+    let mut lines = Vec::new();
+    let mut add = |at: (u32, u32), kind: &str, payload: String| {
+        let (hour, minute) = (at.0 % 24, at.1);
+        let day = 20 + at.0 / 24;
+        lines.push(format!(
+            r#"{{"timestamp":"2026-11-{day}T{hour:02}:{minute:02}:00.000Z","type":"{kind}","payload":{{{payload}}}}}"#
+        ));
+    };
+    let meta = format!(
+        r#""id":"{thread}","timestamp":"2026-11-20T{from:02}:00:00.000Z","cwd":"/w","originator":"codex_exec","cli_version":"0.120.0","source":"exec""#
+    );
+    add((from, 0), "session_meta", meta);
+    for nth in 0..5 {
+        let (turn, at) = (format!(r#""turn_id":"t-{nth}""#), from + nth);
+        let last = nth == 4;
+        add((at, 1), "event_msg", format!(r#""type":"task_started",{turn}"#));
+        add((at, 1), "turn_context", format!(r#"{turn},"cwd":"/w","model":"gpt-x""#));
+        let text = r#"[{"type":"input_text","text":"go on"}]"#;
+        let prompt = format!(r#""type":"message","role":"user","content":{text}"#);
+        add((at, 1), "response_item", prompt);
+        add((at, 1), "event_msg", r#""type":"user_message","message":"go on""#.to_owned());
+        let call = format!(
+            r#""type":"function_call","name":"shell","arguments":"{{}}","call_id":"c-{nth}""#
+        );
+        add((at, 2), "response_item", call);
+        let output =
+            format!(r#""type":"function_call_output","call_id":"c-{nth}","output":"done""#);
+        let ended = if last { (at + long, 32) } else { (at, 32) };
+        add(ended, "response_item", output);
+        add(ended, "event_msg", format!(r#""type":"task_complete",{turn}"#));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Three sessions at the same time, which take turns, and whose last turns take
+/// hours: whatever is sent, nothing of the stream is an hour newer.
+#[test]
+fn one_stream_of_a_service_is_in_the_order_of_time() {
+    let env = TestEnv::new();
+    for (nth, from, long) in [(1, 3, 6), (2, 3, 0), (3, 5, 9)] {
+        let id = format!("019a0000-0000-7000-8000-{nth:012}");
+        let stamp = format!("2026-11-20T{from:02}-00-00");
+        env.write(&format!(".codex/{}", place(&stamp, &id)), hourly(&id, from, long));
+    }
+    let filter = [("event_name", "codex.tool_result")];
+    let plain = Loki::start(Rules::default());
+    assert_eq!(env.run(&upload(&plain, &[])).code, Some(0));
+    assert_eq!((plain.streams(), plain.query(&TERMINAL, &filter).len()), (3, 15));
+
+    let loki = Loki::start(Rules::default());
+    let by_service = ["--stream", "service"];
+    let dry_run = [&by_service[..], &["--dry-run"]].concat();
+    let run = env.run(&upload(&loki, &dry_run));
+    assert!(run.stderr.contains("one stream") && run.code == Some(0), "{}", run.stderr);
+    assert_eq!(loki.requests(), 0);
+    let run = env.run(&upload(&loki, &by_service));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!((loki.streams(), loki.query(&TERMINAL, &filter).len()), (1, 15));
+    assert_eq!(loki.rows(), plain.rows());
+    assert!(!loki.names().contains("service_instance_id"));
+    let n = loki.requests();
+    assert_eq!(env.run(&upload(&loki, &by_service)).code, Some(0));
+    assert_eq!(loki.requests(), n, "nothing is sent again");
+
+    // What is there stays as it is, with the other setting too; what is new goes
+    // where the setting says.
+    let id = "019a0000-0000-7000-8000-000000000004";
+    env.write(&format!(".codex/{}", place("2026-11-21T12-00-00", id)), hourly(id, 20, 0));
+    let run = env.run(&upload(&loki, &[]));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!((loki.streams(), loki.query(&TERMINAL, &filter).len()), (2, 20));
+
+    let run = env.run(&["doctor", "--to", "codex-otel", "--endpoint", &loki.url]);
+    assert!(!run.stdout.contains("one stream"), "{}", run.stdout);
+    env.write(
+        ".config/codex-trace/codex-trace.toml",
+        format!(
+            "[destinations.loki]\nbackend = 'codex-otel'\nendpoint = '{}'\nstream = 'service'\n",
+            loki.url
+        ),
+    );
+    let run = env.run(&["doctor", "--to", "loki"]);
+    assert!(run.stdout.contains("one stream"), "{}", run.stdout);
+    assert!(run.stdout.contains("stream") && run.stdout.contains("service"), "{}", run.stdout);
+}
+
+/// Each name is there once, and a stream is what the setting says it is.
+#[test]
+fn attributes_of_the_resource_are_said_once() {
+    let env = home(&["0.171.0-shell"]);
+    let asked = [("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=mine,team=tools")];
+    for (more, is_mine) in [(&[][..], false), (&["--stream", "service"][..], true)] {
+        let loki = Loki::start(Rules::default());
+        let run = env.finish(env.command(&upload(&loki, more)).envs(asked));
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let rows = loki.query(&TERMINAL, &[("team", "tools")]);
+        assert_eq!((rows.len(), loki.streams()), (loki.rows(), 1));
+        assert_eq!(rows[0]["service_instance_id"] == "mine", is_mine, "{:?}", rows[0]);
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! `init` finds what is there, writes it once, and takes nothing of the user's.
 
 use std::fs;
+use std::net::TcpListener;
 
+use crate::pty::Terminal;
 use crate::testenv::{Run, TestEnv};
 
 const FILE: &str = ".config/codex-trace/codex-trace.toml";
@@ -109,4 +111,79 @@ fn of_an_empty_home_nothing_is_found() {
     let run = env.run(&["init", "--no-ports", "--json"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert_eq!(run.json()[0]["found"], serde_json::json!([]));
+}
+
+/// Each question has an answer of its own: what is refused is not written.
+#[test]
+fn each_step_is_asked() {
+    let env = env();
+    let Some(mut terminal) = Terminal::start(&env, &["init", "--no-ports"], &[]) else { return };
+    let answers = [
+        ("Add `otlp`? [Y/n]", "n\n"),
+        ("Add `codex-otel`? [Y/n]", "N\n"),
+        ("Add `mlflow`? [Y/n]", "y\n"),
+        ("Upload to `mlflow` by default? [y/N]", "yes\n"),
+        (".config/codex-trace/codex-trace.toml? [Y/n]", "\n"),
+    ];
+    for (question, answer) in answers {
+        terminal.wait_for(question);
+        terminal.press(answer);
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen:#?}");
+    let text = fs::read_to_string(env.dir().join(FILE)).expect("it was written");
+    assert!(text.contains("\nto = [\"mlflow\"]\n"), "{text}");
+    assert!(text.contains("[destinations.mlflow]") && !text.contains("[destinations.otlp]"));
+}
+
+#[test]
+fn nothing_is_written_that_was_not_agreed_to() {
+    let env = env();
+    let Some(mut terminal) = Terminal::start(&env, &["init", "--no-ports"], &[]) else { return };
+    for question in ["Add `otlp`?", "Add `codex-otel`?", "Add `mlflow`?", ".toml? [Y/n]"] {
+        terminal.wait_for(question);
+        terminal.press("n\n");
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen:#?}");
+    assert!(!env.dir().join(".config").exists(), "{screen:#?}");
+    assert!(screen.iter().any(|line| line.starts_with("# to =")), "it is shown: {screen:#?}");
+}
+
+/// A server on one of the usual ports is found, and only while it listens.
+#[test]
+fn listening_ports_are_found() {
+    let cases = [
+        (4318, "collector", "otlp", None),
+        (6006, "phoenix", "phoenix", None),
+        (5000, "mlflow", "mlflow", None),
+        (4317, "collector", "otlp", Some("grpc")),
+    ];
+    let env = TestEnv::new();
+    let found = |endpoint: &str| {
+        let run = env.run(&["init", "--json"]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let report = run.json().remove(0);
+        let all = report["found"].as_array().expect("a list").clone();
+        let text = report["text"].as_str().expect("a text").to_owned();
+        (all.into_iter().find(|it| it["endpoint"] == endpoint), text)
+    };
+    for (port, name, backend, protocol) in cases {
+        let endpoint = format!("http://localhost:{port}");
+        // Somebody's server may be there, or hide it: no place for this test.
+        let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) else { continue };
+        std::thread::spawn(move || listener.accept().map(drop));
+        let (it, text) = found(&endpoint);
+        let Some(it) = it else {
+            assert_eq!(port, 4317, "only this one is needless beside others: {text}");
+            continue;
+        };
+        assert_eq!((&it["name"], &it["backend"]), (&name.into(), &backend.into()));
+        let because = it["because"][0].as_str().expect("a reason");
+        assert!(because.starts_with(&format!("port {port} is open")), "{because}");
+        assert!(text.contains(&format!("endpoint = \"{endpoint}\"")), "{text}");
+        let says = protocol.map(|it| format!("protocol = \"{it}\""));
+        assert!(says.is_none_or(|says| text.contains(&says)), "{text}");
+        assert!(found(&endpoint).0.is_none(), "nobody listens any more");
+    }
 }

@@ -234,7 +234,7 @@ fn an_upload_to_a_second_experiment_takes_nothing_out_of_the_first() {
         assert_eq!(run.code, Some(2), "{}", run.stderr);
         for words in [
             "the experiment `pa` (id 1) of this server has it, and would lose it",
-            "1 turn at another place of the server, left there",
+            "1 turn in another place of the server, left there",
             "uploaded nothing to mlflow",
             "own_ids = true",
         ] {

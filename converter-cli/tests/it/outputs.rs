@@ -51,7 +51,7 @@ fn what_is_read_is_not_written_to_by_whatever_name() {
     let one = format!("data/{}.jsonl", IDS[0]);
     let is_read = |path: &str| {
         format!(
-            "error: `{path}` is a rollout that is read: it would be lost\n\
+            "error: `{path}` is a rollout that is read, and would be lost\n\
              hint: name another place with `--output`\n"
         )
     };
@@ -87,8 +87,8 @@ fn nothing_is_written_where_rollouts_are_looked_for() {
     std::os::unix::fs::symlink("data", env.dir().join("linked")).unwrap();
     let within = |path: &str, tree: &str| {
         format!(
-            "error: `{path}` lies in `{tree}`, where rollouts are looked for\n\
-             hint: nothing is written there: name a place outside of it\n"
+            "error: `{path}` is inside `{tree}`, which is searched for rollouts\n\
+             hint: name a place outside of it\n"
         )
     };
     for output in ["data/one.jsonl", "data/", "linked/new/", "data/sub/x.jsonl", "data/a/b/c/"] {

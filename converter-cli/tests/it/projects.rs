@@ -86,7 +86,7 @@ fn a_projects_file_holds_for_its_own_sessions() {
         assert!(all.contains("of ruled for") && !all.contains("of ruled for ACME-1"), "{cwd}");
         for told in [
             "`[DIR]/private/.codex/langsmith.json` switches tracing off for the sessions below it",
-            "1 turn switched off by the project that they were in",
+            "1 turn switched off by their project",
         ] {
             assert!(words.contains(told), "{cwd}: {told}: {words}");
         }

@@ -93,7 +93,7 @@ fn a_dry_run_can_be_sent_and_what_is_refused_is_told() {
     let n = server.requests();
     let run = upload(&env, &server, &["--resend", "dry"]);
     assert_eq!((run.code, server.requests()), (Some(2), n), "{}", run.stderr);
-    assert!(run.stderr.contains("is no name of a body"), "{}", run.stderr);
+    assert!(run.stderr.contains("is not the name of a body"), "{}", run.stderr);
     for args in [&["--resend", "dry", "--force"][..], &["--resend", "dry", "--dry-run"]] {
         assert_eq!(upload(&env, &server, args).code, Some(2));
     }
@@ -115,6 +115,6 @@ fn questions_are_not_sent_again() {
     let other = Server::start(&answers, Some(Act::OkWith(202, "")));
     let run = upload(&other, &["--resend", "kept"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(run.stderr.contains("1 left out, as they only asked something"), "{}", run.stderr);
+    assert!(run.stderr.contains("1 left out, because they only asked something"), "{}", run.stderr);
     assert!(other.set().concat().contains("prompt 1") && other.set() == server.set());
 }

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use codex_trace_deliver::delivery::{self, Account, DeadLetters, Destination, Options, Run, Takes};
+use codex_trace_deliver::delivery::{
+    self, Account, DeadLetters, Destination, Options, Progress, Run, Takes,
+};
 use codex_trace_deliver::ledger::Ledger;
 use codex_trace_deliver::retry::RetryPolicy;
 use codex_trace_deliver::transport::{Compression, Http, Method, Response, Transport};
@@ -165,6 +168,7 @@ pub(crate) struct Case {
     pub(crate) state: PathBuf,
     pub(crate) options: Options,
     pub(crate) interrupted: AtomicBool,
+    pub(crate) progress: Arc<Progress>,
     /// A file that goes away once it was found.
     pub(crate) goes: Option<PathBuf>,
 }
@@ -188,9 +192,11 @@ impl Case {
                 // After the files were written, whenever that is.
                 now: "2099-01-01T00:00:00Z".parse::<Timestamp>().expect("a time"),
                 compressions: vec![Compression::Gzip],
+                scratch: state.to_owned(),
                 encoding: String::new(),
             },
             interrupted: AtomicBool::new(false),
+            progress: Arc::default(),
             goes: None,
         }
     }
@@ -227,7 +233,7 @@ impl Case {
             dead_letters: &dead_letters,
             options: &self.options,
             interrupted: &self.interrupted,
-            step: &|| {},
+            progress: &self.progress,
             notice: &|_| {},
         };
         let destinations = to.into_iter().map(|(toy, transport)| Destination {

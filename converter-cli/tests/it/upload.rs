@@ -135,7 +135,7 @@ fn a_file_that_says_nowhere_when_it_was_is_said_to_be_one() {
     assert_eq!((run.code, server.requests()), (Some(2), 0), "{}", run.stderr);
     for run in [run, env.run(&["convert", "--to", "otlp-json", "a.jsonl"])] {
         assert!(run.code.is_some_and(|code| code > 0), "{}", run.stderr);
-        let why = "its file says nowhere when it was, and OTLP cannot do without";
+        let why = "its file does not record when it was, and OTLP requires a time";
         assert!(run.stderr.contains(why) && !run.stderr.contains("fault"), "{}", run.stderr);
     }
 }
@@ -179,11 +179,11 @@ fn a_server_that_is_not_there_is_named() {
     assert!(run.stderr.contains(&format!("warning: otlp: {reason}")), "{}", run.stderr);
     assert!(run.stderr.contains("; trying again for up to 2 s\n"), "{}", run.stderr);
     assert!(run.stderr.contains(&format!("error: otlp: {reason}")), "{}", run.stderr);
-    let ending = "otlp: 1 turn not sent\nuploaded nothing to otlp\nhint: `codex-trace doctor --to otlp --connect` says what is set, where, and what the destination answers\n";
+    let ending = "otlp: 1 turn not sent\nuploaded nothing to otlp\nhint: `codex-trace doctor --to otlp --connect` shows the settings, where they come from, and what the destination answers\n";
     assert!(run.stderr.ends_with(ending), "{}", run.stderr);
     let status = env.run(&["status"]);
     assert!(status.stdout.contains(&format!("  1 pending: {reason}")), "{}", status.stdout);
-    assert!(status.stderr.starts_with("hint: `codex-trace upload` again"), "{}", status.stderr);
+    assert!(status.stderr.starts_with("hint: run `codex-trace upload` again"), "{}", status.stderr);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn nothing_uploaded_is_said_so() {
     env.run(&["status"]).is(
         0,
         "",
-        "nothing was uploaded yet, as far as `[DIR]/.local/state/codex-trace` knows\n",
+        "nothing has been uploaded yet, according to `[DIR]/.local/state/codex-trace`\n",
     );
 }
 
@@ -334,7 +334,7 @@ fn what_is_refused_is_told_with_its_reason() {
         2,
         "",
         &format!(
-            "error: otlp: it does not take all: status 400: too strange\n\
+            "error: otlp: it did not accept everything: status 400: too strange\n\
              uploaded nothing to otlp, 1 rejected\n\
              hint: what was rejected, and why, is in `{letters}`\n"
         ),
@@ -364,7 +364,7 @@ fn who_takes_nothing_is_soon_left_alone() {
     let run = env.run(&upload(&server, &["--json"]));
     assert_eq!(run.code, Some(2), "{}", run.stderr);
     assert!(
-        run.stderr.contains("error: otlp: it takes nothing: status 400: oh\n"),
+        run.stderr.contains("error: otlp: it accepts nothing: status 400: oh\n"),
         "{}",
         run.stderr
     );

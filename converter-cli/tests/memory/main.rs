@@ -11,7 +11,10 @@ use codex_trace_export::content::ContentRules;
 use codex_trace_model::{RolloutInput, resolve};
 use converter_cli::backends::BACKENDS;
 
-use codex_trace_export::{Cx, Environment, Hasher, Notes, Settings, Unit};
+use codex_trace_export::codex_otel::openmetrics;
+use codex_trace_export::{
+    Cx, Environment, FileSettings, Hasher, Notes, OutputFiles, Scratch, Settings, Unit,
+};
 
 /// Returns a rollout of one turn with so many calls of a tool.
 fn turn(calls: usize) -> String {
@@ -93,4 +96,54 @@ fn what_is_held_does_not_grow_with_a_turn() {
         );
         assert!(held_small < 12 << 20, "{backend}: {held_small}");
     }
+}
+
+/// Files of which nothing is kept in memory.
+struct OnDisk(std::io::Sink);
+
+impl OutputFiles for OnDisk {
+    fn file(&mut self, _: &str) -> std::io::Result<&mut dyn std::io::Write> {
+        Ok(&mut self.0)
+    }
+
+    fn done(&mut self, _: &str) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn scratch(&mut self) -> std::io::Result<Box<dyn Scratch>> {
+        Ok(Box::new(tempfile::tempfile()?))
+    }
+}
+
+/// Writes a history of so many sessions as text for Prometheus; returns how many
+/// bytes the sink was given, and the most that it held.
+fn metrics_of(sessions: usize) -> (u64, u64) {
+    let encoder = (openmetrics::FILE.open)(FileSettings::default()).unwrap();
+    let text = turn(20);
+    let (mut sink, mut files) = (encoder.sink(), OnDisk(std::io::sink()));
+    let mut bytes = 0;
+    let work = allocation_counter::measure(|| {
+        let mut block = Vec::new();
+        for nth in 0..sessions {
+            let id = format!("th{nth}");
+            let source = Source::from_bytes(text.replace("th1", &id).into_bytes());
+            let trace = resolve(&[RolloutInput::new("/somewhere/made.jsonl", &id, &source)]);
+            encoder.encode(&trace, &mut block, &mut |_| true).unwrap();
+            bytes += block.len() as u64;
+            sink.unit(&block, &mut files).unwrap();
+            block.clear();
+        }
+        sink.finish(&mut files).unwrap();
+    });
+    (bytes, work.bytes_max)
+}
+
+/// The lines of a metric stand together in the file, so that none can be written
+/// before all sessions were seen; they are not kept in memory until then.
+#[test]
+fn metrics_are_not_kept_in_memory() {
+    let (small, held_small) = metrics_of(20);
+    let (large, held_large) = metrics_of(400);
+    assert!(large > 19 * small && large > 500_000, "{large} bytes");
+    assert!(held_large < held_small + (64 << 10), "{held_large} bytes at once, {held_small}");
 }

@@ -224,7 +224,7 @@ fn databricks_is_found_by_variables_or_by_a_profile() {
     assert!(refused(&[uri("databricks"), host, place]).contains("token"), "no key goes elsewhere");
     assert!(refused(&[uri("databricks"), host, token]).contains("location"));
     let nowhere = [uri("databricks"), host, token, ("MLFLOW_TRACE_LOCATION", "c")];
-    assert!(refused(&nowhere).contains("`c` is no location"));
+    assert!(refused(&nowhere).contains("`c` is not a location"));
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn is_dead(owner: Option<&Owner>, dir: &Path) -> bool {
 fn recover(dir: &Path) -> io::Result<Look> {
     let Ok(metadata) = std::fs::symlink_metadata(dir) else { return Ok(Look::Free) };
     if !metadata.is_dir() {
-        let what = format!("`{}` is no lock", dir.display());
+        let what = format!("`{}` is not a lock", dir.display());
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
     let seen = owner(dir);

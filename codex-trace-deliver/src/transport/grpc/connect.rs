@@ -73,7 +73,7 @@ pub(super) async fn connect(
         return handshake(url, Overheard::new(stream, heard.clone()), heard).await;
     }
     let name = ServerName::try_from(bare(&host).to_owned()).map_err(|_| NoAnswer {
-        reason: format!("no answer from {url}: `{host}` is no name for TLS"),
+        reason: format!("no answer from {url}: `{host}` is not a name for TLS"),
         cause: Cause::Lasting,
     })?;
     let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;

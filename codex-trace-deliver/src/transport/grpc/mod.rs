@@ -163,7 +163,7 @@ impl Grpc {
         let headers = head.headers_mut();
         for header in &request.headers {
             let name = HeaderName::from_bytes(header.name.as_bytes())
-                .map_err(|_| lasting(format!("`{}` is no name of a header", header.name)))?;
+                .map_err(|_| lasting(format!("`{}` is not the name of a header", header.name)))?;
             if NOT_METADATA.contains(&name.as_str()) {
                 continue;
             }

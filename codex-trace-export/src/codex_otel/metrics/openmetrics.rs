@@ -1,17 +1,16 @@
 //! Text of `OpenMetrics`, as `promtool tsdb create-blocks-from openmetrics` reads it:
 //! what is measured as a summary, without quantiles.
 
-use std::collections::HashMap;
-use std::io;
+use std::io::{self, BufWriter, Write as _};
 
 use codex_trace_model::Trace;
 
-use super::{Kind, Metric, Total, for_each_step};
+use super::{Kind, Labels, Metric, Total, for_each_step};
 use crate::EncodeError;
 use crate::codex_otel::texts::Texts;
 use crate::codex_otel::told::Told;
 use crate::content::{Capture, ContentRules};
-use crate::file::{FileEncoder, FileFormat, Layout, OutputFiles, Sink};
+use crate::file::{FileEncoder, FileFormat, Layout, OutputFiles, Scratch, Sink};
 use crate::otlp::Attributes;
 use crate::otlp::proto::Value;
 
@@ -41,8 +40,13 @@ impl FileEncoder for Samples {
         out: &mut Vec<u8>,
         pass: &mut dyn FnMut(&mut Vec<u8>) -> bool,
     ) -> Result<(), EncodeError> {
-        for_each_sample(trace, &self.0, |it| it.pack(out));
-        pass(out);
+        let mut is_wanted = true;
+        for_each_family(trace, &self.0, |family, lines| {
+            if is_wanted {
+                Block { family, lines }.pack(out);
+                is_wanted = pass(out);
+            }
+        });
         Ok(())
     }
 
@@ -51,72 +55,74 @@ impl FileEncoder for Samples {
     }
 }
 
-/// Keeps the samples of each metric until all sessions were seen: the labels, which
-/// are most of the text, once.
-#[derive(Default)]
-struct Families {
-    /// Labels of processes and of series, in the order of their numbers.
-    labels: Vec<Box<str>>,
-    numbers: HashMap<Box<str>, u32>,
-    samples: [Vec<Row>; N_METRICS],
+/// Lines of one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Block<'b> {
+    /// Its place in [`Metric::ALL`].
+    family: usize,
+    lines: &'b [u8],
+}
+
+impl<'b> Block<'b> {
+    /// Appends it for [`unpack`](Self::unpack).
+    fn pack(self, out: &mut Vec<u8>) {
+        for number in [self.family, self.lines.len()] {
+            out.extend_from_slice(&(number as u64).to_le_bytes());
+        }
+        out.extend_from_slice(self.lines);
+    }
+
+    /// Takes the next one from the front; `None` at the end.
+    fn unpack(bytes: &mut &'b [u8]) -> Option<Block<'b>> {
+        let family = number(bytes)?;
+        let len = number(bytes)?;
+        Some(Block { family, lines: bytes.split_off(..len)? })
+    }
+}
+
+fn number(bytes: &mut &[u8]) -> Option<usize> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    usize::try_from(u64::from_le_bytes(*number)).ok()
 }
 
 const N_METRICS: usize = Metric::ALL.len();
 
-/// A sample whose labels are numbers.
-struct Row {
-    process: u32,
-    series: u32,
-    at_ms: u64,
-    total: Total,
-}
-
-impl Families {
-    fn number(&mut self, labels: &str) -> u32 {
-        if let Some(number) = self.numbers.get(labels) {
-            return *number;
-        }
-        let number = u32::try_from(self.labels.len()).expect("fewer than all that was ever said");
-        self.labels.push(labels.into());
-        self.numbers.insert(labels.into(), number);
-        number
-    }
-}
+/// Keeps the lines of each family in a file of its own until all sessions were
+/// seen: in the output they stand together.
+#[derive(Default)]
+struct Families([Option<BufWriter<Box<dyn Scratch>>>; N_METRICS]);
 
 impl Sink for Families {
-    fn unit(&mut self, mut bytes: &[u8], _: &mut dyn OutputFiles) -> io::Result<()> {
-        while let Some(sample) = Sample::unpack(&mut bytes) {
-            let process = self.number(sample.process);
-            let series = self.number(sample.series);
-            let row = Row { process, series, at_ms: sample.at_ms, total: sample.total };
-            self.samples[sample.family].push(row);
+    fn unit(&mut self, mut bytes: &[u8], files: &mut dyn OutputFiles) -> io::Result<()> {
+        while let Some(Block { family, lines }) = Block::unpack(&mut bytes) {
+            let kept = &mut self.0[family];
+            let kept = match kept {
+                Some(kept) => kept,
+                None => kept.insert(BufWriter::new(files.scratch()?)),
+            };
+            kept.write_all(lines)?;
         }
         Ok(())
     }
 
     fn finish(&mut self, files: &mut dyn OutputFiles) -> io::Result<()> {
         let file = files.file("")?;
-        let mut lines = Vec::new();
-        for (family, rows) in self.samples.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
-            file.write_all(head(Metric::ALL[family]).as_bytes())?;
-            for row in rows {
-                let [process, series] =
-                    [row.process, row.series].map(|it| &*self.labels[it as usize]);
-                Sample { family, process, series, at_ms: row.at_ms, total: row.total }
-                    .write(&mut lines);
-                file.write_all(&lines)?;
-                lines.clear();
-            }
+        for (metric, kept) in Metric::ALL.into_iter().zip(&mut self.0) {
+            let Some(kept) = kept.take() else { continue };
+            file.write_all(head(metric).as_bytes())?;
+            let mut kept = kept.into_inner().map_err(io::IntoInnerError::into_error)?;
+            kept.rewind()?;
+            io::copy(&mut kept, file)?;
         }
         file.write_all(END)
     }
 }
 
 /// A sample of a series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 struct Sample<'s> {
-    /// Its place in [`Metric::ALL`].
-    family: usize,
+    metric: Metric,
     /// The labels of its process, as text.
     process: &'s str,
     /// Those of its series.
@@ -125,39 +131,19 @@ struct Sample<'s> {
     total: Total,
 }
 
-impl<'s> Sample<'s> {
-    /// Appends it for [`unpack`](Self::unpack).
-    fn pack(self, out: &mut Vec<u8>) {
-        let numbers = [self.family as u64, self.at_ms, self.total.sum, self.total.count];
-        for number in numbers {
-            out.extend_from_slice(&number.to_le_bytes());
-        }
-        for text in [self.process, self.series] {
-            out.extend_from_slice(&(text.len() as u64).to_le_bytes());
-            out.extend_from_slice(text.as_bytes());
-        }
-    }
-
-    /// Takes the next one from the front; `None` at the end.
-    fn unpack(bytes: &mut &'s [u8]) -> Option<Sample<'s>> {
-        let family = usize::try_from(number(bytes)?).ok()?;
-        let at_ms = number(bytes)?;
-        let total = Total { sum: number(bytes)?, count: number(bytes)? };
-        let (process, series) = (text(bytes)?, text(bytes)?);
-        Some(Sample { family, process, series, at_ms, total })
-    }
-
+impl Sample<'_> {
     fn write(self, out: &mut Vec<u8>) {
-        let (name, kind) = Metric::ALL[self.family].named();
+        let (name, kind) = self.metric.named();
         let name = spelled(name, kind);
         let between = if self.series.is_empty() { "" } else { "," };
         let (process, series) = (self.process, self.series);
         let (seconds, millis) = (self.at_ms / 1000, self.at_ms % 1000);
         let mut line = |suffix: &str, value: u64| {
-            let text = format!(
-                "{name}{suffix}{{{process}{between}{series}}} {value} {seconds}.{millis:03}\n"
+            let written = writeln!(
+                out,
+                "{name}{suffix}{{{process}{between}{series}}} {value} {seconds}.{millis:03}"
             );
-            out.extend_from_slice(text.as_bytes());
+            written.expect("memory takes all");
         };
         if kind == Kind::Counter {
             line("_total", self.total.sum);
@@ -166,17 +152,6 @@ impl<'s> Sample<'s> {
             line("_count", self.total.count);
         }
     }
-}
-
-fn number(bytes: &mut &[u8]) -> Option<u64> {
-    let (number, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(u64::from_le_bytes(*number))
-}
-
-fn text<'s>(bytes: &mut &'s [u8]) -> Option<&'s str> {
-    let len = usize::try_from(number(bytes)?).ok()?;
-    std::str::from_utf8(bytes.split_off(..len)?).ok()
 }
 
 /// Returns the line before those of a metric.
@@ -189,22 +164,34 @@ fn head(metric: Metric) -> String {
 /// Appends the samples of a session as text, those of a series in the order of
 /// time.
 pub fn write(trace: &Trace<'_>, rules: &ContentRules, out: &mut Vec<u8>) {
-    for_each_sample(trace, rules, |it| it.write(out));
+    for_each_family(trace, rules, |_, lines| out.extend_from_slice(lines));
 }
 
-fn for_each_sample(trace: &Trace<'_>, rules: &ContentRules, mut f: impl FnMut(Sample<'_>)) {
+/// Calls `f` with the lines of each family, turn by turn: its place in
+/// [`Metric::ALL`], and the text.
+fn for_each_family(trace: &Trace<'_>, rules: &ContentRules, mut f: impl FnMut(usize, &[u8])) {
     let told = Told::new(trace, Texts { rules, prompts: false });
+    let (mut lines, mut series) = (Vec::new(), String::new());
     for_each_step(&told, |step| {
         let resource = told.resource(step.turn.thread, &[]);
         let process = process_labels(&Attributes(resource.attributes));
-        for ((metric, labels), total) in &step.changed {
-            let mut series = String::new();
-            for (key, value) in labels {
-                label(&mut series, key, value);
+        for (family, metric) in Metric::ALL.into_iter().enumerate() {
+            // In the map they stand together.
+            let first = (metric, Labels::new());
+            let changed = step.changed.range(first..).take_while(|((of, _), _)| *of == metric);
+            for ((_, labels), total) in changed {
+                series.clear();
+                for (key, value) in labels {
+                    label(&mut series, key, value);
+                }
+                let (process, series) = (process.as_str(), series.as_str());
+                Sample { metric, process, series, at_ms: step.at_ms, total: *total }
+                    .write(&mut lines);
             }
-            let family = Metric::ALL.iter().position(|it| it == metric).expect("all are there");
-            let (process, series) = (process.as_str(), series.as_str());
-            f(Sample { family, process, series, at_ms: step.at_ms, total: *total });
+            if !lines.is_empty() {
+                f(family, &lines);
+                lines.clear();
+            }
         }
     });
 }
@@ -277,21 +264,25 @@ mod tests {
     #[test]
     fn a_sample_has_its_time_in_seconds() {
         let total = Total { sum: 1150, count: 2 };
-        let at_ms = 1_795_935_325_067;
-        let sample = Sample { family: 0, process: r#"job="a""#, series: r#"m="b""#, at_ms, total };
+        let (at_ms, metric) = (1_795_935_325_067, Metric::TokenUsage);
+        let sample = Sample { metric, process: r#"job="a""#, series: r#"m="b""#, at_ms, total };
         let mut out = Vec::new();
         sample.write(&mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "codex_turn_token_usage_sum{job=\"a\",m=\"b\"} 1150 1795935325.067\ncodex_turn_token_usage_count{job=\"a\",m=\"b\"} 2 1795935325.067\n"
         );
+    }
+
+    #[test]
+    fn blocks_come_out_as_they_went_in() {
+        let blocks = [Block { family: 12, lines: b"a 1\n" }, Block { family: 0, lines: b"" }];
         let mut packed = Vec::new();
-        let other = Sample { family: 12, process: "", series: "", ..sample };
-        sample.pack(&mut packed);
-        other.pack(&mut packed);
+        for block in blocks {
+            block.pack(&mut packed);
+        }
         let mut bytes = packed.as_slice();
-        assert_eq!(Sample::unpack(&mut bytes), Some(sample));
-        assert_eq!(Sample::unpack(&mut bytes), Some(other));
-        assert_eq!(Sample::unpack(&mut bytes), None);
+        assert_eq!([0; 2].map(|_| Block::unpack(&mut bytes).unwrap()), blocks);
+        assert_eq!(Block::unpack(&mut bytes), None);
     }
 }

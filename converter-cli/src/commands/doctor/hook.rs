@@ -36,7 +36,9 @@ pub(super) fn look(args: &DoctorArgs, ui: &Ui) -> Option<Value> {
         json!(names)
     };
     let noted = standing.as_ref().map(Standing::json).unwrap_or_default();
-    let hint = found.is_empty().then_some("`codex-trace hook --install` tells Codex to call");
+    let hint = found
+        .is_empty()
+        .then_some("`codex-trace hook --install` configures Codex to call codex-trace");
     Some(json!({"type": "hook", "usable": true,
         "paths": found.iter().map(|(path, _)| path.display().to_string()).collect::<Vec<_>>(),
         "notify": found.iter().any(|(_, it)| it.notify),
@@ -60,7 +62,7 @@ fn problems(found: &[(std::path::PathBuf, Found)], standing: Option<&Standing>) 
             problems.push(format!("`{path}` switches hooks off (`features.hooks`)"));
         } else if untrusted > 0 {
             problems.push(format!(
-                "Codex does not run {untrusted} of the hooks in `{path}` until you have let it: open `/hooks` in `codex`"
+                "Codex does not run {untrusted} of the hooks in `{path}` until you have confirmed them: open `/hooks` in `codex`"
             ));
         }
         if let Some(other) = &found.other_notify {

@@ -70,7 +70,7 @@ pub fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     out.flush()?;
     if !args.json && !args.connect && !settings.quiet && asked_for_any(&reports) {
-        ui.hint("`--connect` asks each destination whether it answers and takes the key");
+        ui.hint("`--connect` asks each destination whether it answers and accepts the key");
     }
     Ok(status(&reports, answers_for))
 }
@@ -189,7 +189,7 @@ fn not_writable(dir: &Path) -> Option<String> {
     let there = dir.ancestors().find(|dir| dir.exists())?;
     let metadata = there.metadata().ok()?;
     if !metadata.is_dir() {
-        return Some(format!("`{}` is no directory", there.display()));
+        return Some(format!("`{}` is not a directory", there.display()));
     }
     let read_only = metadata.permissions().readonly();
     read_only.then(|| format!("`{}` cannot be written to", there.display()))

@@ -79,7 +79,7 @@ pub fn run(args: &ReportArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         index: None,
     };
     let job = Job { selection: &selection, options: &options };
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
     let mut pages = Pages::open(&place, about, ui)?;
     let Some(total) = job.write(&history, &pool, &interrupted, &mut pages, ui)? else {
         ui.warn(format!("interrupted: {}", left(&place)));

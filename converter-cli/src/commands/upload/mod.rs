@@ -1,12 +1,13 @@
 //! `codex-trace upload`
 
+mod progress;
 mod report;
 mod resend;
 mod rounds;
 mod watch;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,7 +15,7 @@ use anyhow::Context;
 use codex_trace_model::{SessionGroup, SignedDuration, Timestamp};
 
 use crate::args::UploadArgs;
-use crate::config::{ConfigFile, UploadSettings, selection};
+use crate::config::{ConfigFile, Settings, UploadSettings, selection, temp_dir};
 use crate::destinations::{self, Given, Manner, Named, places, projects};
 use crate::exit::ExitStatus;
 use crate::ui::Ui;
@@ -69,7 +70,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let history = named.find(&selection, ui, &pool)?;
     drop(pool);
     let destinations = followed(args, &upload, connected, &history, (ui, true))?;
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
     let ledger = if upload.dry_run {
         Ledger::open_existing(&upload.state_dir)?
     } else {
@@ -80,7 +81,8 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     };
     tell_before(&history, &destinations, ledger.as_ref(), args, ui)?;
     let dead_letters = DeadLetters::within(&upload.state_dir);
-    ui.start("uploading", history.sessions.len() * destinations.len());
+    let progress = Arc::default();
+    progress::show(&progress, &interrupted, upload.dry_run, ui);
     let run = Run {
         history: &history,
         wanted: &|trace| selection.takes(trace),
@@ -89,7 +91,7 @@ pub fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         dead_letters: &dead_letters,
         options: &by_flags.options,
         interrupted: &interrupted,
-        step: &|| ui.step(),
+        progress: &progress,
         notice: &|text| ui.warn(text),
     };
     let accounts = delivery::run(&run, destinations)?;
@@ -246,10 +248,10 @@ fn tell_of_age(history: &History, destinations: &[Destination], args: &UploadArg
         }
         let (hours, of, name) = (max_age.as_hours(), history.sessions.len(), &destination.name);
         ui.warn(format!(
-            "{name}: {n} of {of} sessions began more than {hours} hours ago; it takes nothing older, so their older turns will not be sent"
+            "{name}: {n} of {of} sessions began more than {hours} hours ago; it accepts nothing older, so older turns will not be sent"
         ));
         ui.hint(
-            "there are three ways out: a self-hosted server (`--endpoint`), an organisation that the vendor lets backfill (`--assume-backfill-allowed`), moving old sessions to now (`--time-shift`)",
+            "there are three ways out: a self-hosted server (`--endpoint`), an organisation that may backfill (`--assume-backfill-allowed`), moving old sessions to the present (`--time-shift`)",
         );
     }
 }
@@ -288,13 +290,15 @@ fn send_again(
     by_flags: &Own,
     ui: &Ui,
 ) -> anyhow::Result<ExitStatus> {
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
     let state = &upload.state_dir;
     private::make_dir(state).with_context(|| format!("cannot make `{}`", state.display()))?;
     let Some(_locks) = lock_all(upload, &destinations, &interrupted, ui)? else {
         return Ok(ExitStatus::Interrupted);
     };
     tell_of_settings(&destinations, ui);
+    let progress = Arc::default();
+    progress::show(&progress, &interrupted, upload.dry_run, ui);
     let run = Run {
         history: &History::default(),
         wanted: &|_| true,
@@ -303,10 +307,12 @@ fn send_again(
         dead_letters: &DeadLetters::within(&upload.state_dir),
         options: &by_flags.options,
         interrupted: &interrupted,
-        step: &|| {},
+        progress: &progress,
         notice: &|text| ui.warn(text),
     };
-    resend::run(args, dir, &run, destinations, ui)
+    let status = resend::run(args, dir, &run, destinations, ui);
+    ui.stop();
+    status
 }
 
 /// Locks all destinations, always in the same order; `None` if interrupted.
@@ -355,10 +361,20 @@ fn own(
         retry: upload.retry,
         now: settings.now,
         compressions: manner.compressions(),
+        scratch: scratch(upload, settings),
         encoding,
     };
     let redactor = redaction.redactor(true)?;
     Ok(Own { rules: ContentRules::new(capture, redactor, Content::from(args.content)), options })
+}
+
+/// Returns where to put what does not fit into the memory. A dry run makes no
+/// directory for it.
+fn scratch(upload: &UploadSettings, settings: &Settings) -> PathBuf {
+    if upload.dry_run && !upload.state_dir.is_dir() {
+        return temp_dir(settings);
+    }
+    upload.state_dir.clone()
 }
 
 /// Says what the encoded bytes depend on beside the sessions: the words that

@@ -12,7 +12,7 @@ use codex_trace_export::json;
 use codex_trace_export::secret::without_password;
 
 /// What to do about traces that another place of the server has.
-const ELSEWHERE: &str = "for a second copy, give the destination a table with `own_ids = true` in codex-trace.toml: ids for it alone; or upload to where they are";
+const ELSEWHERE: &str = "for a second copy, give the destination a table with `own_ids = true` in codex-trace.toml, so that its ids are its own; or upload to the place that has them";
 
 /// Says what a run came to.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl Report<'_> {
             ui.error(format!("{to}: {}", without_password(reason)));
         }
         if let Some(reason) = &account.why_rejected {
-            ui.error(format!("{to}: it does not take all: {}", without_password(reason)));
+            ui.error(format!("{to}: it did not accept everything: {}", without_password(reason)));
         }
         for file in &account.switched_off {
             ui.warn(format!("{to}: `{file}` switches tracing off for the sessions below it: they are left out (`--include-disabled` sends them)"));
@@ -43,11 +43,11 @@ impl Report<'_> {
         }
         if let Some(why) = &account.why_elsewhere {
             ui.error(format!(
-                "{to}: not all can be there, as a trace is in one place of a server alone: {why}"
+                "{to}: some turns cannot be stored there, because a trace can be in only one place of a server: {why}"
             ));
         }
         if let Some(what) = &account.not_noted {
-            ui.warn(format!("{to}: the live plugin could not be told what is there: {what}"));
+            ui.warn(format!("{to}: the notes for the live plugin could not be written: {what}"));
         }
         if !ui.settings().quiet {
             for remark in remarks(account) {
@@ -117,11 +117,11 @@ impl Report<'_> {
         if account.down.is_some() && !account.is_useful() {
             let name = account.name.split('#').next().unwrap_or_default();
             return Some(format!(
-                "`codex-trace doctor --to {name} --connect` says what is set, where, and what the destination answers"
+                "`codex-trace doctor --to {name} --connect` shows the settings, where they come from, and what the destination answers"
             ));
         }
         if account.down.is_some() || account.cut_short || account.unsent > 0 {
-            return Some("run the same command again: it goes on where it stopped".to_owned());
+            return Some("run the same command again: it continues where it stopped".to_owned());
         }
         if account.rejected > 0 || account.rejected_spans > 0 {
             let path = self.dead_letters(account);
@@ -251,19 +251,19 @@ fn remarks(account: &Account) -> Vec<String> {
         (Fate::AlreadyThere, "already there"),
         (
             Fate::EarlierForm,
-            "there as an earlier version or other settings wrote them, and unchanged since (`--force` sends them again)",
+            "stored by an earlier version or with other settings, unchanged since (`--force` sends them again)",
         ),
-        (Fate::SwitchedOff, "switched off by the project that they were in"),
-        (Fate::OtherPlace, "left out, as the project that they were in names another place"),
-        (Fate::Nothing, "without anything that the destination takes"),
-        (Fate::OfPlugin, "sent, or kept back, by the live plugin"),
+        (Fate::SwitchedOff, "switched off by their project"),
+        (Fate::OtherPlace, "left out, because their project names another place"),
+        (Fate::Nothing, "without anything to send there"),
+        (Fate::OfPlugin, "sent or withheld by the live plugin"),
         (Fate::Kept, "changed after being sent, kept there as first sent (`--force` sends again)"),
         (Fate::Open, "still open, to be sent when settled (`--settle 0s` sends now)"),
         (
             Fate::Held,
             "without an end yet, held until they end, the next turn begins or `--settle` has passed (`--settle 0s` sends now)",
         ),
-        (Fate::Elsewhere, "at another place of the server, left there"),
+        (Fate::Elsewhere, "in another place of the server, left there"),
         (Fate::TooOld, "older than the destination accepts, not sent"),
         (Fate::Unsent, "not sent"),
     ];
@@ -275,7 +275,7 @@ fn remarks(account: &Account) -> Vec<String> {
     }
     if account.noted > 0 {
         let n = count(account.noted, "rollout");
-        remarks.push(format!("noted beside {n} what is there, for the live plugin"));
+        remarks.push(format!("noted for the live plugin, beside {n}, what is there"));
     }
     if account.down.is_some() || account.cut_short {
         let n = account.sessions_left();

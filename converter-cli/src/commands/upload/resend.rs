@@ -71,7 +71,7 @@ fn tell(name: &str, dir: &Path, resent: &Resent, ui: &Ui) {
         ui.error(format!("{name}: {}", without_password(why)));
     }
     if let Some(why) = why_refused {
-        ui.error(format!("{name}: it does not take all: {}", without_password(why)));
+        ui.error(format!("{name}: it did not accept everything: {}", without_password(why)));
     }
     if ui.settings().quiet {
         return;
@@ -80,7 +80,7 @@ fn tell(name: &str, dir: &Path, resent: &Resent, ui: &Ui) {
     for (n, what) in [
         (*refused, "refused"),
         (*unsent, "not sent"),
-        (*left_out, "left out, as they only asked something"),
+        (*left_out, "left out, because they only asked something"),
     ] {
         if n > 0 {
             text.extend([", ", &n.to_string(), " ", what]);

@@ -100,7 +100,7 @@ impl<'a> Rounds<'a> {
             dead_letters: &dead_letters,
             options: &by_flags.options,
             interrupted: &self.interrupted,
-            step: &|| (),
+            progress: &Arc::default(),
             notice: &|text| ui.warn(text),
         };
         let mut accounts = delivery::run(&run, destinations)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use codex_rollout::session_dirs;
 use codex_trace_deliver::delivery::{Account, Fate};
@@ -15,9 +15,10 @@ use notify::{PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::rounds::{Outcome, Rounds};
 use crate::args::UploadArgs;
+use crate::config;
 use crate::exit::{self, ExitStatus};
 use crate::interrupt;
-use crate::live::state::{self, Seen};
+use crate::live::state::{self, Rest, Seen};
 use crate::ui::Ui;
 
 /// How long files must be quiet before a round begins, and the longest that one
@@ -27,6 +28,9 @@ const LONGEST: Duration = Duration::from_secs(2);
 
 /// How often to look whether somebody wants it to end.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How often to look whether Codex has ended without a word in a turn.
+const LOOK_FOR_CODEX: Duration = Duration::from_secs(5);
 
 /// How often to look at all files where the system tells nothing.
 const POLL: Duration = Duration::from_secs(5);
@@ -44,11 +48,12 @@ const WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 ///
 /// If the first round cannot begin.
 pub(super) fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
     let (sender, receiver) = mpsc::channel();
     let mut watch = Watch { places: BTreeSet::new(), watcher: None, sender };
     let mut rounds = Rounds::new(args, Arc::clone(&interrupted));
-    let mut left = Left::default();
+    let settle = config::age("--settle", &args.settle)?;
+    let mut left = Left { settle, ..Left::default() };
     let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
     let mut is_first = true;
     while !interrupted.load(Ordering::Relaxed) {
@@ -66,9 +71,9 @@ pub(super) fn run(args: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
             }
         }
         if std::mem::take(&mut is_first) {
-            ui.say("watching for more; Ctrl-C ends it");
+            ui.say("watching for changes; Ctrl-C ends it");
         }
-        if !wait(&receiver, &left, &interrupted) {
+        if !wait(&receiver, &mut left, &interrupted, ui) {
             left.look_at_open();
         }
     }
@@ -121,10 +126,12 @@ fn touches(history: &History, session: &SessionGroup, changed: &HashSet<PathBuf>
     })
 }
 
-/// Waits until files have changed and are quiet, or it is time to try again;
-/// returns whether files have changed.
-fn wait(receiver: &Receiver<()>, left: &Left, interrupted: &AtomicBool) -> bool {
+/// Waits until files have changed and are quiet, a turn turns out to be over, or
+/// it is time to try again; returns whether that is for a reason, and not because
+/// it is time to look at everything.
+fn wait(receiver: &Receiver<()>, left: &mut Left, interrupted: &AtomicBool, ui: &Ui) -> bool {
     let begun = now();
+    let mut look_for_codex_at = begun + LOOK_FOR_CODEX;
     let until = left.next.unwrap_or(begun + FULL).min(begun + FULL);
     let mut changed: Option<Instant> = None;
     while !interrupted.load(Ordering::Relaxed) {
@@ -139,6 +146,12 @@ fn wait(receiver: &Receiver<()>, left: &Left, interrupted: &AtomicBool) -> bool 
             }
             Err(RecvTimeoutError::Timeout) if changed.is_some() => return true,
             Err(RecvTimeoutError::Timeout) if now() >= until => return false,
+            Err(RecvTimeoutError::Timeout) if now() >= look_for_codex_at => {
+                look_for_codex_at = now() + LOOK_FOR_CODEX;
+                if left.finds_over(ui.settings().at_present().now.into()) {
+                    return true;
+                }
+            }
             Err(RecvTimeoutError::Timeout) => {}
             // There is no watcher any more, which was said.
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
@@ -155,6 +168,8 @@ fn now() -> Instant {
 /// What is to be tried again.
 #[derive(Debug, Default)]
 struct Left {
+    /// How long a file must be left alone so that a turn in it is over.
+    settle: Duration,
     /// Sessions to look at in the next round, whether their files change or not.
     sessions: HashSet<String>,
     /// Sessions with a turn that has not ended, and their files.
@@ -197,6 +212,21 @@ impl Left {
         news > 0 || files.len() != state::files(history, session).len()
     }
 
+    /// Finds the sessions with a turn that is over although no file says so. They
+    /// are looked at in the next round, and open again if that says otherwise.
+    fn finds_over(&mut self, now: SystemTime) -> bool {
+        let settle = self.settle;
+        let before = self.sessions.len();
+        self.open.retain(|root, files| {
+            let is_over = state::rest(files, now, settle) == Rest::Over;
+            if is_over {
+                self.sessions.insert(root.clone());
+            }
+            !is_over
+        });
+        self.sessions.len() > before
+    }
+
     /// Looks at turns without an end once more, as they may have settled.
     fn look_at_open(&mut self) {
         self.sessions.extend(self.open.keys().cloned());
@@ -230,7 +260,7 @@ impl Watch {
         }
         let watcher = self.watcher(&places).map_err(|err| {
             ui.warn(format!(
-                "the system does not tell of changes ({err}): looking every {} seconds",
+                "the system does not report changes ({err}): looking every {} seconds",
                 POLL.as_secs()
             ));
         });

@@ -38,7 +38,7 @@ pub(super) fn run(
     let pool = pipeline::pool(ui.settings().jobs)?;
     let mut history = history::find(selection, ui, &pool)?;
     let older = leave_recent(&mut history);
-    let interrupted = interrupt::flag();
+    let interrupted = interrupt::flag(ui);
     let mut total = Account { failed: history.n_failures, ..Account::default() };
     let mut newest: BTreeMap<String, Snapshot> = BTreeMap::new();
     let job = |trace: &Trace<'_>, _: &Sink<'_, _>| {

@@ -4,7 +4,6 @@ mod limits;
 mod tools;
 
 use std::io::Write;
-use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
 use crate::account::Tell as _;
@@ -42,15 +41,15 @@ pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
     if args.by.contains(&By::Tool) {
         if args.by.len() > 1 {
-            return Err(Failure::new("`--by tool` stands alone")
-                .hint("a tool call has no tokens: count them by something else")
+            return Err(Failure::new("`--by tool` cannot be combined")
+                .hint("a tool call has no tokens of its own")
                 .into());
         }
         return tools::run(args, &format, &zone, &selection, ui);
     }
     let prices = PriceTable::load(args.prices.as_deref())?;
     let pool = pipeline::pool(settings.jobs)?;
-    let interrupted: LazyLock<_> = LazyLock::new(interrupt::flag);
+    let interrupted = interrupt::late(ui);
 
     let query = Query { by: args.by.clone(), zone, selection, prices };
     let looking = Looking {
@@ -62,7 +61,7 @@ pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         ui,
     };
     let Some(mut report) = counted(&query, looking)? else {
-        ui.warn("interrupted: nothing was counted to the end");
+        ui.warn("interrupted: the count is not complete");
         return Ok(ExitStatus::Interrupted);
     };
     for lost in &std::mem::take(&mut report.lost) {

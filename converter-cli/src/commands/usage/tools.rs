@@ -1,24 +1,19 @@
 //! `codex-trace usage --by tool`
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::io::Write;
 
-use codex_trace_model::Trace;
-
-use crate::account::{Account, Tell as _};
+use crate::account::Tell as _;
 use crate::args::UsageArgs;
 use crate::config::Selection;
 use crate::exit::ExitStatus;
 use crate::rows::{Format, Row, Value};
 use crate::table::{self, Cell, Column};
-use crate::tools::{self, Calls, Tool};
+use crate::tools::{self, Calls, Report, Tool};
 use crate::ui::{Tone, Ui};
 use crate::zone::Zone;
 use crate::{interrupt, nothing, pager, text};
-use codex_trace_export::json;
 use codex_trace_history::history;
-use codex_trace_history::pipeline::{self, Event, Look, Sink};
+use codex_trace_history::pipeline;
 
 /// Counts tool calls: those that began within `--since` and `--until`, of
 /// sessions that the other filters take.
@@ -31,91 +26,49 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitStatus> {
     let pool = pipeline::pool(ui.settings().jobs)?;
     let history = history::find(selection, ui, &pool)?;
-    let interrupted = interrupt::flag();
-    let mut total = Account { failed: history.n_failures, ..Account::default() };
-    let mut sums: BTreeMap<Tool, Calls> = BTreeMap::new();
-    let within = |at: Option<jiff::Timestamp>| {
-        selection.since.is_none_or(|since| at.is_some_and(|at| at >= since))
-            && selection.until.is_none_or(|until| at.is_some_and(|at| at < until))
-    };
-    let job = |trace: &Trace<'_>, _: &Sink<'_, _>| {
-        let mut sums = BTreeMap::new();
-        selection.takes(trace).then(|| tools::count(trace, within, &mut sums))?;
-        Some((sums, Account::of(trace)))
-    };
-    ui.start("counting", history.sessions.len());
-    pipeline::run(&history, &pool, &interrupted, Look::Facts, job, |event| {
-        match event {
-            Event::End(Ok(Some((of_session, account)))) => {
-                total += account;
-                for (tool, calls) in of_session {
-                    *sums.entry(tool).or_default() += calls;
-                }
-            }
-            Event::End(Err(lost)) => total.lose(&lost, ui),
-            Event::End(Ok(None)) | Event::Chunk(_) => {}
-        }
-        ui.step();
-        Ok::<_, anyhow::Error>(())
-    })?;
-    ui.stop();
-    if interrupted.load(std::sync::atomic::Ordering::Relaxed) {
-        ui.warn("interrupted: nothing was counted to the end");
+    let counted = tools::count(selection, &history, &pool, &interrupt::flag(ui), ui);
+    let Some(mut report) = counted else {
+        ui.warn("interrupted: the count is not complete");
         return Ok(ExitStatus::Interrupted);
+    };
+    for lost in &std::mem::take(&mut report.lost) {
+        report.account.lose(lost, ui);
     }
-    let mut rows: Vec<(Tool, Calls)> = sums.into_iter().collect();
-    rows.sort_by_key(|(_, calls)| Reverse(calls.calls));
-    print(&rows, format, zone, ui)?;
-    if total.is_empty() {
+    print(&report, format, zone, ui)?;
+    if report.account.is_empty() {
         let last = args.last.as_ref().map(|last| super::of_last(last, selection));
         nothing::explain(&args.select, last.into_iter().collect(), &pool, ui)?;
     } else {
-        total.tell("counted", &args.select, ui);
+        report.account.tell("counted", &args.select, ui);
     }
-    Ok(total.status(false))
+    Ok(report.account.status(false))
 }
 
 /// The names of the values of a row.
 const NAMES: [&str; 7] =
     ["tool", "server", "calls", "failed", "unfinished", "seconds", "timed_calls"];
 
-fn print(rows: &[(Tool, Calls)], format: &Format, zone: &Zone, ui: &Ui) -> anyhow::Result<()> {
+fn print(report: &Report, format: &Format, zone: &Zone, ui: &Ui) -> anyhow::Result<()> {
     let settings = ui.settings();
+    let rows = report.sorted();
     let mut out = ui.out();
     match format {
         Format::Table => {
             drop(out);
-            let table = table(rows, ui);
+            let table = table(&rows, ui);
             return Ok(pager::write(&table, settings)?);
         }
-        Format::Json => {
-            let mut text = Vec::new();
-            json::object(&mut text, |o| {
-                o.array("rows", rows, |((server, tool), calls), out| {
-                    json::object(out, |o| {
-                        o.put("tool", tool);
-                        o.maybe("server", server.as_ref());
-                        o.put("calls", calls.calls);
-                        o.put("failed", calls.failed);
-                        o.put("unfinished", calls.unfinished);
-                        o.put("seconds", calls.time);
-                        o.put("timed_calls", calls.timed);
-                    });
-                });
-            });
-            text.push(b'\n');
-            out.write_all(&text)?;
-        }
+        Format::Json => out.write_all(&report.json())?,
         _ => {
             let on_terminal = settings.stdout_is_terminal;
-            format.write(&NAMES, rows.iter().map(row), zone, on_terminal, &mut out)?;
+            format.write(&NAMES, rows.into_iter().map(row), zone, on_terminal, &mut out)?;
         }
     }
     out.flush()?;
     Ok(())
 }
 
-fn row(((server, tool), calls): &(Tool, Calls)) -> Row {
+fn row(((server, tool), calls): (&Tool, &Calls)) -> Row {
     let values: [Value; 7] = [
         tool.as_str().into(),
         server.as_deref().into(),
@@ -128,7 +81,7 @@ fn row(((server, tool), calls): &(Tool, Calls)) -> Row {
     NAMES.into_iter().zip(values).collect()
 }
 
-fn table(rows: &[(Tool, Calls)], ui: &Ui) -> String {
+fn table(rows: &[(&Tool, &Calls)], ui: &Ui) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -158,7 +111,7 @@ fn table(rows: &[(Tool, Calls)], ui: &Ui) -> String {
     };
     let mut total = Calls::default();
     for (_, calls) in rows {
-        total += *calls;
+        total += **calls;
     }
     let mut lines: Vec<_> =
         rows.iter().map(|(tool, calls)| line(&tools::name(tool), calls, Tone::Plain)).collect();

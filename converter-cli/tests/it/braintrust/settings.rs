@@ -173,5 +173,5 @@ fn metadata_and_user_are_said_of_every_session() {
     assert_eq!(session["metadata"]["username"], "ada");
     let run = upload(&env, &vars, &["--metadata", "team"]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
-    assert!(run.stderr.contains("`team` is no metadata"), "{}", run.stderr);
+    assert!(run.stderr.contains("`team` is not metadata"), "{}", run.stderr);
 }

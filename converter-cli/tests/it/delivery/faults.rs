@@ -1,6 +1,7 @@
 //! A server that fails, refuses, or has it already.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use codex_trace_deliver::ledger::{Ledger, Outcome, Reason};
 use codex_trace_deliver::transport::Http;
@@ -26,6 +27,42 @@ fn transient_faults_are_waited_out() {
         assert!(server.requests() >= script.len(), "{why}");
         no_doubles(&server);
     }
+}
+
+/// Whoever looks on sees how far it is, and why and how long a destination waits.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test waits for another thread")]
+fn progress_tells_bytes_and_waits() {
+    let mut stage = Stage::new(3, 3);
+    stage.case.options.retry.max_wait = Duration::from_secs(2);
+    stage.case.options.senders = 1;
+    let busy = Act::Refuse(429, "Retry-After: 2\r\n", "slow down");
+    let server = Server::start(&[Act::Ok, busy], Some(Act::Ok));
+    let progress = Arc::clone(&stage.case.progress);
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| stage.case.upload(Toy::new(&server.url)).unwrap());
+        let until = Instant::now() + Duration::from_secs(10);
+        let waits = loop {
+            assert!(Instant::now() < until, "nothing waits");
+            if let [(name, waits)] = &progress.waits()[..] {
+                assert_eq!(name, "toy");
+                break waits.clone();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        assert_eq!((waits.reason.as_str(), waits.attempts), ("status 429: slow down", 1));
+        assert!(waits.left() > Duration::from_secs(1), "{waits:?}");
+        // Encoded is not done with: a request is still under way.
+        assert!(progress.sent() > 0 && progress.done() < progress.total());
+        let account = run.join().expect("no panic");
+        assert!(account.is_complete());
+        assert_eq!(progress.sent(), account.bytes);
+    });
+    assert!(progress.waits().is_empty(), "it went on");
+    assert_eq!(progress.done(), progress.total());
+    let len = |path: std::path::PathBuf| path.metadata().map_or(0, |it| it.len());
+    let files = codex_rollout::discover(&stage.case.home).filter_map(Result::ok);
+    assert_eq!(progress.total(), files.map(|it| len(it.path)).sum::<u64>());
 }
 
 /// The server has it and we do not know: sent once more, with the same ids.

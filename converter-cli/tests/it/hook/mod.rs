@@ -2,6 +2,8 @@
 
 mod backends;
 mod calls;
+#[cfg(target_os = "linux")]
+mod gone;
 mod install;
 mod sink;
 mod watch;

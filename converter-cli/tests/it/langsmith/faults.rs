@@ -383,7 +383,7 @@ fn an_interrupt_ends_the_wait_for_the_plugin() {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("the live plugin could not be told"), "{said}");
+    assert!(said.contains("the notes for the live plugin could not be written"), "{said}");
     // The next run tells it.
     for file in &files {
         assert!(!beside(file, ".langsmith").exists());

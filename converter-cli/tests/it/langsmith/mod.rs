@@ -13,6 +13,7 @@ mod settings;
 mod sizes;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -141,6 +142,7 @@ impl Upload {
             retry: RetryPolicy { initial: millis(2), max_wait: millis(20), budget: millis(5_000) },
             now: self.now.parse::<Timestamp>().unwrap(),
             compressions: vec![Compression::Gzip, Compression::Zstd],
+            scratch: self.state.path().to_owned(),
             encoding: self.encoding.clone(),
         };
         let content = Content { max_image_bytes: self.max_image_bytes, ..Content::default() };
@@ -152,7 +154,7 @@ impl Upload {
             dead_letters: &dead_letters,
             options: &options,
             interrupted: &interrupted,
-            step: &|| {},
+            progress: &Arc::default(),
             notice: &|_| {},
         };
         let destinations = self.connect().unwrap().into_iter().map(|exporter| {

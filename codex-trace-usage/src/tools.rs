@@ -1,9 +1,17 @@
 //! Tool calls by the tool: how many, how many failed, how long they took.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::AddAssign;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use codex_trace_export::json;
+use codex_trace_history::account::Account;
+use codex_trace_history::pipeline::{self, Event, Look, Lost, Sink};
+use codex_trace_history::{History, Selection, Watch};
 use codex_trace_model::{SignedDuration, Span, SpanKind, Status, Timestamp, ToolCall, Trace};
+use rayon::ThreadPool;
 
 use crate::prices::UNKNOWN;
 
@@ -78,8 +86,89 @@ pub fn names(trace: &Trace<'_>) -> Vec<String> {
     names
 }
 
-/// Adds the calls of a session that `takes` wants by the time they began at.
+/// What was counted.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What became of the calls of each tool.
+    pub rows: BTreeMap<Tool, Calls>,
+    /// What the run came to.
+    pub account: Account,
+    /// The sessions of which nothing came; they are not in the account.
+    pub lost: Vec<Lost>,
+}
+
+impl Report {
+    /// Returns the rows, the tool with most calls first.
+    pub fn sorted(&self) -> Vec<(&Tool, &Calls)> {
+        let mut rows: Vec<(&Tool, &Calls)> = self.rows.iter().collect();
+        rows.sort_by_key(|(_, calls)| Reverse(calls.calls));
+        rows
+    }
+
+    /// Returns the rows as the JSON object that scripts rely on, on one line.
+    pub fn json(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        json::object(&mut text, |o| {
+            o.array("rows", &self.sorted(), |((server, tool), calls), out| {
+                json::object(out, |o| {
+                    o.put("tool", tool);
+                    o.maybe("server", server.as_ref());
+                    o.put("calls", calls.calls);
+                    o.put("failed", calls.failed);
+                    o.put("unfinished", calls.unfinished);
+                    o.put("seconds", calls.time);
+                    o.put("timed_calls", calls.timed);
+                });
+            });
+        });
+        text.push(b'\n');
+        text
+    }
+}
+
+/// Counts the tool calls of every session that the filters take: those that
+/// began within the times of the selection. `None` if `interrupted` was set
+/// meanwhile.
 pub fn count(
+    selection: &Selection,
+    history: &History,
+    pool: &ThreadPool,
+    interrupted: &AtomicBool,
+    ui: &dyn Watch,
+) -> Option<Report> {
+    let mut report = Report::default();
+    report.account.failed = history.n_failures;
+    let within = |at: Option<Timestamp>| {
+        selection.since.is_none_or(|since| at.is_some_and(|at| at >= since))
+            && selection.until.is_none_or(|until| at.is_some_and(|at| at < until))
+    };
+    let job = |trace: &Trace<'_>, _: &Sink<'_, _>| {
+        let mut sums = BTreeMap::new();
+        selection.takes(trace).then(|| add(trace, within, &mut sums))?;
+        Some((sums, Account::of(trace)))
+    };
+    ui.start("counting", history.sessions.len());
+    let done = pipeline::run(history, pool, interrupted, Look::Facts, job, |event| {
+        match event {
+            Event::End(Ok(Some((of_session, account)))) => {
+                report.account += account;
+                for (tool, calls) in of_session {
+                    *report.rows.entry(tool).or_default() += calls;
+                }
+            }
+            Event::End(Err(lost)) => report.lost.push(lost),
+            Event::End(Ok(None)) | Event::Chunk(_) => {}
+        }
+        ui.step();
+        Ok::<_, Infallible>(())
+    });
+    let Ok(()) = done;
+    ui.stop();
+    (!interrupted.load(Ordering::Relaxed)).then_some(report)
+}
+
+/// Adds the calls of a session that `takes` wants by the time they began at.
+fn add(
     trace: &Trace<'_>,
     takes: impl Fn(Option<Timestamp>) -> bool,
     sums: &mut BTreeMap<Tool, Calls>,

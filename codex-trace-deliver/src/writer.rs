@@ -1,0 +1,138 @@
+//! Whether the program that wrote a rollout has ended without a word in it: it
+//! was killed, or the machine went down.
+
+mod lease;
+
+use std::fs::{self, Metadata};
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use codex_trace_model::Timestamp;
+
+/// How long nothing must have been written.
+pub const QUIET: Duration = Duration::from_secs(20);
+
+/// How far apart the birth of a file and the time in its first line may be.
+const BIRTH: Duration = Duration::from_secs(10);
+
+/// How much of a file its first time is in.
+const HEAD: u64 = 128;
+
+/// Where the program is that writes a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Writer {
+    /// It may be there, as far as anybody can tell.
+    There,
+    /// It is not, but something was written less than [`QUIET`] ago.
+    Leaving,
+    /// It has gone: what the file says is all that it will say, until somebody
+    /// resumes the session and a new turn begins.
+    Gone,
+}
+
+impl Writer {
+    /// Looks for the writer of a rollout, at a time: one that was written on this
+    /// machine, and that no program has open for writing any more. Codex has, as
+    /// long as a thread is loaded, whatever it waits for.
+    ///
+    /// Of a copy of another machine's file, on a network file system and on
+    /// another system than Linux nothing can be told.
+    pub fn of(path: &Path, now: SystemTime) -> Writer {
+        let Ok(metadata) = path.metadata() else { return Writer::There };
+        if !is_of_this_machine(path, &metadata) || lease::has_writer(path) != Some(false) {
+            return Writer::There;
+        }
+        let age = metadata.modified().ok().and_then(|at| now.duration_since(at).ok());
+        if age.is_some_and(|age| age >= QUIET) { Writer::Gone } else { Writer::Leaving }
+    }
+}
+
+/// Whether a program wrote the file line by line, here: its first line is as old
+/// as the file, and its last change was that something was written. Programs that
+/// copy or synchronise make files later, or set their times.
+#[cfg(unix)]
+fn is_of_this_machine(path: &Path, metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let is_as_written =
+        (metadata.mtime(), metadata.mtime_nsec()) == (metadata.ctime(), metadata.ctime_nsec());
+    let born = metadata.created().ok().filter(|_| is_as_written);
+    let Some((born, first)) = born.zip(first_time(path)) else { return false };
+    let apart = born.duration_since(first).or_else(|_| first.duration_since(born));
+    apart.is_ok_and(|apart| apart <= BIRTH)
+}
+
+#[cfg(not(unix))]
+fn is_of_this_machine(_: &Path, _: &Metadata) -> bool {
+    false
+}
+
+/// Returns the time of the first line.
+#[cfg(unix)]
+fn first_time(path: &Path) -> Option<SystemTime> {
+    let mut head = Vec::new();
+    fs::File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+    let head = head.strip_prefix(b"{\"timestamp\":\"")?;
+    let end = memchr::memchr(b'"', head)?;
+    let at: Timestamp = std::str::from_utf8(&head[..end]).ok()?.parse().ok()?;
+    Some(at.into())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Write;
+
+    use super::Writer::{Gone, Leaving, There};
+    use super::*;
+
+    /// Writes a line that says the time that a new file has.
+    fn rollout(path: &Path, shift: Duration) -> fs::File {
+        let mut file = fs::File::create(path).expect("as prepared");
+        let metadata = file.metadata().expect("as prepared");
+        let born = metadata.created().expect("as prepared") - shift;
+        let at = Timestamp::try_from(born).expect("as prepared");
+        let line = format!("{{\"timestamp\":\"{at:.3}\",\"type\":\"session_meta\"}}");
+        writeln!(file, "{line}").expect("as prepared");
+        file
+    }
+
+    #[test]
+    fn who_was_killed_has_gone_once_it_is_quiet() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.jsonl");
+        let file = rollout(&path, Duration::ZERO);
+        if lease::has_writer(&path).is_none() {
+            return; // The directory for temporary files is on no local file system.
+        }
+        let written = path.metadata().unwrap().modified().unwrap();
+        let later = written + QUIET;
+        assert_eq!(Writer::of(&path, later), There, "it is open");
+        drop(file);
+        assert_eq!(Writer::of(&path, later), Gone);
+        assert_eq!(Writer::of(&path, later - Duration::from_millis(1)), Leaving);
+        let before = written - Duration::from_secs(3600);
+        assert_eq!(Writer::of(&path, before), Leaving, "the clock was set back");
+        let _reader = fs::File::open(&path).unwrap();
+        assert_eq!(Writer::of(&path, later), Gone, "who reads writes nothing");
+        let _resumed = fs::File::options().append(true).open(&path).unwrap();
+        assert_eq!(Writer::of(&path, later), There);
+    }
+
+    /// Who writes to the original cannot be seen.
+    #[test]
+    fn of_a_copy_nothing_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.jsonl");
+        let later = |path: &Path| path.metadata().unwrap().modified().unwrap() + QUIET * 2;
+        drop(rollout(&path, Duration::from_secs(11)));
+        assert_eq!(Writer::of(&path, later(&path)), There, "its first line is older than the file");
+        let file = rollout(&path, Duration::ZERO);
+        let modified = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(modified - Duration::from_millis(1)).unwrap();
+        drop(file);
+        assert_eq!(Writer::of(&path, later(&path)), There, "its time was set");
+        fs::write(&path, "{\"type\":\"session_meta\"}\n").unwrap();
+        assert_eq!(Writer::of(&path, later(&path)), There, "no time");
+        assert_eq!(Writer::of(&dir.path().join("none"), SystemTime::UNIX_EPOCH), There);
+    }
+}

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
+use blake3::Hasher;
 use codex_rollout::Layout;
 use codex_trace_export::UnitKey;
 use codex_trace_history::OwnedTrace;
 use codex_trace_history::owned::OwnedFile;
 use codex_trace_model::{Rollout, Span, SpanKind, Timestamp, Trace};
-use sha2::{Digest, Sha256};
 
 use crate::ledger::{Lines, Past};
 
@@ -51,7 +51,7 @@ impl Recorded {
         };
         let mut all = HashMap::new();
         // What is below each span that something is below, from the last on.
-        let mut below: HashMap<usize, (Sha256, Option<Timestamp>)> = HashMap::new();
+        let mut below: HashMap<usize, (Hasher, Option<Timestamp>)> = HashMap::new();
         for (ix, span) in trace.spans.iter().enumerate().rev() {
             let own = below.remove(&ix);
             let keys = keys(trace, span);
@@ -72,7 +72,7 @@ impl Recorded {
             all.extend(keys.into_iter().map(|key| (key, Record { lines, ended })));
             if let Some(parent) = span.parent {
                 let above = below.entry(parent.index()).or_default();
-                above.0.update(lines.0);
+                above.0.update(&lines.0);
                 above.1 = above.1.max(ended);
             }
         }

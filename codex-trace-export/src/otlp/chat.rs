@@ -9,6 +9,7 @@ use crate::json::list;
 /// Appends messages as the GenAI conventions have them; `finish` is why the
 /// model stopped, for its own messages.
 pub(crate) fn genai(out: &mut Vec<u8>, messages: &[Message<'_>], finish: Option<&str>) {
+    out.reserve(room(messages));
     list(out, messages, |out, message| {
         field(out, b"{\"role\":", message.role.as_bytes());
         if let Some(name) = &message.name {
@@ -21,6 +22,13 @@ pub(crate) fn genai(out: &mut Vec<u8>, messages: &[Message<'_>], finish: Option<
         }
         out.push(b'}');
     });
+}
+
+/// What messages take, with what is written around them, more or less: a long
+/// list should not be copied again and again as it grows.
+fn room(messages: &[Message<'_>]) -> usize {
+    const AROUND: usize = 96;
+    messages.iter().map(|it| it.len() + AROUND * (1 + it.parts.len())).sum()
 }
 
 fn genai_part(out: &mut Vec<u8>, part: &Part<'_>) {
@@ -81,6 +89,7 @@ fn image(out: &mut Vec<u8>, address: &[u8]) {
 
 /// Appends messages as OpenAI's chat API has them.
 pub(crate) fn openai(out: &mut Vec<u8>, messages: &[Message<'_>]) {
+    out.reserve(room(messages));
     list(out, messages, openai_message);
 }
 

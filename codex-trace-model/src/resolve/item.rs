@@ -364,7 +364,7 @@ fn whole_call<'a>(
     turn: usize,
 ) -> ToolDraft<'a> {
     let deed = Some((call.family, deed));
-    let mut draft = ToolDraft { turn, call, whole: true, deed, ..ToolDraft::default() };
+    let mut draft = ToolDraft { whole: true, deed, ..ToolDraft::new(turn, call) };
     draft.form = ToolCallForm::Custom;
     if status.is_some_and(|status| status.is("failed") || status.is("incomplete")) {
         draft.told.failed = status.map(JsonText::decode);

@@ -60,7 +60,7 @@ impl Pace {
     /// Returns the bytes a second, given what is done by now.
     fn rate(&mut self, now: Duration, done: u64) -> u64 {
         let per_second = |(at, before): (Duration, u64)| {
-            let millis = u64::try_from((now - at.min(now)).as_millis()).unwrap_or(u64::MAX);
+            let millis = u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);
             done.saturating_sub(before).saturating_mul(1000) / millis.max(1)
         };
         if self.0.back().is_none_or(|(at, _)| now.saturating_sub(*at) >= STEP) {

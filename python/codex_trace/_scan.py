@@ -188,6 +188,7 @@ def scan(
     timezone: str | None = None,
     threads: int | None = None,
     name: str | None = None,
+    called: tuple[str, str] | None = None,
 ) -> Scan:
     """Finds the sessions of a history; reads none of them yet.
 
@@ -200,7 +201,8 @@ def scan(
     out; further patterns can be given instead of `True`. With `strict`, the
     first problem ends a read with an error. `prices` is a file as for
     `codex-trace usage --prices`. `name` is what the column `home` says; without
-    it, the path that was named.
+    it, the path that was named. `called` has the beginning of paths, and what
+    tables say in its place, for copies of files.
 
     Raises CodexTraceError if there is nothing there.
     """
@@ -216,5 +218,6 @@ def scan(
             prices=prices,
             home=alone if name is None else name,
             strict=strict,
+            called=called,
         )
     )

@@ -13,14 +13,16 @@ between sessions, never within one.
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from itertools import groupby
+from mmap import mmap
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -45,8 +47,6 @@ _AT_ONCE = 16
 _HEAD = 128 << 10
 #: How much is copied at a time, in bytes.
 _CHUNK = 1 << 20
-#: The columns in which a path may stand.
-_WITH_PATHS = ("file", "json", "text")
 
 _IN_HOME = re.compile(r"^(?:(.*)/)?(?:sessions|archived_sessions)/")
 #: What a rollout is called anywhere, and what it may be called within a home.
@@ -168,9 +168,10 @@ class Part:
                 if {it.path for it in unit.objects} <= {path for path, _ in failed}:
                     continue
                 try:
-                    found = _scan(directory, threads=1, name=home, **options)
+                    called = (directory, home)
+                    found = _scan(directory, threads=1, name=home, called=called, **options)
                     for batch in found.table(table).to_batches():
-                        yield _addressed(batch, directory, home)
+                        yield _addressed(batch, directory, home) if table == "problems" else batch
                 except (_core.CodexTraceError, OSError, pa.ArrowInvalid) as err:
                     text = str(err).replace(directory, home)
                     if strict:
@@ -194,32 +195,48 @@ def _odd(
 
 def _addressed(batch: pa.RecordBatch, directory: str, home: str) -> pa.RecordBatch:
     """Puts addresses in the place of paths of the temporary directory."""
-    columns = []
-    for column, values in zip(batch.schema.names, batch.columns):
-        if column in _WITH_PATHS:
-            values = pc.replace_substring(values, pattern=directory, replacement=home)
-        columns.append(values)
+    columns = [
+        pc.replace_substring(values, pattern=directory, replacement=home)
+        if column in ("file", "text")
+        else values
+        for column, values in zip(batch.schema.names, batch.columns)
+    ]
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _copy(system: fs.FileSystem, unit: Unit, directory: Path) -> list[tuple[str, str]]:
     """Copies the objects of a unit; returns those that could not be, and why."""
+    objects = [*unit.objects, unit.index] if unit.index else unit.objects
+    at_once = min(_AT_ONCE, len(objects))
+    # Mapped, and not of any thread's own memory, which the C library would keep.
+    buffers: SimpleQueue[mmap] = SimpleQueue()
+    for _ in range(at_once):
+        buffers.put(mmap(-1, _CHUNK))
+    # Threads that make files in one directory would wait for one another in the kernel, and not sleep.
+    making = Lock()
 
     def copy(it: Object) -> tuple[str, str] | None:
         target = directory / it.path[len(unit.home) :].lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        buffer = buffers.get()
         try:
             # As it is: by default pyarrow decompresses by the name.
             with system.open_input_stream(it.path, compression=None) as source:
-                with target.open("wb") as out:
-                    shutil.copyfileobj(source, out, _CHUNK)
+                with making:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    out = target.open("wb")
+                with out, memoryview(buffer) as view:
+                    while n_bytes := source.readinto(view):
+                        out.write(view[:n_bytes])
         except OSError as err:
             target.unlink(missing_ok=True)
             return it.path, _reason(err)
+        finally:
+            buffers.put(buffer)
         return None
 
-    objects = [*unit.objects, unit.index] if unit.index else unit.objects
-    with ThreadPoolExecutor(min(_AT_ONCE, len(objects))) as pool:
+    if at_once == 1:
+        return [it for it in map(copy, objects) if it is not None]
+    with ThreadPoolExecutor(at_once) as pool:
         return [it for it in pool.map(copy, objects) if it is not None]
 
 

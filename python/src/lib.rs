@@ -1,12 +1,14 @@
 //! The native half of the Python package `codex-trace`; `codex_trace/__init__.py`
 //! is the other one, and describes what both do.
 
-#![allow(unsafe_code, reason = "what pyo3's macros are made of; none of it is ours")]
+#![allow(unsafe_code, reason = "what pyo3's macros are made of; of ours there is some in `blocks`")]
 #![allow(
     clippy::needless_pass_by_value,
     reason = "arguments of functions of Python are made for them"
 )]
 
+#[cfg(target_os = "linux")]
+mod blocks;
 mod heads;
 mod produce;
 mod records;
@@ -19,6 +21,11 @@ mod watch;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+
+/// Python's own memory is not touched by this.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static BLOCKS: blocks::Blocks = blocks::Blocks;
 
 create_exception!(
     codex_trace,

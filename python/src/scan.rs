@@ -96,6 +96,30 @@ impl Wanted {
     }
 }
 
+/// Calls files by other paths: `to` in the place of `from`.
+fn call(history: &mut History, (from, to): &(String, String)) {
+    let rename = |path: &mut String| {
+        if let Some(below) = path.strip_prefix(from.as_str()) {
+            *path = format!("{to}{below}");
+        }
+    };
+    for session in &mut history.sessions {
+        for member in &mut session.members {
+            rename(&mut member.path);
+            if let Some(branch) = &mut member.branch {
+                rename(&mut branch.path);
+            }
+            for path in member.copies.iter_mut().chain(&mut member.links) {
+                let mut called = path.display().to_string();
+                rename(&mut called);
+                *path = called.into();
+            }
+        }
+        session.diagnostics.iter_mut().for_each(|it| rename(&mut it.path));
+    }
+    history.failures.iter_mut().for_each(|it| rename(&mut it.path));
+}
+
 /// Makes the redactor asked for: none, the built-in rules, or with further ones.
 fn redactor(on: bool, patterns: &[String]) -> PyResult<Option<Redactor>> {
     if !on {
@@ -111,7 +135,7 @@ fn redactor(on: bool, patterns: &[String]) -> PyResult<Option<Redactor>> {
 #[pymethods]
 impl Scan {
     #[new]
-    #[pyo3(signature = (wanted, *, content, redact, patterns, prices, home, strict))]
+    #[pyo3(signature = (wanted, *, content, redact, patterns, prices, home, strict, called=None))]
     #[expect(clippy::too_many_arguments, reason = "all are named by who calls")]
     fn new(
         py: Python<'_>,
@@ -122,6 +146,7 @@ impl Scan {
         prices: Option<PathBuf>,
         home: Option<String>,
         strict: bool,
+        called: Option<(String, String)>,
     ) -> PyResult<Scan> {
         let (capture, limit) = match content {
             "none" => (Capture::MetadataOnly, usize::MAX),
@@ -135,7 +160,11 @@ impl Scan {
         let redactor = redactor(redact, &patterns)?;
         let selection = wanted.selection()?;
         let (history, prices) = detached(py, || {
-            Ok((wanted.find(&selection)?, PriceTable::load(prices.as_deref().map(Path::new))?))
+            let mut history = wanted.find(&selection)?;
+            if let Some(called) = &called {
+                call(&mut history, called);
+            }
+            Ok((history, PriceTable::load(prices.as_deref().map(Path::new))?))
         })?;
         Ok(Scan(Arc::new(Found {
             history,

@@ -52,6 +52,24 @@ def cli() -> Command:
     return Command(path)
 
 
+def talk(home: pathlib.Path, nth: int, n_bytes: int) -> None:
+    """Makes a session that talks a lot."""
+    id_ = f"01a1fca4-0000-7000-8000-{nth:012}"
+    time = f"2026-11-21T05:{nth:02}:00.000Z"
+    lines = [{"type": "session_meta", "payload": {"id": id_, "timestamp": time, "cwd": "/w", "cli_version": "0.150.0"}}]
+    text = "so many words " * 600
+    for n in range(n_bytes // len(text)):
+        part = {"type": "output_text", "text": text}
+        message = {"type": "message", "role": "assistant", "content": [part]}
+        usage = {"input_tokens": n, "output_tokens": 1, "total_tokens": n + 1}
+        count = {"type": "token_count", "info": {"total_token_usage": usage, "last_token_usage": usage}}
+        lines.append({"type": "response_item", "payload": message})
+        lines.append({"type": "event_msg", "payload": count})
+    file = home / "sessions" / f"rollout-2026-11-21T05-{nth:02}-00-{id_}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps({"timestamp": time, **line}) + "\n" for line in lines))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "home" in metafunc.fixturenames:
         metafunc.parametrize("home", HOMES, ids=lambda home: home.name)

@@ -13,7 +13,7 @@ import pytest
 
 import codex_trace as ct
 
-from conftest import HOMES, TESTDATA, Command
+from conftest import HOMES, TESTDATA, Command, talk
 
 TOKENS = [
     "input_tokens",
@@ -222,10 +222,8 @@ def test_secrets_are_taken_out_if_wanted(tmp_path: pathlib.Path) -> None:
 
 def test_parquet_has_row_groups_of_a_good_size(tmp_path: pathlib.Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    source = sorted((TESTDATA / "homes" / "r169").rglob("rollout-*.jsonl"))[0]
-    text = source.read_text().replace("README", "README " + "word " * 8000)
-    for nth in range(9):
-        (tmp_path / source.name.replace(source.name[-8:-6], f"{nth:02}")).write_text(text)
+    for nth in range(3):
+        talk(tmp_path, nth, 1 << 20)
     table = ct.scan(tmp_path).items
     batches = list(table.to_batches())
     assert len(batches) > 2

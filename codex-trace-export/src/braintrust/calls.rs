@@ -122,7 +122,7 @@ impl<'a> Encoder<'_, 'a> {
     }
 
     fn kept(&self, compaction: &Compaction<'a>, o: &mut Object<'_>) {
-        let items = compaction.replacement_history.map(messages::items).unwrap_or_default();
+        let items = compaction.replacement_history.map(ResponseItem::list).unwrap_or_default();
         let is_summary =
             |item: &Option<ResponseItem<'_>>| matches!(item, Some(ResponseItem::Compaction(_)));
         match compaction.summary.filter(|text| !text.is_empty()) {

@@ -41,8 +41,8 @@ use crate::request::{Request, Response};
 use crate::understood;
 use crate::{
     Absent, Address, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter,
-    IdSpace, Keep, Preflight, Probed, Protocol, Remark, Reread, Rewrite, Settings, Signal, Unit,
-    UnitBuilder, UnitKey, Verdict, View,
+    IdSpace, Inquiry, Keep, Learned, Probed, Protocol, Question, Remark, Reread, Rewrite, Settings,
+    Signal, Unit, UnitBuilder, UnitKey, Verdict, View,
 };
 
 /// The backend.
@@ -58,6 +58,7 @@ pub const BACKEND: Backend = Backend {
 const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One place to upload to.
+#[derive(Clone)]
 struct LangSmith {
     place: Place,
     format: Format,
@@ -77,15 +78,6 @@ struct LangSmith {
     /// How much of a turn is sent of which nothing is said.
     mode: Keep,
     remarks: Vec<Remark>,
-    asked: Asked,
-}
-
-/// What was asked last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Nothing,
-    Info,
-    Multipart,
 }
 
 fn connect(settings: &Settings) -> Connected {
@@ -154,7 +146,6 @@ fn connect(settings: &Settings) -> Connected {
             mode: if config.muted { Keep::Metadata } else { Keep::Full },
             // Once, however many replicas there are.
             remarks: std::mem::take(&mut remarks),
-            asked: Asked::Nothing,
         }));
     }
     Ok(exporters)
@@ -295,20 +286,41 @@ impl Protocol for LangSmith {
         }
     }
 
-    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
-        let Some(answer) = answer else {
-            self.asked = Asked::Info;
-            return Ok(Preflight::Ask(wire::ask_info(&self.place)));
-        };
+    fn preflight(&self) -> Option<Question> {
+        let request = wire::ask_info(&self.place);
+        Some(Question {
+            request,
+            inquiry: Box::new(Asking { known: self.clone(), about: About::Info }),
+        })
+    }
+}
+
+/// What the server is asked before anything is sent to it.
+struct Asking {
+    known: LangSmith,
+    about: About,
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// Its limits.
+    Info,
+    /// Whether it takes runs as parts of a form.
+    Multipart,
+}
+
+impl Inquiry for Asking {
+    fn learn(mut self: Box<Self>, answer: &Response) -> Result<Learned, ConfigError> {
         if matches!(answer.status, 401 | 403) {
             return Err(ConfigError::new(format!("the key is refused: {}", answer.reason()))
                 .hint("a key of an organisation needs `LANGSMITH_WORKSPACE_ID`, too"));
         }
-        if self.asked == Asked::Multipart {
+        if self.about == About::Multipart {
             let kind =
                 if matches!(answer.status, 404 | 405) { Kind::Batch } else { Kind::Multipart };
-            self.learn(&Info::default(), kind);
-            return Ok(Preflight::Ready);
+            self.known.learn(&Info::default(), kind);
+            return Ok(Learned::All(Box::new(self.known)));
         }
         let info: Option<Info> = (200..300)
             .contains(&answer.status)
@@ -316,13 +328,14 @@ impl Protocol for LangSmith {
             .flatten();
         let config = info.as_ref().and_then(|info| info.batch_ingest_config.as_ref());
         match (&info, config.and_then(|it| it.use_multipart_endpoint)) {
-            (Some(info), Some(true)) => self.learn(info, Kind::Multipart),
-            (Some(info), Some(false)) => self.learn(info, Kind::Batch),
+            (Some(info), Some(true)) => self.known.learn(info, Kind::Multipart),
+            (Some(info), Some(false)) => self.known.learn(info, Kind::Batch),
             _ => {
-                self.asked = Asked::Multipart;
-                return Ok(Preflight::Ask(wire::ask_multipart(&self.place)));
+                self.about = About::Multipart;
+                let request = wire::ask_multipart(&self.known.place);
+                return Ok(Learned::More(Question { request, inquiry: self }));
             }
         }
-        Ok(Preflight::Ready)
+        Ok(Learned::All(Box::new(self.known)))
     }
 }

@@ -8,7 +8,7 @@ mod tools;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use codex_rollout::{JsonText, ResponseItem, TokenUsage};
+use codex_rollout::{JsonText, TokenUsage};
 use codex_trace_model::{
     Event, EventKind, ItemIx, Span, SpanIx, SpanKind, Status, Thread, Timestamp, Trace, Turn,
 };
@@ -312,10 +312,8 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
         outputs.extend_from_slice(b"{\"messages\":[");
         // Where nobody asked, what the harness wrote to begin with is no outcome.
         let begun = || {
-            let made = |ix: &ItemIx| {
-                let item = self.thread.item(*ix);
-                item.is_some_and(|item| is_made_by_model(&item.body))
-            };
+            let made =
+                |ix: &ItemIx| self.thread.item(*ix).is_some_and(|item| item.body.is_answer());
             items.iter().position(made).filter(|_| self.turn.prompt.is_none()).unwrap_or(0)
         };
         let from = asked.map_or_else(begun, |asked| asked + 1);
@@ -470,16 +468,5 @@ fn muted(inputs: &mut Vec<u8>, outputs: &mut Vec<u8>) {
                 });
             });
         });
-    }
-}
-
-fn is_made_by_model(item: &ResponseItem<'_>) -> bool {
-    match item {
-        ResponseItem::Message(message) => message.role.is_some_and(|role| role.is("assistant")),
-        ResponseItem::Reasoning(_)
-        | ResponseItem::ToolCall(_)
-        | ResponseItem::WebSearchCall(_)
-        | ResponseItem::ImageGenerationCall(_) => true,
-        _ => false,
     }
 }

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
-
+use super::report::{About, Hook, Report};
 use crate::args::DoctorArgs;
 use crate::commands::hook::{config_path, read};
 use crate::config;
@@ -13,7 +12,7 @@ use crate::ui::Ui;
 
 /// Looks at the config.toml of the user and of the project; nothing to say where
 /// neither calls, and Codex never did.
-pub(super) fn look(args: &DoctorArgs, ui: &Ui) -> Option<Value> {
+pub(super) fn look(args: &DoctorArgs, ui: &Ui) -> Option<Report> {
     let state_dir = config::state_dir(args.place.state_dir.as_deref(), ui.settings()).ok();
     let standing = state_dir.and_then(|dir| Standing::of(&dir));
     let user = config_path(false, ui).ok().and_then(|path| read(&path).ok()?).unwrap_or_default();
@@ -30,21 +29,22 @@ pub(super) fn look(args: &DoctorArgs, ui: &Ui) -> Option<Value> {
     }
     let problems: Vec<String> = problems(&found, standing.as_ref());
     let all = |of: fn(&Found) -> &[&'static str]| {
-        let mut names: Vec<_> = found.iter().flat_map(|(_, found)| of(found)).collect();
+        let mut names: Vec<_> = found.iter().flat_map(|(_, found)| of(found)).copied().collect();
         names.sort_unstable();
         names.dedup();
-        json!(names)
+        names
     };
-    let noted = standing.as_ref().map(Standing::json).unwrap_or_default();
-    let hint = found
-        .is_empty()
-        .then_some("`codex-trace hook --install` configures Codex to call codex-trace");
-    Some(json!({"type": "hook", "usable": true,
-        "paths": found.iter().map(|(path, _)| path.display().to_string()).collect::<Vec<_>>(),
-        "notify": found.iter().any(|(_, it)| it.notify),
-        "events": all(|it| &it.events), "trusted": all(|it| &it.trusted),
-        "waiting": noted["waiting"], "called_at": noted["called_at"],
-        "problems": problems, "hint": hint}))
+    let hint = "`codex-trace hook --install` configures Codex to call codex-trace";
+    let about = Hook {
+        paths: found.iter().map(|(path, _)| path.display().to_string()).collect(),
+        notify: found.iter().any(|(_, it)| it.notify),
+        events: all(|it| &it.events),
+        trusted: all(|it| &it.trusted),
+        waiting: standing.as_ref().map(|it| it.waiting),
+        called_at: standing.as_ref().and_then(Standing::called_at),
+    };
+    let hint = found.is_empty().then(|| hint.to_owned());
+    Some(Report { about: About::Hook(about), usable: true, problems, hint })
 }
 
 /// Looks at a config.toml, and at hooks.json beside it. Codex notes in the user's

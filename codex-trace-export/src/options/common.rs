@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Flag, HeaderValue, Opt, OptionSpec, SecretRef};
+use super::{Flag, HeaderSetting, Opt, OptionSpec, SecretRef};
 use crate::choice::Choice;
 use crate::content::Capture;
 use crate::otlp::LlmInput;
@@ -41,7 +41,7 @@ pub const PROJECT: Opt<String> =
 pub const KEY: Opt<SecretRef> = Opt::new("key", "LangSmith's key; a bearer token for the others");
 
 /// Headers of every request.
-pub const HEADERS: Opt<BTreeMap<String, HeaderValue>> =
+pub const HEADERS: Opt<BTreeMap<String, HeaderSetting>> =
     Opt::new("headers", "Headers of every request; they replace others of the same name");
 
 /// Certificates.

@@ -4,21 +4,21 @@ use std::path::Path;
 
 use super::report::{About, Hook, Report};
 use crate::args::DoctorArgs;
-use crate::commands::hook::config_path;
+use crate::commands::hook::{config_path, read};
 use crate::config;
-use crate::live::install::{self, Found};
+use crate::live::install::{self, Found, Layer};
 use crate::live::standing::Standing;
 use crate::ui::Ui;
-use codex_trace_deliver::private;
 
 /// Looks at the config.toml of the user and of the project; nothing to say where
 /// neither calls, and Codex never did.
 pub(super) fn look(args: &DoctorArgs, ui: &Ui) -> Option<Report> {
     let state_dir = config::state_dir(args.place.state_dir.as_deref(), ui.settings()).ok();
     let standing = state_dir.and_then(|dir| Standing::of(&dir));
+    let user = config_path(false, ui).ok().and_then(|path| read(&path).ok()?).unwrap_or_default();
     let found = [false, true].into_iter().filter_map(|project| {
         let path = config_path(project, ui).ok()?;
-        let found = read(&path)?;
+        let found = found_at(&path, &user)?;
         (found.notify || !found.events.is_empty()).then_some((path, found))
     });
     // The user's home may be the working directory.
@@ -47,22 +47,33 @@ pub(super) fn look(args: &DoctorArgs, ui: &Ui) -> Option<Report> {
     Some(Report { about: About::Hook(about), usable: true, problems, hint })
 }
 
-fn read(path: &Path) -> Option<Found> {
-    let text = private::small_text(path).ok()??;
+/// Looks at a config.toml, and at hooks.json beside it. Codex notes in the user's
+/// config.toml what was confirmed.
+fn found_at(path: &Path, user: &str) -> Option<Found> {
     // Codex writes whole paths.
-    install::look(&text, &std::path::absolute(path).ok()?).ok()
+    let path = std::path::absolute(path).ok()?;
+    let json = path.with_file_name("hooks.json");
+    let (text, hooks) = (read(&path).ok()?, read(&json).ok()?);
+    let config = (text.as_deref().unwrap_or_default(), &*path);
+    install::look(&Layer { config, hooks: (hooks.as_deref(), &json), user }).ok()
 }
 
 fn problems(found: &[(std::path::PathBuf, Found)], standing: Option<&Standing>) -> Vec<String> {
     let mut problems = Vec::new();
     for (path, found) in found {
         let path = path.display();
-        let untrusted = found.events.len() - found.trusted.len();
+        let untrusted = found.events.len() - found.trusted.len() - found.changed.len();
         if found.switched_off && !found.events.is_empty() {
             problems.push(format!("`{path}` switches hooks off (`features.hooks`)"));
         } else if untrusted > 0 {
             problems.push(format!(
                 "Codex does not run {untrusted} of the hooks in `{path}` until you have confirmed them: open `/hooks` in `codex`"
+            ));
+        }
+        if !found.changed.is_empty() {
+            problems.push(format!(
+                "of the hooks in `{path}`, {} may have changed since you let Codex run them: look at `/hooks` in `codex`",
+                found.changed.join(", ")
             ));
         }
         if let Some(other) = &found.other_notify {

@@ -344,9 +344,10 @@ impl History {
         let Some(path) = &self.path else { return String::new() };
         let passed: Vec<String> =
             self.passed_over.iter().map(|(why, count)| format!("{count} {why}")).collect();
-        let passed = match passed.is_empty() {
-            true => String::new(),
-            false => format!("; passed over: {}", passed.join(", ")),
+        let passed = if passed.is_empty() {
+            String::new()
+        } else {
+            format!("; passed over: {}", passed.join(", "))
         };
         format!(
             "{} ({}): {} ({} archived, {} compressed){passed}",
@@ -398,11 +399,9 @@ impl Hook {
 impl Place {
     fn summary(&self) -> String {
         let Turns { sent, pending, failed } = self.turns;
-        match self.turns == Turns::default() {
-            true => self.destination.clone(),
-            false => {
-                format!("{}  ({sent} sent, {pending} pending, {failed} failed)", self.destination)
-            }
+        if self.turns == Turns::default() {
+            return self.destination.clone();
         }
+        format!("{}  ({sent} sent, {pending} pending, {failed} failed)", self.destination)
     }
 }

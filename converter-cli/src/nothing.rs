@@ -203,9 +203,7 @@ fn nothing_recorded(flag: &str) -> &'static str {
         "--branch" => "none of the sessions was started on a git branch",
         "--repo" => "none of the sessions was started in a git repository with a remote",
         "--tool" => "none of the sessions has called a tool",
-        "--failed-tools" | "--failed-tools --tool" => {
-            "no tool call failed in any of the sessions"
-        }
+        "--failed-tools" | "--failed-tools --tool" => "no tool call failed in any of the sessions",
         _ => "none of the sessions has recorded it",
     }
 }

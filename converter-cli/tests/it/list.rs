@@ -91,7 +91,7 @@ fn scripts_get_an_object_a_session() {
 fn filters() {
     let env = two_sessions();
     #[rustfmt::skip]
-    let cases: [(&[&str], &[&str]); 17] = [
+    let cases: [(&[&str], &[&str]); 18] = [
         (&[],                                           &[NEW, OLD]),
         (&["--since", "2026-11-21"],                    &[NEW]),
         (&["--since", "2026-11-20T05:00:04Z"],          &[NEW, OLD]),

@@ -26,6 +26,8 @@ pub struct RolloutLine<'a> {
     /// When it was written: RFC 3339 in UTC by Codex, a number by some others;
     /// absent before 0.32.
     pub timestamp: Option<RawJson<'a>>,
+    /// The record as it is; absent of a bare line (before 0.32).
+    pub payload: Option<RawJson<'a>>,
     /// The record.
     pub item: RolloutItem<'a>,
 }
@@ -78,7 +80,6 @@ pub(crate) const BOOKKEEPING: &[&str] = &["session_state", "rollout_reference"];
 #[derive(Default)]
 struct Envelope<'a> {
     kind: Option<JsonText<'a>>,
-    payload: Option<RawJson<'a>>,
     /// Whether the payload is decoded: not so if its type came after it.
     has_item: bool,
 }
@@ -125,6 +126,7 @@ impl<'a> RolloutLine<'a> {
             bytes: &[],
             ordinal: None,
             timestamp: None,
+            payload: None,
             item: RolloutItem::Unknown(JsonText::default()),
         }
     }
@@ -154,7 +156,7 @@ impl<'a> RolloutLine<'a> {
             let offset = valid.map_or_else(|err| err.valid_up_to(), str::len);
             return Err(Syntax { kind: ErrorKind::InvalidUtf8, offset });
         }
-        match (envelope.kind, envelope.payload) {
+        match (envelope.kind, self.payload) {
             _ if envelope.has_item => Ok(true),
             (Some(kind), Some(payload)) => {
                 decode_item(kind, &mut payload.cursor(), &mut self.item).map(|()| true)
@@ -188,7 +190,7 @@ impl<'a> RolloutLine<'a> {
                     None => cursor.skip()?,
                 }
                 envelope.has_item = envelope.kind.is_some();
-                envelope.payload = Some(cursor.since(start));
+                self.payload = Some(cursor.since(start));
             },
         });
         Ok(())

@@ -98,6 +98,11 @@ impl<'a> Cursor<'a> {
         Cursor { until: Until::ValueEnd, ..Cursor::new(bytes) }
     }
 
+    /// Starts at the first byte of a value that lies so many objects deep.
+    pub(crate) fn at_depth(bytes: &'a [u8], depth: usize) -> Cursor<'a> {
+        Cursor { depth, ..Cursor::new(bytes) }
+    }
+
     /// Returns the number of bytes read so far.
     pub fn offset(&self) -> usize {
         self.at

@@ -40,7 +40,8 @@ const SEARCHED: usize = 1 << 16;
 ///   [`ConfigurationUpdate`] with its effort, [`Compaction`] for all others,
 ///   with nothing in them.
 /// * `compacted` is there, with nothing in it.
-/// * [`bytes`](RolloutLine::bytes) is empty.
+/// * [`bytes`](RolloutLine::bytes) is empty, and there is no
+///   [`payload`](RolloutLine::payload).
 ///
 /// # What it does not notice
 ///
@@ -76,6 +77,7 @@ pub struct SkimReader<'a> {
     pending: VecDeque<Result<RolloutLine<'a>>>,
     /// Finds the beginning of another record.
     finder: Finder<'static>,
+    limits: head::Limits,
     failed: bool,
 }
 
@@ -89,10 +91,17 @@ impl<'a> SkimReader<'a> {
         Ok(SkimReader::new(LineStream::open(rollout)?, strings))
     }
 
+    /// Ends the reading; returns the buffer, for
+    /// [another stream](LineStream::with_buffer) to read into.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.stream.into_buffer()
+    }
+
     /// Reads the lines of `stream`; what records keep is put into `strings`.
     pub fn new(stream: LineStream, strings: &'a Strings) -> SkimReader<'a> {
         let finder = Finder::new(HEAD);
-        SkimReader { stream, strings, pending: VecDeque::new(), finder, failed: false }
+        let (pending, limits) = (VecDeque::new(), head::Limits::default());
+        SkimReader { stream, strings, pending, finder, limits, failed: false }
     }
 }
 
@@ -116,18 +125,20 @@ impl<'a> Iterator for SkimReader<'a> {
             };
             let line = &text[..text.len() - usize::from(complete)];
             if complete
-                && let Some(head) = head::read(line)
-                && !has_other_head(&self.finder, line)
+                && let Some(head) = head::read(line, &self.limits)
+                && (head.kind.is_whole() || !has_other_head(&self.finder, line))
             {
                 return Some(Ok(RolloutLine {
                     position: at,
                     bytes: &[],
                     ordinal: head.ordinal,
                     timestamp: Some(RawJson::new(self.strings.keep_stamp(head.timestamp))),
+                    payload: None,
                     item: head.kind.item(),
                 }));
             }
             if let Ok(record) = RolloutLine::decode(line, at) {
+                self.limits.learn(&record);
                 return Some(Ok(keep::record(&record, self.strings)));
             }
             let records = RolloutReader::resume(text, at, usize::MAX);

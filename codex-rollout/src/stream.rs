@@ -15,7 +15,7 @@ const CHUNK: usize = 1 << 18;
 /// further chunk is twice as long, up to [`CHUNK`].
 const HEAD_CHUNK: usize = 1 << 15;
 
-/// Reads a rollout in bounded memory: one chunk, or the longest line if that
+/// Reads a rollout in bounded memory: two chunks, or the longest line if that
 /// is longer.
 ///
 /// For jobs that need few of the bytes and none of them for long; a trace
@@ -152,6 +152,19 @@ impl LineStream {
         self
     }
 
+    /// Reads into a buffer that another stream has read into before: memory that
+    /// is at hand costs less than memory that is new.
+    #[must_use]
+    pub fn with_buffer(mut self, buffer: Vec<u8>) -> LineStream {
+        self.buffer = buffer;
+        self
+    }
+
+    /// Returns the buffer, for another stream to read into.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+
     /// Sets the longest line to keep, in bytes. The default is 256 MiB.
     #[must_use]
     pub fn max_line_len(mut self, limit: usize) -> LineStream {
@@ -257,16 +270,19 @@ impl LineStream {
         }
     }
 
-    /// Moves what is unread to the front and reads more behind it; returns the
-    /// offset in the buffer at which the new bytes begin.
+    /// Reads more behind what is unread, which moves to the front only if there
+    /// is no room left; returns the offset in the buffer at which the new bytes
+    /// begin.
     fn fill(&mut self) -> usize {
-        if self.start > 0 {
+        if self.start > 0 && self.buffer.len() - self.end < self.chunk {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
         if self.buffer.len() < self.chunk || self.buffer.len() - self.end < self.chunk / 2 {
-            let wanted = self.end + self.chunk.max(self.end / 2);
+            // Of a long file, every second chunk can stay where the one before is.
+            let chunks = if self.chunk == CHUNK { 2 * CHUNK } else { self.chunk };
+            let wanted = self.end + chunks.max(self.end / 2);
             self.buffer.reserve_exact(wanted - self.buffer.len());
             self.buffer.resize(wanted, 0);
         }

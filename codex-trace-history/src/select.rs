@@ -151,13 +151,16 @@ pub fn local_start(trace: &Trace<'_>) -> Option<Timestamp> {
 /// Returns the models of a session, in order of their first use.
 pub fn models(trace: &Trace<'_>) -> Vec<String> {
     let mut models: Vec<String> = Vec::new();
+    let mut last = None;
     for span in &trace.spans {
         let model = match &span.kind {
             SpanKind::Turn(turn) => turn.model,
             SpanKind::ModelCall(call) => call.model,
             _ => None,
         };
-        if let Some(model) = model.map(JsonText::decode)
+        let changed = model.filter(|_| model != last);
+        last = model.or(last);
+        if let Some(model) = changed.map(JsonText::decode)
             && !models.iter().any(|known| *known == model)
         {
             models.push(model.into_owned());

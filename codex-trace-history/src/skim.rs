@@ -1,7 +1,9 @@
 //! The fast way to a session's model calls: its files are read once, from front
 //! to back, in bounded memory, and what says nothing of calls is passed over.
 
-use codex_rollout::{Layout, SkimReader, Strings};
+use std::cell::Cell;
+
+use codex_rollout::{Layout, LineStream, RolloutLine, RolloutPath, SkimReader, Strings};
 use codex_trace_model::{Diagnostic, SessionGroup, Trace, UsageInput, resolve_usage};
 
 use crate::history::History;
@@ -28,7 +30,7 @@ pub fn with_calls<T>(
     let mut odd = session.diagnostics.clone();
     // One file is open at a time.
     let inputs = session.members.iter().filter_map(|member| {
-        match SkimReader::open(&history.heads[member.head].rollout, &strings) {
+        match Lines::open(&history.heads[member.head].rollout, &strings) {
             Ok(lines) => Some(UsageInput { file: member.file(&history.heads), lines }),
             Err(err) => {
                 odd.push(pipeline::unreadable(member.path.clone(), &err));
@@ -42,5 +44,42 @@ pub fn with_calls<T>(
             Ok(f(&trace))
         }
         None => pipeline::with_trace(history, session, Look::Facts, f),
+    }
+}
+
+/// The largest buffer that a thread keeps, in bytes: one that a very long line
+/// needed goes.
+const MAX_BUFFER: usize = 1 << 20;
+
+thread_local! {
+    /// What the thread has read into, while it reads nothing.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The lines of a file, read into the thread's own buffer.
+struct Lines<'a>(Option<SkimReader<'a>>);
+
+impl<'a> Lines<'a> {
+    fn open(rollout: &RolloutPath, strings: &'a Strings) -> codex_rollout::Result<Lines<'a>> {
+        let stream = LineStream::open(rollout)?.with_buffer(BUFFER.take());
+        Ok(Lines(Some(SkimReader::new(stream, strings))))
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = codex_rollout::Result<RolloutLine<'a>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<codex_rollout::Result<RolloutLine<'a>>> {
+        self.0.as_mut()?.next()
+    }
+}
+
+impl Drop for Lines<'_> {
+    fn drop(&mut self) {
+        let buffer = self.0.take().map(SkimReader::into_buffer).unwrap_or_default();
+        if buffer.len() <= MAX_BUFFER {
+            BUFFER.set(buffer);
+        }
     }
 }

@@ -59,6 +59,7 @@
 //! Files and directories (see `codex-rollout`), output formats, cost.
 
 mod diagnostic;
+mod event;
 mod group;
 mod render;
 mod request;

@@ -151,23 +151,27 @@ impl Query {
         let mut dates = Dates::default();
         let of_session: Vec<Option<String>> =
             self.by.iter().map(|by| session_key(*by, &facts)).collect();
+        // Calls one after the other that have the same keys are added up first.
+        let mut run: Option<(&Call, Counts)> = None;
         for call in &facts.calls {
-            let model = facts.model(call);
-            if !self.takes(call.at, model) {
+            if !self.takes(call.at, facts.model(call)) {
                 continue;
             }
             counted += 1;
             let counts = self.counts(&facts, call, report);
-            let key = |(by, of_session): (&By, &Option<String>)| match (of_session, by) {
-                (Some(session), _) => session.clone(),
-                (None, By::Model) => model.unwrap_or(UNKNOWN).to_owned(),
-                (None, by) => {
-                    let key_of = |at| dates.key_of(*by, at, |at| self.date_key(*by, at));
-                    call.at.map_or_else(|| UNKNOWN.to_owned(), key_of)
+            match &mut run {
+                Some((first, sum)) if is_of_row(first, call) => *sum += &counts,
+                _ => {
+                    if let Some((first, sum)) = run.replace((call, counts)) {
+                        let keys = self.keys(&facts, first, &of_session, &mut dates);
+                        *report.rows.entry(keys).or_default() += &sum;
+                    }
                 }
-            };
-            let keys = self.by.iter().zip(&of_session).map(key).collect();
-            *report.rows.entry(keys).or_default() += &counts;
+            }
+        }
+        if let Some((first, sum)) = run {
+            let keys = self.keys(&facts, first, &of_session, &mut dates);
+            *report.rows.entry(keys).or_default() += &sum;
         }
         if counted > 0 || self.takes_all_calls() {
             // Of the spans, only model calls are looked at.
@@ -182,6 +186,25 @@ impl Query {
             };
             report.sessions.insert(facts.session_id, session);
         }
+    }
+
+    /// Returns the keys of the row that a call is counted in.
+    fn keys(
+        &self,
+        facts: &Facts,
+        call: &Call,
+        of_session: &[Option<String>],
+        dates: &mut Dates,
+    ) -> Vec<String> {
+        let key = |(by, of_session): (&By, &Option<String>)| match (of_session, by) {
+            (Some(session), _) => session.clone(),
+            (None, By::Model) => facts.model(call).unwrap_or(UNKNOWN).to_owned(),
+            (None, by) => {
+                let key_of = |at| dates.key_of(*by, at, |at| self.date_key(*by, at));
+                call.at.map_or_else(|| UNKNOWN.to_owned(), key_of)
+            }
+        };
+        self.by.iter().zip(of_session).map(key).collect()
     }
 
     fn takes_all_calls(&self) -> bool {
@@ -236,8 +259,12 @@ impl Dates {
     /// The clocks of no zone go by less than this, in seconds.
     const STEP: i64 = 15 * 60;
 
+    fn step(at: Timestamp) -> i64 {
+        at.as_second().div_euclid(Dates::STEP)
+    }
+
     fn key_of(&mut self, by: By, at: Timestamp, make: impl FnOnce(Timestamp) -> String) -> String {
-        let step = at.as_second().div_euclid(Dates::STEP);
+        let step = Dates::step(at);
         if let Some((.., key)) = self.0.iter().find(|it| (it.0, it.1) == (by, step)) {
             return key.clone();
         }
@@ -246,6 +273,11 @@ impl Dates {
         self.0.push((by, step, key.clone()));
         key
     }
+}
+
+/// Whether two calls of a session have the same keys, whatever rows are by.
+fn is_of_row(one: &Call, other: &Call) -> bool {
+    one.model == other.model && one.at.map(Dates::step) == other.at.map(Dates::step)
 }
 
 /// Returns the key of all of a session's calls, if they have one.

@@ -125,17 +125,23 @@ impl Facts {
             account: Account::of(trace),
             ..Facts::default()
         };
+        let (mut said, mut words) = ([None; 3], [None; 3]);
         for span in trace.model_calls() {
             let SpanKind::ModelCall(call) = &span.kind else { continue };
-            let [model, provider, tier] = [call.model, call.provider, call.service_tier]
-                .map(|word| word.map(|word| facts.word(&word.decode())));
+            let says = [call.model, call.provider, call.service_tier];
+            if says != said {
+                said = says;
+                words = says.map(|word| word.map(|word| facts.word(&word.decode())));
+            }
+            let [model, provider, tier] = words;
             let usage = span.usage.unwrap_or_default();
             facts.calls.push(Call { at: trace.made_at(span), model, provider, tier, usage });
         }
         if kind == Kind::Whole {
             let rollouts = || trace.threads.iter().flat_map(|thread| &thread.rollouts);
-            let n_of =
-                |word: &str| trace.spans.iter().filter(|span| span.kind.word() == word).count();
+            let n_of = |is_it: fn(&SpanKind<'_>) -> bool| {
+                trace.spans.iter().filter(|span| is_it(&span.kind)).count()
+            };
             facts.thread_ids = trace.threads.iter().map(|thread| thread.id.clone()).collect();
             facts.started_at = trace.started_at();
             facts.started_at_local = select::local_start(trace);
@@ -143,8 +149,8 @@ impl Facts {
             facts.name = root.name.map(text);
             facts.prompt = prompt::first(trace);
             facts.models = select::models(trace);
-            facts.turns = n_of("turn");
-            facts.tool_calls = n_of("tool_call");
+            facts.turns = n_of(|kind| matches!(kind, SpanKind::Turn(_)));
+            facts.tool_calls = n_of(|kind| matches!(kind, SpanKind::ToolCall(_)));
             facts.failed_tools = trace.spans.iter().filter(|span| has_failed(span)).count();
             facts.version = root.meta.cli_version.map(text);
             facts.commit = git.commit_hash.map(text);

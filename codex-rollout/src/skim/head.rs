@@ -1,13 +1,56 @@
 //! The head of a line by position: what Codex writes before the content.
 
 use crate::item::compacted::Compacted;
+use crate::item::event_msg::EventMsg;
 use crate::item::response_item::{
     CompactionItem, Message, Reasoning, ResponseItem, ToolOutputItem,
 };
-use crate::line::{BOOKKEEPING, RolloutItem};
+use crate::item::usage::{TokenCount, TokenCountInfo};
+use crate::line::{BOOKKEEPING, RolloutItem, RolloutLine};
 use crate::reader::HEAD;
+use crate::scan::Cursor;
 use crate::strings;
-use crate::text::JsonText;
+use crate::text::{JsonText, RawJson};
+use crate::wire::Field;
+
+/// The rate limits at the end of a `token_count`: as a rule they are the same as
+/// those before, and need not be read again to know that they are JSON.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    /// What the last line ended with that had some.
+    tail: Vec<u8>,
+}
+
+impl Limits {
+    const KEY: &[u8] = br#","rate_limits":"#;
+    const NONE: &[u8] = br#","rate_limits":null}}"#;
+
+    /// Takes in a line that was read.
+    pub(super) fn learn(&mut self, line: &RolloutLine<'_>) {
+        let RolloutItem::EventMsg(EventMsg::TokenCount(count)) = &line.item else { return };
+        let Some(limits) = count.rate_limits.map(RawJson::raw) else { return };
+        let len = Self::KEY.len() + limits.len() + 2;
+        let tail = line.bytes.len().checked_sub(len).map_or(&b""[..], |at| &line.bytes[at..]);
+        let is_last = |value: &[u8]| std::ptr::eq(value.as_ptr(), limits.as_ptr());
+        if tail.strip_prefix(Self::KEY).is_some_and(is_last) && tail.ends_with(b"}}") {
+            self.tail.clear();
+            self.tail.extend_from_slice(tail);
+        }
+    }
+
+    /// Reads the counts of a line whose end is known; `text` is what follows its
+    /// type.
+    fn token_count(&self, text: &[u8]) -> Option<Kind> {
+        let text = text.strip_prefix(br#","info":"#)?;
+        let known = Some(&self.tail[..]).filter(|tail| !tail.is_empty());
+        let text = text.strip_suffix(Self::NONE).or_else(|| text.strip_suffix(known?))?;
+        // In the payload, in the line.
+        let mut cursor = Cursor::at_depth(text, 2);
+        let info = TokenCountInfo::read(&mut cursor).ok()?;
+        cursor.end().ok()?;
+        (!cursor.has_non_ascii()).then_some(Kind::TokenCount(info))
+    }
+}
 
 /// What the head of a line says of a record of which no more is wanted.
 pub(super) struct Head<'b> {
@@ -19,16 +62,25 @@ pub(super) struct Head<'b> {
 
 /// What kind of record it is; many times smaller than the record.
 pub(super) enum Kind {
-    Message { role: JsonText<'static> },
+    Message {
+        role: JsonText<'static>,
+    },
     MadeByModel,
     ToolOutput,
     OtherItem,
     GhostSnapshot,
     Compacted,
+    /// Without its rate limits.
+    TokenCount(Option<TokenCountInfo>),
     Bookkeeping(JsonText<'static>),
 }
 
 impl Kind {
+    /// Whether all of the line was read, so that nothing else can be on it.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self, Kind::TokenCount(_))
+    }
+
     /// Makes the record, where it is wanted.
     #[inline]
     pub(super) fn item(self) -> RolloutItem<'static> {
@@ -41,6 +93,10 @@ impl Kind {
             Kind::OtherItem => ResponseItem::Compaction(CompactionItem::default()),
             Kind::GhostSnapshot => ResponseItem::GhostSnapshot,
             Kind::Compacted => return RolloutItem::Compacted(Compacted::default()),
+            Kind::TokenCount(info) => {
+                let count = TokenCount { info, rate_limits: None };
+                return RolloutItem::EventMsg(EventMsg::TokenCount(count));
+            }
             Kind::Bookkeeping(name) => return RolloutItem::Bookkeeping(name),
         })
     }
@@ -85,7 +141,7 @@ const ROLES: &[&str] = &["assistant", "user", "developer", "system"];
 
 /// Reads the head of a line; `None` if the line must be decoded: because its
 /// content is wanted, or because it is not laid out as Codex does it.
-pub(super) fn read(line: &[u8]) -> Option<Head<'_>> {
+pub(super) fn read<'b>(line: &'b [u8], limits: &Limits) -> Option<Head<'b>> {
     if !line.ends_with(b"}}") {
         return None;
     }
@@ -105,7 +161,7 @@ pub(super) fn read(line: &[u8]) -> Option<Head<'_>> {
         None => (None, rest),
     };
     let rest = rest.strip_prefix(br#"type":""#)?;
-    kind(rest).map(|kind| Head { ordinal, timestamp, kind })
+    kind(rest, limits).map(|kind| Head { ordinal, timestamp, kind })
 }
 
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
@@ -119,12 +175,12 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// Reads on behind the quote that opens the line's type.
-fn kind(text: &[u8]) -> Option<Kind> {
+fn kind(text: &[u8], limits: &Limits) -> Option<Kind> {
     if let Some(rest) = text.strip_prefix(br#"response_item","payload":{"type":""#) {
         return response_item(rest);
     }
     if let Some(rest) = text.strip_prefix(br#"event_msg","payload":{"type":""#) {
-        return event(rest);
+        return event(rest, limits);
     }
     let (kind, rest) = word(text)?;
     if !rest.starts_with(br#","payload":{"#) {
@@ -168,11 +224,12 @@ fn response_item(text: &[u8]) -> Option<Kind> {
     })
 }
 
-fn event(text: &[u8]) -> Option<Kind> {
+fn event(text: &[u8], limits: &Limits) -> Option<Kind> {
     let (kind, rest) = word(text)?;
     match kind {
-        // The two that are most frequent and always wanted.
-        b"token_count" | b"user_message" => None,
+        b"token_count" => limits.token_count(rest),
+        // Frequent, and always wanted.
+        b"user_message" => None,
         b"item_completed" => {
             let (_, rest) = word(rest.strip_prefix(br#","thread_id":""#)?)?;
             let (_, rest) = word(rest.strip_prefix(br#","turn_id":""#)?)?;

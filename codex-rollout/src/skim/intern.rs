@@ -45,8 +45,38 @@ type Page = Box<[OnceCell<[u8; STAMP_LEN]>]>;
 /// A string, and those that come after it on the way that their hashes tell,
 /// two bits at a step.
 struct Node {
-    text: Box<[u8]>,
+    /// What is compared on the way: the texts of others are not looked at.
+    hash: u64,
+    text: Text,
     next: [OnceCell<Box<Node>>; 4],
+}
+
+/// The longest string that lies where its node does, in bytes: as long as ids.
+const SHORT: usize = 62;
+
+enum Text {
+    Short([u8; SHORT], u8),
+    Long(Box<[u8]>),
+}
+
+impl Text {
+    fn new(text: &[u8]) -> Text {
+        let mut short = [0; SHORT];
+        match (short.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(text);
+                Text::Short(short, len)
+            }
+            _ => Text::Long(text.into()),
+        }
+    }
+
+    fn get(&self) -> &[u8] {
+        match self {
+            Text::Short(text, len) => &text[..usize::from(*len)],
+            Text::Long(text) => text,
+        }
+    }
 }
 
 impl Strings {
@@ -63,16 +93,16 @@ impl Strings {
 
     /// Returns the string that is equal to `text`; keeps a copy if there is none.
     pub fn intern(&self, text: &[u8]) -> &[u8] {
-        let place = self.place_of(text);
-        &place.get_or_init(|| Box::new(Node { text: text.into(), next: <_>::default() })).text
+        let (hash, place) = self.place_of(text);
+        let node = || Box::new(Node { hash, text: Text::new(text), next: <_>::default() });
+        place.get_or_init(node).text.get()
     }
 
     /// As [`intern`](Self::intern), for names that a hostile file has any
     /// number of: beyond the first thousand, all are one.
     pub(crate) fn intern_name(&self, name: &[u8]) -> &[u8] {
-        let place = self.place_of(name);
-        if let Some(known) = place.get() {
-            return &known.text;
+        if let Some(known) = self.place_of(name).1.get() {
+            return known.text.get();
         }
         if self.n_names.get() >= MOST_NAMES || name.len() > LONGEST_NAME {
             return SOME_NAME;
@@ -81,15 +111,16 @@ impl Strings {
         self.intern(name)
     }
 
-    /// Returns where a string is, or would be.
-    fn place_of(&self, text: &[u8]) -> &OnceCell<Box<Node>> {
-        let mut hash = self.hasher.hash_one(text);
-        let mut place = &self.root;
-        while let Some(node) = place.get().filter(|node| *node.text != *text) {
-            place = &node.next[(hash & 3) as usize];
-            hash >>= 2;
+    /// Returns the hash of a string, and where that is, or would be.
+    fn place_of(&self, text: &[u8]) -> (u64, &OnceCell<Box<Node>>) {
+        let hash = self.hasher.hash_one(text);
+        let is_it = |node: &Node| node.hash == hash && node.text.get() == text;
+        let (mut way, mut place) = (hash, &self.root);
+        while let Some(node) = place.get().filter(|node| !is_it(node)) {
+            place = &node.next[(way & 3) as usize];
+            way >>= 2;
         }
-        place
+        (hash, place)
     }
 
     /// Keeps a timestamp with its quotes. Hardly any two are equal, so that

@@ -32,6 +32,7 @@ pub(super) fn record<'a>(line: &RolloutLine<'_>, strings: &'a Strings) -> Rollou
         bytes: &[],
         ordinal: line.ordinal,
         timestamp: line.timestamp.map(|at| RawJson::new(strings.keep_stamp(at.raw()))),
+        payload: None,
         item: item(line, strings),
     }
 }

@@ -41,10 +41,12 @@ pub(super) fn find_end(bytes: &[u8], from: usize) -> Result<StringEnd> {
 }
 
 /// Whether the processor has AVX-512 for bytes and the bit instructions of the
-/// same age; asked once, then remembered.
+/// same age; asked once, then remembered. Not so where a build says to leave it
+/// alone, to test what other processors do.
 #[inline]
 fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512bw")
+    cfg!(not(any(codex_trace_simd = "avx2", codex_trace_simd = "sse2")))
+        && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
 }
@@ -53,7 +55,8 @@ fn has_avx512() -> bool {
 /// asked once, then remembered.
 #[inline]
 fn has_avx2() -> bool {
-    is_x86_feature_detected!("avx2")
+    cfg!(not(codex_trace_simd = "sse2"))
+        && is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
 }

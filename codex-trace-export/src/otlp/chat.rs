@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 
 use super::messages::{Call, Message, Part, decode};
+use crate::json::list;
 
 /// Appends messages as the GenAI conventions have them; `finish` is why the
 /// model stopped, for its own messages.
 pub(crate) fn genai(out: &mut Vec<u8>, messages: &[Message<'_>], finish: Option<&str>) {
+    out.reserve(room(messages));
     list(out, messages, |out, message| {
         field(out, b"{\"role\":", message.role.as_bytes());
         if let Some(name) = &message.name {
@@ -20,6 +22,13 @@ pub(crate) fn genai(out: &mut Vec<u8>, messages: &[Message<'_>], finish: Option<
         }
         out.push(b'}');
     });
+}
+
+/// What messages take, with what is written around them, more or less: a long
+/// list should not be copied again and again as it grows.
+fn room(messages: &[Message<'_>]) -> usize {
+    const AROUND: usize = 96;
+    messages.iter().map(|it| it.len() + AROUND * (1 + it.parts.len())).sum()
 }
 
 fn genai_part(out: &mut Vec<u8>, part: &Part<'_>) {
@@ -80,6 +89,7 @@ fn image(out: &mut Vec<u8>, address: &[u8]) {
 
 /// Appends messages as OpenAI's chat API has them.
 pub(crate) fn openai(out: &mut Vec<u8>, messages: &[Message<'_>]) {
+    out.reserve(room(messages));
     list(out, messages, openai_message);
 }
 
@@ -200,15 +210,4 @@ fn value(out: &mut Vec<u8>, before: &[u8], value: Option<&[u8]>) {
         out.extend_from_slice(before);
         out.extend_from_slice(value);
     }
-}
-
-fn list<T>(out: &mut Vec<u8>, items: &[T], mut item: impl FnMut(&mut Vec<u8>, &T)) {
-    out.push(b'[');
-    for (nth, it) in items.iter().enumerate() {
-        if nth > 0 {
-            out.push(b',');
-        }
-        item(out, it);
-    }
-    out.push(b']');
 }

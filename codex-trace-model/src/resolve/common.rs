@@ -8,7 +8,6 @@ use codex_rollout::item::usage::TokenCountInfo;
 use codex_rollout::{EventMsg, RawJson, RolloutItem, RolloutLine, Source, TokenUsage};
 
 use crate::resolve::ownership::meta_of;
-use crate::resolve::settings::payload;
 
 /// How many lines are searched for what a file continues.
 const HEAD_LINES: usize = 4;
@@ -83,7 +82,7 @@ enum Kept<'a> {
 impl<'a> Kept<'a> {
     fn of(line: &RolloutLine<'a>) -> Option<Kept<'a>> {
         match &line.item {
-            RolloutItem::ResponseItem(_) => payload(line.bytes).map(Kept::Item),
+            RolloutItem::ResponseItem(_) => line.payload.map(Kept::Item),
             RolloutItem::EventMsg(EventMsg::TokenCount(count)) => {
                 let TokenCountInfo { total_token_usage: total, last_token_usage: last, .. } =
                     count.info?;

@@ -3,14 +3,18 @@
 use std::borrow::Cow;
 
 use codex_rollout::item::event_msg::SecurityRiskScore;
-use codex_rollout::item::turn_item::SubAgentActivity;
+use codex_rollout::item::turn_item::{
+    CollabCall, CommandExecution, DynamicToolCall, Extension, ImageGeneration, McpToolCall,
+    PatchApply, RecordedDuration, SubAgentActivity, ViewImage, WebSearch,
+};
 use codex_rollout::{EventMsg, JsonText, RawJson, ValueKind};
+use jiff::SignedDuration;
 
 use crate::diagnostic::Code;
 use crate::resolve::tool_call::{Detail, ToolDraft};
-use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder};
+use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder, family, stamp};
 use crate::span::EventKind;
-use crate::tool::{Agents, ToolFamily};
+use crate::tool::{Agents, McpOrigin, ToolCall, ToolFamily};
 
 impl<'a> ThreadBuilder<'a> {
     /// Takes in an event that details a tool call.
@@ -209,4 +213,166 @@ fn ids_of(calls: RawJson<'_>) -> Vec<JsonText<'_>> {
 fn is_nested(detail: &Detail<'_>) -> bool {
     detail.call.call_id.is_none_or(|id| id.raw().starts_with(b"exec-"))
         || detail.call.family != ToolFamily::WebSearch
+}
+
+/// Makes a detail of a record with the same few fields as all others.
+fn detail<'a>(id: Option<JsonText<'a>>, tool: &'static str, family: ToolFamily) -> Detail<'a> {
+    Detail {
+        call: ToolCall {
+            call_id: id,
+            tool: Some(JsonText::new(tool.as_bytes())),
+            family,
+            ..ToolCall::default()
+        },
+        ..Detail::default()
+    }
+}
+
+fn duration(recorded: Option<RecordedDuration>) -> Option<SignedDuration> {
+    let recorded = recorded?;
+    let secs = i64::try_from(recorded.secs?).ok()?;
+    let nanos =
+        i32::try_from(recorded.nanos.unwrap_or(0)).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(SignedDuration::new(secs, nanos))
+}
+
+/// Reads `completed`, `failed`, `declined`.
+fn set_status<'a>(detail: &mut Detail<'a>, status: Option<JsonText<'a>>) {
+    match status.map(JsonText::raw) {
+        Some(b"failed") => detail.told.failed = Some("failed".into()),
+        Some(b"declined") => detail.told.declined = true,
+        Some(b"completed") => detail.told.worked = true,
+        _ => {}
+    }
+}
+
+impl<'a> Detail<'a> {
+    pub(crate) fn of_command(it: &CommandExecution<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "exec_command", ToolFamily::Command);
+        set_status(&mut detail, it.status);
+        detail.told.completed = stamp::from_millis(it.completed_at_ms);
+        // -1 is what Codex writes for a process that it killed.
+        detail.call.exit_code = it.exit_code;
+        detail.call.duration = duration(it.duration);
+        detail.command = it.command;
+        detail.cwd = it.cwd;
+        detail.call.source = it.source.filter(|source| source.is("user_shell"));
+        detail.call.parsed_cmd = it.parsed_cmd.filter(|parsed| parsed.raw() != b"[]");
+        detail.call.process_id = it.process_id;
+        detail.call.plugin_id = it.plugin_id;
+        detail.call.script_path = it.script_path;
+        detail.call.arguments = it.command;
+        detail.call.output_text = it.aggregated_output;
+        detail
+    }
+
+    pub(crate) fn of_patch(it: &PatchApply<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "apply_patch", ToolFamily::Patch);
+        set_status(&mut detail, it.status);
+        detail.told.succeeded = it.success;
+        if it.success == Some(false) || detail.told.failed.is_some() {
+            let stderr = it.stderr.filter(|text| !text.is_empty());
+            detail.told.failed = Some(stderr.map_or("failed".into(), JsonText::decode));
+        }
+        detail.call.changes = it.changes;
+        detail.call.output_text = it.stdout;
+        detail
+    }
+
+    pub(crate) fn of_mcp(it: &McpToolCall<'a>) -> Detail<'a> {
+        let invocation = it.invocation.unwrap_or_default();
+        let tool = it.tool.or(invocation.tool);
+        let mut detail = detail(it.id, "mcp", ToolFamily::Mcp);
+        set_status(&mut detail, it.status);
+        let failure = it.error.and_then(|error| error.message).map(JsonText::decode);
+        detail.told.failed =
+            failure.or_else(|| family::mcp_failure(it.result)).or(detail.told.failed);
+        detail.call.tool = tool.or(detail.call.tool);
+        detail.call.mcp = it.server.or(invocation.server).zip(tool);
+        detail.call.duration = duration(it.duration);
+        detail.call.arguments = it.arguments.or(invocation.arguments);
+        detail.call.output_text = it.result;
+        detail.call.plugin_id = it.plugin_id;
+        let origin = McpOrigin {
+            app_name: it.app_name,
+            action_name: it.action_name,
+            connector_id: it.connector_id,
+            read_only_hint: it.read_only_hint,
+            environment_id: it.environment_id,
+        };
+        detail.call.mcp_origin = (origin != McpOrigin::default()).then(|| Box::new(origin));
+        detail
+    }
+
+    pub(crate) fn of_dynamic(it: &DynamicToolCall<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "dynamic_tool", ToolFamily::Function);
+        set_status(&mut detail, it.status);
+        detail.told.started = stamp::from_millis(it.started_at_ms);
+        detail.told.completed = stamp::from_millis(it.completed_at_ms);
+        detail.told.succeeded = it.success;
+        let failure = it.error.and_then(RawJson::as_text).map(JsonText::decode);
+        detail.told.failed = failure.or((it.success == Some(false)).then(|| "failed".into()));
+        detail.call.tool = it.tool.or(detail.call.tool);
+        detail.call.namespace = it.namespace;
+        detail.call.duration = duration(it.duration);
+        detail.call.arguments = it.arguments;
+        detail
+    }
+
+    pub(crate) fn of_collab(it: &CollabCall<'a>, spawning: bool) -> Detail<'a> {
+        let mut detail = detail(it.id, "agents", ToolFamily::Agents);
+        if it.tool.is_some() {
+            set_status(&mut detail, it.status.and_then(RawJson::as_text));
+        } else {
+            // Events say how the agents stand, and Codex tells by that.
+            let stands = it.status.and_then(family::agent_failure);
+            detail.told.failed = stands.or_else(|| family::any_agent_failure(it.statuses?));
+        }
+        detail.told.completed = stamp::from_millis(it.completed_at_ms);
+        detail.call.tool = it.tool.or(detail.call.tool);
+        let agents = Agents {
+            model: it.model,
+            reasoning_effort: it.reasoning_effort,
+            path: None,
+            states: it.agents_states.or(it.statuses).filter(|states| states.raw() != b"{}"),
+        };
+        detail.call.agents = (agents != Agents::default()).then(|| Box::new(agents));
+        if spawning {
+            detail.call.spawned = it.new_thread_id.map(JsonText::decode).into_iter().collect();
+            detail.call.spawned.extend(family::texts(it.receiver_thread_ids));
+        }
+        detail
+    }
+
+    pub(crate) fn of_search(it: &WebSearch<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "web_search", ToolFamily::WebSearch);
+        detail.call.search = it.action;
+        detail.call.output_text = it.results;
+        detail.deed = Some((ToolFamily::WebSearch, it.action.map_or(b"", RawJson::raw)));
+        detail
+    }
+
+    pub(crate) fn of_image_view(it: &ViewImage<'a>) -> Detail<'a> {
+        detail(it.id, "view_image", ToolFamily::ImageView)
+    }
+
+    pub(crate) fn of_image(it: &ImageGeneration<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "image_generation", ToolFamily::ImageGeneration);
+        set_status(&mut detail, it.status);
+        detail.deed =
+            Some((ToolFamily::ImageGeneration, it.revised_prompt.map_or(b"", JsonText::raw)));
+        detail
+    }
+
+    pub(crate) fn of_extension(it: &Extension<'a>) -> Detail<'a> {
+        let mut detail = detail(it.id, "extension", ToolFamily::Function);
+        detail.alone = true;
+        detail.call.family = match it.kind.map(JsonText::raw) {
+            Some(b"web.search") => ToolFamily::WebSearch,
+            Some(b"image_gen.generation") => ToolFamily::ImageGeneration,
+            _ => ToolFamily::Function,
+        };
+        detail.call.tool = it.kind.or(detail.call.tool);
+        detail
+    }
 }

@@ -69,6 +69,9 @@ impl<'a> ThreadBuilder<'a> {
         pass_all(&sources);
         let SpanWriter { spans, named_agents, .. } = writer;
         let spans = self.finish_thread_span(spans, &resolved);
+        for (name, n) in std::mem::take(&mut self.ignored) {
+            *self.account.ignored.entry(name).or_default() += n;
+        }
         let (meta, true_clock) = (self.meta.unwrap_or_default(), self.has_true_clock());
         let mut items = self.items;
         for item in &mut items {

@@ -169,7 +169,7 @@ impl<'a> ThreadBuilder<'a> {
         let fork = &self.forks[at];
         let (history, items) = (fork.history, fork.items);
         self.kept.clone_from(&fork.kept);
-        self.settings = fork.settings.clone();
+        self.settings.go_back(&fork.settings);
         self.usage = fork.usage.clone();
         self.rate_limits = fork.rate_limits;
         self.prompted = fork.prompted;

@@ -5,7 +5,7 @@
 use codex_rollout::{EventMsg, RolloutItem, RolloutLine, Source};
 
 use crate::diagnostic::Code;
-use crate::resolve::{INHERITED, Outcome, Place, ThreadBuilder, has_envelope, stamp};
+use crate::resolve::{INHERITED, Outcome, Place, ThreadBuilder, stamp};
 use crate::span::{CopiedTurn, EventKind, Fate};
 use crate::trace::{ItemIx, RolloutIx};
 
@@ -35,7 +35,7 @@ impl<'a> ThreadBuilder<'a> {
             self.meta = Some(meta);
         }
         // The time of a bare meta is that of the thread, by whatever clock.
-        let at = line.timestamp.filter(|_| has_envelope(line)).and_then(stamp::parse);
+        let at = line.timestamp.filter(|_| line.payload.is_some()).and_then(stamp::parse);
         self.last_at = self.last_at.max(at);
         self.first_at = self.first_at.or(at);
         Outcome::Span

@@ -132,6 +132,8 @@ pub(crate) struct ThreadBuilder<'a> {
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     account: Account,
+    /// How many lines were ignored, by name. The same name may be here twice.
+    ignored: Vec<(&'static str, u64)>,
     diagnostics: Diagnostics,
     unknown_types: IdTable<&'a [u8], ()>,
     /// How many records of unknown types there were.
@@ -207,7 +209,7 @@ impl<'a> ThreadBuilder<'a> {
             }
             RolloutItem::ResponseItem(item) => self.take_item(*item, place),
             RolloutItem::EventMsg(event) => self.take_event(event, place),
-            RolloutItem::TurnContext(context) => self.take_context(context, line.bytes, place),
+            RolloutItem::TurnContext(context) => self.take_context(context, line.payload, place),
             RolloutItem::TokenUsageRecord(record) => self.take_record(record, place),
             RolloutItem::Compacted(compacted) => self.take_compacted(compacted, place),
             RolloutItem::SessionMeta(meta) => self.take_later_meta(meta),
@@ -334,7 +336,7 @@ impl<'a> ThreadBuilder<'a> {
         let items = self.item_count();
         let history = turn::index(&self.histories);
         let turn = &mut self.turns[turn];
-        let settings = turn.index_of(self.settings.next);
+        let settings = turn.index_of(self.settings.next());
         match kind {
             MarkKind::Input(_) => turn.touch_input(place.line, place.at),
             // Says nothing new, however late it is written.
@@ -452,13 +454,8 @@ fn place_of(line: &RolloutLine<'_>) -> Place {
         position: line.position,
         ordinal: line.ordinal,
         at: line.timestamp.and_then(stamp::parse),
-        bare: line.timestamp.is_none() && !has_envelope(line),
+        bare: line.timestamp.is_none() && line.payload.is_none(),
     }
-}
-
-/// Whether a line has the envelope of all versions since 0.32.
-fn has_envelope(line: &RolloutLine<'_>) -> bool {
-    memchr::memmem::find(line.bytes, br#""payload""#).is_some()
 }
 
 /// Returns the name of a bookkeeping record for the ignore list.

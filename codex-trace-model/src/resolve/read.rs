@@ -16,6 +16,9 @@ use crate::trace::Rollout;
 /// that comes later is looked for apart, and is none for an outline.
 const HEAD_LINES: usize = 4;
 
+/// How many bytes of a file there are for each item, at least, in most files.
+const BYTES_OF_AN_ITEM: usize = 4096;
+
 /// How many lines are held until two of them can be read.
 const MOST_DAMAGED: usize = 64;
 
@@ -27,6 +30,7 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Reads one file of the thread; a later file is what the thread went on in.
     pub(crate) fn read(&mut self, input: &RolloutInput<'a>) {
+        self.items.reserve(input.source.bytes().len() / BYTES_OF_AN_ITEM);
         let mut lines = input.source.lines();
         let head: Vec<_> = lines.by_ref().take(HEAD_LINES).collect();
         let own = OwnMeta::find(head.iter().flatten(), input.source, input.file.thread_id);
@@ -186,7 +190,13 @@ impl<'a> ThreadBuilder<'a> {
             Outcome::Item => self.account.items += 1,
             Outcome::Span => self.account.spans += 1,
             Outcome::Diagnosed => self.account.diagnosed += 1,
-            Outcome::Ignored(name) => *self.account.ignored.entry(name).or_default() += 1,
+            Outcome::Ignored(name) => {
+                // A word of this program, and most often the one before.
+                match self.ignored.iter_mut().find(|(known, _)| std::ptr::eq(*known, name)) {
+                    Some((_, n)) => *n += 1,
+                    None => self.ignored.push((name, 1)),
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use codex_rollout::item::response_item::ConfigurationUpdateItem;
 use codex_rollout::item::turn_context::{ThreadSettings, TurnContext, WorldState};
-use codex_rollout::{Cursor, JsonText, RawJson};
+use codex_rollout::{JsonText, RawJson};
 
 use crate::resolve::turn::{MarkKind, Settings};
 use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder};
@@ -17,7 +17,10 @@ use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Current<'a> {
     /// What the next request is made with.
-    pub(super) next: Settings<'a>,
+    next: Settings<'a>,
+    /// How often that has changed: as long as it has not, nobody needs to
+    /// compare it with what it was.
+    n_changes: u32,
     /// The effort that was asked for: the one of a `configuration_update` holds
     /// until another one is asked for, and is not repeated.
     asked_effort: Option<JsonText<'a>>,
@@ -26,19 +29,36 @@ pub(super) struct Current<'a> {
 }
 
 impl<'a> Current<'a> {
+    /// Returns what the next request is made with, and how often that has changed.
+    pub(super) fn next(&self) -> (&Settings<'a>, u32) {
+        (&self.next, self.n_changes)
+    }
+
+    /// Goes back to what was set at an earlier place.
+    pub(super) fn go_back(&mut self, earlier: &Current<'a>) {
+        let n_changes = self.n_changes.wrapping_add(1);
+        *self = Current { n_changes, ..earlier.clone() };
+    }
+
+    fn set_effort(&mut self, effort: Option<JsonText<'a>>) {
+        self.next.effort = effort;
+        self.n_changes = self.n_changes.wrapping_add(1);
+    }
+
     /// Sets model and effort as asked for. What stays the same stays in the
     /// same place in memory, whatever line says it again.
     fn ask(&mut self, model: Option<JsonText<'a>>, effort: Option<JsonText<'a>>) {
         self.set_model(model);
         if self.asked_effort != effort {
             self.asked_effort = effort;
-            self.next.effort = effort;
+            self.set_effort(effort);
         }
     }
 
     fn set_model(&mut self, model: Option<JsonText<'a>>) {
         if self.next.model != model {
             self.next.model = model;
+            self.n_changes = self.n_changes.wrapping_add(1);
         }
     }
 
@@ -52,6 +72,7 @@ impl<'a> Current<'a> {
         self.next.provider = settings.model_provider_id;
         self.next.personality = settings.personality;
         self.next.reasoning_summary = settings.reasoning_summary;
+        self.n_changes = self.n_changes.wrapping_add(1);
     }
 
     /// Begins a turn: what was set while the last one ran holds now.
@@ -67,7 +88,7 @@ impl<'a> ThreadBuilder<'a> {
     pub(super) fn take_context(
         &mut self,
         context: &TurnContext<'a>,
-        line: &'a [u8],
+        payload: Option<RawJson<'a>>,
         place: Place,
     ) -> Outcome {
         self.settings.take_context(context);
@@ -75,7 +96,7 @@ impl<'a> ThreadBuilder<'a> {
         let Some(turn) = self.open_turn_of(context.turn_id) else { return Outcome::Span };
         self.mark(turn, MarkKind::Context, place);
         let turn = &mut self.turns[turn].turn;
-        turn.context = payload(line).or(turn.context);
+        turn.context = payload.or(turn.context);
         turn.model = context.model.and(self.settings.next.model).or(turn.model);
         turn.effort = context.effort.or(turn.effort);
         turn.personality = context.personality.or(turn.personality);
@@ -125,19 +146,7 @@ impl<'a> ThreadBuilder<'a> {
 
     pub(super) fn take_configuration(&mut self, update: &ConfigurationUpdateItem<'a>) {
         if let Some(effort) = update.reasoning.and_then(|it| it.effort) {
-            self.settings.next.effort = Some(effort);
+            self.settings.set_effort(Some(effort));
         }
     }
-}
-
-/// Returns the payload of a line as it is.
-pub(super) fn payload(line: &[u8]) -> Option<RawJson<'_>> {
-    let mut payload = None;
-    let read = Cursor::new(line).object(|key, value| {
-        if key == b"payload" {
-            payload = Some(value.raw()?);
-        }
-        Ok(())
-    });
-    read.ok().and(payload)
 }

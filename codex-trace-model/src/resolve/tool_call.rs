@@ -4,29 +4,25 @@
 use std::borrow::Cow;
 
 use codex_rollout::item::response_item::{CallOutcome, ToolCallForm, ToolCallItem};
-use codex_rollout::item::turn_item::{
-    CollabCall, CommandExecution, DynamicToolCall, Extension, ImageGeneration, McpToolCall,
-    PatchApply, RecordedDuration, ViewImage, WebSearch,
-};
 use codex_rollout::{JsonText, RawJson};
 use hashbrown::HashMap;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::resolve::family;
 use crate::resolve::ids::IdTable;
 use crate::resolve::output::Outcome;
-use crate::resolve::stamp;
-use crate::tool::{Agents, McpOrigin, ToolCall, ToolFamily};
+use crate::tool::{ToolCall, ToolFamily};
 use crate::trace::ItemIx;
 
 /// A tool call while its turn is read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ToolDraft<'a> {
     pub(crate) turn: usize,
     /// The key and the name of the span, made while the lines are at hand.
     pub(crate) key: String,
     pub(crate) name: Cow<'a, str>,
-    pub(crate) call: ToolCall<'a>,
+    /// The span's own in the end, so that it stays where it is.
+    pub(crate) call: Box<ToolCall<'a>>,
     pub(crate) form: ToolCallForm,
     pub(crate) first_line: u64,
     pub(crate) last_line: u64,
@@ -88,7 +84,8 @@ pub(crate) struct Told<'a> {
 /// Every tool call of a thread, found by its id.
 #[derive(Debug, Default)]
 pub(crate) struct ToolTable<'a> {
-    pub(crate) calls: Vec<ToolDraft<'a>>,
+    #[expect(clippy::vec_box, reason = "each goes by itself, when it has its span")]
+    pub(crate) calls: Vec<Box<ToolDraft<'a>>>,
     by_id: IdTable<&'a [u8], usize>,
     /// Details that came before their call, with the turn they came in; `None`
     /// where the call has come.
@@ -134,7 +131,7 @@ impl<'a> ToolTable<'a> {
                 draft.enrich(detail);
             }
         }
-        self.calls.push(draft);
+        self.calls.push(Box::new(draft));
         ix
     }
 
@@ -207,6 +204,28 @@ impl<'a> ToolTable<'a> {
 }
 
 impl<'a> ToolDraft<'a> {
+    /// Makes a draft of a call of which nothing else is known.
+    pub(crate) fn new(turn: usize, call: ToolCall<'a>) -> ToolDraft<'a> {
+        ToolDraft {
+            turn,
+            key: String::new(),
+            name: Cow::Borrowed(""),
+            call: Box::new(call),
+            form: ToolCallForm::default(),
+            first_line: 0,
+            last_line: 0,
+            called: None,
+            answered: None,
+            counted: None,
+            outcome: Outcome::default(),
+            told: Told::default(),
+            session: None,
+            inside: None,
+            whole: false,
+            deed: None,
+        }
+    }
+
     /// Makes a draft of a call item.
     pub(crate) fn of_item(turn: usize, item: ItemIx, call: &ToolCallItem<'a>) -> ToolDraft<'a> {
         let fields = &call.fields;
@@ -229,26 +248,25 @@ impl<'a> ToolDraft<'a> {
         }
         // What the provider ran itself has ended when it is written down.
         let running = fields.status.is_none_or(|status| status.is("in_progress"));
+        let facts = ToolCall {
+            call_id: fields.call_id.or(fields.id),
+            tool,
+            namespace,
+            family,
+            call_item: Some(item),
+            mcp: family::mcp(family, tool, namespace),
+            command: arguments_say.command,
+            cwd: arguments_say.cwd,
+            escalation: arguments_say.escalation,
+            output_text: end.output,
+            ..ToolCall::default()
+        };
         ToolDraft {
             whole: call.raw.is_some() && !running,
             told,
-            turn,
             form: call.form,
             session: family::input_session(family, arguments),
-            call: ToolCall {
-                call_id: fields.call_id.or(fields.id),
-                tool,
-                namespace,
-                family,
-                call_item: Some(item),
-                mcp: family::mcp(family, tool, namespace),
-                command: arguments_say.command,
-                cwd: arguments_say.cwd,
-                escalation: arguments_say.escalation,
-                output_text: end.output,
-                ..ToolCall::default()
-            },
-            ..ToolDraft::default()
+            ..ToolDraft::new(turn, facts)
         }
     }
 
@@ -267,12 +285,10 @@ impl<'a> ToolDraft<'a> {
             ..ToolCall::default()
         };
         let mut draft = ToolDraft {
-            turn,
             inside,
-            call,
             first_line: detail.line,
             last_line: detail.line,
-            ..ToolDraft::default()
+            ..ToolDraft::new(turn, call)
         };
         draft.enrich(detail);
         draft
@@ -319,167 +335,5 @@ impl<'a> ToolDraft<'a> {
         let started = detail.told.started.or(self.told.started);
         let ended = detail.told.ended || self.told.ended;
         self.told = Told { started, ended, ..detail.told };
-    }
-}
-
-/// Makes a detail of a record with the same few fields as all others.
-fn detail<'a>(id: Option<JsonText<'a>>, tool: &'static str, family: ToolFamily) -> Detail<'a> {
-    Detail {
-        call: ToolCall {
-            call_id: id,
-            tool: Some(JsonText::new(tool.as_bytes())),
-            family,
-            ..ToolCall::default()
-        },
-        ..Detail::default()
-    }
-}
-
-fn duration(recorded: Option<RecordedDuration>) -> Option<SignedDuration> {
-    let recorded = recorded?;
-    let secs = i64::try_from(recorded.secs?).ok()?;
-    let nanos =
-        i32::try_from(recorded.nanos.unwrap_or(0)).ok().filter(|nanos| *nanos < 1_000_000_000)?;
-    Some(SignedDuration::new(secs, nanos))
-}
-
-/// Reads `completed`, `failed`, `declined`.
-fn set_status<'a>(detail: &mut Detail<'a>, status: Option<JsonText<'a>>) {
-    match status.map(JsonText::raw) {
-        Some(b"failed") => detail.told.failed = Some("failed".into()),
-        Some(b"declined") => detail.told.declined = true,
-        Some(b"completed") => detail.told.worked = true,
-        _ => {}
-    }
-}
-
-impl<'a> Detail<'a> {
-    pub(crate) fn of_command(it: &CommandExecution<'a>) -> Detail<'a> {
-        let mut detail = detail(it.id, "exec_command", ToolFamily::Command);
-        set_status(&mut detail, it.status);
-        detail.told.completed = stamp::from_millis(it.completed_at_ms);
-        // -1 is what Codex writes for a process that it killed.
-        detail.call.exit_code = it.exit_code;
-        detail.call.duration = duration(it.duration);
-        detail.command = it.command;
-        detail.cwd = it.cwd;
-        detail.call.source = it.source.filter(|source| source.is("user_shell"));
-        detail.call.parsed_cmd = it.parsed_cmd.filter(|parsed| parsed.raw() != b"[]");
-        detail.call.process_id = it.process_id;
-        detail.call.plugin_id = it.plugin_id;
-        detail.call.script_path = it.script_path;
-        detail.call.arguments = it.command;
-        detail.call.output_text = it.aggregated_output;
-        detail
-    }
-
-    pub(crate) fn of_patch(it: &PatchApply<'a>) -> Detail<'a> {
-        let mut detail = detail(it.id, "apply_patch", ToolFamily::Patch);
-        set_status(&mut detail, it.status);
-        detail.told.succeeded = it.success;
-        if it.success == Some(false) || detail.told.failed.is_some() {
-            let stderr = it.stderr.filter(|text| !text.is_empty());
-            detail.told.failed = Some(stderr.map_or("failed".into(), JsonText::decode));
-        }
-        detail.call.changes = it.changes;
-        detail.call.output_text = it.stdout;
-        detail
-    }
-
-    pub(crate) fn of_mcp(it: &McpToolCall<'a>) -> Detail<'a> {
-        let invocation = it.invocation.unwrap_or_default();
-        let tool = it.tool.or(invocation.tool);
-        let mut detail = detail(it.id, "mcp", ToolFamily::Mcp);
-        set_status(&mut detail, it.status);
-        let failure = it.error.and_then(|error| error.message).map(JsonText::decode);
-        detail.told.failed =
-            failure.or_else(|| family::mcp_failure(it.result)).or(detail.told.failed);
-        detail.call.tool = tool.or(detail.call.tool);
-        detail.call.mcp = it.server.or(invocation.server).zip(tool);
-        detail.call.duration = duration(it.duration);
-        detail.call.arguments = it.arguments.or(invocation.arguments);
-        detail.call.output_text = it.result;
-        detail.call.plugin_id = it.plugin_id;
-        let origin = McpOrigin {
-            app_name: it.app_name,
-            action_name: it.action_name,
-            connector_id: it.connector_id,
-            read_only_hint: it.read_only_hint,
-            environment_id: it.environment_id,
-        };
-        detail.call.mcp_origin = (origin != McpOrigin::default()).then(|| Box::new(origin));
-        detail
-    }
-
-    pub(crate) fn of_dynamic(it: &DynamicToolCall<'a>) -> Detail<'a> {
-        let mut detail = detail(it.id, "dynamic_tool", ToolFamily::Function);
-        set_status(&mut detail, it.status);
-        detail.told.started = stamp::from_millis(it.started_at_ms);
-        detail.told.completed = stamp::from_millis(it.completed_at_ms);
-        detail.told.succeeded = it.success;
-        let failure = it.error.and_then(RawJson::as_text).map(JsonText::decode);
-        detail.told.failed = failure.or((it.success == Some(false)).then(|| "failed".into()));
-        detail.call.tool = it.tool.or(detail.call.tool);
-        detail.call.namespace = it.namespace;
-        detail.call.duration = duration(it.duration);
-        detail.call.arguments = it.arguments;
-        detail
-    }
-
-    pub(crate) fn of_collab(it: &CollabCall<'a>, spawning: bool) -> Detail<'a> {
-        let mut detail = detail(it.id, "agents", ToolFamily::Agents);
-        if it.tool.is_some() {
-            set_status(&mut detail, it.status.and_then(RawJson::as_text));
-        } else {
-            // Events say how the agents stand, and Codex tells by that.
-            let stands = it.status.and_then(family::agent_failure);
-            detail.told.failed = stands.or_else(|| family::any_agent_failure(it.statuses?));
-        }
-        detail.told.completed = stamp::from_millis(it.completed_at_ms);
-        detail.call.tool = it.tool.or(detail.call.tool);
-        let agents = Agents {
-            model: it.model,
-            reasoning_effort: it.reasoning_effort,
-            path: None,
-            states: it.agents_states.or(it.statuses).filter(|states| states.raw() != b"{}"),
-        };
-        detail.call.agents = (agents != Agents::default()).then(|| Box::new(agents));
-        if spawning {
-            detail.call.spawned = it.new_thread_id.map(JsonText::decode).into_iter().collect();
-            detail.call.spawned.extend(family::texts(it.receiver_thread_ids));
-        }
-        detail
-    }
-
-    pub(crate) fn of_search(it: &WebSearch<'a>) -> Detail<'a> {
-        let mut detail = detail(it.id, "web_search", ToolFamily::WebSearch);
-        detail.call.search = it.action;
-        detail.call.output_text = it.results;
-        detail.deed = Some((ToolFamily::WebSearch, it.action.map_or(b"", RawJson::raw)));
-        detail
-    }
-
-    pub(crate) fn of_image_view(it: &ViewImage<'a>) -> Detail<'a> {
-        detail(it.id, "view_image", ToolFamily::ImageView)
-    }
-
-    pub(crate) fn of_image(it: &ImageGeneration<'a>) -> Detail<'a> {
-        let mut detail = detail(it.id, "image_generation", ToolFamily::ImageGeneration);
-        set_status(&mut detail, it.status);
-        detail.deed =
-            Some((ToolFamily::ImageGeneration, it.revised_prompt.map_or(b"", JsonText::raw)));
-        detail
-    }
-
-    pub(crate) fn of_extension(it: &Extension<'a>) -> Detail<'a> {
-        let mut detail = detail(it.id, "extension", ToolFamily::Function);
-        detail.alone = true;
-        detail.call.family = match it.kind.map(JsonText::raw) {
-            Some(b"web.search") => ToolFamily::WebSearch,
-            Some(b"image_gen.generation") => ToolFamily::ImageGeneration,
-            _ => ToolFamily::Function,
-        };
-        detail.call.tool = it.kind.or(detail.call.tool);
-        detail
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct TurnDraft<'a> {
     pub(crate) marks: Vec<Mark>,
     /// The settings that marks refer to, in the order of their use.
     pub(crate) settings: Vec<Settings<'a>>,
+    /// How often settings had changed when the last of them was used.
+    pub(crate) n_changes: u32,
     /// Usages that marks refer to.
     pub(crate) usages: Vec<UsageDraft<'a>>,
     /// Indices into the thread's tool calls.
@@ -134,10 +136,15 @@ pub(crate) enum MarkKind {
 }
 
 impl<'a> TurnDraft<'a> {
-    /// Returns the place of settings in the turn's list.
-    pub(crate) fn index_of(&mut self, settings: Settings<'a>) -> u32 {
-        if self.settings.last() != Some(&settings) {
-            self.settings.push(settings);
+    /// Returns the place of settings, of which it is known how often they have
+    /// changed, in the turn's list.
+    #[inline]
+    pub(crate) fn index_of(&mut self, (settings, n_changes): (&Settings<'a>, u32)) -> u32 {
+        if self.n_changes != n_changes || self.settings.is_empty() {
+            self.n_changes = n_changes;
+            if self.settings.last() != Some(settings) {
+                self.settings.push(*settings);
+            }
         }
         index(&self.settings)
     }

@@ -13,7 +13,7 @@ use crate::resolve::clock::{keep_within, times};
 use crate::resolve::finish::{ResolvedTurn, sum};
 use crate::resolve::keys::Keys;
 use crate::resolve::model_call::{self, CallDraft};
-use crate::resolve::tool_call::{ToolDraft, ToolTable};
+use crate::resolve::tool_call::ToolDraft;
 use crate::resolve::turn::TurnDraft;
 use crate::span::{Compaction, ModelCall, Provenance, Span, SpanKind, Status, Turn};
 use crate::tool::ToolFamily;
@@ -22,7 +22,8 @@ use crate::trace::{RolloutIx, SpanIx, ThreadIx};
 /// Writes the spans of one thread.
 pub(super) struct SpanWriter<'b, 'a> {
     pub(super) builder: &'b mut ThreadBuilder<'a>,
-    tools: ToolTable<'a>,
+    /// The thread's tool calls, as long as they have no spans.
+    tools: Vec<Option<Box<ToolDraft<'a>>>>,
     pub(super) spans: Vec<Span<'a>>,
     keys: Keys,
     pub(super) named_agents: Vec<(SpanIx, Cow<'a, str>)>,
@@ -67,7 +68,7 @@ impl<'a> SpanWriter<'_, 'a> {
         let (mut keys, mut spans) = (Keys::with_capacity(n_spans), Vec::with_capacity(n_spans));
         keys.insert(&thread.key, &spans);
         spans.push(thread);
-        let tools = std::mem::take(&mut builder.tools);
+        let tools = std::mem::take(&mut builder.tools).calls.into_iter().map(Some).collect();
         let provider = builder.meta.and_then(|meta| meta.model_provider);
         SpanWriter { builder, tools, spans, keys, named_agents: Vec::new(), provider }
     }
@@ -169,7 +170,7 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         let mut nested: HashMap<usize, Vec<usize>> = HashMap::new();
         for &tool in &draft.tools {
-            let call = &self.tools.calls[tool];
+            let Some(call) = &self.tools[tool] else { continue };
             match call.inside {
                 Some(script) => nested.entry(script).or_default().push(tool),
                 None => children.push((call.first_line, Child::Tool(tool))),
@@ -200,18 +201,20 @@ impl<'a> SpanWriter<'_, 'a> {
     /// A command that went on after its call had returned may end in a later
     /// `write_stdin`, whose output then tells the exit code.
     fn join_exits(&mut self, draft: &TurnDraft<'a>) {
-        let calls = &mut self.tools.calls;
         let mut running: HashMap<Cow<'a, str>, usize> = HashMap::new();
         for &tool in &draft.tools {
-            let ToolDraft { call, outcome, session, .. } = &calls[tool];
+            let Some(ToolDraft { call, outcome, session, .. }) = self.tools[tool].as_deref() else {
+                continue;
+            };
             if call.family == ToolFamily::Command
                 && let Some(session) = outcome.running_session()
             {
                 running.insert(session.clone(), tool);
             } else if let (Some(session), Some(code)) = (session, outcome.exit_code)
                 && let Some(command) = running.remove(session.as_str())
+                && let Some(command) = &mut self.tools[command]
             {
-                calls[command].call.exit_code.get_or_insert(code);
+                command.call.exit_code.get_or_insert(code);
             }
         }
     }
@@ -286,7 +289,7 @@ impl<'a> SpanWriter<'_, 'a> {
     }
 
     fn tool(&mut self, draft: &TurnDraft<'a>, tool: usize, parent: SpanIx) -> SpanIx {
-        let tool = &mut self.tools.calls[tool];
+        let mut tool = *self.tools[tool].take().expect("a call is of one turn, and there once");
         let outcome = &mut tool.outcome;
         let call = &mut tool.call;
         call.exit_code = call.exit_code.or(outcome.exit_code);
@@ -299,12 +302,12 @@ impl<'a> SpanWriter<'_, 'a> {
         {
             call.spawned.push(agent);
         }
-        let (start, end) = times(tool);
-        let status = self.builder.tool_status(draft, tool);
-        let mut call = Box::new(std::mem::take(&mut tool.call));
+        let (start, end) = times(&tool);
+        let status = self.builder.tool_status(draft, &tool);
         let more = tool.outcome.more.take().map(|it| *it).unwrap_or_default();
+        let mut call = tool.call;
         call.running_session = more.running_session;
-        let (key, name) = (std::mem::take(&mut tool.key), std::mem::take(&mut tool.name));
+        let (key, name) = (tool.key, tool.name);
         let provenance = provenance(draft, tool.first_line, tool.last_line);
         let span = self.push(Span {
             key,

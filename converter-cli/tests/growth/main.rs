@@ -21,7 +21,7 @@ use rayon::ThreadPool;
 use rollout::{Rollout, id};
 
 /// The most by which work may grow when a history doubles.
-const GROWTH: f64 = 2.15;
+const GROWTH: f64 = 2.2;
 
 /// The sizes that are compared.
 const SIZES: [usize; 3] = [100, 200, 400];

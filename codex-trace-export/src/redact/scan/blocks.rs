@@ -34,11 +34,14 @@ pub(super) enum Level {
 }
 
 impl Level {
-    /// Returns the levels that this processor has, the best last.
+    /// Returns the levels that this processor has, the best last; not those that
+    /// a build says to leave alone, to test what other processors do.
     pub(super) fn all() -> impl Iterator<Item = Level> {
-        let avx2 = is_x86_feature_detected!("avx2").then_some(Level::Avx2);
-        let has_avx512 =
-            is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vbmi");
+        let has_avx2 = cfg!(not(codex_trace_simd = "sse2")) && is_x86_feature_detected!("avx2");
+        let avx2 = has_avx2.then_some(Level::Avx2);
+        let has_avx512 = cfg!(not(any(codex_trace_simd = "avx2", codex_trace_simd = "sse2")))
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vbmi");
         let avx512 = has_avx512.then_some(Level::Avx512);
         avx2.into_iter().chain(avx512)
     }

@@ -136,6 +136,10 @@ fn screen(output: &str) -> Vec<String> {
                     Some('B') => row = (row + n).min(lines.len() - 1),
                     Some('K') if number == "2" => lines[row].clear(),
                     Some('K') => lines[row].truncate(column),
+                    Some('J') => {
+                        lines[row].truncate(column);
+                        lines.truncate(row + 1);
+                    }
                     _ => {}
                 }
             }

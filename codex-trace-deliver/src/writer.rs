@@ -44,7 +44,12 @@ impl Writer {
             return Writer::There;
         }
         let age = metadata.modified().ok().and_then(|at| now.duration_since(at).ok());
-        if age.is_some_and(|age| age >= QUIET) { Writer::Gone } else { Writer::Leaving }
+        match age {
+            // The clock was set back meanwhile: nobody is to wait for it.
+            None => Writer::There,
+            Some(age) if age < QUIET => Writer::Leaving,
+            Some(_) => Writer::Gone,
+        }
     }
 }
 
@@ -111,7 +116,7 @@ mod tests {
         assert_eq!(Writer::of(&path, later), Gone);
         assert_eq!(Writer::of(&path, later - Duration::from_millis(1)), Leaving);
         let before = written - Duration::from_secs(3600);
-        assert_eq!(Writer::of(&path, before), Leaving, "the clock was set back");
+        assert_eq!(Writer::of(&path, before), There, "the clock was set back");
         let _reader = fs::File::open(&path).unwrap();
         assert_eq!(Writer::of(&path, later), Gone, "who reads writes nothing");
         let _resumed = fs::File::options().append(true).open(&path).unwrap();

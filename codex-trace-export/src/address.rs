@@ -1,6 +1,6 @@
 //! Addresses of backends: what one must look like, and what of it is secret.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use sha2::{Digest, Sha256};
 
@@ -278,6 +278,21 @@ fn with_query(text: &str, value: impl Fn(&str) -> String) -> String {
     };
     let query: Vec<String> = query.split('&').map(pair).collect();
     format!("{before}?{}{behind}", query.join("&"))
+}
+
+/// Percent-encodes all bytes that could mean something in an address: what is
+/// left is letters and digits of ASCII and `-`, `.`, `_`, `~`.
+pub fn percent_encoded(text: &[u8]) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(*byte));
+            }
+            _ => write!(encoded, "%{byte:02X}").expect("a string takes everything"),
+        }
+    }
+    encoded
 }
 
 /// Reads `%20` and the like; what is no such thing stays as it is.

@@ -213,20 +213,13 @@ pub trait Protocol: Send + Sync {
         Detour::None
     }
 
-    /// Says what to ask before anything is sent: a project to look up or make,
-    /// limits to learn.
+    /// Returns the first question to ask before anything is sent: a project to
+    /// look up or make, limits to learn. `None` if there is nothing to ask.
     ///
-    /// Called with `None` first, then with each answer (whatever its status,
-    /// but for what [`Verdict::from_status`] would retry), until it returns
-    /// [`Preflight::Ready`]. In a dry run it is never called, so
-    /// [`contract`](Self::contract) must make sense without it.
-    ///
-    /// # Errors
-    ///
-    /// If the destination cannot be used; nothing will be sent to it.
-    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
-        let _ = answer;
-        Ok(Preflight::Ready)
+    /// In a dry run nothing is asked, so [`contract`](Self::contract) must make
+    /// sense without it.
+    fn preflight(&self) -> Option<Question> {
+        None
     }
 }
 
@@ -248,13 +241,39 @@ pub enum Order {
     OfTimes,
 }
 
-/// The next step before anything is sent.
-#[derive(Debug)]
-pub enum Preflight {
-    /// Send this and come back with the answer.
-    Ask(Request),
-    /// Nothing more to ask.
-    Ready,
+/// A question to the server before anything is sent to it.
+pub struct Question {
+    /// What to send.
+    pub request: Request,
+    /// What takes the answer, whatever its status, except for those that
+    /// [`Verdict::from_status`] would retry.
+    pub inquiry: Box<dyn Inquiry>,
+}
+
+impl std::fmt::Debug for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Question").field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
+/// What is known of a server after its answers so far. Pure, as [`Protocol`] is:
+/// the engine sends the questions.
+pub trait Inquiry: Send {
+    /// Takes the answer to the last question.
+    ///
+    /// # Errors
+    ///
+    /// If the destination cannot be used; nothing will be sent to it.
+    fn learn(self: Box<Self>, answer: &Response) -> Result<Learned, ConfigError>;
+}
+
+/// What follows from an answer.
+pub enum Learned {
+    /// There is more to ask.
+    More(Question),
+    /// The destination with all that was to be learned; it takes the place of
+    /// the one that asked.
+    All(Box<dyn Exporter>),
 }
 
 /// Where people see what was sent.

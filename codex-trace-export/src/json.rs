@@ -221,6 +221,12 @@ impl Object<'_> {
     }
 }
 
+/// Writes an array of what is in memory; as [`array`], with the buffer first, so
+/// that a function which appends a value can be given by its name.
+pub(crate) fn list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
+    array(out, items, |item, out| write(out, item));
+}
+
 /// Writes an array.
 pub fn array<T>(
     out: &mut Vec<u8>,

@@ -57,7 +57,8 @@ pub use address::Address;
 pub use choice::Choice;
 pub use destination::{
     Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Framing, IdSpace,
-    Limits, Order, Preflight, Protocol, Remark, Rewrite, Route, Signal, Verdict, View,
+    Inquiry, Learned, Limits, Order, Protocol, Question, Remark, Rewrite, Route, Signal, Verdict,
+    View,
 };
 pub use environment::{ConfigFiles, Environment, Files};
 pub use file::{FileEncoder, FileFormat, FileSettings, Layout, OutputFiles, Scratch, Sink};

@@ -122,6 +122,9 @@ pub struct Item<'a> {
     /// Whether the harness wrote it in somebody's name: context, instructions,
     /// notifications.
     pub synthetic: bool,
+    /// Whether the model made it; not so where the parent of a review repeats
+    /// the reviewer's answer.
+    pub made_by_model: bool,
     /// What it is.
     pub body: ResponseItem<'a>,
 }
@@ -183,6 +186,22 @@ impl<'a> Thread<'a> {
     /// Returns an item of this thread; none if the index is of another one.
     pub fn item(&self, ix: ItemIx) -> Option<&Item<'a>> {
         self.items.get(ix.0 as usize)
+    }
+
+    /// Returns what a history holds before the item `end`, newest first; what a
+    /// compaction put in the place of older items is not among them.
+    pub fn newest_first(
+        &self,
+        history: u32,
+        end: ItemIx,
+    ) -> impl Iterator<Item = (ItemIx, &Item<'a>)> {
+        let history = self.histories.get(history as usize);
+        let own = history.map(|it| (ItemIx(it.from), end));
+        let base = history.map_or(&[][..], |it| &it.base);
+        own.into_iter()
+            .chain(base.iter().rev().copied())
+            .flat_map(|(from, to)| (from.0..to.0).rev().map(ItemIx))
+            .filter_map(|ix| Some((ix, self.item(ix)?)))
     }
 
     /// Returns a file of this thread; none if the index is of another one.

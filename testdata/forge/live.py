@@ -134,7 +134,7 @@ def work(forged, user, scenarios):
     def kill():
         nonlocal kills
         chance = random.Random(11)
-        while not done.wait(chance.uniform(0.05, 0.6)):
+        while not done.wait(chance.uniform(0.1, 3)):
             kills += user.kill_worker()
 
     killer = threading.Thread(target=kill)
@@ -178,10 +178,10 @@ def with_codex(arguments):
             events = trust_hooks(forged)
         kills, codex_kills = work(forged, user, arguments.scenarios)
         # The last one is killed, too, and a call of whatever session finds that out.
-        user.kill_worker()
         user.run("hook", json.dumps({"hook_event_name": "SessionStart"}))
+        time.sleep(1)
         user.kill_worker()
-        user.run("hook", "--work", "--linger", "0s")
+        said = user.run("hook", "--work", "--linger", "0s").stderr
         waiting = user.queue()["waiting"]
         before = [dict(place.rows) for place in places]
         clean = [type(place)() for place in places]
@@ -200,8 +200,8 @@ def with_codex(arguments):
         again = [place.backend for place, rows in zip(places, before) if place.rows != rows]
         print(f"  another upload changes {again or 'nothing'}")
         good &= not again
-        log = (user.live / "log").read_text().splitlines()
-        for line in log[-9:] if not good else []:
+        log = (user.live / "log").read_text() + said
+        for line in log.splitlines()[-30:] if not good else []:
             print("  log:", line)
         if not good and os.environ.get("KEEP"):
             shutil.copytree(place, os.environ["KEEP"], dirs_exist_ok=True)

@@ -338,6 +338,34 @@ wire! {
 }
 
 impl<'a> ResponseItem<'a> {
+    /// Whether it is of a kind that a model answers with. Where the parent of a
+    /// review repeats the reviewer's answer, another model than its own does.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            ResponseItem::Message(message) => message.role.is_some_and(|role| role.is("assistant")),
+            ResponseItem::Reasoning(_)
+            | ResponseItem::ToolCall(_)
+            | ResponseItem::WebSearchCall(_)
+            | ResponseItem::ImageGenerationCall(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Reads a list of items, such as what a compaction put in the place of a
+    /// history: each as it was written, and what it is (`None` if it does not
+    /// say). What comes after something malformed is not read.
+    pub fn list(items: RawJson<'a>) -> Vec<(RawJson<'a>, Option<ResponseItem<'a>>)> {
+        let mut list = Vec::new();
+        let read = items.cursor().array(|element| {
+            let raw = element.raw()?;
+            list.push((raw, ResponseItem::decode(&mut raw.cursor())?));
+            Ok(())
+        });
+        // The items before the fault are good.
+        read.ok();
+        list
+    }
+
     /// Reads an item from its JSON object.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ impl Engine<'_> {
         unit: &Unit,
         fingerprint: Fingerprint,
         past: Option<&Past>,
-        record: Option<Record>,
+        (record, before): (Option<Record>, impl FnOnce() -> Option<Record>),
         rest: Rest,
     ) -> Decision {
         let options = self.run.options;
@@ -48,7 +48,8 @@ impl Engine<'_> {
             if contract.rewrite != Rewrite::Replaces {
                 // Of what is stale and has no lines, the time is that of a later run.
                 let is_told = past.lines.is_some() || past.outcome == Outcome::Sent;
-                let same = is_told && record.is_some_and(|record| record.is_of(past));
+                let is_of = |record: Option<Record>| record.is_some_and(|it| it.is_of(past));
+                let same = is_told && (is_of(record) || is_of(before()));
                 return if same { Decision::EarlierForm } else { Decision::Keep };
             }
         }

@@ -6,7 +6,6 @@ use codex_trace_model::{Code, Diagnostic, SessionGroup, Trace};
 
 use crate::delivery::decide::Decision;
 use crate::delivery::flight::{Added, Whole};
-use crate::delivery::lines::Recorded;
 use crate::delivery::progress::OnTheWay;
 use crate::delivery::rest::Rests;
 use crate::delivery::session::Session;
@@ -17,7 +16,7 @@ use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Lines, Outcome, Past};
 use crate::panics;
 use crate::pipeline::{self, Look};
-use codex_trace_export::{Absent, Cx, Fingerprint, Notes, Rewrite, Shift, Unit, UnitKey};
+use codex_trace_export::{Absent, Cx, Fingerprint, Notes, Rewrite, Unit, UnitKey};
 use codex_trace_history::OwnedTrace;
 
 /// Why units are not sent, as the ledger keeps it.
@@ -64,7 +63,7 @@ impl Engine<'_> {
     }
 
     fn feed(&self, group: &SessionGroup) -> Result<(), Failure> {
-        let on_the_way = OnTheWay::new(self.run.progress, self.run.history.len_of(group));
+        let way = OnTheWay::new(self.run.progress, self.run.history.len_of(group));
         let goes = self.takes.elsewhere(self.run.history, group);
         if let Some(Goes::To(_)) = goes {
             return Ok(());
@@ -97,7 +96,7 @@ impl Engine<'_> {
                     return Ok(());
                 }
                 self.count_oddities(trace);
-                self.encode(&owned, files, rests, on_the_way)
+                self.encode(&owned, files, rests, way)
             } else {
                 Ok(())
             }
@@ -132,7 +131,7 @@ impl Engine<'_> {
         owned: &OwnedTrace,
         stamps: Vec<FileStamp>,
         rests: Rests,
-        on_the_way: OnTheWay,
+        way: OnTheWay,
     ) -> Result<(), Failure> {
         let trace = owned.get();
         let of_project = self.of_project(trace);
@@ -146,8 +145,7 @@ impl Engine<'_> {
             return Ok(());
         }
         self.reopen(trace, &stamps)?;
-        let session = Session::new(trace.session_id(), stamps.clone()).counting(on_the_way);
-        let session = Arc::new(session);
+        let session = Arc::new(Session::new(trace.session_id(), stamps.clone()).counting(way));
         let mut result = Ok(());
         let mut beside = match self.look_beside(trace) {
             Ok(beside) => beside,
@@ -170,8 +168,8 @@ impl Engine<'_> {
         let now = Some(self.run.options.now);
         let notes = Notes { now, shift: self.shift(trace)?, beside };
         let cx = Cx { trace, rules, notes: &notes };
-        let recorded = self.run.ledger.map(|_| Recorded::of(owned));
-        let mut taking = Taking::new(rests, stamps, recorded.unwrap_or_default());
+        let owned = self.run.ledger.map(|_| owned);
+        let mut taking = Taking::new(rests, stamps, owned);
         let mut encoded = self.exporter.encode(&cx, &mut |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
@@ -219,36 +217,13 @@ impl Engine<'_> {
         ledger.reopen(&contract.destination, trace.threads.iter().map(|it| &*it.id), files)
     }
 
-    /// Returns by how much a session is moved: as before, or so that it ends
-    /// now, if it is too old and the user wants it.
-    fn shift(&self, trace: &Trace<'_>) -> Result<Option<Shift>, Failure> {
-        let contract = self.exporter.contract();
-        let Some(ledger) = self.run.ledger else {
-            return Ok(self.new_shift(trace));
-        };
-        let session = trace.session_id();
-        if let Some(shift) = ledger.shift(&contract.destination, session)? {
-            return Ok(Some(shift));
-        }
-        let Some(shift) = self.new_shift(trace) else { return Ok(None) };
-        // Before anything is sent: another run must not find another one.
-        if !self.run.options.dry_run {
-            ledger.keep_shift(&contract.destination, session, shift)?;
-        }
-        Ok(Some(shift))
-    }
-
-    fn new_shift(&self, trace: &Trace<'_>) -> Option<Shift> {
-        let max_age = self.exporter.contract().max_age.filter(|_| self.run.options.time_shift)?;
-        let now = self.run.options.now.as_millisecond();
-        let ended = trace.ended_at()?.as_millisecond();
-        let started = trace.started_at()?.as_millisecond();
-        let too_old = now.saturating_sub(started) > i64::try_from(max_age.as_millis()).ok()?;
-        too_old.then_some(Shift { millis: now.saturating_sub(ended), found: now })
-    }
-
     /// Takes a unit as it comes out of the encoder.
-    fn take(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking) -> Result<(), Failure> {
+    fn take(
+        &self,
+        unit: Unit,
+        session: &Arc<Session>,
+        taking: &mut Taking<'_>,
+    ) -> Result<(), Failure> {
         match &unit.absent {
             Some(Absent::Elsewhere(why)) => {
                 return self.leave_elsewhere(&unit, session, taking, why);
@@ -278,7 +253,8 @@ impl Engine<'_> {
         let rest = taking.rests.least(&unit.open_in);
         let record = taking.recorded.get(&unit.key);
         let form = Form { fingerprint, lines: record.map(|record| record.lines) };
-        let mut decision = self.decide(&unit, fingerprint, before.as_ref(), record, rest);
+        let records = (record, || taking.recorded_before(&unit.key));
+        let mut decision = self.decide(&unit, fingerprint, before.as_ref(), records, rest);
         // What hangs under something that is not there would hang in the air.
         let above = unit.under.as_ref().and_then(|above| taking.withheld.get(above));
         if let (Decision::Send, Some(above)) = (decision, above) {
@@ -348,7 +324,7 @@ impl Engine<'_> {
     }
 
     /// Notes that a unit is there, where the ledger says less.
-    fn confirm(&self, unit: &Unit, form: Form, past: Option<&Past>, taking: &mut Taking) {
+    fn confirm(&self, unit: &Unit, form: Form, past: Option<&Past>, taking: &mut Taking<'_>) {
         let Some(past) = past else { return };
         if past.outcome == Outcome::Stale {
             let form = Form { fingerprint: past.fingerprint, ..form };
@@ -372,7 +348,7 @@ impl Engine<'_> {
         &self,
         unit: &Unit,
         session: &Session,
-        taking: &mut Taking,
+        taking: &mut Taking<'_>,
         why: &str,
     ) -> Result<(), Failure> {
         let mut account = self.account();
@@ -397,7 +373,7 @@ impl Engine<'_> {
         &self,
         key: &UnitKey,
         turn: &str,
-        taking: &mut Taking,
+        taking: &mut Taking<'_>,
     ) -> Result<Option<String>, Failure> {
         let Some(ledger) = self.run.ledger else { return Ok(None) };
         for other in &self.others {
@@ -466,7 +442,7 @@ impl Engine<'_> {
 
     /// Puts a unit into the queue that was left for the second time, part by
     /// part.
-    fn stream(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking) {
+    fn stream(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking<'_>) {
         let place = (unit.key.clone(), unit.route);
         let Some(&fingerprint) = taking.deferred.get(&place) else { return };
         let lines = taking.recorded.get(&unit.key).map(|record| record.lines);

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-use blake3::Hasher;
 use codex_rollout::Layout;
 use codex_trace_export::UnitKey;
 use codex_trace_history::OwnedTrace;
 use codex_trace_history::owned::OwnedFile;
 use codex_trace_model::{Rollout, Span, SpanKind, Timestamp, Trace};
+use sha2::{Digest, Sha256};
 
 use crate::ledger::{Lines, Past};
 
@@ -36,9 +36,44 @@ impl Record {
     }
 }
 
+/// What makes a digest of lines: all of a history goes through it.
+trait Digester: Default {
+    fn add(&mut self, bytes: &[u8]);
+    fn lines(self) -> Lines;
+}
+
+impl Digester for blake3::Hasher {
+    fn add(&mut self, bytes: &[u8]) {
+        self.update(bytes);
+    }
+
+    fn lines(self) -> Lines {
+        Lines(self.finalize().into())
+    }
+}
+
+impl Digester for Sha256 {
+    fn add(&mut self, bytes: &[u8]) {
+        self.update(bytes);
+    }
+
+    fn lines(self) -> Lines {
+        Lines(self.finalize().into())
+    }
+}
+
 impl Recorded {
     /// Looks at the lines of all turns and threads.
     pub(super) fn of(owned: &OwnedTrace) -> Recorded {
+        Recorded::by::<blake3::Hasher>(owned)
+    }
+
+    /// The same, as older versions wrote it into the ledger.
+    pub(super) fn as_before(owned: &OwnedTrace) -> Recorded {
+        Recorded::by::<Sha256>(owned)
+    }
+
+    fn by<D: Digester>(owned: &OwnedTrace) -> Recorded {
         let trace = owned.get();
         let files: HashMap<_, _> = owned
             .files()
@@ -51,7 +86,7 @@ impl Recorded {
         };
         let mut all = HashMap::new();
         // What is below each span that something is below, from the last on.
-        let mut below: HashMap<usize, (Hasher, Option<Timestamp>)> = HashMap::new();
+        let mut below: HashMap<usize, (D, Option<Timestamp>)> = HashMap::new();
         for (ix, span) in trace.spans.iter().enumerate().rev() {
             let own = below.remove(&ix);
             let keys = keys(trace, span);
@@ -62,17 +97,16 @@ impl Recorded {
             if !keys.is_empty() {
                 if let Some(file) = file_of(span) {
                     // What it says of the thread is in all that is made of it.
-                    hasher.update(file.lines(1, 1));
-                    hasher
-                        .update(file.lines(span.provenance.first_line, span.provenance.last_line));
+                    hasher.add(file.lines(1, 1));
+                    hasher.add(file.lines(span.provenance.first_line, span.provenance.last_line));
                 }
                 ended = ended.max(span.end).max(span.start);
             }
-            let lines = Lines(hasher.finalize().into());
+            let lines = hasher.lines();
             all.extend(keys.into_iter().map(|key| (key, Record { lines, ended })));
             if let Some(parent) = span.parent {
                 let above = below.entry(parent.index()).or_default();
-                above.0.update(&lines.0);
+                above.0.add(&lines.0);
                 above.1 = above.1.max(ended);
             }
         }

@@ -29,6 +29,7 @@ mod rest;
 mod send;
 mod session;
 mod share;
+mod shift;
 mod sorted;
 mod stamp;
 mod store;

@@ -57,13 +57,9 @@ impl Engine<'_> {
     /// Sends what is in the queue until nothing can come any more.
     pub(super) fn send_all(&self) {
         while !self.interrupted()
-            && let Some(mut batch) = self.queue.take(&self.routes)
+            && let Some(batch) = self.queue.take(&self.routes)
         {
-            if self.fetch(&mut batch) {
-                self.deliver(batch);
-            } else {
-                self.unsent(batch, &self.why_ended());
-            }
+            self.fetch_and_deliver(batch);
             self.queue.settled();
         }
         // Those who wait for room must not wait for nobody.
@@ -73,7 +69,7 @@ impl Engine<'_> {
     }
 
     /// Delivers a batch, in parts if need be.
-    fn deliver(&self, batch: Vec<Slice>) {
+    pub(super) fn deliver(&self, batch: Vec<Slice>) {
         let mut parts = vec![(batch, Patience::Full)];
         // Single pieces that did not get through: is it them or the destination?
         let mut suspects: Vec<(Vec<Slice>, String)> = Vec::new();
@@ -295,7 +291,7 @@ impl Engine<'_> {
 
     /// Leaves a part for the next run. A unit of which another part was sent is
     /// left as a whole.
-    fn unsent(&self, part: Vec<Slice>, why: &str) {
+    pub(super) fn unsent(&self, part: Vec<Slice>, why: &str) {
         self.leave(self.skipped(part), why);
     }
 
@@ -424,11 +420,10 @@ impl Engine<'_> {
     }
 
     fn note_request(&self, bytes: usize) {
+        self.run.progress.add_sent(bytes);
         let mut account = self.account();
         account.requests += 1;
         account.bytes += bytes as u64;
-        drop(account);
-        self.run.progress.add_sent(bytes);
     }
 
     /// Waits until a request may start; `false` if the run ends before.

@@ -41,14 +41,16 @@ impl Engine<'_> {
         }
     }
 
-    /// Reads what is in a file of a batch. Returns `false` if it cannot, which ends
+    /// Delivers a batch, of which some may be in a file. What cannot be read ends
     /// the run.
-    pub(super) fn fetch(&self, batch: &mut [Slice]) -> bool {
-        let fetched = batch.iter_mut().try_for_each(Slice::fetch);
-        if let Err(err) = &fetched {
-            self.fail(&cannot_keep(self.run, err));
+    pub(super) fn fetch_and_deliver(&self, mut batch: Vec<Slice>) {
+        match batch.iter_mut().try_for_each(Slice::fetch) {
+            Ok(()) => self.deliver(batch),
+            Err(err) => {
+                self.fail(&cannot_keep(self.run, &err));
+                self.unsent(batch, &self.why_ended());
+            }
         }
-        fetched.is_ok()
     }
 }
 

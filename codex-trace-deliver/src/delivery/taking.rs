@@ -1,12 +1,14 @@
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::delivery::decide::Decision;
 use crate::delivery::flight::Whole;
-use crate::delivery::lines::Recorded;
+use crate::delivery::lines::{Record, Recorded};
 use crate::delivery::rest::Rests;
 use crate::ledger::{FileStamp, Known, Lines};
 use codex_trace_export::{Fingerprint, Hasher, Receipt, Unit, UnitKey, Waits};
+use codex_trace_history::OwnedTrace;
 
 /// What is known while the units of a session are taken.
 ///
@@ -14,7 +16,7 @@ use codex_trace_export::{Fingerprint, Hasher, Receipt, Unit, UnitKey, Waits};
 /// to send it: then the session is encoded a second time for such units, and for
 /// those that wait for them.
 #[derive(Debug, Default)]
-pub(super) struct Taking {
+pub(super) struct Taking<'o> {
     /// What the ledger knows of each thread.
     pub(super) known: HashMap<String, Known>,
     /// How long its files have been left alone.
@@ -37,6 +39,9 @@ pub(super) struct Taking {
     pub(super) files: Vec<FileStamp>,
     /// What the session's files say of its units.
     pub(super) recorded: Recorded,
+    /// The same by the digest of older versions, for what they have sent.
+    before: OnceCell<Recorded>,
+    owned: Option<&'o OwnedTrace>,
     /// Units of which an older version did not note what they are made of.
     pub(super) without_lines: Vec<(UnitKey, &'static str, Lines)>,
     /// What the live plugin is to be told of units that were there before: a run
@@ -44,10 +49,22 @@ pub(super) struct Taking {
     pub(super) told: Vec<Receipt>,
 }
 
-impl Taking {
-    /// Begins with the files of a session.
-    pub(super) fn new(rests: Rests, files: Vec<FileStamp>, recorded: Recorded) -> Taking {
-        Taking { rests, files, recorded, ..Taking::default() }
+impl<'o> Taking<'o> {
+    /// Begins with the files of a session; `owned` is what they say, where there is
+    /// a ledger.
+    pub(super) fn new(
+        rests: Rests,
+        files: Vec<FileStamp>,
+        owned: Option<&'o OwnedTrace>,
+    ) -> Taking<'o> {
+        let recorded = owned.map(Recorded::of).unwrap_or_default();
+        Taking { rests, files, recorded, owned, ..Taking::default() }
+    }
+
+    /// Returns what an older version noted of a unit of the same lines.
+    pub(super) fn recorded_before(&self, key: &UnitKey) -> Option<Record> {
+        let owned = self.owned?;
+        self.before.get_or_init(|| Recorded::as_before(owned)).get(key)
     }
 
     /// Returns the fingerprint of the next unit; nothing before its last part.

@@ -1,8 +1,8 @@
 //! Opening a ledger that is there, also where nothing can be written.
 
-use std::fmt::Write;
 use std::path::Path;
 
+use codex_trace_export::address::percent_encoded;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Opens a ledger to read it, and to write to it if that is possible. On a
@@ -37,16 +37,8 @@ fn is_all_there(path: &Path) -> bool {
 /// Opens a ledger that does not change, without the files that would be made
 /// beside it.
 fn unchanging(path: &Path) -> rusqlite::Result<Connection> {
-    let mut address = String::from("file:");
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                address.push(char::from(*byte));
-            }
-            _ => write!(address, "%{byte:02X}").expect("a string takes everything"),
-        }
-    }
-    address.push_str("?immutable=1");
+    let path = percent_encoded(path.as_os_str().as_encoded_bytes());
+    let address = format!("file:{path}?immutable=1");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -125,7 +125,7 @@ impl<'c, 'a> Conversation<'c, 'a> {
             return;
         }
         let mut bytes = Vec::new();
-        let items = messages::items(items);
+        let items = ResponseItem::list(items);
         let is_summary =
             |item: &Option<ResponseItem<'_>>| matches!(item, Some(ResponseItem::Compaction(_)));
         // The summary comes first, as `bt` has it.

@@ -290,16 +290,3 @@ pub(super) fn is_surroundings(text: &str) -> bool {
         .iter()
         .any(|head| text.starts_with(head))
 }
-
-/// Reads the elements of a list of items, raw and decoded.
-pub(super) fn items(list: RawJson<'_>) -> Vec<(RawJson<'_>, Option<ResponseItem<'_>>)> {
-    let mut items = Vec::new();
-    let read = list.cursor().array(|element| {
-        let raw = element.raw()?;
-        items.push((raw, ResponseItem::decode(&mut raw.cursor())?));
-        Ok(())
-    });
-    // What comes after something odd is not read.
-    read.ok();
-    items
-}

@@ -1,8 +1,8 @@
 //! What rows say of themselves beside content.
 
+use codex_rollout::ResponseItem;
 use codex_trace_model::{Compaction, Span, Status, Thread};
 
-use crate::braintrust::messages;
 use crate::content::{ContentRules, Part};
 use crate::json::{self, Object};
 
@@ -70,7 +70,7 @@ pub(super) fn compaction(compaction: &Compaction<'_>, merge: bool, o: &mut Objec
         }
         o.maybe(
             "replaced_message_count",
-            compaction.replacement_history.map(|list| messages::items(list).len()),
+            compaction.replacement_history.map(|list| ResponseItem::list(list).len()),
         );
         o.maybe("window_id", compaction.window_id.map(json::Id));
     });

@@ -26,7 +26,7 @@ mod wire;
 use crate::braintrust::config::{Config, Place, Target};
 use crate::braintrust::conversation::Conversation;
 use crate::braintrust::plan::Plan;
-use crate::braintrust::protocol::Known;
+use crate::braintrust::protocol::{Asking, Known};
 use crate::braintrust::rows::{Encoder, Form};
 use crate::braintrust::standing::Standing;
 use crate::describe::Description;
@@ -34,8 +34,8 @@ use crate::otlp::times;
 use crate::request::{ClientOptions, Request, Response};
 use crate::understood;
 use crate::{
-    Backend, ConfigError, Connected, Contract, Cx, Detour, Encode, EncodeError, Preflight, Probed,
-    Protocol, Remark, Rewrite, Settings, Signal, Unit, Verdict,
+    Backend, Connected, Contract, Cx, Detour, Encode, EncodeError, Probed, Protocol, Question,
+    Remark, Rewrite, Settings, Signal, Unit, Verdict,
 };
 
 /// The backend.
@@ -52,6 +52,7 @@ const ROWS: usize = 0;
 const MERGES: usize = 1;
 
 /// A project's logs, or an experiment.
+#[derive(Clone)]
 struct Braintrust {
     place: Place,
     form: Form,
@@ -146,7 +147,7 @@ impl Protocol for Braintrust {
     fn probed(&self, nth: usize, answer: &Response) -> Probed {
         match (nth, answer.status) {
             (0, 200) if answer.is_page() => Probed::WrongPath,
-            (0, 200) if self.place.api.is_none() => self.probed_login(answer),
+            (0, 200) if self.place.api.is_none() => self.place.probed_login(answer),
             (1, 200) => self.place.found_project(answer),
             // By its id, it is what is not there.
             (1, 404) if !matches!(self.place.target, Target::ProjectName(_)) => Probed::Failed,
@@ -166,7 +167,7 @@ impl Protocol for Braintrust {
         overflow::next(&self.place, &self.known, body, answers)
     }
 
-    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
-        self.next_question(answer)
+    fn preflight(&self) -> Option<Question> {
+        Some(Asking::begin(self))
     }
 }

@@ -3,13 +3,14 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::address::percent_encoded;
 use crate::braintrust::Braintrust;
 use crate::braintrust::config::{Place, Target};
 use crate::braintrust::there::There;
 use crate::braintrust::wire::{self, Log};
 use crate::request::{Header, Method, Request, Response};
 use crate::secret::Secret;
-use crate::{Address, ConfigError, Preflight, Probed, Route};
+use crate::{Address, ConfigError, Inquiry, Learned, Probed, Question, Route};
 
 /// Where the hosted service takes rows, as long as nobody has been asked.
 const API: &str = "https://api.braintrust.dev";
@@ -20,21 +21,9 @@ const MOST_BYTES: usize = 64 << 20;
 /// The smallest that makes sense.
 const LEAST_BYTES: usize = 64 << 10;
 
-/// What was asked last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Asked {
-    #[default]
-    Nothing,
-    Login,
-    Project,
-    Limits,
-    There,
-}
-
 /// What is known of the server.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
-    pub(super) asked: Asked,
     pub(super) api: Address,
     pub(super) log: Log,
     /// How large a request may be, in bytes.
@@ -52,7 +41,6 @@ impl Known {
             Target::Experiment(id) => Log::Experiment(id.clone()),
         };
         Known {
-            asked: Asked::Nothing,
             api: place.api.clone().unwrap_or_else(|| Address::unchecked(API)),
             log,
             max_bytes: wire::MAX_BYTES,
@@ -98,10 +86,10 @@ impl Place {
     pub(super) fn look_for_project(&self, api: &Address) -> Request {
         let query = match &self.target {
             Target::ProjectName(name) => {
-                format!("/v1/project?limit=1&project_name={}", escaped(name))
+                format!("/v1/project?limit=1&project_name={}", percent_encoded(name.as_bytes()))
             }
-            Target::ProjectId(id) => format!("/v1/project/{}", escaped(id)),
-            Target::Experiment(id) => format!("/v1/experiment/{}", escaped(id)),
+            Target::ProjectId(id) => format!("/v1/project/{}", percent_encoded(id.as_bytes())),
+            Target::Experiment(id) => format!("/v1/experiment/{}", percent_encoded(id.as_bytes())),
         };
         self.get(api.join(&query))
     }
@@ -141,52 +129,90 @@ impl Place {
     }
 }
 
-impl Braintrust {
-    /// Takes in the answer to the last question, and asks the next one.
-    pub(super) fn next_question(
-        &mut self,
-        answer: Option<&Response>,
-    ) -> Result<Preflight, ConfigError> {
-        match (answer, self.known.asked) {
-            (None, _) | (_, Asked::Nothing) => {
-                self.known = Known::of(&self.place);
-                if self.place.api.is_none() {
-                    return Ok(self.ask(Asked::Login, self.place.ask_login()));
-                }
+/// What the service is asked before anything is sent to it.
+pub(super) struct Asking {
+    known: Braintrust,
+    about: About,
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug)]
+enum About {
+    /// Where the API is.
+    Login,
+    /// The project, by its name.
+    Project,
+    /// How large a request may be.
+    Limits,
+    /// What is there already.
+    There,
+}
+
+impl Asking {
+    /// Asks the first question, knowing nothing.
+    pub(super) fn begin(exporter: &Braintrust) -> Question {
+        let known = Known::of(&exporter.place);
+        let known = Braintrust { known, ..exporter.clone() };
+        let has_api = known.place.api.is_some();
+        let asking = Box::new(Asking { known, about: About::Login });
+        if has_api {
+            return asking.ask_for_place();
+        }
+        let request = asking.known.place.ask_login();
+        asking.question(About::Login, request)
+    }
+
+    fn question(mut self: Box<Self>, about: About, request: Request) -> Question {
+        self.about = about;
+        Question { request, inquiry: self }
+    }
+
+    /// Asks for the project if its id is not known, else for the limits.
+    fn ask_for_place(self: Box<Self>) -> Question {
+        let Braintrust { place, known, .. } = &self.known;
+        let Target::ProjectName(name) = &place.target else { return self.ask_limits() };
+        let request = place.ask_project(&known.api, name);
+        self.question(About::Project, request)
+    }
+
+    fn ask_limits(self: Box<Self>) -> Question {
+        let request = self.known.place.ask_limits(&self.known.known.api);
+        self.question(About::Limits, request)
+    }
+
+    fn ask_what_is_there(mut self: Box<Self>, answer: Option<&Response>) -> Learned {
+        let Braintrust { place, known: Known { api, log, there, .. }, .. } = &mut self.known;
+        match there.next_question(place, api, log, answer) {
+            Some(request) => Learned::More(self.question(About::There, request)),
+            None => Learned::All(Box::new(self.known)),
+        }
+    }
+}
+
+impl Inquiry for Asking {
+    fn learn(mut self: Box<Self>, answer: &Response) -> Result<Learned, ConfigError> {
+        let Braintrust { place, known, contract, .. } = &mut self.known;
+        Ok(match self.about {
+            About::Login => {
+                known.api = place.api_of(answer)?;
+                Learned::More(self.ask_for_place())
             }
-            (Some(answer), Asked::Login) => self.known.api = self.api_of(answer)?,
-            (Some(answer), Asked::Project) => {
+            About::Project => {
                 let id = project_in(answer).ok_or_else(|| refused("the project", answer))?;
-                self.known.log = Log::Project(id);
-                return Ok(self.ask(Asked::Limits, self.place.ask_limits(&self.known.api)));
+                known.log = Log::Project(id);
+                Learned::More(self.ask_limits())
             }
-            (Some(answer), Asked::Limits) => {
-                self.known.max_bytes = limit_in(answer)?;
-                self.contract.routes = self.place.routes(&self.known);
-                return Ok(self.ask_what_is_there(None));
+            About::Limits => {
+                known.max_bytes = limit_in(answer)?;
+                contract.routes = place.routes(known);
+                self.ask_what_is_there(None)
             }
-            (Some(answer), Asked::There) => return Ok(self.ask_what_is_there(Some(answer))),
-        }
-        if let Target::ProjectName(name) = &self.place.target {
-            let request = self.place.ask_project(&self.known.api, name);
-            return Ok(self.ask(Asked::Project, request));
-        }
-        Ok(self.ask(Asked::Limits, self.place.ask_limits(&self.known.api)))
+            About::There => self.ask_what_is_there(Some(answer)),
+        })
     }
+}
 
-    fn ask_what_is_there(&mut self, answer: Option<&Response>) -> Preflight {
-        let Known { api, log, there, .. } = &mut self.known;
-        match there.next_question(&self.place, api, log, answer) {
-            Some(request) => self.ask(Asked::There, request),
-            None => Preflight::Ready,
-        }
-    }
-
-    fn ask(&mut self, what: Asked, request: Request) -> Preflight {
-        self.known.asked = what;
-        Preflight::Ask(request)
-    }
-
+impl Place {
     /// Reads the answer to a login, for `doctor`.
     pub(super) fn probed_login(&self, answer: &Response) -> Probed {
         match self.api_of(answer) {
@@ -206,7 +232,7 @@ impl Braintrust {
             let names = login.org_info.iter().map(|org| format!("`{}`", org.name));
             names.collect::<Vec<_>>().join(", ")
         };
-        let org = match (&self.place.org, login.org_info.as_slice()) {
+        let org = match (&self.org, login.org_info.as_slice()) {
             (Some(name), orgs) => orgs.iter().find(|org| org.name == *name).ok_or_else(|| {
                 ConfigError::new(format!("the key is not for the organisation `{name}`"))
                     .hint(format!("it is for {}", names()))
@@ -225,7 +251,7 @@ impl Braintrust {
         // Who lets us in over a safe way does not send the key over another one.
         let is_safe =
             |address: &Address| address.expose().to_ascii_lowercase().starts_with("https:");
-        if is_safe(&self.place.app) && !is_safe(&api) {
+        if is_safe(&self.app) && !is_safe(&api) {
             return Err(ConfigError::new(format!(
                 "the service names an address without TLS: {api}"
             )));
@@ -272,12 +298,4 @@ fn limit_in(answer: &Response) -> Result<usize, ConfigError> {
     let bytes = body.as_ref().and_then(|body| body.get("logs3_payload_max_bytes")?.as_u64());
     let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(wire::MAX_BYTES);
     Ok(bytes.clamp(LEAST_BYTES, MOST_BYTES))
-}
-
-/// Percent-encodes what stands for something else in an address.
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

@@ -1,6 +1,8 @@
 //! What Loki's answers mean, and what people must know of it. Other receivers of
 //! OTLP logs answer as the specification has it.
 
+use std::collections::BTreeSet;
+
 use prost::Message as _;
 
 use super::options::Stream;
@@ -53,8 +55,25 @@ fn refused(words: &str, response: &Response) -> Verdict {
     let listed = words.matches(said).count() as u64;
     let rejected = ignored(words).unwrap_or(listed).max(1);
     // First what to do: the words may be many, and are cut.
-    let reason = format!("{advice}: {}", response.saying(words));
+    let reason = format!("{advice}{}: {}", of_threads(words), response.saying(words));
     Verdict::Partial { rejected, reason }
+}
+
+/// How many threads are named, of those that Loki refused records of.
+const NAMED: usize = 3;
+
+/// Says which threads Loki names by their streams: ` (threads a, b, c and 4 more)`.
+fn of_threads(words: &str) -> String {
+    let named = words.split("service_instance_id=\"").skip(1);
+    let threads: BTreeSet<&str> =
+        named.filter_map(|rest| rest.split_once('"')).map(|(thread, _)| thread).collect();
+    let shown: Vec<&str> = threads.iter().take(NAMED).copied().collect();
+    let noun = if threads.len() == 1 { "thread" } else { "threads" };
+    match threads.len() - shown.len() {
+        _ if shown.is_empty() => String::new(),
+        0 => format!(" ({noun} {})", shown.join(", ")),
+        more => format!(" ({noun} {} and {more} more)", shown.join(", ")),
+    }
 }
 
 /// Returns how many records Loki says it left out: `total ignored: 3 out of 8`.
@@ -143,6 +162,22 @@ mod tests {
         assert!(matches!(is(503, "the ring is empty"), Verdict::Retry { .. }));
         assert!(matches!(is(400, "unexpected EOF"), Verdict::Reject { .. }));
         assert_eq!(verdict(&Response::new(204, "")), Verdict::Done);
+    }
+
+    #[test]
+    fn threads_are_named_by_their_streams() {
+        let entry = |thread: &str| {
+            format!(
+                "entry for stream '{{service_instance_id=\"{thread}\", service_name=\"codex_exec\"}}' has timestamp too old\n"
+            )
+        };
+        let said =
+            |threads: &[&str]| of_threads(&threads.iter().map(|it| entry(it)).collect::<String>());
+        assert_eq!(said(&[]), "");
+        assert_eq!(said(&["a", "a"]), " (thread a)");
+        assert_eq!(said(&["b", "a"]), " (threads a, b)");
+        assert_eq!(said(&["a", "b", "c", "d", "e"]), " (threads a, b, c and 2 more)");
+        assert_eq!(of_threads("{service_instance_id=\"cut"), "");
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Reads back what is there, after the service has said that something is.
 
-use std::fmt::Write;
-
 use serde::Deserialize;
 
 use crate::Found;
+use crate::address::percent_encoded;
 use crate::json;
 use crate::langsmith::config::Place;
 use crate::langsmith::wire::headers;
@@ -66,14 +65,7 @@ fn identity(piece: &[u8]) -> Option<Identity> {
 /// The request that asks for the project: of a run the service tells only the
 /// project's id.
 pub(super) fn ask_project(to: &Place) -> Request {
-    let mut path = "/sessions?limit=1&name=".to_owned();
-    for byte in to.project.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            write!(path, "%{byte:02X}").expect("a string takes everything");
-        }
-    }
+    let path = format!("/sessions?limit=1&name={}", percent_encoded(to.project.as_bytes()));
     let url = to.endpoint.join(&path);
     Request { method: Method::Get, url, headers: headers(to), body: Vec::new() }
 }

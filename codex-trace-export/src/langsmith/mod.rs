@@ -33,7 +33,7 @@ use crate::langsmith::config::{Config, Place};
 use crate::langsmith::limited::LimitedRules;
 use crate::langsmith::plan::Plan;
 use crate::langsmith::runs::Encoder;
-use crate::langsmith::wire::{Format, Info, Kind};
+use crate::langsmith::wire::{Format, Info, Intake};
 use crate::options::common::{LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS, REDACT, USER};
 use crate::otlp::LlmInput;
 use crate::redact::UserRule;
@@ -41,8 +41,8 @@ use crate::request::{Request, Response};
 use crate::understood;
 use crate::{
     Absent, Address, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter,
-    IdSpace, Keep, Preflight, Probed, Protocol, Remark, Reread, Rewrite, Settings, Signal, Unit,
-    UnitBuilder, UnitKey, Verdict, View,
+    IdSpace, Inquiry, Keep, Learned, Probed, Protocol, Question, Remark, Reread, Rewrite, Settings,
+    Signal, Unit, UnitBuilder, UnitKey, Verdict, View,
 };
 
 /// The backend.
@@ -58,6 +58,7 @@ pub const BACKEND: Backend = Backend {
 const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One place to upload to.
+#[derive(Clone)]
 struct LangSmith {
     place: Place,
     format: Format,
@@ -77,15 +78,6 @@ struct LangSmith {
     /// How much of a turn is sent of which nothing is said.
     mode: Keep,
     remarks: Vec<Remark>,
-    asked: Asked,
-}
-
-/// What was asked last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Nothing,
-    Info,
-    Multipart,
 }
 
 fn connect(settings: &Settings) -> Connected {
@@ -120,7 +112,7 @@ fn connect(settings: &Settings) -> Connected {
             }));
         }
         let format = Format {
-            kind: Kind::Multipart,
+            kind: Intake::Multipart,
             project: serde_json::to_string(&place.project).expect("a string is always JSON"),
             tags: tags.clone(),
             max_bytes: Info::default().limits().max_bytes,
@@ -154,14 +146,13 @@ fn connect(settings: &Settings) -> Connected {
             mode: if config.muted { Keep::Metadata } else { Keep::Full },
             // Once, however many replicas there are.
             remarks: std::mem::take(&mut remarks),
-            asked: Asked::Nothing,
         }));
     }
     Ok(exporters)
 }
 
 impl LangSmith {
-    fn learn(&mut self, info: &Info, kind: Kind) {
+    fn learn(&mut self, info: &Info, kind: Intake) {
         self.format.kind = kind;
         self.format.max_bytes = info.limits().max_bytes;
         self.contract.routes = wire::routes(&self.place, &self.format, info);
@@ -295,20 +286,41 @@ impl Protocol for LangSmith {
         }
     }
 
-    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
-        let Some(answer) = answer else {
-            self.asked = Asked::Info;
-            return Ok(Preflight::Ask(wire::ask_info(&self.place)));
-        };
+    fn preflight(&self) -> Option<Question> {
+        let request = wire::ask_info(&self.place);
+        Some(Question {
+            request,
+            inquiry: Box::new(Asking { known: self.clone(), about: About::Info }),
+        })
+    }
+}
+
+/// What the server is asked before anything is sent to it.
+struct Asking {
+    known: LangSmith,
+    about: About,
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// Its limits.
+    Info,
+    /// Whether it takes runs as parts of a form.
+    Multipart,
+}
+
+impl Inquiry for Asking {
+    fn learn(mut self: Box<Self>, answer: &Response) -> Result<Learned, ConfigError> {
         if matches!(answer.status, 401 | 403) {
             return Err(ConfigError::new(format!("the key is refused: {}", answer.reason()))
                 .hint("a key of an organisation needs `LANGSMITH_WORKSPACE_ID`, too"));
         }
-        if self.asked == Asked::Multipart {
+        if self.about == About::Multipart {
             let kind =
-                if matches!(answer.status, 404 | 405) { Kind::Batch } else { Kind::Multipart };
-            self.learn(&Info::default(), kind);
-            return Ok(Preflight::Ready);
+                if matches!(answer.status, 404 | 405) { Intake::Batch } else { Intake::Multipart };
+            self.known.learn(&Info::default(), kind);
+            return Ok(Learned::All(Box::new(self.known)));
         }
         let info: Option<Info> = (200..300)
             .contains(&answer.status)
@@ -316,13 +328,14 @@ impl Protocol for LangSmith {
             .flatten();
         let config = info.as_ref().and_then(|info| info.batch_ingest_config.as_ref());
         match (&info, config.and_then(|it| it.use_multipart_endpoint)) {
-            (Some(info), Some(true)) => self.learn(info, Kind::Multipart),
-            (Some(info), Some(false)) => self.learn(info, Kind::Batch),
+            (Some(info), Some(true)) => self.known.learn(info, Intake::Multipart),
+            (Some(info), Some(false)) => self.known.learn(info, Intake::Batch),
             _ => {
-                self.asked = Asked::Multipart;
-                return Ok(Preflight::Ask(wire::ask_multipart(&self.place)));
+                self.about = About::Multipart;
+                let request = wire::ask_multipart(&self.known.place);
+                return Ok(Learned::More(Question { request, inquiry: self }));
             }
         }
-        Ok(Preflight::Ready)
+        Ok(Learned::All(Box::new(self.known)))
     }
 }

@@ -27,8 +27,9 @@ use crate::otlp::proto::{InstrumentationScope, Resource};
 use crate::otlp::{Added, Attributes, Rendering, Writer};
 use crate::request::{ClientOptions, Request, Response};
 use crate::{
-    Absent, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter,
-    Preflight, Probed, Protocol, Remark, Rewrite, Settings, Unit, UnitBuilder, Verdict, otlp,
+    Absent, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Inquiry,
+    Learned, Probed, Protocol, Question, Remark, Rewrite, Settings, Unit, UnitBuilder, Verdict,
+    otlp,
 };
 use config::Config;
 use ids::Places;
@@ -60,7 +61,7 @@ const EXPORTER_VERSION: &str = "0.1.0";
 const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One project.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Logfire {
     place: Place,
     contract: Contract,
@@ -174,10 +175,15 @@ impl Protocol for Logfire {
         otlp::verdict(response)
     }
 
-    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
-        match answer {
-            None => Ok(Preflight::Ask(self.place.ask_info())),
-            Some(answer) => self.place.admit(answer).map(|()| Preflight::Ready),
-        }
+    fn preflight(&self) -> Option<Question> {
+        Some(Question { request: self.place.ask_info(), inquiry: Box::new(self.clone()) })
+    }
+}
+
+/// Which project the token is for is all there is to ask.
+impl Inquiry for Logfire {
+    fn learn(self: Box<Self>, answer: &Response) -> Result<Learned, ConfigError> {
+        self.place.admit(answer)?;
+        Ok(Learned::All(self))
     }
 }

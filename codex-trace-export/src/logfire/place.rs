@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use crate::{Address, ConfigError, Probed, Route};
 
 /// A project.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     /// Where traces go.
     pub(super) url: Address,

@@ -17,7 +17,7 @@ use crate::request::{Header, Method, Request, Response};
 const EXPERIMENTS: usize = 100;
 
 /// The traces of ours in other experiments.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Elsewhere {
     step: Step,
     /// The names of the other experiments, by id.
@@ -31,7 +31,7 @@ pub(super) struct Elsewhere {
 }
 
 /// What was asked last.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Step {
     #[default]
     Nothing,
@@ -55,16 +55,21 @@ impl Elsewhere {
         self.sessions.contains(session_id)
     }
 
-    /// Takes in the answer to the last question and asks the next one: for all
-    /// experiments, page by page, then for the traces in them.
+    /// Asks for the first page of all experiments.
+    pub(super) fn first_question(&mut self, server: &Server) -> Request {
+        self.ask_experiments(server, None)
+    }
+
+    /// Takes in the answer to the last question and asks the next one: for more
+    /// experiments, then for the traces in them.
     pub(super) fn next_question(
         &mut self,
         server: &Server,
-        answer: Option<&Response>,
+        answer: &Response,
     ) -> Result<Option<Request>, ConfigError> {
         let mut token = None;
         match std::mem::take(&mut self.step) {
-            Step::Nothing => return Ok(Some(self.ask_experiments(server, None))),
+            Step::Nothing => return Ok(None),
             Step::Experiments => {
                 let page: Experiments = read(answer, "list experiments")?;
                 for it in page.experiments {
@@ -131,15 +136,11 @@ fn post(server: &Server, path: &str, body: &serde_json::Value) -> Request {
     }
 }
 
-fn read<'r, T: Deserialize<'r>>(
-    answer: Option<&'r Response>,
-    what: &str,
-) -> Result<T, ConfigError> {
+fn read<'r, T: Deserialize<'r>>(answer: &'r Response, what: &str) -> Result<T, ConfigError> {
     let refused = |why: String| {
         ConfigError::new(format!("the MLflow server does not let us {what}: {why}"))
             .hint("what is in other experiments must be known, or an upload takes it out of them: `own_ids = true` in codex-trace.toml goes without asking")
     };
-    let answer = answer.ok_or_else(|| refused("no answer".to_owned()))?;
     if answer.status != 200 {
         return Err(refused(answer.reason()));
     }

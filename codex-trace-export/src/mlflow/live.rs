@@ -12,12 +12,10 @@ use crate::ConfigError;
 use crate::request::{Header, Method, Request, Response};
 
 /// The traces of an experiment that are of a session, ours among them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct LiveTraces {
     /// The ids, by session and start in milliseconds.
     by_turn: HashMap<(String, i64), Vec<String>>,
-    asked: bool,
-    complete: bool,
 }
 
 impl LiveTraces {
@@ -32,30 +30,28 @@ impl LiveTraces {
         })
     }
 
+    /// Asks for the first page of the search.
+    pub(super) fn first_page(server: &Server) -> Request {
+        LiveTraces::page(server, None)
+    }
+
     /// Takes in a page of the search and asks for the next one.
     pub(super) fn next_page(
         &mut self,
         server: &Server,
-        answer: Option<&Response>,
+        answer: &Response,
     ) -> Result<Option<Request>, ConfigError> {
-        if self.complete {
-            return Ok(None);
+        if answer.status != 200 {
+            return Err(ConfigError::new("the MLflow server does not let us search for traces"));
         }
-        let mut token = None;
-        if self.asked {
-            let answer = answer.filter(|it| it.status == 200).ok_or_else(|| {
-                ConfigError::new("the MLflow server does not let us search for traces")
-            })?;
-            let page: Page = serde_json::from_slice(&answer.body)
-                .map_err(|err| ConfigError::new(format!("MLflow's list of traces: {err}")))?;
-            page.traces.into_iter().for_each(|trace| self.take(trace));
-            token = page.next_page_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                self.complete = true;
-                return Ok(None);
-            }
-        }
-        self.asked = true;
+        let page: Page = serde_json::from_slice(&answer.body)
+            .map_err(|err| ConfigError::new(format!("MLflow's list of traces: {err}")))?;
+        page.traces.into_iter().for_each(|trace| self.take(trace));
+        let token = page.next_page_token.filter(|token| !token.is_empty());
+        Ok(token.map(|token| LiveTraces::page(server, Some(&token))))
+    }
+
+    fn page(server: &Server, token: Option<&str>) -> Request {
         let search = json!({
             "locations": [{
                 "type": "MLFLOW_EXPERIMENT",
@@ -68,12 +64,12 @@ impl LiveTraces {
         });
         let mut headers = server.headers.clone();
         headers.push(Header::new("Content-Type", "application/json"));
-        Ok(Some(Request {
+        Request {
             method: Method::Post,
             url: server.url("/api/3.0/mlflow/traces/search"),
             headers,
             body: serde_json::to_vec(&search).expect("memory takes everything"),
-        }))
+        }
     }
 
     fn take(&mut self, trace: Found) {

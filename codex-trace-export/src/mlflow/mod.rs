@@ -7,6 +7,7 @@
 //! last and says everything itself: a server that has it no longer changes
 //! times and usage by spans, so a turn that has grown needs both again.
 
+mod asking;
 mod databricks;
 mod elsewhere;
 mod info;
@@ -24,11 +25,11 @@ use super::View;
 use super::otlp::ids::Hex;
 use super::otlp::{Encoding, Group, Rendering, Scene, Vocabulary, Writer, key, mark_open};
 use super::{
-    Absent, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits,
-    Preflight, Probed, Protocol, Remark, Rewrite, Route, Signal, Unit, UnitBuilder, Verdict, Waits,
-    otlp, understood,
+    Absent, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Probed, Protocol,
+    Question, Remark, Rewrite, Route, Signal, Unit, UnitBuilder, Verdict, Waits, otlp, understood,
 };
 use crate::request::{ClientOptions, Compression, Header, Method, Request, Response};
+use asking::Asking;
 use elsewhere::Elsewhere;
 use live::LiveTraces;
 use settings::Server;
@@ -52,7 +53,7 @@ const INFO: usize = 1;
 const SPAN_LIMITS: Limits = Limits { max_bytes: 8 << 20, max_pieces: usize::MAX, max_spans: 500 };
 
 /// A tracking server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Mlflow {
     server: Server,
     contract: Contract,
@@ -253,29 +254,7 @@ impl Protocol for Mlflow {
         }
     }
 
-    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
-        if self.server.spans_table.is_some() {
-            return Ok(Preflight::Ready);
-        }
-        if answer.is_none() {
-            self.server.forget();
-            self.live = LiveTraces::default();
-            self.elsewhere = Elsewhere::default();
-        }
-        if let Some(ask) = self.server.find_experiment(answer)? {
-            return Ok(Preflight::Ask(ask));
-        }
-        self.contract.routes = self.routes();
-        if let Some(ask) = self.live.next_page(&self.server, answer)? {
-            return Ok(Preflight::Ask(ask));
-        }
-        // With ids of its own, nothing is in two places.
-        if self.id_space().is_none() {
-            return Ok(Preflight::Ready);
-        }
-        Ok(match self.elsewhere.next_question(&self.server, answer)? {
-            Some(ask) => Preflight::Ask(ask),
-            None => Preflight::Ready,
-        })
+    fn preflight(&self) -> Option<Question> {
+        self.server.spans_table.is_none().then(|| Asking::begin(self))
     }
 }

@@ -12,7 +12,8 @@ use super::options::{
 };
 use super::plugin::Plugin;
 use super::{Mlflow, databricks};
-use crate::client::{SaidClient, Unit};
+use crate::address::percent_encoded;
+use crate::client::{SaidClient, TimeUnit};
 use crate::describe::Description;
 use crate::options::Opt;
 use crate::origin::NamedPlaces;
@@ -28,11 +29,10 @@ use crate::{
 const DEFAULT_EXPERIMENT: &str = "codex-trace";
 
 /// A tracking server, and what of it is ours.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) base: Address,
     experiment: Experiment,
-    step: Step,
     pub(super) headers: Vec<Header>,
     pub(super) client: ClientOptions,
     workspace: Option<String>,
@@ -47,15 +47,6 @@ pub(super) struct Server {
 enum Experiment {
     Id(String),
     Name(String),
-}
-
-/// What has been asked about the experiment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Begin,
-    Asked,
-    Made,
-    Known,
 }
 
 /// Makes an exporter of settings.
@@ -96,7 +87,6 @@ fn read(settings: &Settings, found: &mut Description) -> Result<Server, ConfigEr
     let mut server = Server {
         base: Address::unchecked(to.value.expose().trim_end_matches('/')),
         experiment: Experiment::Name(DEFAULT_EXPERIMENT.to_owned()),
-        step: Step::Begin,
         headers: Vec::new(),
         user: None,
         added: added_elsewhere(settings, found)?,
@@ -240,7 +230,7 @@ fn client(
         client_cert: file(&CLIENT_CERT),
         client_key: None,
         timeout: settings.var_of(&SECONDS),
-        unit: Unit::Seconds,
+        unit: TimeUnit::Seconds,
     };
     if let Some(said) = settings.place_var(&["MLFLOW_TRACKING_INSECURE_TLS"]) {
         found.problems.push(format!(
@@ -300,40 +290,29 @@ impl Server {
         }
     }
 
-    /// Asks anew.
-    pub(super) fn forget(&mut self) {
-        self.step = Step::Begin;
-    }
-
-    /// Asks for the experiment, makes it where its name is new. `None` when its
-    /// id is known.
+    /// Takes in the experiment, and returns what makes it where its name is new.
     ///
     /// Spans of a trace that another experiment has go there without a word, so
     /// an id is checked, too.
-    pub(super) fn find_experiment(
+    pub(super) fn take_experiment(
         &mut self,
-        answer: Option<&Response>,
+        answer: &Response,
     ) -> Result<Option<Request>, ConfigError> {
-        match (self.step, answer) {
-            (Step::Known, _) => Ok(None),
-            (Step::Begin, _) | (_, None) => {
-                self.step = Step::Asked;
-                Ok(Some(self.ask()))
-            }
-            (Step::Asked, Some(answer)) if answer.status == 404 => match &self.experiment {
-                Experiment::Name(name) => {
-                    self.step = Step::Made;
-                    Ok(Some(self.make(name)))
-                }
+        if answer.status == 404 {
+            return match &self.experiment {
+                Experiment::Name(name) => Ok(Some(self.make(name))),
                 Experiment::Id(id) => Err(ConfigError::new(format!("no experiment has id {id}"))
                     .hint("set MLFLOW_EXPERIMENT_ID, or name one with --project")),
-            },
-            (_, Some(answer)) => {
-                self.experiment = Experiment::Id(experiment_in(answer)?);
-                self.step = Step::Known;
-                Ok(None)
-            }
+            };
         }
+        self.take_id(answer)?;
+        Ok(None)
+    }
+
+    /// Takes in the id of the experiment.
+    pub(super) fn take_id(&mut self, answer: &Response) -> Result<(), ConfigError> {
+        self.experiment = Experiment::Id(experiment_in(answer)?);
+        Ok(())
     }
 
     /// Says what it means that the experiment is not there.
@@ -349,8 +328,10 @@ impl Server {
     /// Asks for the experiment, and makes none.
     pub(super) fn ask(&self) -> Request {
         let query = match &self.experiment {
-            Experiment::Id(id) => format!("get?experiment_id={}", escaped(id)),
-            Experiment::Name(name) => format!("get-by-name?experiment_name={}", escaped(name)),
+            Experiment::Id(id) => format!("get?experiment_id={}", percent_encoded(id.as_bytes())),
+            Experiment::Name(name) => {
+                format!("get-by-name?experiment_name={}", percent_encoded(name.as_bytes()))
+            }
         };
         Request {
             method: Method::Get,
@@ -384,12 +365,4 @@ fn experiment_in(answer: &Response) -> Result<String, ConfigError> {
     let body: Value = serde_json::from_slice(&answer.body).map_err(|_| refused())?;
     let id = body.pointer("/experiment/experiment_id").or_else(|| body.get("experiment_id"));
     id.and_then(Value::as_str).map(str::to_owned).ok_or_else(refused)
-}
-
-/// Percent-encodes what stands for something else in an address.
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

@@ -26,7 +26,7 @@ impl Vocabulary for MlflowNames {
     }
 
     fn describe(&self, subject: &Subject<'_, '_>, out: &mut Attributes) {
-        out.word("mlflow.spanType", span_type(&subject.span.kind));
+        out.word("mlflow.spanType", facts::kind(&subject.span.kind));
         if subject.is_root {
             out.text("session.id", Some(subject.scene.session_id()));
             out.text("user.id", self.user.as_deref().map(Cow::from));
@@ -50,15 +50,6 @@ impl Vocabulary for MlflowNames {
     /// recorded id; the plugin's traces have ids of their own.
     fn reuses_recorded_ids(&self) -> bool {
         false
-    }
-}
-
-fn span_type(kind: &Kind<'_>) -> &'static str {
-    match kind {
-        Kind::ModelCall(_) => "LLM",
-        Kind::ToolCall(_) => "TOOL",
-        Kind::Compaction(_) => "CHAIN",
-        _ => "AGENT",
     }
 }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::messages::{Call, Message, Part, decode};
+use crate::json::list;
 
 /// Appends messages as the GenAI conventions have them; `finish` is why the
 /// model stopped, for its own messages.
@@ -209,15 +210,4 @@ fn value(out: &mut Vec<u8>, before: &[u8], value: Option<&[u8]>) {
         out.extend_from_slice(before);
         out.extend_from_slice(value);
     }
-}
-
-fn list<T>(out: &mut Vec<u8>, items: &[T], mut item: impl FnMut(&mut Vec<u8>, &T)) {
-    out.push(b'[');
-    for (nth, it) in items.iter().enumerate() {
-        if nth > 0 {
-            out.push(b',');
-        }
-        item(out, it);
-    }
-    out.push(b']');
 }

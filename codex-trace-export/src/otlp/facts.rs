@@ -324,3 +324,13 @@ pub(crate) fn file_name<'t>(subject: &Subject<'t, '_>) -> Option<Cow<'t, str>> {
     let rollout = subject.thread.rollout(subject.span.provenance.rollout)?;
     codex_rollout::codex_name(&rollout.path).map(Cow::Borrowed)
 }
+
+/// Returns the kind of a span, in the words that `OpenInference` and `MLflow` share.
+pub(crate) fn kind(kind: &Kind<'_>) -> &'static str {
+    match kind {
+        Kind::ModelCall(_) => "LLM",
+        Kind::ToolCall(_) => "TOOL",
+        Kind::Compaction(_) => "CHAIN",
+        _ => "AGENT",
+    }
+}

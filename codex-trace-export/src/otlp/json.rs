@@ -8,6 +8,7 @@ use super::proto::{
     AnyValue, Event, InstrumentationScope, KeyValue, Link, Resource, ResourceSpans, Span, Status,
     Value,
 };
+use crate::json::list;
 
 /// Appends spans of one resource as an object.
 pub(super) fn resource_spans(out: &mut Vec<u8>, spans: &ResourceSpans) {
@@ -126,17 +127,6 @@ fn any_value(out: &mut Vec<u8>, any: Option<&AnyValue>) {
         None => {}
     }
     out.push(b'}');
-}
-
-pub(super) fn list<T>(out: &mut Vec<u8>, items: &[T], mut item: impl FnMut(&mut Vec<u8>, &T)) {
-    out.push(b'[');
-    for (nth, it) in items.iter().enumerate() {
-        if nth > 0 {
-            out.push(b',');
-        }
-        item(out, it);
-    }
-    out.push(b']');
 }
 
 /// Appends a string with its quotes.

@@ -1,8 +1,9 @@
 //! OTLP/JSON of log records.
 
 use super::ids::Hex;
-use super::json::{attributes, list, put, resource, scope, text};
+use super::json::{attributes, put, resource, scope, text};
 use super::log_proto::{LogRecord, ResourceLogs};
+use crate::json::list;
 
 /// Appends records of one resource as an object.
 pub(crate) fn resource_logs(out: &mut Vec<u8>, logs: &ResourceLogs) {

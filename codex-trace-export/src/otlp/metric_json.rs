@@ -1,7 +1,8 @@
 //! OTLP/JSON of metrics.
 
-use super::json::{attributes, list, put, resource, scope, text};
+use super::json::{attributes, put, resource, scope, text};
 use super::metric_proto::{Data, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics};
+use crate::json::list;
 
 /// Appends metrics of one resource as an object.
 pub(crate) fn resource_metrics(out: &mut Vec<u8>, metrics: &ResourceMetrics) {

@@ -40,7 +40,8 @@ use codex_trace_model::Trace;
 
 use super::{
     Absent, Address, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace,
-    Limits, Preflight, Probed, Protocol, Remark, Rewrite, Route, Unit, UnitBuilder, Verdict, View,
+    Inquiry, Learned, Limits, Probed, Protocol, Question, Remark, Rewrite, Route, Unit,
+    UnitBuilder, Verdict, View,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -185,7 +186,7 @@ pub fn encode_json(
 const JSON_FRAMING: (&[u8], &[u8], &[u8]) = (b"{\"resourceSpans\":[", b",", b"]}");
 
 /// A receiver of OTLP.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Otlp {
     contract: Contract,
     semconv: Semconv,
@@ -244,17 +245,13 @@ impl Protocol for Otlp {
 
     /// Asks whoever is told a project whether it is Phoenix, and what its other
     /// projects have.
-    fn preflight(&mut self, answer: Option<&Response>) -> Result<Preflight, ConfigError> {
+    fn preflight(&self) -> Option<Question> {
         // Its pages are not to be had over gRPC.
         let is_asked = self.client.wire == Wire::Http && self.id_space().is_some();
-        let Some(project) = self.project().filter(|_| is_asked) else {
-            return Ok(Preflight::Ready);
-        };
-        if answer.is_none() {
-            self.phoenix = Phoenix::default();
-        }
-        let next = self.phoenix.next_question(&self.contract.routes[0], &project, answer)?;
-        Ok(next.map_or(Preflight::Ready, Preflight::Ask))
+        let project = self.project().filter(|_| is_asked)?;
+        let (phoenix, request) = Phoenix::first_question(&self.contract.routes[0])?;
+        let known = Otlp { phoenix, ..self.clone() };
+        Some(Question { request, inquiry: Box::new(AskingPhoenix { known, project }) })
     }
 
     /// Phoenix, which is told its project by us, shows a week. Of other receivers
@@ -280,6 +277,24 @@ impl Protocol for Otlp {
 
     fn verdict(&self, _route: usize, response: &Response) -> Verdict {
         verdict_over(self.client.wire, response)
+    }
+}
+
+/// What Phoenix has said so far.
+struct AskingPhoenix {
+    known: Otlp,
+    /// The project that we send to.
+    project: String,
+}
+
+impl Inquiry for AskingPhoenix {
+    fn learn(mut self: Box<Self>, answer: &Response) -> Result<Learned, ConfigError> {
+        let AskingPhoenix { known, project } = &mut *self;
+        let next = known.phoenix.next_question(&known.contract.routes[0], project, answer)?;
+        Ok(match next {
+            Some(request) => Learned::More(Question { request, inquiry: self }),
+            None => Learned::All(Box::new(self.known)),
+        })
     }
 }
 

@@ -28,7 +28,7 @@ impl Vocabulary for OpenInference {
     }
 
     fn describe(&self, subject: &Subject<'_, '_>, out: &mut Attributes) {
-        out.word("openinference.span.kind", kind(&subject.span.kind));
+        out.word("openinference.span.kind", facts::kind(&subject.span.kind));
         out.text(semconv::SESSION_ID, Some(subject.scene.session_id()));
         match &subject.span.kind {
             Kind::Turn(turn) => describe_turn(subject, turn, out),
@@ -42,15 +42,6 @@ impl Vocabulary for OpenInference {
             _ => out.text("agent.name", Some(subject.agent())),
         }
         codex::describe(subject, out);
-    }
-}
-
-fn kind(kind: &Kind<'_>) -> &'static str {
-    match kind {
-        Kind::ModelCall(_) => "LLM",
-        Kind::ToolCall(_) => "TOOL",
-        Kind::Compaction(_) => "CHAIN",
-        _ => "AGENT",
     }
 }
 

@@ -22,7 +22,7 @@ const PAGE: usize = 1000;
 const TRACES: &str = "/v1/traces";
 
 /// What is known of the projects of a Phoenix.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Phoenix {
     step: Step,
     /// Whether it is one.
@@ -34,7 +34,7 @@ pub(super) struct Phoenix {
 }
 
 /// What was asked last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Step {
     #[default]
     Nothing,
@@ -42,7 +42,7 @@ enum Step {
     Traces(Project),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct Project {
     id: String,
     name: String,
@@ -71,24 +71,28 @@ impl Phoenix {
         self.traces.get(trace_id).map(String::as_str)
     }
 
+    /// Asks for all projects, knowing nothing; `None` if the address is not one of
+    /// Phoenix'.
+    pub(super) fn first_question(route: &Route) -> Option<(Phoenix, Request)> {
+        let request = ask(route, "/v1/projects", None)?;
+        Some((Phoenix { step: Step::Projects, ..Phoenix::default() }, request))
+    }
+
     /// Takes in the answer to the last question and asks the next one: for all
     /// projects but `own`, then for the traces in them.
     pub(super) fn next_question(
         &mut self,
         route: &Route,
         own: &str,
-        answer: Option<&Response>,
+        answer: &Response,
     ) -> Result<Option<Request>, ConfigError> {
         let mut again = None;
         match std::mem::take(&mut self.step) {
-            Step::Nothing => {
-                self.step = Step::Projects;
-                return Ok(ask(route, "/v1/projects", None));
-            }
+            Step::Nothing => return Ok(None),
             Step::Projects => {
-                let Some(answer) = answer.filter(|it| it.header(VERSION).is_some()) else {
+                if answer.header(VERSION).is_none() {
                     return Ok(None);
-                };
+                }
                 self.is_there = true;
                 let page: Page<Project> = read(answer)?;
                 self.left.extend(page.data.into_iter().filter(|project| project.name != own));
@@ -98,7 +102,7 @@ impl Phoenix {
                 }
             }
             Step::Traces(project) => {
-                let page: Page<Trace> = read(answer.unwrap_or(&Response::default()))?;
+                let page: Page<Trace> = read(answer)?;
                 let ids = page.data.into_iter().map(|trace| trace.trace_id);
                 self.traces.extend(ids.map(|id| (id, project.name.clone())));
                 again = page.next_cursor.map(|cursor| (project, cursor));
@@ -167,22 +171,21 @@ mod tests {
             url: Address::unchecked("http://h/p/v1/traces?k=v"),
             ..route_of(Encoding::Proto)
         };
-        let mut phoenix = Phoenix::default();
-        let mut next = |answer: Option<Response>| {
-            url(phoenix.next_question(&route, "own", answer.as_ref()).unwrap())
-        };
-        assert_eq!(next(None), "http://h/p/v1/projects?limit=1000&k=v");
+        let (mut phoenix, first) = Phoenix::first_question(&route).unwrap();
+        assert_eq!(url(Some(first)), "http://h/p/v1/projects?limit=1000&k=v");
+        let mut next =
+            |answer: Response| url(phoenix.next_question(&route, "own", &answer).unwrap());
         let projects =
             r#"{"data":[{"id":"A","name":"own"},{"id":"B","name":"b"}],"next_cursor":"c"}"#;
-        assert_eq!(next(Some(page(projects))), "http://h/p/v1/projects?limit=1000&cursor=c&k=v");
+        assert_eq!(next(page(projects)), "http://h/p/v1/projects?limit=1000&cursor=c&k=v");
         let projects = r#"{"data":[{"id":"C","name":"c"}],"next_cursor":null}"#;
-        assert_eq!(next(Some(page(projects))), "http://h/p/v1/projects/C/traces?limit=1000&k=v");
+        assert_eq!(next(page(projects)), "http://h/p/v1/projects/C/traces?limit=1000&k=v");
         let traces = r#"{"data":[{"trace_id":"t1"}],"next_cursor":"d"}"#;
         let more = "http://h/p/v1/projects/C/traces?limit=1000&cursor=d&k=v";
-        assert_eq!(next(Some(page(traces))), more);
+        assert_eq!(next(page(traces)), more);
         let traces = r#"{"data":[{"trace_id":"t2"}],"next_cursor":null}"#;
-        assert_eq!(next(Some(page(traces))), "http://h/p/v1/projects/B/traces?limit=1000&k=v");
-        assert_eq!(next(Some(page(r#"{"data":[],"next_cursor":null}"#))), "");
+        assert_eq!(next(page(traces)), "http://h/p/v1/projects/B/traces?limit=1000&k=v");
+        assert_eq!(next(page(r#"{"data":[],"next_cursor":null}"#)), "");
         assert!(phoenix.is_there());
         assert_eq!((phoenix.project_of("t1"), phoenix.project_of("t2")), (Some("c"), Some("c")));
         assert_eq!(phoenix.project_of("t3"), None);
@@ -193,18 +196,16 @@ mod tests {
         let mut route = route_of(Encoding::Proto);
         route.url = Address::unchecked("http://h/v1/traces");
         for answer in [Response::new(404, ""), Response::new(200, "{}"), Response::new(401, "")] {
-            let mut phoenix = Phoenix::default();
-            assert!(phoenix.next_question(&route, "p", None).unwrap().is_some());
-            assert!(phoenix.next_question(&route, "p", Some(&answer)).unwrap().is_none());
+            let (mut phoenix, _) = Phoenix::first_question(&route).unwrap();
+            assert!(phoenix.next_question(&route, "p", &answer).unwrap().is_none());
             assert!(!phoenix.is_there());
         }
         route.url = Address::unchecked("http://h/ingest");
-        assert!(Phoenix::default().next_question(&route, "p", None).unwrap().is_none());
+        assert!(Phoenix::first_question(&route).is_none());
         // One that does not say where traces are is not sent any.
-        let mut phoenix = Phoenix::default();
         route.url = Address::unchecked("http://h/v1/traces");
-        phoenix.next_question(&route, "p", None).unwrap();
+        let (mut phoenix, _) = Phoenix::first_question(&route).unwrap();
         let refused = Response { status: 403, ..page("no") };
-        assert!(phoenix.next_question(&route, "p", Some(&refused)).is_err());
+        assert!(phoenix.next_question(&route, "p", &refused).is_err());
     }
 }

@@ -117,7 +117,7 @@ pub(crate) fn input<'a>(
     if scope.what == LlmInput::None {
         return Input::default();
     }
-    for (ix, item) in newest_first(thread, call) {
+    for (ix, item) in thread.newest_first(call.window.history, call.window.end) {
         let done = match scope.what {
             LlmInput::Full => false,
             LlmInput::Turn => item.turn != scope.turn,
@@ -131,15 +131,16 @@ pub(crate) fn input<'a>(
         }
         // What the call before said is its output; it is no news to the model.
         let said =
-            scope.what == LlmInput::Delta && scope.seen_before.is_some() && is_models(&item.body);
+            scope.what == LlmInput::Delta && scope.seen_before.is_some() && item.made_by_model;
         if !said && !take(recent.message(reader, thread, (ix, item), scope.budget)) {
             truncated = true;
             break;
         }
     }
     if let Some(replacement) = replacement(thread, call, scope).filter(|_| !truncated) {
-        let mut items = decoded(replacement).into_iter().rev();
-        truncated = !items.all(|item| take(reader.message(&item)));
+        let items = ResponseItem::list(replacement);
+        let mut items = items.iter().rev().filter_map(|(_, item)| item.as_ref());
+        truncated = !items.all(|item| take(reader.message(item)));
     }
     let mut messages = Vec::with_capacity(backwards.len());
     backwards.into_iter().rev().for_each(|message| push_message(&mut messages, message));
@@ -160,19 +161,6 @@ pub(crate) fn output<'a>(
     (!parts.is_empty()).then_some(Message { role: "assistant", name: None, parts })
 }
 
-fn newest_first<'t, 'a>(
-    thread: &'t Thread<'a>,
-    call: &ModelCall<'a>,
-) -> impl Iterator<Item = (ItemIx, &'t Item<'a>)> {
-    let history = thread.histories.get(call.window.history as usize);
-    let own = history.map(|history| (ItemIx(history.from), call.window.end));
-    let base = history.map_or(&[][..], |history| &history.base);
-    own.into_iter()
-        .chain(base.iter().rev().copied())
-        .flat_map(|(from, to)| (from.0..to.0).rev().map(ItemIx))
-        .filter_map(|ix| Some((ix, thread.item(ix)?)))
-}
-
 /// What a compaction put in the place of the older history, if the scope
 /// reaches back to it.
 fn replacement<'a>(thread: &Thread<'a>, call: &ModelCall<'a>, scope: Scope) -> Option<RawJson<'a>> {
@@ -190,27 +178,4 @@ fn replacement<'a>(thread: &Thread<'a>, call: &ModelCall<'a>, scope: Scope) -> O
         LlmInput::None => false,
     };
     history.replacement.filter(|_| wanted)
-}
-
-fn decoded(items: RawJson<'_>) -> Vec<ResponseItem<'_>> {
-    let mut list = Vec::new();
-    let read = items.cursor().array(|element| {
-        list.extend(ResponseItem::decode(element)?);
-        Ok(())
-    });
-    // What comes after something odd is not read.
-    drop(read);
-    list
-}
-
-/// Whether the model itself wrote it.
-fn is_models(item: &ResponseItem<'_>) -> bool {
-    match item {
-        ResponseItem::Message(message) => message.role.is_some_and(|role| role.is("assistant")),
-        ResponseItem::Reasoning(_)
-        | ResponseItem::ToolCall(_)
-        | ResponseItem::WebSearchCall(_)
-        | ResponseItem::ImageGenerationCall(_) => true,
-        _ => false,
-    }
 }

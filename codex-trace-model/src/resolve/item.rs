@@ -49,6 +49,7 @@ impl<'a> ThreadBuilder<'a> {
             // The index of the draft; the span's own once there are spans.
             turn: turn.map(|turn| SpanIx(u32::try_from(turn).unwrap_or(u32::MAX))),
             synthetic,
+            made_by_model: made,
             body,
         });
         if let Some(turn) = turn.filter(|turn| !self.turns[*turn].closed) {
@@ -100,15 +101,7 @@ impl<'a> ThreadBuilder<'a> {
     /// where the reviewer's answer is written down again.
     fn made_by_model(&self, body: &ResponseItem<'a>) -> bool {
         let echo = self.open.is_some_and(|open| self.turns[open].review_done);
-        let made = match body {
-            ResponseItem::Message(message) => message.role.is_some_and(|role| role.is("assistant")),
-            ResponseItem::Reasoning(_)
-            | ResponseItem::ToolCall(_)
-            | ResponseItem::WebSearchCall(_)
-            | ResponseItem::ImageGenerationCall(_) => true,
-            _ => false,
-        };
-        made && !echo
+        body.is_answer() && !echo
     }
 
     /// Whether a turn other than the open one waits for its end, which the file

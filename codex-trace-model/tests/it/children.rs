@@ -1,7 +1,7 @@
 //! Where a child hangs that no call names, and what its parent shows of it
 //! (rollout-format §7.9, §7.10). Ids are older the earlier their letter.
 
-use codex_rollout::Source;
+use codex_rollout::{ResponseItem, Source};
 use codex_trace_model::{UsageInput, resolve_usage};
 
 use crate::script::{Home, check, rollout_of, with_script};
@@ -373,6 +373,26 @@ fn reviews_of_real_homes_are_one_turn_each() {
         });
         assert_eq!(found, expected, "{home}");
     }
+}
+
+/// The parent of a review repeats the reviewer's answer (line 89 of the longer
+/// file, line 12 of the other): the model of the parent never said it.
+#[test]
+fn the_echo_of_a_review_is_not_of_the_parents_model() {
+    let mut made = Vec::new();
+    for_each_trace(&testdata("homes/d153.0"), |trace| {
+        let items = trace.threads.iter().flat_map(|thread| &thread.items);
+        let answers = items.filter(|item| item.body.is_answer());
+        let of_review = answers.filter(|item| {
+            let ResponseItem::Message(message) = &item.body else { return false };
+            message.content.is_some_and(|it| {
+                String::from_utf8_lossy(it.raw()).contains(r#""text":"plain answer 008""#)
+            })
+        });
+        made.extend(of_review.map(|item| (item.position.line(), item.made_by_model)));
+    });
+    made.sort_unstable();
+    assert_eq!(made, [(12, true), (89, false)]);
 }
 
 /// Cases made after public reports, if they are there: their structure.

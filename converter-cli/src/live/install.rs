@@ -1,6 +1,9 @@
 //! What `hook --install` writes into Codex' config.toml, and how it is found
 //! again: as text, so that whatever else is there stays as it is, byte by byte.
 
+mod confirmed;
+pub mod json;
+
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -8,6 +11,7 @@ use codex_trace_history::failure::Failure;
 use toml::{Table, Value};
 
 use crate::live::hook;
+use confirmed::{Confirmed, confirmed};
 
 /// What Codex calls the events, and how it writes them in keys of its own.
 const EVENTS: [(&str, &str); 5] = [
@@ -32,6 +36,8 @@ pub struct Call {
     line: String,
     /// Whether `notify` is set, too.
     notifies: bool,
+    /// Whether hooks are written here, and not into hooks.json.
+    hooks: bool,
 }
 
 impl Call {
@@ -45,26 +51,37 @@ impl Call {
             Failure::new(format!("config.toml cannot name `{}`: it is not text", program.display()))
         })?;
         let line = hook::command_line(OsStr::new(program));
-        Ok(Call { program: program.to_owned(), line, notifies: true })
+        Ok(Call { program: program.to_owned(), line, notifies: true, hooks: true })
     }
 
     /// For whoever has the project: by name, and as hooks, which is all that Codex
     /// takes from a project.
     pub fn of_project() -> Call {
-        Call { program: PROGRAM.to_owned(), line: format!("{PROGRAM} hook"), notifies: false }
+        let line = format!("{PROGRAM} hook");
+        Call { program: PROGRAM.to_owned(), line, notifies: false, hooks: true }
+    }
+
+    /// The same without hooks, which are in hooks.json.
+    #[must_use]
+    pub fn without_hooks(self) -> Call {
+        Call { hooks: false, ..self }
+    }
+
+    /// The command of the hooks.
+    pub fn line(&self) -> &str {
+        &self.line
     }
 
     fn notify(&self) -> String {
         format!("notify = [{}, \"hook\"]\n", quoted(&self.program))
     }
+}
 
-    fn hooks(&self) -> String {
-        let mut text = format!("\n{HEAD}\n");
-        for (event, _) in EVENTS {
-            text += &block(event, &quoted(&self.line));
-        }
-        text
-    }
+/// The hooks, as they are written.
+fn blocks(line: &str) -> String {
+    let line = quoted(line);
+    let blocks = EVENTS.map(|(event, _)| block(event, &line)).concat();
+    format!("{HEAD}\n{blocks}")
 }
 
 /// A handler, as it is written.
@@ -86,16 +103,20 @@ pub struct Edited {
     pub parts: Vec<String>,
     /// The `notify` of somebody else, which stays.
     pub kept_notify: Option<Vec<String>>,
+    /// Whether nothing is left of a file that `install` had made.
+    pub was_made: bool,
 }
 
 /// Adds the calls to the text of a config.toml, in the place of those of another
-/// path of this program.
+/// path of this program; without a text, to a new one.
 ///
 /// # Errors
 ///
 /// If the text is not one that Codex could read, or has its hooks in a form that
 /// nothing can be added to.
-pub fn install(text: &str, call: &Call) -> Result<Edited, Failure> {
+pub fn install(text: Option<&str>, call: &Call) -> Result<Edited, Failure> {
+    let is_new = text.is_none();
+    let text = text.unwrap_or_default();
     let before = parsed(text)?;
     let kept_notify = before.get("notify").map(words).filter(|words| !is_ours(words));
     let clean = uninstall(text)?;
@@ -110,13 +131,18 @@ pub fn install(text: &str, call: &Call) -> Result<Edited, Failure> {
         new.insert_str(at, &call.notify());
         parts.push(call.notify());
     }
-    new += &call.hooks();
-    parts.push(call.hooks());
+    // In a file that was there an empty line comes before.
+    let is_made = is_new || clean.was_made;
+    if call.hooks {
+        let part = format!("{}{}", if is_made { "" } else { "\n" }, blocks(&call.line));
+        new += &part;
+        parts.push(part);
+    }
     if parsed(&new).is_err() {
         return Err(Failure::new("its `hooks` are not written as tables: nothing can be added")
             .hint("write them as `[[hooks.Stop]]`, as Codex documents, and install again"));
     }
-    Ok(Edited { text: new, parts, kept_notify })
+    Ok(Edited { text: new, parts, kept_notify, was_made: false })
 }
 
 /// Takes the calls out of the text of a config.toml.
@@ -137,10 +163,16 @@ pub fn uninstall(text: &str) -> Result<Edited, Failure> {
     if let Some(program) = config.get("notify").map(words).filter(|words| is_ours(words)) {
         cut(&mut text, format!("notify = [{}, \"hook\"]\n", quoted(&program[0])));
     }
+    let mut was_made = false;
     for line in our_lines(&config) {
-        let call = Call { program: String::new(), line: line.clone(), notifies: false };
-        if text.contains(&call.hooks()) {
-            cut(&mut text, call.hooks());
+        let all = blocks(&line);
+        if text.starts_with(&all) {
+            cut(&mut text, all);
+            was_made = text.is_empty();
+            continue;
+        }
+        if text.contains(&format!("\n{all}")) {
+            cut(&mut text, format!("\n{all}"));
             continue;
         }
         // Somebody has put something in between.
@@ -149,7 +181,7 @@ pub fn uninstall(text: &str) -> Result<Edited, Failure> {
         }
         cut(&mut text, format!("\n{HEAD}\n"));
     }
-    Ok(Edited { text, parts, kept_notify: None })
+    Ok(Edited { text, parts, kept_notify: None, was_made })
 }
 
 fn parsed(text: &str) -> Result<Table, Failure> {
@@ -223,19 +255,34 @@ pub struct Found {
     pub events: Vec<&'static str>,
     /// Those of them that the user has let Codex call.
     pub trusted: Vec<&'static str>,
+    /// Those that have changed since.
+    pub changed: Vec<&'static str>,
     /// Whether hooks are switched off.
     pub switched_off: bool,
     /// What else Codex calls: plugins that are on, and `notify`.
     pub plugins: Vec<String>,
 }
 
-/// Looks for calls in the text of the config.toml at a path.
+/// What Codex reads of a home or of a project.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'t> {
+    /// The text of config.toml, and where it is.
+    pub config: (&'t str, &'t Path),
+    /// The text of hooks.json, if there is one, and where it is.
+    pub hooks: (Option<&'t str>, &'t Path),
+    /// The text of the user's own config.toml, which says what is confirmed.
+    pub user: &'t str,
+}
+
+/// Looks for calls.
 ///
 /// # Errors
 ///
-/// If it is not one that Codex could read.
-pub fn look(text: &str, path: &Path) -> Result<Found, Failure> {
+/// If config.toml is not one that Codex could read.
+pub fn look(layer: &Layer<'_>) -> Result<Found, Failure> {
+    let (text, path) = layer.config;
     let config = parsed(text)?;
+    let user = parsed(layer.user).unwrap_or_default();
     let notify = config.get("notify").map(words);
     let is_own = notify.as_deref().is_some_and(is_ours);
     let features = config.get("features");
@@ -247,15 +294,20 @@ pub fn look(text: &str, path: &Path) -> Result<Found, Failure> {
         ..Found::default()
     };
     for (event, key) in EVENTS {
-        for (group, nth, command) in handlers(&config, event) {
-            if !is_our_line(command) {
-                continue;
-            }
-            found.events.push(event);
-            let place = format!("{}:{key}:{group}:{nth}", path.display());
-            let state = config.get("hooks").and_then(|it| it.get("state")?.get(&place));
-            if state.is_some_and(|it| it.get("trusted_hash").is_some()) {
-                found.trusted.push(event);
+        let in_config = handlers(&config, event);
+        let in_config =
+            in_config.into_iter().map(|(group, nth, it)| (path, group, nth, it.to_owned()));
+        let (json, json_path) = layer.hooks;
+        let in_json = json.map(|text| json::handlers(text, event)).unwrap_or_default();
+        let in_json = in_json.into_iter().map(|(group, nth, it)| (json_path, group, nth, it));
+        for (path, group, nth, command) in in_config.chain(in_json) {
+            if is_our_line(&command) {
+                found.events.push(event);
+                match confirmed(&user, (path, key, group, nth), &command) {
+                    Confirmed::No => {}
+                    Confirmed::Before => found.changed.push(event),
+                    Confirmed::Yes => found.trusted.push(event),
+                }
             }
         }
     }
@@ -264,6 +316,17 @@ pub fn look(text: &str, path: &Path) -> Result<Found, Failure> {
     found.plugins = plugins.filter(|(_, it)| is_on(it)).map(|(name, _)| name.clone()).collect();
     found.plugins.extend(found.other_notify.clone());
     Ok(found)
+}
+
+/// Whether the text of a config.toml has hooks of others, beside which ours go.
+///
+/// # Errors
+///
+/// If it is not one that Codex could read.
+pub fn has_hooks_of_others(text: &str) -> Result<bool, Failure> {
+    let config = parsed(&uninstall(text)?.text)?;
+    let hooks = config.get("hooks").and_then(Value::as_table);
+    Ok(hooks.is_some_and(|hooks| hooks.keys().any(|key| key != "state")))
 }
 
 #[cfg(test)]
@@ -280,6 +343,11 @@ mod tests {
         "\u{feff}a = 1\n",
     ];
 
+    fn look_at(text: &str) -> Result<Found, Failure> {
+        let hooks = (None, Path::new("/h"));
+        look(&Layer { config: (text, Path::new("/c")), hooks, user: text })
+    }
+
     fn call() -> Call {
         Call::of_user(Path::new("/opt/a b/codex-trace")).unwrap()
     }
@@ -288,12 +356,12 @@ mod tests {
     fn what_is_installed_is_taken_out_byte_by_byte() {
         for text in TEXTS {
             for call in [call(), Call::of_project()] {
-                let edited = install(text, &call).unwrap();
-                let again = install(&edited.text, &call).unwrap();
+                let edited = install(Some(text), &call).unwrap();
+                let again = install(Some(&edited.text), &call).unwrap();
                 assert_eq!(again.text, edited.text, "twice is once");
                 assert_eq!(uninstall(&edited.text).unwrap().text, text);
                 let moved = Call::of_user(Path::new("/new/codex-trace")).unwrap();
-                let moved = install(&edited.text, &moved).unwrap();
+                let moved = install(Some(&edited.text), &moved).unwrap();
                 assert_eq!(uninstall(&moved.text).unwrap().text, text, "from another path");
             }
             let nothing = uninstall(text).unwrap();
@@ -302,8 +370,45 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_made_is_known_from_one_that_was_empty() {
+        for call in [call(), Call::of_project()] {
+            for (before, was_made) in [(None, true), (Some(""), false)] {
+                let edited = install(before, &call).unwrap();
+                assert_eq!(install(Some(&edited.text), &call).unwrap().text, edited.text);
+                let rest = uninstall(&edited.text).unwrap();
+                assert_eq!((&*rest.text, rest.was_made), ("", was_made));
+            }
+        }
+        let made = install(None, &call()).unwrap().text + "# mine\n";
+        let rest = uninstall(&made).unwrap();
+        assert_eq!((&*rest.text, rest.was_made), ("# mine\n", false));
+    }
+
+    #[test]
+    fn hooks_of_others_are_told_from_ours_and_from_what_was_confirmed() {
+        let others = TEXTS.map(|text| {
+            let ours = install(Some(text), &call()).unwrap().text;
+            let has = has_hooks_of_others(text).unwrap();
+            assert_eq!(has_hooks_of_others(&ours).unwrap(), has);
+            has
+        });
+        assert_eq!(others, [false, false, false, false, true, false, false]);
+    }
+
+    #[test]
+    fn hooks_json_and_what_the_user_has_confirmed_are_looked_at() {
+        let (json, _) = json::install("{}", "codex-trace hook").unwrap();
+        let user = "[hooks.state.\"/h:stop:0:0\"]\ntrusted_hash = \"sha256:a8eaea617afff86c511ef217ee40f493ffa2b7899bfae9206a58c3f6e8ca457b\"\n";
+        let config = ("", Path::new("/c"));
+        let hooks = (Some(&*json), Path::new("/h"));
+        let found = look(&Layer { config, hooks, user }).unwrap();
+        assert_eq!(found.events, EVENTS.map(|(event, _)| event));
+        assert_eq!(found.trusted, ["Stop"]);
+    }
+
+    #[test]
     fn codex_finds_what_is_written() {
-        let edited = install(TEXTS[4], &call()).unwrap();
+        let edited = install(Some(TEXTS[4]), &call()).unwrap();
         let config: Table = edited.text.parse().unwrap();
         let notify = config["notify"].as_array().unwrap();
         assert_eq!(notify[0].as_str(), Some("/opt/a b/codex-trace"));
@@ -311,14 +416,20 @@ mod tests {
             handlers(&config, "Stop"),
             [(0, 0, "mine"), (1, 0, "'/opt/a b/codex-trace' hook")]
         );
-        let found = look(&edited.text, Path::new("/c")).unwrap();
+        let found = look_at(&edited.text).unwrap();
         assert!(found.notify && found.trusted.is_empty() && !found.switched_off);
         assert_eq!(found.events, EVENTS.map(|(event, _)| event));
         let trusted = format!(
-            "{}\n[hooks.state.\"/c:stop:1:0\"]\ntrusted_hash = \"sha256:0\"\n",
+            "{}\n[hooks.state.\"/c:stop:1:0\"]\ntrusted_hash = \"sha256:7b412478b238387bdbd1472f6635fd9ba2b8ae708b4065de37d0e43c5db86339\"\n",
             edited.text
         );
-        assert_eq!(look(&trusted, Path::new("/c")).unwrap().trusted, ["Stop"]);
+        assert_eq!(look_at(&trusted).unwrap().trusted, ["Stop"]);
+        let trusted = trusted.replace(
+            "sha256:7b412478b238387bdbd1472f6635fd9ba2b8ae708b4065de37d0e43c5db86339",
+            "sha256:0",
+        );
+        let found = look_at(&trusted).unwrap();
+        assert_eq!((found.trusted.len(), found.changed), (0, vec!["Stop"]));
         // What Codex wrote meanwhile stays.
         let rest = uninstall(&trusted).unwrap().text;
         assert_eq!(
@@ -330,39 +441,39 @@ mod tests {
     #[test]
     fn somebody_elses_notify_stays() {
         let text = "notify = [\"mlflow-codex\", \"notify-hook\"]\n";
-        let edited = install(text, &call()).unwrap();
+        let edited = install(Some(text), &call()).unwrap();
         assert!(edited.text.starts_with(text) && edited.parts.len() == 1);
         assert_eq!(edited.kept_notify.unwrap(), ["mlflow-codex", "notify-hook"]);
         assert_eq!(uninstall(&edited.text).unwrap().text, text);
-        let found = look(&edited.text, Path::new("/c")).unwrap();
+        let found = look_at(&edited.text).unwrap();
         assert_eq!(found.other_notify.as_deref(), Some("mlflow-codex notify-hook"));
         assert!(!found.notify && found.events.len() == EVENTS.len());
     }
 
     #[test]
     fn what_was_changed_in_between_goes_and_the_change_stays() {
-        let edited = install("", &Call::of_project()).unwrap().text;
+        let edited = install(Some(""), &Call::of_project()).unwrap().text;
         let changed = edited.replace("[[hooks.Stop]]\n", "# mine\n[[hooks.Stop]]\n");
         let rest = uninstall(&changed).unwrap();
         assert_eq!(rest.text, "# mine\n");
         assert!(!has_ours(&parsed(&rest.text).unwrap()));
         let other = edited.replace("type = \"command\"", "type = \"command\"\ntimeout = 3");
         assert_eq!(uninstall(&other).unwrap().parts.len(), 1, "only the head is as it was written");
-        assert!(install(&other, &call()).is_err());
+        assert!(install(Some(&other), &call()).is_err());
     }
 
     #[test]
     fn what_cannot_be_read_or_added_to_is_refused() {
-        assert!(install("a = ", &call()).is_err());
+        assert!(install(Some("a = "), &call()).is_err());
         assert!(uninstall("a = ").is_err());
-        let err = install("hooks = { Stop = [] }\n", &call()).unwrap_err();
+        let err = install(Some("hooks = { Stop = [] }\n"), &call()).unwrap_err();
         assert!(err.to_string().contains("not written as tables"), "{err}");
     }
 
     #[test]
     fn plugins_that_are_on_are_named() {
         let text = "[plugins.\"langsmith@x\"]\nenabled = true\n[plugins.\"logfire@x\"]\nenabled = false\n[features]\nhooks = false\n";
-        let found = look(text, Path::new("/c")).unwrap();
+        let found = look_at(text).unwrap();
         assert_eq!(found.plugins, ["langsmith@x"]);
         assert!(found.switched_off);
     }

@@ -44,30 +44,73 @@ pub(crate) struct Seen {
     modified: Option<SystemTime>,
 }
 
+/// What a destination has of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ack {
+    /// All of it.
+    All,
+    /// All but a turn that goes on, when the session had this stamp.
+    Open(u64),
+}
+
 /// A session that waits.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) entry: Entry,
     pub(super) state: State,
+    /// Which entry of all it is: what comes back may be of an earlier one.
+    pub(super) nth: u64,
     /// How often it could not be found or read.
     pub(super) tries: u32,
-    /// The destinations that have all of it.
-    pub(super) acknowledged: BTreeSet<String>,
+    /// Whether a destination could not be given it, as it could not be read.
+    pub(super) has_fault: bool,
+    /// What destinations have of it.
+    pub(super) acknowledged: BTreeMap<String, Ack>,
     pub(super) files: Vec<Seen>,
     /// Whether its turn was found to be over although no file says so.
     pub(super) is_over: bool,
 }
 
 impl Waiting {
-    pub(super) fn due(entry: Entry, at: Instant) -> Waiting {
+    pub(super) fn due(entry: Entry, nth: u64, at: Instant) -> Waiting {
         Waiting {
             entry,
             state: State::Due(at),
+            nth,
             tries: 0,
-            acknowledged: BTreeSet::new(),
+            has_fault: false,
+            acknowledged: BTreeMap::new(),
             files: Vec::new(),
             is_over: false,
         }
+    }
+
+    /// Returns what tells whether more of it can be sent than before.
+    pub(super) fn stamp(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.files, self.is_over).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Whether a destination may not have all that there is now.
+    pub(super) fn lacks(&self, place: &str) -> bool {
+        match self.acknowledged.get(place) {
+            None => true,
+            Some(Ack::All) => false,
+            Some(Ack::Open(seen)) => *seen != self.stamp(),
+        }
+    }
+
+    /// Whether a destination found a turn that goes on.
+    pub(super) fn is_open(&self) -> bool {
+        self.acknowledged.values().any(|ack| *ack != Ack::All)
+    }
+
+    /// Waits until the turn that goes on has ended.
+    pub(super) fn await_end(&mut self) {
+        self.acknowledged.clear();
+        self.entry.seen = Some(stamp(&self.files));
+        self.state = State::TurnToEnd;
     }
 
     /// Whether a turn that was open may have ended, by what was added to its file.
@@ -103,6 +146,11 @@ pub(crate) fn rest(files: &[Seen], now: SystemTime, settle: Duration) -> Rest {
 }
 
 impl Seen {
+    #[cfg(test)]
+    pub(super) fn of(path: &std::path::Path) -> Seen {
+        Seen { path: path.to_owned(), len: 1, modified: None }
+    }
+
     fn rest(&self, now: SystemTime, settle: Duration) -> Rest {
         let age = self.modified.and_then(|at| now.duration_since(at).ok());
         if age.is_some_and(|age| age >= settle) {
@@ -189,7 +237,7 @@ impl Backoffs {
     }
 
     /// Forgets destinations of other names.
-    pub(super) fn keep(&mut self, names: &[String]) {
+    pub(super) fn keep(&mut self, names: &BTreeSet<String>) {
         self.0.retain(|name, _| names.contains(name));
     }
 
@@ -198,10 +246,10 @@ impl Backoffs {
         self.0.get(name).is_some_and(|backoff| backoff.next > now)
     }
 
-    /// Whether somebody who lacks something may ask again.
-    pub(super) fn may_ask(&self, acknowledged: &BTreeSet<String>, now: Instant) -> bool {
-        let mut lacking = self.0.iter().filter(|(name, _)| !acknowledged.contains(*name));
-        lacking.clone().next().is_none() || lacking.any(|(_, backoff)| backoff.next <= now)
+    /// Returns the destinations that are not to be asked yet.
+    pub(super) fn all_waiting(&self, now: Instant) -> BTreeSet<String> {
+        let waiting = self.0.iter().filter(|(_, backoff)| backoff.next > now);
+        waiting.map(|(name, _)| name.clone()).collect()
     }
 
     /// Whether a destination has failed for less than `patience`.
@@ -249,21 +297,19 @@ mod tests {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         let mut backoffs = Backoffs::default();
-        let nobody = BTreeSet::new();
-        assert!(backoffs.may_ask(&nobody, start) && backoffs.is_hopeful(start, second));
+        assert!(backoffs.all_waiting(start).is_empty() && backoffs.is_hopeful(start, second));
         backoffs.fail("a", start);
         backoffs.fail("a", start + second);
         assert!(backoffs.is_waiting("a", start + second * 2) && !backoffs.is_waiting("b", start));
         assert!(!backoffs.is_waiting("a", start + second * 3));
-        assert!(!backoffs.may_ask(&nobody, start + second * 2));
-        assert!(backoffs.may_ask(&["a".to_owned()].into(), start + second * 2));
+        assert_eq!(backoffs.all_waiting(start + second * 2), ["a".to_owned()].into());
         assert!(backoffs.is_hopeful(start + second * 5, second * 6));
         assert!(!backoffs.is_hopeful(start + second * 6, second * 6));
         for _ in 0..100 {
             backoffs.fail("a", start);
         }
         assert!(!backoffs.is_waiting("a", start + WAITS.1));
-        backoffs.keep(&["b".to_owned()]);
-        assert!(backoffs.may_ask(&nobody, start));
+        backoffs.keep(&["b".to_owned()].into());
+        assert!(!backoffs.is_waiting("a", start));
     }
 }

@@ -1,20 +1,22 @@
 //! The worker: takes what hooks have noted, delivers it, and ends when nothing
 //! is left that it could do.
 
-use std::collections::{BTreeMap, HashMap};
+mod round;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant, SystemTime};
 
-use codex_trace_deliver::delivery::{Account, Fate};
-use codex_trace_export::secret::without_password;
 use codex_trace_history::History;
 
 use crate::args::{HookArgs, UploadArgs};
-use crate::commands::upload::{Outcome, Rounds};
+use crate::commands::upload::Rounds;
 use crate::config::{self, Settings};
 use crate::exit::ExitStatus;
 use crate::interrupt;
@@ -24,6 +26,7 @@ use crate::live::queue::{self, Entry, Queue};
 use crate::live::standing::Noted;
 use crate::live::state::{self, Backoffs, Rest, State, Waiting};
 use crate::ui::Ui;
+use round::{Asked, Done};
 
 /// How often to look for something to do.
 const LOOK: Duration = Duration::from_millis(100);
@@ -65,21 +68,29 @@ pub fn run(args: &HookArgs, upload: &UploadArgs, ui: &Ui) -> anyhow::Result<Exit
     let queue = Queue::within(&config::state_dir(None, ui.settings())?);
     queue.make()?;
     let Some(lock) = begin(&queue)? else { return Ok(ExitStatus::Complete) };
-    let mut worker = Worker {
-        ui,
-        noted: Noted::read(&queue),
-        queue,
-        upload,
-        interrupted: interrupt::flag(ui),
-        linger,
-        settle: config::age("--settle", &upload.settle)?,
-        homes: BTreeMap::new(),
-        backoffs: Backoffs::default(),
-        busy_at: now(),
-        look_for_codex_at: now(),
-    };
-    worker.work(lock)?;
-    let interrupted = worker.interrupted.load(Ordering::Relaxed);
+    let settle = config::age("--settle", &upload.settle)?;
+    let interrupted = interrupt::flag(ui);
+    thread::scope(|scope| {
+        let mut worker = Worker {
+            scope,
+            ui,
+            noted: Noted::read(&queue),
+            queue,
+            upload,
+            interrupted: Arc::clone(&interrupted),
+            linger,
+            settle,
+            homes: BTreeMap::new(),
+            backoffs: Backoffs::default(),
+            busy: BTreeSet::new(),
+            done: mpsc::channel(),
+            n_admitted: 0,
+            busy_at: now(),
+            look_for_codex_at: now(),
+        };
+        worker.work(lock)
+    })?;
+    let interrupted = interrupted.load(Ordering::Relaxed);
     Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Complete })
 }
 
@@ -93,7 +104,7 @@ fn begin(queue: &Queue) -> io::Result<Option<File>> {
     let until = now() + CHANGE;
     loop {
         match queue.begin()? {
-            None if now() < until => std::thread::sleep(LOOK / 5),
+            None if now() < until => thread::sleep(LOOK / 5),
             result => return Ok(result),
         }
     }
@@ -106,9 +117,15 @@ struct Home<'a> {
     waiting: BTreeMap<String, Waiting>,
     /// Whether to look for what earlier sessions have left.
     look_through: bool,
+    /// What `to` of codex-trace.toml names.
+    names: Vec<String>,
+    /// The places of those that were asked before.
+    places: BTreeMap<String, BTreeSet<String>>,
 }
 
-struct Worker<'a> {
+struct Worker<'scope, 'a: 'scope> {
+    /// Where deliveries run.
+    scope: &'scope Scope<'scope, 'a>,
     ui: &'a Ui,
     queue: Queue,
     upload: &'a UploadArgs,
@@ -118,6 +135,11 @@ struct Worker<'a> {
     settle: Duration,
     homes: BTreeMap<PathBuf, Home<'a>>,
     backoffs: Backoffs,
+    /// The homes and destinations of the deliveries that run.
+    busy: BTreeSet<(PathBuf, String)>,
+    done: (Sender<Done>, Receiver<Done>),
+    /// How many entries there were so far.
+    n_admitted: u64,
     noted: Noted,
     /// When there was last something to do.
     busy_at: Instant,
@@ -125,7 +147,7 @@ struct Worker<'a> {
     look_for_codex_at: Instant,
 }
 
-impl<'a> Worker<'a> {
+impl<'scope, 'a: 'scope> Worker<'scope, 'a> {
     fn work(&mut self, lock: File) -> io::Result<()> {
         let mut lock = Some(lock);
         for entry in self.queue.all_waiting() {
@@ -137,6 +159,7 @@ impl<'a> Worker<'a> {
                 self.busy_at = now();
                 self.admit(entry, now() + ENDING);
             }
+            self.take_done();
             self.wake();
             let due: Vec<PathBuf> = self.due_homes().collect();
             for home in &due {
@@ -155,7 +178,7 @@ impl<'a> Worker<'a> {
                     break;
                 }
             }
-            std::thread::sleep(LOOK);
+            thread::sleep(LOOK);
         }
         drop(lock);
         Ok(())
@@ -169,6 +192,8 @@ impl<'a> Worker<'a> {
             rounds: Rounds::new(self.upload, Arc::clone(&self.interrupted)),
             waiting: BTreeMap::new(),
             look_through: false,
+            names: Vec::new(),
+            places: BTreeMap::new(),
         });
         if self.queue.since(&entry.home).is_none() {
             // What was there before the first call is for `upload`.
@@ -187,32 +212,50 @@ impl<'a> Worker<'a> {
             self.queue.remove(&entry).ok();
             return;
         }
-        home.waiting.insert(thread, Waiting::due(entry, at));
+        self.n_admitted += 1;
+        home.waiting.insert(thread, Waiting::due(entry, self.n_admitted, at));
     }
 
     /// Wakes sessions whose turn may have ended meanwhile, or that a destination
     /// may take now.
     fn wake(&mut self) {
         let (now, time) = (now(), self.time());
+        for (path, thread) in self.taken_now(now) {
+            let home = self.homes.get_mut(&path);
+            if let Some(waiting) = home.and_then(|home| home.waiting.get_mut(&thread)) {
+                waiting.state = State::Due(now);
+            }
+        }
         let looks_for_codex = self.look_for_codex_at <= now;
         if looks_for_codex {
             self.look_for_codex_at = now + LOOK_FOR_CODEX;
         }
-        for home in self.homes.values_mut() {
-            for waiting in home.waiting.values_mut() {
-                let wakes = match waiting.state {
-                    State::Due(_) => false,
-                    State::TurnToEnd => {
-                        waiting.has_news()
-                            || looks_for_codex && waiting.turns_out_over(time, self.settle)
-                    }
-                    State::Destination => self.backoffs.may_ask(&waiting.acknowledged, now),
-                };
-                if wakes {
-                    waiting.state = State::Due(now);
-                }
+        for waiting in self.homes.values_mut().flat_map(|home| home.waiting.values_mut()) {
+            if waiting.state == State::TurnToEnd
+                && (waiting.has_news()
+                    || looks_for_codex && waiting.turns_out_over(time, self.settle))
+            {
+                waiting.state = State::Due(now);
             }
         }
+    }
+
+    /// Finds the sessions that wait for destinations one of which may take them.
+    fn taken_now(&self, now: Instant) -> Vec<(PathBuf, String)> {
+        let mut taken = Vec::new();
+        for (path, home) in &self.homes {
+            let names = &home.names;
+            let is_taken = |waiting: &Waiting| {
+                if names.is_empty() {
+                    return !self.backoffs.is_waiting(ALL, now);
+                }
+                names.iter().any(|name| self.may_take(home, path, name, waiting, now))
+            };
+            let waiting = home.waiting.iter().filter(|(_, it)| it.state == State::Destination);
+            let waiting = waiting.filter(|(_, it)| is_taken(it));
+            taken.extend(waiting.map(|(thread, _)| (path.clone(), thread.clone())));
+        }
+        taken
     }
 
     fn due_homes(&self) -> impl Iterator<Item = PathBuf> {
@@ -232,11 +275,16 @@ impl<'a> Worker<'a> {
         let hopes = all().any(|it| it.state == State::Destination)
             && self.backoffs.is_hopeful(now, PATIENCE);
         let time = self.time();
+        // It has ended, and that has not been acted upon.
         let is_ending = |it: &Waiting| {
             it.state == State::TurnToEnd
-                && state::rest(&it.files, time, self.settle) == Rest::Ending
+                && !it.is_over
+                && state::rest(&it.files, time, self.settle) != Rest::Open
         };
-        !due && !hopes && now.duration_since(self.busy_at) >= self.linger && !all().any(is_ending)
+        !due && !hopes
+            && self.busy.is_empty()
+            && now.duration_since(self.busy_at) >= self.linger
+            && !all().any(is_ending)
     }
 
     fn time(&self) -> SystemTime {
@@ -250,12 +298,7 @@ impl<'a> Worker<'a> {
         let ui = Ui::new(home.settings.at_present());
         let result = self.deliver(&mut home, path, &ui);
         if let Err(err) = result {
-            self.backoffs.fail(ALL, now());
-            let reason = format!("{err:#}");
-            if self.noted.errors.get(ALL) != Some(&reason) {
-                self.say(&format!("cannot deliver: {reason}"));
-            }
-            self.noted.errors.insert(ALL.to_owned(), reason);
+            self.fail(&err);
             home.look_through = false;
             for waiting in home.waiting.values_mut().filter(|it| it.state != State::TurnToEnd) {
                 waiting.state = State::Destination;
@@ -272,7 +315,8 @@ impl<'a> Worker<'a> {
         if std::mem::take(&mut home.look_through) {
             self.find_left(home, path, &history, ui.settings());
         }
-        let mut sessions: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        let mut sessions: BTreeSet<usize> = BTreeSet::new();
+        let mut asked = Vec::new();
         let started = now();
         for (thread, waiting) in &mut home.waiting {
             if !matches!(waiting.state, State::Due(at) if at <= started) {
@@ -283,6 +327,8 @@ impl<'a> Worker<'a> {
                 waiting.state = State::Due(started + LOOK * (1 << waiting.tries.min(5)));
                 continue;
             };
+            let had_fault = std::mem::take(&mut waiting.has_fault);
+            waiting.tries = if had_fault { waiting.tries + 1 } else { 0 };
             waiting.files = state::files(&history, &history.sessions[nth]);
             let seen = waiting.entry.seen.take();
             waiting.turns_out_over(ui.settings().now.into(), self.settle);
@@ -291,76 +337,17 @@ impl<'a> Worker<'a> {
                 waiting.state = State::TurnToEnd;
                 continue;
             }
-            sessions.entry(nth).or_default().push(thread.clone());
+            sessions.insert(nth);
+            let root = history.sessions[nth].root_thread_id.clone();
+            let stamp = waiting.stamp();
+            asked.push(Asked { root, thread: thread.clone(), nth: waiting.nth, stamp });
         }
         self.forget_lost(home);
         if sessions.is_empty() {
             return Ok(());
         }
-        let mut roots = Vec::new();
-        let mut chosen = Vec::new();
-        for (nth, threads) in sessions {
-            let session = &history.sessions[nth];
-            roots.push((session.root_thread_id.clone(), threads));
-            chosen.push(session.clone());
-        }
-        history.sessions = chosen;
-        let backoffs = &self.backoffs;
-        let delivered =
-            home.rounds.deliver(&history, &|name| backoffs.is_waiting(name, started), ui)?;
-        let Some(outcome) = delivered else { return Ok(()) };
-        self.backoffs.answers(ALL);
-        self.noted.errors.remove(ALL);
-        self.judge(&outcome, &roots, home);
-        Ok(())
-    }
-
-    /// Notes what became of sessions, and lets go those that are done.
-    fn judge(&mut self, outcome: &Outcome, roots: &[(String, Vec<String>)], home: &mut Home<'_>) {
-        self.backoffs.keep(&outcome.names);
-        self.noted.errors.retain(|name, _| outcome.names.contains(name));
-        for account in &outcome.accounts {
-            self.note(account);
-        }
-        for (root, threads) in roots {
-            for thread in threads {
-                let Some(waiting) = home.waiting.get_mut(thread) else { continue };
-                let has_open = take_stock(waiting, root, &outcome.accounts);
-                let all = outcome.names.iter().all(|name| waiting.acknowledged.contains(name));
-                if all && !has_open {
-                    self.noted.delivered_at =
-                        Some(self.ui.settings().at_present().now.as_millisecond());
-                    self.queue.remove(&waiting.entry).ok();
-                    home.waiting.remove(thread);
-                } else if all {
-                    waiting.acknowledged.clear();
-                    waiting.entry.seen = Some(state::stamp(&waiting.files));
-                    waiting.state = State::TurnToEnd;
-                    self.queue.keep(&waiting.entry).ok();
-                } else {
-                    waiting.state = State::Destination;
-                }
-            }
-        }
-        self.forget_lost(home);
-    }
-
-    fn note(&mut self, account: &Account) {
-        let name = &account.name;
-        if let Some(reason) = account.down.as_ref().or(account.faults.first()) {
-            self.backoffs.fail(name, now());
-            let reason = without_password(reason);
-            self.say(&format!("{name}: {reason}"));
-            self.noted.errors.insert(name.clone(), reason);
-            return;
-        }
-        self.backoffs.answers(name);
-        self.noted.errors.remove(name);
-        let n = account.turns();
-        if n > 0 {
-            let sessions = account.tally.sessions(Fate::Sent);
-            self.say(&format!("{name}: {n} turns of {sessions} sessions"));
-        }
+        history.sessions = sessions.iter().map(|nth| history.sessions[*nth].clone()).collect();
+        self.hand_over(home, path, (history, asked), ui)
     }
 
     /// Gives up what cannot be found or read. It is found again once its file is
@@ -380,9 +367,10 @@ impl<'a> Worker<'a> {
 
     /// Finds the sessions that were written to since the last time: of those that
     /// were interrupted, killed or offline nobody was told.
-    fn find_left(&self, home: &mut Home<'_>, path: &Path, history: &History, at: &Settings) {
+    fn find_left(&mut self, home: &mut Home<'_>, path: &Path, history: &History, at: &Settings) {
         let looked_at = at.now.as_millisecond() - SLACK;
-        let since = self.queue.since(path).unwrap_or(looked_at);
+        // A clock that was set back leaves a mark that is yet to come.
+        let since = self.queue.since(path).unwrap_or(looked_at).min(looked_at);
         let mut left: Vec<(i64, &str)> = Vec::new();
         for session in &history.sessions {
             let heads = session.members.iter().map(|member| &history.heads[member.head]);
@@ -411,7 +399,9 @@ impl<'a> Worker<'a> {
             if self.queue.keep(&entry).is_err() {
                 return;
             }
-            home.waiting.insert(root.to_owned(), Waiting::due(entry, now()));
+            self.n_admitted += 1;
+            let waiting = Waiting::due(entry, self.n_admitted, now());
+            home.waiting.insert(root.to_owned(), waiting);
         }
         self.queue.set_since(path, next.max(since)).ok();
     }
@@ -460,27 +450,6 @@ fn by_thread(history: &History) -> HashMap<String, usize> {
         }
     }
     by_thread
-}
-
-/// Notes which destinations have all of a session; returns whether a turn of it
-/// is open.
-fn take_stock(waiting: &mut Waiting, root: &str, accounts: &[Account]) -> bool {
-    let mut has_open = false;
-    let mut has_fault = false;
-    for account in accounts.iter().filter(|it| it.down.is_none() && !it.cut_short) {
-        match account.tally.worst(root) {
-            Some(Fate::Unsent) => continue,
-            Some(Fate::Open | Fate::Held) => has_open = true,
-            None if account.faults.iter().any(|fault| fault.contains(root)) => {
-                has_fault = true;
-                continue;
-            }
-            _ => {}
-        }
-        waiting.acknowledged.insert(account.name.clone());
-    }
-    waiting.tries = if has_fault { waiting.tries + 1 } else { 0 };
-    has_open
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ fn every_setting_has_an_origin() {
     assert_eq!(setting(&run, "header k"), None);
     let run = doctor(&["--to", "otlp", "--endpoint", "http://f", "--timeout", "9s"], &vars);
     says(&run, "endpoint", "http://f/v1/traces", "--endpoint");
-    assert!(run.stdout.contains(r#"{"from":"--timeout","name":"timeout","value":"9 s"}"#));
+    assert!(run.stdout.contains(r#"{"name":"timeout","value":"9 s","from":"--timeout"}"#));
 
     let plugin = r#"{"trackingUri":"http://m:5000/","experimentId":12}"#;
     env.write(".codex/mlflow-tracing.json", plugin);

@@ -175,6 +175,7 @@ fn what_loki_refuses_is_told_with_the_setting() {
     let run = env.run(&upload(&loki, &[]));
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(run.stderr.contains("reject_old_samples: false"), "{}", run.stderr);
+    assert!(run.stderr.contains(" (thread"), "which ones is said: {}", run.stderr);
     // Streams that are not closed for half an hour: waiting is of no use.
     let loki = Loki::start(Rules { max_streams: 2, ..Rules::default() });
     let run = env.run(&upload(&loki, &["--force"]));

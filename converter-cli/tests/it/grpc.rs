@@ -102,6 +102,24 @@ fn all_signals_are_the_same_as_over_http() {
     }
 }
 
+/// Nobody is there, and nobody is asked.
+#[test]
+fn a_dry_run_says_what_would_be_sent() {
+    let env = home(&["0.171.0-shell"]);
+    for to in [&["otlp"][..], &["codex-otel"], &["codex-otel", "--signal", "traces"]] {
+        for (nth, how) in ["--dry-run", "--dry-run=requests"].iter().enumerate() {
+            let run = upload(&env, "http://127.0.0.1:1", &[], &[&["--to"], to, &[*how]].concat());
+            assert_eq!(run.code, Some(0), "{}", run.stderr);
+            assert!(run.stderr.contains("would upload 1 turn of 1 session"), "{}", run.stderr);
+            let dir = env.dir().join("requests");
+            assert_eq!(dir.exists(), nth == 1, "{to:?}");
+            if nth == 1 {
+                fs::remove_dir_all(dir).expect("it was made");
+            }
+        }
+    }
+}
+
 #[test]
 fn headers_go_along_and_keys_are_never_shown() {
     let env = small_home();

@@ -176,12 +176,14 @@ fn take(body: &[u8], state: &mut State, rules: Rules) -> Result<(), (u16, String
         let newest = state.streams.get(&stream).copied();
         if newest.is_none() && state.streams.len() >= rules.max_streams {
             let message = format!(
-                "maximum active stream limit exceeded when trying to create stream {stream:?}"
+                "maximum active stream limit exceeded when trying to create stream {}",
+                shown(&stream)
             );
             return Err((429, message));
         }
         if rules.reject_old {
-            refused.push(format!("entry for stream '{stream:?}' has timestamp too old: {at}"));
+            let stream = shown(&stream);
+            refused.push(format!("entry for stream '{stream}' has timestamp too old: {at}"));
         } else if newest.is_some_and(|newest| at + HOUR < newest) && !is_known(state, &all, at) {
             refused
                 .push(format!("entry with timestamp {at} ignored, reason: 'entry too far behind'"));
@@ -191,6 +193,13 @@ fn take(body: &[u8], state: &mut State, rules: Rules) -> Result<(), (u16, String
         }
     }
     if refused.is_empty() { Ok(()) } else { Err((400, refused.join("\n"))) }
+}
+
+/// Writes the labels of a stream.
+fn shown(stream: &Row) -> String {
+    let labels: Vec<String> =
+        stream.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    format!("{{{}}}", labels.join(", "))
 }
 
 fn is_known(state: &State, row: &Row, at: u64) -> bool {

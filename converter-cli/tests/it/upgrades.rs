@@ -8,6 +8,7 @@ use codex_trace_deliver::ledger::Ledger;
 use codex_trace_export::Rewrite;
 use converter_cli::exit::{ExitStatus, of_upload};
 use rusqlite::Connection;
+use sha2::{Digest, Sha256};
 
 use crate::delivery::{Stage, append, as_if, completed, opened, rollout_path};
 use crate::scripted_server::{Act, Server};
@@ -87,5 +88,37 @@ fn an_older_ledger_is_believed_by_its_time() {
                 assert_eq!(turns, expected, "{account:?}");
             }
         }
+    }
+}
+
+/// Older versions noted the SHA-256 of the lines: by hand, of the first line and
+/// those of the turn.
+#[test]
+fn an_older_digest_of_the_same_lines_is_known() {
+    for (salt, expected) in [("", [2, 0]), ("other lines", [0, 2])] {
+        let mut stage = Stage::new(1, 2);
+        let server = stage.arrives(&[], &Act::Ok);
+        let text = fs::read_to_string(rollout_path(&stage.case.home, 0)).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let connection = Connection::open(stage.case.state.join("ledger.db")).unwrap();
+        for turn in 0..2 {
+            let is_of = |line: &&&str| line.contains(&format!("\"t-{turn}\""));
+            let first = lines.iter().position(|line| is_of(&line)).unwrap();
+            let last = lines.iter().rposition(|line| is_of(&line)).unwrap();
+            let own = [lines[0], &lines[first..=last].concat(), salt].concat();
+            let digest: [u8; 32] = Sha256::digest(own.as_bytes()).into();
+            let n = connection
+                .execute(
+                    "UPDATE unit SET lines = ?1 WHERE turn = ?2",
+                    rusqlite::params![digest, format!("turn:t-{turn}")],
+                )
+                .unwrap();
+            assert!(n > 0, "turn {turn}");
+        }
+        drop(connection);
+        stage.case.options.encoding = "newer".to_owned();
+        let account = upload_as_newer(&stage, Rewrite::Doubles, &server, 1);
+        let turns = [Fate::EarlierForm, Fate::Kept].map(|it| account.tally.turns(it));
+        assert_eq!(turns, expected, "{account:?}");
     }
 }

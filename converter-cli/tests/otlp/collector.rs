@@ -128,7 +128,7 @@ fn the_collector_writes_what_the_trees_have() {
         settings.env.0.insert(variable, protocol.to_owned());
         let mut exporter = exporter("otlp", &settings);
         let spans = collector.spans(|| {
-            upload(&agent(), exporter.as_mut());
+            upload(&agent(), &mut exporter);
         });
         check(protocol, &spans);
     }
@@ -261,7 +261,7 @@ fn the_collector_writes_what_logfire_is_sent() {
         settings.options.put_text(spec, protocol).unwrap();
         let mut exporter = exporter("logfire", &settings);
         let found = collector.spans(|| {
-            upload(&agent(), exporter.as_mut());
+            upload(&agent(), &mut exporter);
         });
         println!("collector, logfire by {protocol}: {} spans", found.len());
         let found = said(found.iter().map(spans::span));

@@ -9,7 +9,9 @@ use codex_trace_export::environment::Environment;
 use codex_trace_export::options::OptionSet;
 use codex_trace_export::otlp::proto::{AnyValue, ExportTraceServiceRequest, Value as Text};
 use codex_trace_export::otlp::{PROTOCOL, SEMCONV};
-use codex_trace_export::{ConfigError, ConfigFiles, Cx, Notes, Preflight, Settings, Verdict};
+use codex_trace_export::{
+    ConfigError, ConfigFiles, Cx, Learned, Notes, Question, Settings, Verdict,
+};
 use converter_cli::backends::BACKENDS;
 use prost::Message as _;
 
@@ -142,7 +144,7 @@ fn a_rollout_without_times_is_not_placed_in_time() {
         let err = exporter
             .encode(&Cx { trace, rules: &rules, notes: &Notes::default() }, &mut |_| ())
             .unwrap_err();
-        assert!(err.what.contains("nowhere when"), "{err}");
+        assert!(err.what.contains("does not record when it was"), "{err}");
     });
 }
 
@@ -230,16 +232,23 @@ fn databricks_is_found_by_variables_or_by_a_profile() {
 #[test]
 fn mlflow_finds_its_experiment_and_the_live_traces() {
     let env = settings(&[("MLFLOW_TRACKING_URI", "http://m"), ("MLFLOW_EXPERIMENT_NAME", "a b")]);
-    let mut exporter = exporter("mlflow", &env);
-    let mut ask = |answer: Option<Response>| match exporter.preflight(answer.as_ref()).unwrap() {
-        Preflight::Ask(request) => Some(request),
-        Preflight::Ready => None,
+    let Question { request: by_name, inquiry } = exporter("mlflow", &env).preflight().unwrap();
+    let mut asking = Some(inquiry);
+    let mut learned = None;
+    let mut ask = |answer: Response| match asking.take().unwrap().learn(&answer).unwrap() {
+        Learned::More(Question { request, inquiry }) => {
+            asking = Some(inquiry);
+            Some(request)
+        }
+        Learned::All(exporter) => {
+            learned = Some(exporter);
+            None
+        }
     };
-    let by_name = ask(None).unwrap();
     assert!(by_name.url.expose().ends_with("get-by-name?experiment_name=a%20b"), "{}", by_name.url);
-    let make = ask(Some(Response::new(404, "{}"))).unwrap();
+    let make = ask(Response::new(404, "{}")).unwrap();
     assert_eq!(make.body, br#"{"name":"a b"}"#);
-    let search = ask(Some(Response::new(200, r#"{"experiment_id":"3"}"#))).unwrap();
+    let search = ask(Response::new(200, r#"{"experiment_id":"3"}"#)).unwrap();
     assert!(search.url.expose().ends_with("/api/3.0/mlflow/traces/search"));
     // What the live plugin sends has no tags, not even a name.
     let asked = String::from_utf8(search.body).unwrap();
@@ -248,17 +257,18 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
         "trace_metadata":{"mlflow.trace.session":"th1"}},
         {"trace_id":"tr-review","request_time":"2026-05-01T10:00:05.000Z",
         "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
-    let next = ask(Some(Response::new(200, live))).unwrap();
+    let next = ask(Response::new(200, live)).unwrap();
     assert!(String::from_utf8(next.body).unwrap().contains(r#""page_token":"more""#));
     // Then whether another experiment has what would be sent.
-    let experiments = ask(Some(Response::new(200, "{}"))).unwrap();
+    let experiments = ask(Response::new(200, "{}")).unwrap();
     assert!(experiments.url.expose().ends_with("/api/2.0/mlflow/experiments/search"));
     let all =
         r#"{"experiments":[{"experiment_id":"3","name":"a b"},{"experiment_id":"4","name":"c"}]}"#;
-    let search = ask(Some(Response::new(200, all))).unwrap();
+    let search = ask(Response::new(200, all)).unwrap();
     let asked = String::from_utf8(search.body).unwrap();
     assert!(asked.contains(r#""experiment_id":"4""#) && !asked.contains(r#""experiment_id":"3""#));
-    assert!(ask(Some(Response::new(200, "{}"))).is_none());
+    assert!(ask(Response::new(200, "{}")).is_none());
+    let exporter = learned.unwrap();
     assert_eq!(exporter.contract().routes[0].headers[0].wire_value(), "3");
 
     // The turn that the plugin has sent, a millisecond early as it does, is not sent again, nor the review

@@ -9,7 +9,7 @@ use std::time::Duration;
 use codex_trace_deliver::transport::{Header, Method, Request, Response};
 use codex_trace_export::options::OptionSet;
 use codex_trace_export::otlp::SEMCONV;
-use codex_trace_export::{Address, Exporter, Preflight, Settings, Verdict};
+use codex_trace_export::{Address, Exporter, Learned, Question, Settings, Verdict};
 use codex_trace_model::{Span, SpanKind as Kind, Status, Trace};
 use serde_json::{Value, json};
 
@@ -81,8 +81,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// Asks what is to be asked before, then sends every unit of every home, a
 /// session's on the same route together.
-pub(crate) fn upload(agent: &ureq::Agent, exporter: &mut dyn Exporter) -> usize {
+pub(crate) fn upload(agent: &ureq::Agent, exporter: &mut Box<dyn Exporter>) -> usize {
     prepare(agent, exporter);
+    let exporter = &**exporter;
     let mut requests = 0;
     for_each_trace(|home, trace| {
         let mut units = units(exporter, trace);
@@ -275,7 +276,7 @@ fn mlflow_has_what_the_trees_have() {
         ..Settings::default()
     };
     let mut exporter = exporter("mlflow", &settings);
-    let requests = upload(&agent, exporter.as_mut());
+    let requests = upload(&agent, &mut exporter);
     let url = format!("{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}");
     let experiment = get(&agent, &url)["experiment"]["experiment_id"].as_str().unwrap().to_owned();
     let first = mlflow_traces(&agent, &base, &experiment);
@@ -309,7 +310,7 @@ fn mlflow_has_what_the_trees_have() {
     });
     assert_eq!(by_session(&first), sums, "mlflow: sessions and their tokens");
 
-    upload(&agent, exporter.as_mut());
+    upload(&agent, &mut exporter);
     let second = mlflow_traces(&agent, &base, &experiment);
     assert_eq!(
         without_revision(second),
@@ -319,10 +320,13 @@ fn mlflow_has_what_the_trees_have() {
 }
 
 /// Asks all that is asked before anything is sent.
-fn prepare(agent: &ureq::Agent, exporter: &mut dyn Exporter) {
-    let mut answer = None;
-    while let Preflight::Ask(request) = exporter.preflight(answer.as_ref()).unwrap() {
-        answer = Some(send(agent, &request));
+fn prepare(agent: &ureq::Agent, exporter: &mut Box<dyn Exporter>) {
+    let mut next = exporter.preflight();
+    while let Some(Question { request, inquiry }) = next.take() {
+        match inquiry.learn(&send(agent, &request)).unwrap() {
+            Learned::More(question) => next = Some(question),
+            Learned::All(learned) => *exporter = learned,
+        }
     }
 }
 
@@ -340,7 +344,7 @@ fn mlflow_does_not_get_again_what_the_plugin_has_sent() {
         ..Settings::default()
     };
     let mut exporter = exporter("mlflow", &settings);
-    prepare(&agent, exporter.as_mut());
+    prepare(&agent, &mut exporter);
     let line = |at: u32, kind: &str, payload: Value| {
         let at = format!("2026-05-01T10:00:{at:02}.123Z");
         json!({ "timestamp": at, "type": kind, "payload": payload }).to_string() + "\n"
@@ -383,7 +387,7 @@ fn mlflow_does_not_get_again_what_the_plugin_has_sent() {
         "assessments": [],
     } } });
     ask(&agent, &format!("{base}/api/3.0/mlflow/traces"), &live);
-    prepare(&agent, exporter.as_mut());
+    prepare(&agent, &mut exporter);
     assert_eq!(turns(exporter.as_ref()), ["turn:two"]);
 }
 
@@ -478,12 +482,12 @@ fn phoenix(semconv: &str) {
     };
     let mut exporter = exporter("otlp", &settings);
     let expected = expected(|_, _| None);
-    let requests = upload(&agent, exporter.as_mut());
+    let requests = upload(&agent, &mut exporter);
     let first = phoenix_spans(&agent, &base, &project, expected.len());
     println!("phoenix {project}: {} spans, {requests} requests", first.len());
     compare("phoenix", &expected, &found(first.iter().map(phoenix_span).collect()));
 
-    upload(&agent, exporter.as_mut());
+    upload(&agent, &mut exporter);
     std::thread::sleep(Duration::from_secs(5));
     let second = phoenix_spans(&agent, &base, &project, expected.len());
     assert_eq!(second, first, "the second upload changes nothing");

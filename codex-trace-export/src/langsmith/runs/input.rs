@@ -1,7 +1,7 @@
 //! What a model call was given.
 
-use codex_rollout::{RawJson, ResponseItem};
-use codex_trace_model::{History, SpanKind, Thread};
+use codex_rollout::ResponseItem;
+use codex_trace_model::{ItemIx, SpanKind};
 
 use super::TurnEncoder;
 use crate::langsmith::written::{Messages, omitted};
@@ -79,8 +79,11 @@ impl TurnEncoder<'_, '_, '_> {
             return;
         }
         let turn = self.plan.items.first().map_or(history.from, |it| it.0);
-        let replaced = history.replacement.map(decoded).unwrap_or_default();
-        let items = newest_first(thread, history, turn).chain(replaced.iter().rev());
+        let replaced = history.replacement.map(ResponseItem::list).unwrap_or_default();
+        let replaced = replaced.iter().rev().filter_map(|(_, item)| item.as_ref());
+        // What comes before the turn, or before the compaction within it.
+        let items = thread.newest_first(nth, ItemIx(turn)).map(|(_, item)| &item.body);
+        let items = items.chain(replaced);
         let room = BEFORE_TURN.min(self.inputs.per_call);
         let (older, cut) = Messages::older(items, self.all.rules, room);
         (self.inputs.older, self.inputs.cut) = (Some((nth, older)), cut);
@@ -152,30 +155,4 @@ impl TurnEncoder<'_, '_, '_> {
             _ => None,
         })
     }
-}
-
-/// Returns the items of a history that come before the turn whose first item
-/// is `turn`, or before the compaction within it.
-fn newest_first<'t, 'a>(
-    thread: &'t Thread<'a>,
-    history: &'t History<'a>,
-    turn: u32,
-) -> impl Iterator<Item = &'t ResponseItem<'a>> {
-    let own = history.from..turn.max(history.from);
-    let base = history.base.iter().rev().map(|(from, to)| from.0..to.0);
-    std::iter::once(own)
-        .chain(base)
-        .flat_map(Iterator::rev)
-        .filter_map(|nth| Some(&thread.items.get(nth as usize)?.body))
-}
-
-fn decoded(items: RawJson<'_>) -> Vec<ResponseItem<'_>> {
-    let mut list = Vec::new();
-    let read = items.cursor().array(|element| {
-        list.extend(ResponseItem::decode(element)?);
-        Ok(())
-    });
-    // What comes after something odd is not read.
-    drop(read);
-    list
 }

@@ -8,7 +8,7 @@ mod tools;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use codex_rollout::{JsonText, ResponseItem, TokenUsage};
+use codex_rollout::{JsonText, TokenUsage};
 use codex_trace_model::{
     Event, EventKind, ItemIx, Span, SpanIx, SpanKind, Status, Thread, Timestamp, Trace, Turn,
 };
@@ -20,7 +20,7 @@ use crate::json::{self, Object};
 use crate::langsmith::ids;
 use crate::langsmith::limited::LimitedRules;
 use crate::langsmith::messages;
-use crate::langsmith::metadata::{Kind, Metadata};
+use crate::langsmith::metadata::{Metadata, RunKind};
 use crate::langsmith::plan::{Group, Place, Plan, TurnPlan};
 use crate::langsmith::runs::input::{Given, Inputs};
 use crate::langsmith::wire::{Format, Run};
@@ -202,7 +202,7 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
             None => muted(&mut inputs, &mut outputs),
             Some(written) => self.talk(written, &mut inputs, &mut outputs),
         }
-        let kind = Kind::Root { interrupted, total: span.usage };
+        let kind = RunKind::Root { interrupted, total: span.usage };
         let extra = self.extra(kind, error.is_some(), self.plan.root.start.millis, |_| {});
         let run = Run {
             place: &self.plan.root,
@@ -312,10 +312,8 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
         outputs.extend_from_slice(b"{\"messages\":[");
         // Where nobody asked, what the harness wrote to begin with is no outcome.
         let begun = || {
-            let made = |ix: &ItemIx| {
-                let item = self.thread.item(*ix);
-                item.is_some_and(|item| is_made_by_model(&item.body))
-            };
+            let made =
+                |ix: &ItemIx| self.thread.item(*ix).is_some_and(|item| item.body.is_answer());
             items.iter().position(made).filter(|_| self.turn.prompt.is_none()).unwrap_or(0)
         };
         let from = asked.map_or_else(begun, |asked| asked + 1);
@@ -349,7 +347,7 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
         let id = self.all.plan.id(self.plan.thread, &self.plan.key, &format!("llm:{nth}"));
         let place = self.plan.root.child(id, group.start + self.plan.shift, group.order);
         let end = (group.end + self.plan.shift).max(place.start.millis);
-        let kind = Kind::Llm { span: spans.next_back(), usage };
+        let kind = RunKind::Llm { span: spans.next_back(), usage };
         let extra = self.extra(kind, false, place.start.millis, |_| {});
         let events = if nth == 0 { self.first_token(&place, end) } else { Vec::new() };
         let extra = if nth == 0 { self.with_tools(extra) } else { extra };
@@ -409,7 +407,7 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
 
     fn extra(
         &self,
-        kind: Kind<'_, 'a>,
+        kind: RunKind<'_, 'a>,
         failed: bool,
         start: i64,
         more: impl FnOnce(&mut Object<'_>),
@@ -470,16 +468,5 @@ fn muted(inputs: &mut Vec<u8>, outputs: &mut Vec<u8>) {
                 });
             });
         });
-    }
-}
-
-fn is_made_by_model(item: &ResponseItem<'_>) -> bool {
-    match item {
-        ResponseItem::Message(message) => message.role.is_some_and(|role| role.is("assistant")),
-        ResponseItem::Reasoning(_)
-        | ResponseItem::ToolCall(_)
-        | ResponseItem::WebSearchCall(_)
-        | ResponseItem::ImageGenerationCall(_) => true,
-        _ => false,
     }
 }

@@ -11,21 +11,24 @@ use std::path::Path;
 use codex_rollout::{Encoding, Found, RolloutHead, RolloutPath, search};
 use codex_trace_history::passed::Passed;
 use rayon::prelude::*;
-use serde_json::{Value, json};
 
 use crate::args::DoctorArgs;
 use crate::config::{self, ConfigFile};
 use crate::destinations::{self, Given, Named};
 use crate::exit::ExitStatus;
 use crate::ui::Ui;
-use codex_trace_deliver::ledger::{Ledger, Standing};
+use codex_trace_deliver::ledger::{Ledger, SCHEMA, Standing};
 use codex_trace_export::Exporter;
-use codex_trace_export::describe::Known;
 use codex_trace_export::options;
 use codex_trace_export::redact::Redactor;
 use codex_trace_export::secret::without_password;
 use codex_trace_history::failure::Failure;
 use codex_trace_history::pipeline;
+
+use report::{
+    About, Config, Contents, Destination, History, LedgerFile, Place, Report, Setting, Turns,
+    Variable,
+};
 
 /// Says what was found where; writes nothing, and sends nothing unless asked to.
 ///
@@ -52,9 +55,9 @@ pub fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     reports.extend(hook::look(args, ui));
     let answers_for = reports.len();
     for named in &named {
-        let mut report = destination(named, &standings);
-        report["asked_for"] = json!(asked || file.destinations.contains_key(&named.name));
-        if args.connect && report["usable"] == true && report["asked_for"] == true {
+        let is_asked_for = asked || file.destinations.contains_key(&named.name);
+        let mut report = destination(named, &standings, is_asked_for);
+        if args.connect && report.usable && is_asked_for {
             connect::ask(named, &mut report);
         }
         reports.push(report);
@@ -63,9 +66,10 @@ pub fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let mut out = ui.out();
     for report in &reports {
         if args.json {
-            writeln!(out, "{report}")?;
+            writeln!(out, "{}", serde_json::to_string(report)?)?;
         } else {
-            report::write(report, settings.verbose, &mut out)?;
+            let width = settings.stdout_is_terminal.then_some(settings.width);
+            report.write(settings.verbose, width, &mut out)?;
         }
     }
     out.flush()?;
@@ -76,18 +80,17 @@ pub fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
 }
 
 /// Whether a destination was asked for that could be asked something.
-fn asked_for_any(reports: &[Value]) -> bool {
-    reports.iter().any(|report| report["asked_for"] == true && report["usable"] == true)
+fn asked_for_any(reports: &[Report]) -> bool {
+    reports.iter().any(|report| report.is_asked_for() && report.usable)
 }
 
 /// 0 if all that counts can be used, 2 if neither the history nor a destination
 /// can, 1 in between.
-fn status(reports: &[Value], n_general: usize) -> ExitStatus {
-    let is_ok = |report: &&Value| report["usable"] == true;
+fn status(reports: &[Report], n_general: usize) -> ExitStatus {
     let (general, destinations) = reports.split_at(n_general);
-    let asked = || destinations.iter().filter(|report| report["asked_for"] == true);
-    let all = general.iter().chain(asked()).all(|report| is_ok(&report));
-    let some = is_ok(&&general[0]) || asked().any(|report| is_ok(&report));
+    let asked = || destinations.iter().filter(|report| report.is_asked_for());
+    let all = general.iter().chain(asked()).all(|report| report.usable);
+    let some = general[0].usable || asked().any(|report| report.usable);
     match (all, some) {
         (true, _) => ExitStatus::Complete,
         (false, true) => ExitStatus::Partial,
@@ -95,25 +98,54 @@ fn status(reports: &[Value], n_general: usize) -> ExitStatus {
     }
 }
 
-fn history(ui: &Ui) -> anyhow::Result<Value> {
+fn history(ui: &Ui) -> anyhow::Result<Report> {
     let settings = ui.settings();
-    let hint = "set CODEX_HOME or give `--codex-home DIR`";
-    let Some((home, others)) = settings.codex_homes.split_first() else {
-        return Ok(json!({"type": "history", "usable": false,
-            "problems": ["there is no home directory"], "hint": hint}));
-    };
+    let homes = &settings.codex_homes;
     let mut problems = Vec::new();
     let mut rollouts: Vec<RolloutPath> = Vec::new();
     let mut passed = Passed::default();
-    for found in settings.codex_homes.iter().flat_map(|home| search(home)) {
+    for found in homes.iter().flat_map(|home| search(home)) {
         match found {
             Ok(Found::Rollout(rollout)) => rollouts.push(rollout),
             Ok(Found::PassedOver { path, why }) => passed.add(&path, why),
             Err(err) => problems.push(err.to_string()),
         }
     }
-    let heads: Vec<_> = pipeline::pool(settings.jobs)?
-        .install(|| rollouts.par_iter().map(RolloutHead::read).collect());
+    let versions = versions(&rollouts, settings.jobs, &mut problems)?;
+    if homes.is_empty() {
+        problems.push("there is no home directory".to_owned());
+    } else if let Some(home) = homes.iter().find(|home| !home.is_dir()) {
+        problems = vec![match homes.len() {
+            1 => "there is no such directory".to_owned(),
+            _ => format!("there is no such directory: `{}`", home.display()),
+        }];
+    } else if rollouts.is_empty() && problems.is_empty() {
+        problems.push("no rollouts there".to_owned());
+    }
+    let usable = !rollouts.is_empty();
+    let mut paths = homes.iter().map(|home| home.display().to_string());
+    let about = History {
+        path: paths.next(),
+        more_paths: paths.collect(),
+        from: settings.codex_homes_from,
+        rollouts: rollouts.len(),
+        archived: rollouts.iter().filter(|rollout| rollout.archived).count(),
+        compressed: rollouts.iter().filter(|it| it.encoding != Encoding::Plain).count(),
+        versions,
+        passed_over: passed.counts().map(|(why, count)| (why.to_string(), count)).collect(),
+    };
+    let hint = (!usable).then(|| "set CODEX_HOME or give `--codex-home DIR`".to_owned());
+    Ok(Report { about: About::History(about), usable, problems, hint })
+}
+
+/// Returns how many files each version of Codex wrote.
+fn versions(
+    rollouts: &[RolloutPath],
+    jobs: usize,
+    problems: &mut Vec<String>,
+) -> anyhow::Result<BTreeMap<String, usize>> {
+    let heads: Vec<_> =
+        pipeline::pool(jobs)?.install(|| rollouts.par_iter().map(RolloutHead::read).collect());
     let mut versions: BTreeMap<String, usize> = BTreeMap::new();
     // What is said here is what people put into reports of faults.
     let redactor = Redactor::default();
@@ -126,33 +158,15 @@ fn history(ui: &Ui) -> anyhow::Result<Value> {
             Err(err) => problems.push(err.to_string()),
         }
     }
-    let archived = rollouts.iter().filter(|rollout| rollout.archived).count();
-    let compressed = rollouts.iter().filter(|it| it.encoding != Encoding::Plain).count();
-    let usable = !rollouts.is_empty();
-    if let Some(home) = settings.codex_homes.iter().find(|home| !home.is_dir()) {
-        problems = vec![match &others {
-            [] => "there is no such directory".to_owned(),
-            _ => format!("there is no such directory: `{}`", home.display()),
-        }];
-    } else if !usable && problems.is_empty() {
-        problems.push("no rollouts there".to_owned());
-    }
-    let mut report = json!({"type": "history", "usable": usable, "path": home.display().to_string(),
-        "from": settings.codex_homes_from, "rollouts": rollouts.len(),
-        "archived": archived, "compressed": compressed, "versions": versions,
-        "passed_over": counts_of(&passed),
-        "problems": problems, "hint": (!usable).then_some(hint)});
-    if !others.is_empty() {
-        report["more_paths"] = others.iter().map(|home| home.display().to_string()).collect();
-    }
-    Ok(report)
+    Ok(versions)
 }
 
-fn ledger(args: &DoctorArgs, ui: &Ui) -> (Value, Vec<Standing>) {
+fn ledger(args: &DoctorArgs, ui: &Ui) -> (Report, Vec<Standing>) {
     let bad = |path: Option<String>, failure: &Failure| {
-        let report = json!({"type": "ledger", "usable": false, "path": path,
-            "problems": [failure.to_string()], "hint": failure.hint_line()});
-        (report, Vec::new())
+        let about = About::Ledger(LedgerFile { path, contents: None });
+        let hint = failure.hint_line().map(str::to_owned);
+        let problems = vec![failure.to_string()];
+        (Report { about, usable: false, problems, hint }, Vec::new())
     };
     let dir = match config::state_dir(args.place.state_dir.as_deref(), ui.settings()) {
         Ok(dir) => dir,
@@ -168,19 +182,19 @@ fn ledger(args: &DoctorArgs, ui: &Ui) -> (Value, Vec<Standing>) {
         Ok(standings) => standings,
         Err(failure) => return bad(Some(shown), &failure),
     };
-    let mut problems = Vec::new();
-    if let Some(problem) = not_writable(&dir) {
-        problems.push(problem);
-    }
-    let sum = |f: fn(&Standing) -> u64| standings.iter().map(f).sum::<u64>();
-    let report = json!({"type": "ledger", "usable": problems.is_empty(), "path": shown,
-        "exists": ledger.is_some(), "schema": ledger.map(|_| codex_trace_deliver::ledger::SCHEMA),
-        "bytes": path.metadata().ok().map(|metadata| metadata.len()),
-        "destinations": standings.iter().map(|it| without_password(&it.destination)).collect::<Vec<_>>(),
-        "sent": sum(|it| it.sent), "pending": sum(|it| it.pending), "failed": sum(|it| it.failed),
-        "problems": problems,
-        "hint": (!problems.is_empty()).then_some("make it writable, or name another with `--state-dir DIR`")});
-    (report, standings)
+    let problems = Vec::from_iter(not_writable(&dir));
+    let contents = Contents {
+        exists: ledger.is_some(),
+        schema: ledger.map(|_| SCHEMA),
+        bytes: path.metadata().ok().map(|metadata| metadata.len()),
+        destinations: standings.iter().map(|it| without_password(&it.destination)).collect(),
+        turns: Turns::of(&standings),
+    };
+    let usable = problems.is_empty();
+    let hint = "make it writable, or name another with `--state-dir DIR`";
+    let hint = (!usable).then(|| hint.to_owned());
+    let about = About::Ledger(LedgerFile { path: Some(shown), contents: Some(contents) });
+    (Report { about, usable, problems, hint }, standings)
 }
 
 /// Says why a directory cannot be written to, as far as its permissions tell;
@@ -195,22 +209,22 @@ fn not_writable(dir: &Path) -> Option<String> {
     read_only.then(|| format!("`{}` cannot be written to", there.display()))
 }
 
-fn config(file: &ConfigFile, broken: Option<&Failure>) -> Value {
-    let path = file.path.as_ref().map(|path| path.display().to_string());
-    json!({"type": "config", "usable": broken.is_none(), "path": path, "exists": file.exists,
-        "to": file.to, "destinations": file.destinations.keys().collect::<Vec<_>>(),
-        "problems": broken.map(ToString::to_string).into_iter().collect::<Vec<_>>(),
-        "hint": broken.and_then(Failure::hint_line)})
+fn config(file: &ConfigFile, broken: Option<&Failure>) -> Report {
+    Report {
+        about: About::Config(Config {
+            path: file.path.as_ref().map(|path| path.display().to_string()),
+            exists: file.exists,
+            to: file.to.clone(),
+            destinations: file.destinations.keys().cloned().collect(),
+        }),
+        usable: broken.is_none(),
+        problems: broken.map(ToString::to_string).into_iter().collect(),
+        hint: broken.and_then(Failure::hint_line).map(str::to_owned),
+    }
 }
 
-fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
+fn destination(named: &Named<'_>, standings: &[Standing], asked_for: bool) -> Report {
     let description = named.describe();
-    let setting = |it: &Known| json!({"name": it.name, "value": without_password(&it.value), "from": it.from});
-    let settings: Vec<_> = description.found.iter().map(setting).collect();
-    let unset = variables(named).into_iter();
-    let unset = unset.filter(|(name, _)| named.settings.var(name).is_none());
-    let unset: Vec<_> = unset.map(|(name, help)| json!({"name": name, "help": help})).collect();
-    let (mut problems, mut hint) = (Vec::new(), None);
     let mut remarks: Vec<String> =
         description.remarks.iter().map(|remark| remark.message.clone()).collect();
     let mut places = Vec::new();
@@ -218,13 +232,14 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
         places.push(place(&**exporter, standings));
         remarks.extend(exporter.remarks().iter().map(|remark| remark.message.clone()));
     }
+    let (mut problems, mut hint) = (Vec::new(), None);
     let faults = faults(named);
     for failure in &faults {
         let what = failure.to_string();
         let what = what.strip_prefix(&*format!("{}: ", named.name)).unwrap_or(&what);
         problems.push(without_password(what));
         problems.extend_from_slice(failure.detail_lines());
-        hint = hint.or(failure.hint_line());
+        hint = hint.or(failure.hint_line().map(str::to_owned));
     }
     for problem in description.problems.iter().chain(&remarks) {
         let problem = without_password(problem);
@@ -232,10 +247,24 @@ fn destination(named: &Named<'_>, standings: &[Standing]) -> Value {
             problems.push(problem);
         }
     }
-    json!({"type": "destination", "name": named.name, "backend": named.backend.name,
-        "preset": named.settings.preset.map(|preset| preset.name),
-        "usable": faults.is_empty(), "places": places, "settings": settings, "unset": unset,
-        "problems": problems, "hint": hint})
+    let settings = description.found.into_iter().map(|it| Setting {
+        value: without_password(&it.value),
+        name: it.name,
+        from: it.from,
+    });
+    let unset = variables(named).into_iter().map(|(name, help)| Variable { name, help });
+    let unset = unset.filter(|it| named.settings.var(it.name).is_none());
+    let about = Destination {
+        name: named.name.clone(),
+        backend: named.backend.name,
+        preset: named.settings.preset.map(|preset| preset.name),
+        asked_for,
+        places,
+        settings: settings.collect(),
+        unset: unset.collect(),
+        connect: None,
+    };
+    Report { about: About::Destination(about), usable: faults.is_empty(), problems, hint }
 }
 
 /// Returns the variables that a destination reads: those of the product, if its
@@ -268,15 +297,11 @@ fn faults(named: &Named<'_>) -> Vec<Failure> {
 }
 
 /// What the ledger has of a place.
-fn place(exporter: &dyn Exporter, standings: &[Standing]) -> Value {
+fn place(exporter: &dyn Exporter, standings: &[Standing]) -> Place {
     let name = &exporter.contract().destination;
-    let standing = standings.iter().find(|it| it.destination == *name);
-    let count = |f: fn(&Standing) -> u64| standing.map_or(0, f);
-    let signals: Vec<&str> = exporter.signals().iter().map(|signal| signal.word()).collect();
-    json!({"destination": without_password(name), "signals": signals, "sent": count(|it| it.sent),
-        "pending": count(|it| it.pending), "failed": count(|it| it.failed)})
-}
-
-fn counts_of(passed: &Passed) -> Value {
-    Value::Object(passed.counts().map(|(why, count)| (why.to_string(), json!(count))).collect())
+    Place {
+        destination: without_password(name),
+        signals: exporter.signals().iter().map(|signal| signal.word()).collect(),
+        turns: Turns::of(standings.iter().find(|it| it.destination == *name)),
+    }
 }

@@ -1,7 +1,7 @@
 //! Uploads that are repeated: by `--watch`, and by the worker behind `hook`.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use codex_trace_deliver::delivery::{self, Account, DeadLetters, Destination, Run};
 use codex_trace_deliver::ledger::Ledger;
@@ -15,15 +15,21 @@ use super::report::Report;
 use super::{asked_for, followed, lock_all, own, tell_before};
 use crate::args::UploadArgs;
 use crate::config::{ConfigFile, UploadSettings, selection};
-use crate::destinations::{Given, Manner, places};
+use crate::destinations::{self, Given, Manner, places};
 use crate::ui::Ui;
 
 /// One upload after the other, with the same arguments.
 pub(crate) struct Rounds<'a> {
-    args: &'a UploadArgs,
     cache: HeadCache,
+    deliverer: Deliverer<'a>,
+}
+
+/// Delivers histories, several at once if need be.
+#[derive(Clone)]
+pub(crate) struct Deliverer<'a> {
+    args: &'a UploadArgs,
     interrupted: Arc<AtomicBool>,
-    told: bool,
+    told: Arc<AtomicBool>,
 }
 
 /// What became of a round.
@@ -37,7 +43,9 @@ pub(crate) struct Outcome {
 impl<'a> Rounds<'a> {
     /// Begins; Ctrl-C and a request to terminate end it in an orderly way.
     pub(crate) fn new(args: &'a UploadArgs, interrupted: Arc<AtomicBool>) -> Rounds<'a> {
-        Rounds { args, cache: HeadCache::default(), interrupted, told: false }
+        let told = Arc::default();
+        let deliverer = Deliverer { args, interrupted, told };
+        Rounds { cache: HeadCache::default(), deliverer }
     }
 
     /// Looks what sessions there are now; reads only what has changed since the
@@ -47,7 +55,7 @@ impl<'a> Rounds<'a> {
     ///
     /// If there is nothing, or something named is not there.
     pub(crate) fn look(&mut self, ui: &Ui) -> anyhow::Result<History> {
-        let selection = selection(&self.args.select, ui.settings())?;
+        let selection = selection(&self.deliverer.args.select, ui.settings())?;
         let named = Named::sort(&selection, ui)?;
         let pool = pipeline::pool(ui.settings().jobs)?;
         Ok(named.find_again(&selection, ui, &pool, &mut self.cache)?)
@@ -58,27 +66,54 @@ impl<'a> Rounds<'a> {
         &self.cache
     }
 
-    /// Delivers a history to all destinations but those that are `left_out`, by
-    /// their names; `None` if interrupted before.
+    /// Returns who delivers.
+    pub(crate) fn deliverer(&self) -> Deliverer<'a> {
+        self.deliverer.clone()
+    }
+
+    /// Returns what is named as destinations, each of which may have several
+    /// places.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is, or a setting makes no sense.
+    pub(crate) fn names(&self, ui: &Ui) -> anyhow::Result<Vec<String>> {
+        let (args, settings) = (self.deliverer.args, ui.settings());
+        let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
+        let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
+        Ok(asked_for(given)?.into_iter().map(|named| named.name).collect())
+    }
+}
+
+impl Deliverer<'_> {
+    /// Delivers a history to all destinations, or to the one that is named, but to
+    /// none of the places that are `left_out`, by their names; `None` if
+    /// interrupted before.
     ///
     /// # Errors
     ///
     /// If no destination is named, a setting makes no sense, or the ledger cannot
     /// be used.
     pub(crate) fn deliver(
-        &mut self,
+        &self,
         history: &History,
+        to: Option<&str>,
         left_out: &dyn Fn(&str) -> bool,
         ui: &Ui,
     ) -> anyhow::Result<Option<Outcome>> {
         let (args, settings) = (self.args, ui.settings());
-        let upload = UploadSettings::resolve(args, settings)?;
+        let mut upload = UploadSettings::resolve(args, settings)?;
         let selection = selection(&args.select, settings)?;
         let file = ConfigFile::find(args.place.config.as_deref(), settings)?;
         let given = Given { place: &args.place, upload: Some(args), file: &file, settings };
+        let all = asked_for(given)?;
+        if to.is_some() {
+            // The others have their shares at the same time.
+            upload.max_memory /= all.len();
+        }
         let by_flags = own(args, &upload, &Manner::of_flags(given), &OptionSet::default(), ui)?;
-        let tells = !self.told;
-        let (destinations, mut failed) = connect(args, &upload, given, history, (ui, tells))?;
+        let tells = !self.told.swap(true, Ordering::Relaxed);
+        let (destinations, mut failed) = connect(args, &upload, (&all, to), history, (ui, tells))?;
         let mut names: Vec<String> = destinations.iter().map(|it| it.name.clone()).collect();
         names.extend(failed.iter().map(|it| it.name.clone()));
         let destinations: Vec<_> =
@@ -88,7 +123,7 @@ impl<'a> Rounds<'a> {
         let Some(_locks) = lock_all(&upload, &destinations, &self.interrupted, ui)? else {
             return Ok(None);
         };
-        if !std::mem::replace(&mut self.told, true) {
+        if tells {
             tell_before(history, &destinations, Some(&ledger), args, ui)?;
         }
         let dead_letters = DeadLetters::within(&upload.state_dir);
@@ -120,19 +155,21 @@ impl<'a> Rounds<'a> {
 fn connect(
     args: &UploadArgs,
     upload: &UploadSettings,
-    given: Given<'_>,
+    (all, to): (&[destinations::Named<'_>], Option<&str>),
     history: &History,
     (ui, tells): (&Ui, bool),
 ) -> anyhow::Result<(Vec<Destination>, Vec<Account>)> {
     let (mut connected, mut down) = (Vec::new(), Vec::new());
-    let all = asked_for(given)?;
-    for named in &all {
+    for named in all {
         match super::connect(args, upload, named, None, ui) {
             Ok(places) => connected.extend(places.into_iter().map(|it| (named, it))),
             Err(err) => down.push(failed(&named.name, &err)),
         }
     }
     places::check(connected.iter().map(|(_, it)| it))?;
+    let is_meant = |name: &str| to.is_none_or(|to| to == name);
+    connected.retain(|(named, _)| is_meant(&named.name));
+    down.retain(|account: &Account| is_meant(&account.name));
     Ok((followed(args, upload, connected, history, (ui, tells))?, down))
 }
 

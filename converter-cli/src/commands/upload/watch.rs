@@ -111,7 +111,7 @@ fn round(
     if history.sessions.is_empty() && !is_first {
         return Ok(None);
     }
-    let outcome = rounds.deliver(&history, &|_| false, ui)?;
+    let outcome = rounds.deliverer().deliver(&history, None, &|_| false, ui)?;
     let Some(outcome) = outcome else { return Ok(None) };
     left.take(&history, &outcome.accounts);
     Ok(Some(outcome))

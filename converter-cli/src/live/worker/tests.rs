@@ -1,3 +1,6 @@
+use codex_trace_deliver::delivery::{Account, Fate};
+
+use super::round::take_stock;
 use super::*;
 
 #[test]
@@ -9,7 +12,7 @@ fn what_a_session_waits_for() {
         at: 0,
         seen: None,
     };
-    let mut waiting = Waiting::due(entry, now());
+    let mut waiting = Waiting::due(entry, 7, now());
     let account = |name: &str, fates: &[Fate]| {
         let mut account = Account { name: name.to_owned(), ..Account::default() };
         for (nth, fate) in fates.iter().enumerate() {
@@ -30,11 +33,23 @@ fn what_a_session_waits_for() {
         faulty,
         account("e", &[]),
     ];
-    assert!(!take_stock(&mut waiting, "t", &accounts));
-    let names: Vec<_> = waiting.acknowledged.iter().map(String::as_str).collect();
-    assert_eq!((names, waiting.tries), (vec!["a", "e"], 1));
-    assert!(take_stock(&mut waiting, "t", &[account("b", &[Fate::Sent, Fate::Open])]));
-    assert!(waiting.acknowledged.contains("b") && waiting.tries == 0);
+    let stamp = waiting.stamp();
+    let asked = Asked { root: "t".to_owned(), thread: "t".to_owned(), nth: 7, stamp };
+    take_stock(&mut waiting, &asked, &accounts);
+    let lacking = ["a", "b", "c", "d", "e"].map(|name| waiting.lacks(name));
+    assert_eq!(lacking, [false, true, true, true, false]);
+    assert!(waiting.has_fault && !waiting.is_open());
+    let open = [account("b", &[Fate::Sent, Fate::Open])];
+    take_stock(&mut waiting, &asked, &open);
+    assert!(!waiting.lacks("b") && waiting.is_open());
+    // It was handed over before it grew.
+    waiting.is_over = true;
+    assert!(waiting.lacks("b"), "Codex was killed in that turn");
+    let asked = Asked { stamp: waiting.stamp(), ..asked };
+    take_stock(&mut waiting, &asked, &open);
+    assert!(!waiting.lacks("b"));
+    waiting.files = vec![state::Seen::of(Path::new("/r"))];
+    assert!(waiting.lacks("b"), "it has grown");
 }
 
 #[test]

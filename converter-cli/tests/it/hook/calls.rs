@@ -158,6 +158,88 @@ fn a_fifo_in_the_place_of_a_file_holds_nobody() {
     }
 }
 
+/// Paths of a payload are not looked at, and what is no file is no rollout.
+#[cfg(unix)]
+#[test]
+fn paths_of_a_payload_lead_nowhere() {
+    let (sink, user) = nowhere();
+    user.session(1);
+    let pipe = |path: &std::path::Path| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let outside = user.env.dir().join("outside.jsonl");
+    fs::copy(user.rollout(1), &outside).unwrap();
+    let odd = user.env.dir().join("pipe");
+    pipe(&odd);
+    // One that has the name and the place of a rollout.
+    pipe(&user.rollout(2));
+    for (nth, path) in [(1, &*odd), (2, &user.rollout(2)), (3, &outside), (4, "/root/x".as_ref())] {
+        let payload = format!(
+            r#"{{"session_id":"{}","transcript_path":"{}","cwd":"/root","hook_event_name":"Stop"}}"#,
+            id(nth),
+            path.display()
+        );
+        user.call(payload.as_bytes()).is(0, "", "");
+    }
+    user.drained();
+    user.is_as_clean(&sink);
+    let mut command = user.env.command(&["hook", "{}"]);
+    command.env("CODEX_HOME", &odd);
+    user.env.finish(&mut command).is(0, "", "");
+    user.drained();
+}
+
+/// A disk that is full and one that cannot be written to hold nobody, and what
+/// ended meanwhile is found once there is room.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_and_a_read_only_one_lose_nothing() {
+    const SCRIPT: &str = r#"
+        mount -t tmpfs -o size=8m none "$STATE" || exit 77
+        call() { printf '%s' "$1" | "$PROGRAM" hook; echo "$?"; }
+        drained() {
+            until "$PROGRAM" status --json | grep -q '"waiting":0'; do sleep 0.1; done
+            kill "$(cat "$STATE/live/worker.lock")"
+            while "$PROGRAM" status --json | grep -q '"working":true'; do sleep 0.1; done
+        }
+        call "$START"
+        drained
+        dd if=/dev/zero of="$STATE/fill" bs=4k 2>"$STATE/../said"
+        cp -r "$ROLLOUT.new" "$ROLLOUT"
+        call "$STOP"
+        kill "$(cat "$STATE/live/worker.lock")"
+        until mount -o remount,ro "$STATE"; do sleep 0.1; done
+        call "$STOP"
+        mount -o remount,rw "$STATE"
+        rm "$STATE/fill"
+        call "$START"
+        drained
+    "#;
+    let (sink, user) = nowhere();
+    user.session(1);
+    let second = user.session(2);
+    fs::rename(&second, second.with_extension("jsonl.new")).unwrap();
+    fs::create_dir_all(user.state()).unwrap();
+    let told = user.env.command(&["hook"]);
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", SCRIPT]);
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    for (name, value) in told.get_envs().filter(|(name, _)| *name != "PATH") {
+        command.env(name, value.unwrap_or_default());
+    }
+    command.env("STATE", user.state()).env("ROLLOUT", &second).env("PROGRAM", told.get_program());
+    command.env("START", payload("SessionStart", &id(1))).env("STOP", payload("Stop", &id(2)));
+    let run = command.current_dir(user.env.dir()).output();
+    let Ok(run) = run else { return };
+    if matches!(run.status.code(), Some(77 | 1)) {
+        return; // No namespaces of one's own here.
+    }
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert_eq!(said, "0\n0\n0\n0\n", "{}", String::from_utf8_lossy(&run.stderr));
+    user.is_as_clean(&sink);
+}
+
 #[test]
 fn without_a_payload_people_are_told_what_to_do() {
     let (_sink, user) = nowhere();

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ struct Shared {
     spans: Mutex<Spans>,
     requests: AtomicUsize,
     down: AtomicBool,
+    silent: AtomicBool,
     percent: usize,
 }
 
@@ -53,6 +55,11 @@ impl Sink {
         self.shared.requests.load(Ordering::SeqCst)
     }
 
+    /// Takes connections and requests, and says nothing.
+    pub(super) fn set_silent(&self, silent: bool) {
+        self.shared.silent.store(silent, Ordering::SeqCst);
+    }
+
     pub(super) fn set_down(&self, down: bool) {
         self.shared.down.store(down, Ordering::SeqCst);
     }
@@ -66,6 +73,9 @@ impl Shared {
             let (_, body) = read_request(&mut reader)?;
             if self.down.load(Ordering::SeqCst) {
                 return None;
+            }
+            while self.silent.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(20));
             }
             let nth = self.requests.fetch_add(1, Ordering::SeqCst);
             // The same in every run: a linear congruence.

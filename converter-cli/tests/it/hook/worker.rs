@@ -85,6 +85,32 @@ fn a_destination_that_is_down_keeps_what_waits_for_it_and_nobody_else() {
     assert_eq!(user.queue()["errors"], serde_json::json!({}));
 }
 
+/// Its requests time out after two minutes; nobody else waits for that.
+#[test]
+fn a_destination_that_is_silent_delays_nobody_else() {
+    let (good, silent) = (Sink::start(0), Sink::start(0));
+    let user = User::new(&good);
+    user.configure(&[("good", &good), ("silent", &silent)]);
+    silent.set_silent(true);
+    user.session(1);
+    for round in 2..6 {
+        let (begin, end) = turn(round);
+        user.append(1, &begin);
+        user.call(payload("Stop", &id(1)).as_bytes()).is(0, "", "");
+        user.append(1, &end);
+        let begun = std::time::Instant::now();
+        let name = format!("t-{round}");
+        let has = || good.spans().values().any(|span| span.to_string().contains(&name));
+        user.until("the good one has it", has);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    }
+    assert_eq!(user.queue()["waiting"], 1);
+    silent.set_silent(false);
+    user.drained();
+    assert_eq!(good.spans(), silent.spans());
+    user.is_as_clean(&good);
+}
+
 #[test]
 fn without_a_destination_what_ends_waits() {
     let sink = Sink::start(0);
@@ -97,6 +123,30 @@ fn without_a_destination_what_ends_waits() {
     user.configure(&[("sink", &sink)]);
     user.drained();
     user.is_as_clean(&sink);
+}
+
+/// A clock that was ahead and was set back, or a machine that has slept.
+#[test]
+fn a_mark_that_is_yet_to_come_hides_nothing() {
+    let sink = Sink::start(0);
+    let user = User::new(&sink);
+    user.session(1);
+    user.call(payload("Stop", &id(1)).as_bytes()).is(0, "", "");
+    user.drained();
+    let live = user.state().join("live");
+    let is_mark = |name: &str| name.starts_with("since-");
+    let files = fs::read_dir(&live).unwrap().map(|file| file.unwrap().path());
+    let mark = files.into_iter().find(|path| is_mark(path.file_name().unwrap().to_str().unwrap()));
+    let mark = mark.unwrap();
+    let mut value: serde_json::Value = serde_json::from_slice(&fs::read(&mark).unwrap()).unwrap();
+    value["since"] = (value["since"].as_i64().unwrap() + 86_400_000).into();
+    fs::write(&mark, value.to_string()).unwrap();
+    user.session(2);
+    user.call(payload("SessionStart", &id(3)).as_bytes()).is(0, "", "");
+    let has = || sink.spans().values().any(|span| span.to_string().contains(&id(2)));
+    user.until("what nobody was told of", has);
+    let now: serde_json::Value = serde_json::from_slice(&fs::read(&mark).unwrap()).unwrap();
+    assert!(now["since"].as_i64() < value["since"].as_i64());
 }
 
 #[test]

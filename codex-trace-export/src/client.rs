@@ -19,12 +19,12 @@ pub(crate) struct SaidClient {
     /// How long a request may take.
     pub(crate) timeout: Option<Said<String>>,
     /// In what.
-    pub(crate) unit: Unit,
+    pub(crate) unit: TimeUnit,
 }
 
 /// What a time is a number of.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Unit {
+pub(crate) enum TimeUnit {
     /// `ms`
     Milliseconds,
     /// `s`
@@ -66,25 +66,25 @@ impl SaidClient {
     }
 }
 
-impl Unit {
+impl TimeUnit {
     fn words(self) -> &'static str {
         match self {
-            Unit::Milliseconds => "milliseconds",
-            Unit::Seconds => "seconds",
+            TimeUnit::Milliseconds => "milliseconds",
+            TimeUnit::Seconds => "seconds",
         }
     }
 
     fn symbol(self) -> &'static str {
         match self {
-            Unit::Milliseconds => "ms",
-            Unit::Seconds => "s",
+            TimeUnit::Milliseconds => "ms",
+            TimeUnit::Seconds => "s",
         }
     }
 
     fn duration(self, number: u64) -> Duration {
         match self {
-            Unit::Milliseconds => Duration::from_millis(number),
-            Unit::Seconds => Duration::from_secs(number),
+            TimeUnit::Milliseconds => Duration::from_millis(number),
+            TimeUnit::Seconds => Duration::from_secs(number),
         }
     }
 }

@@ -46,7 +46,7 @@ struct About {
 }
 
 /// What came of one request.
-enum Fate {
+enum Sending {
     Sent,
     Refused(String),
     Down(String),
@@ -69,7 +69,7 @@ pub fn resend(run: &Run<'_>, destination: &mut Destination, dir: &Path) -> Resul
         let interrupted = run.interrupted.load(Ordering::Relaxed);
         let ended = interrupted.then(|| "interrupted".to_owned());
         let fate = match (ended, read(dir, name, destination)?) {
-            (Some(why), _) => Fate::Down(why),
+            (Some(why), _) => Sending::Down(why),
             (None, Some((route, request))) => {
                 run.progress.add_sent(request.body.len());
                 send(run, destination, route, &request)
@@ -80,12 +80,12 @@ pub fn resend(run: &Run<'_>, destination: &mut Destination, dir: &Path) -> Resul
             }
         };
         match fate {
-            Fate::Sent => resent.sent += 1,
-            Fate::Refused(why) => {
+            Sending::Sent => resent.sent += 1,
+            Sending::Refused(why) => {
                 resent.refused += 1;
                 resent.why_refused.get_or_insert(why);
             }
-            Fate::Down(why) => {
+            Sending::Down(why) => {
                 resent.unsent = names.len() - nth;
                 resent.down = Some(why);
                 break;
@@ -162,30 +162,30 @@ fn header(name: &str, value: &str, route: &Route) -> Option<Header> {
 }
 
 /// Sends one request, and again for as long as it may still be taken.
-fn send(run: &Run<'_>, destination: &Destination, route: usize, request: &Request) -> Fate {
+fn send(run: &Run<'_>, destination: &Destination, route: usize, request: &Request) -> Sending {
     let clock = Clock::start();
     for attempt in 1.. {
         let (after, reason) = match destination.transport.send(request) {
             Ok(response) => match destination.exporter.verdict(route, &response) {
                 Verdict::Done | Verdict::AlreadyThere | Verdict::Conflict { .. } => {
                     run.progress.go_on(&destination.name);
-                    return Fate::Sent;
+                    return Sending::Sent;
                 }
                 Verdict::Partial { reason, .. }
                 | Verdict::Split { reason }
-                | Verdict::Reject { reason } => return Fate::Refused(reason),
-                Verdict::GiveUp { reason } => return Fate::Down(reason),
+                | Verdict::Reject { reason } => return Sending::Refused(reason),
+                Verdict::GiveUp { reason } => return Sending::Down(reason),
                 Verdict::Retry { after, reason } => (after, reason),
             },
-            Err(no) if no.cause == Cause::Lasting => return Fate::Down(no.reason),
+            Err(no) if no.cause == Cause::Lasting => return Sending::Down(no.reason),
             Err(no) => (None, no.reason),
         };
         let wait = run.options.retry.next_wait(attempt, clock.elapsed(), after, jitter());
-        let Some(wait) = wait else { return Fate::Down(reason) };
+        let Some(wait) = wait else { return Sending::Down(reason) };
         run.progress.wait(&destination.name, &reason, attempt, wait);
         if let Err(why) = pause(run, wait) {
-            return Fate::Down(why);
+            return Sending::Down(why);
         }
     }
-    Fate::Down("it was tried often enough".to_owned())
+    Sending::Down("it was tried often enough".to_owned())
 }

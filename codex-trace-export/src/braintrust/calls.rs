@@ -12,7 +12,7 @@ use crate::UnitBuilder;
 use crate::braintrust::conversation::{Before, Conversation, list};
 use crate::braintrust::messages::{self, Called, Given};
 use crate::braintrust::rows::{Encoder, Scope, times};
-use crate::braintrust::wire::{Kind, Name};
+use crate::braintrust::wire::{Name, RowKind};
 use crate::content::Part;
 use crate::json::{self, Id, Object};
 
@@ -34,7 +34,7 @@ impl<'a> Encoder<'_, 'a> {
         let of_turn = scope.as_ref().and_then(|scope| scope.turn.model);
         let first_token = scope.and_then(|scope| scope.first_token.take());
         let model = call.model.or(of_turn);
-        self.row(ix, self.model_name(model), Kind::Llm, unit, |o| {
+        self.row(ix, self.model_name(model), RowKind::Llm, unit, |o| {
             if let Some(input) = conversation.input(call, before) {
                 input.write(o.value("input"));
             }
@@ -98,7 +98,7 @@ impl<'a> Encoder<'_, 'a> {
         let model = request.and_then(|(_, call)| call.model);
         let model = model.or(scope.and_then(|scope| scope.turn.model));
         let usage = request.and_then(|(span, _)| span.usage);
-        self.row(ix, self.model_name(model), Kind::Llm, unit, |o| {
+        self.row(ix, self.model_name(model), RowKind::Llm, unit, |o| {
             if self.rules.keeps(Part::Message) {
                 o.object("output", |o| self.kept(compaction, o));
             }
@@ -162,7 +162,7 @@ impl<'a> Encoder<'_, 'a> {
             None => Name::Ours(self.rules.text(Part::Label, &span.name).unwrap_or_default().into()),
         };
         let permission = given.and_then(Permission::of);
-        self.row(ix, name, Kind::Tool, unit, |o| {
+        self.row(ix, name, RowKind::Tool, unit, |o| {
             match (given, &call.command) {
                 (Some(_), _) => messages::put_given(o, "input", given, self.rules),
                 (None, Some(command)) => {

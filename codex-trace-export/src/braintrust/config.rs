@@ -9,7 +9,7 @@ use crate::braintrust::layer::{self, Layer, Route};
 use crate::braintrust::options::{CA_CERT, INPUT, INPUT_BYTES};
 use crate::braintrust::rows::Form;
 use crate::choice::Choice;
-use crate::client::{SaidClient, Unit};
+use crate::client::{SaidClient, TimeUnit};
 use crate::describe::Description;
 use crate::key;
 use crate::options::common;
@@ -217,7 +217,7 @@ fn client(settings: &Settings, found: &mut Description) -> Result<ClientOptions,
         client_cert: None,
         client_key: None,
         timeout: None,
-        unit: Unit::Seconds,
+        unit: TimeUnit::Seconds,
     };
     said.read(settings, found)
 }

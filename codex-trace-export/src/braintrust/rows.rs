@@ -11,7 +11,7 @@ use crate::UnitBuilder;
 use crate::braintrust::conversation::{Before, Conversation};
 use crate::braintrust::metadata;
 use crate::braintrust::plan::{self, Plan};
-use crate::braintrust::wire::{Head, Kind, Name, Seconds};
+use crate::braintrust::wire::{Head, Name, RowKind, Seconds};
 use crate::braintrust::{messages, prompt};
 use crate::content::{ContentRules, Part};
 use crate::json::{self, Object};
@@ -77,7 +77,7 @@ impl<'a> Encoder<'_, 'a> {
         let thread = self.trace.thread_of(span);
         let is_session = span.parent.is_none();
         let name = if is_session { self.title(thread) } else { agent_name(thread) };
-        self.row(ix, name, Kind::Task, unit, |o| {
+        self.row(ix, name, RowKind::Task, unit, |o| {
             if is_session {
                 self.session(ix, thread, o);
             } else {
@@ -227,7 +227,7 @@ impl<'a> Encoder<'_, 'a> {
             (None, Some(id)) => format!("turn: {id}"),
             (None, None) => format!("turn: {}", turn.number),
         };
-        self.row(ix, Name::Ours(name), Kind::Task, unit, |o| {
+        self.row(ix, Name::Ours(name), RowKind::Task, unit, |o| {
             if self.rules.keeps(Part::Message) {
                 prompt::of(thread, ix, turn, first_item).put("input", self.rules, o);
                 match prompt::answer(self.trace, self.plan, ix, turn) {
@@ -293,7 +293,7 @@ impl<'a> Encoder<'_, 'a> {
         &self,
         ix: SpanIx,
         name: impl Into<Name<'a>>,
-        kind: Kind,
+        kind: RowKind,
         unit: &mut UnitBuilder<'_>,
         write: impl FnOnce(&mut Object<'_>),
     ) {

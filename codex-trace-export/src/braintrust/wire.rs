@@ -37,18 +37,18 @@ impl Log {
 
 /// What kind of span a row is, in the service's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RowKind {
     Task,
     Llm,
     Tool,
 }
 
-impl Kind {
+impl RowKind {
     fn word(self) -> &'static str {
         match self {
-            Kind::Task => "task",
-            Kind::Llm => "llm",
-            Kind::Tool => "tool",
+            RowKind::Task => "task",
+            RowKind::Llm => "llm",
+            RowKind::Tool => "tool",
         }
     }
 }
@@ -59,7 +59,7 @@ pub(super) struct Head<'r> {
     pub(super) root: &'r str,
     pub(super) parent: Option<&'r str>,
     pub(super) name: Name<'r>,
-    pub(super) kind: Kind,
+    pub(super) kind: RowKind,
     /// When it began, or what comes next to that.
     pub(super) created: Option<Timestamp>,
 }

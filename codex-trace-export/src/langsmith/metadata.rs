@@ -29,7 +29,7 @@ pub(super) struct Metadata<'m, 'a> {
 
 /// What a run is, as far as its metadata is concerned.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind<'m, 'a> {
+pub(super) enum RunKind<'m, 'a> {
     Root { interrupted: bool, total: Option<TokenUsage> },
     Llm { span: Option<&'m Span<'a>>, usage: Option<TokenUsage> },
     Tool,
@@ -58,13 +58,13 @@ impl Metadata<'_, '_> {
     /// else there is to say.
     pub(super) fn write(
         &self,
-        kind: Kind<'_, '_>,
+        kind: RunKind<'_, '_>,
         failed: bool,
         extra: impl FnOnce(&mut Object<'_>),
         o: &mut Object<'_>,
     ) {
         let mut keys = Keys::default();
-        let root = matches!(kind, Kind::Root { .. });
+        let root = matches!(kind, RunKind::Root { .. });
         if !self.muted {
             // What we say ourselves must not be there twice.
             let taken = |key: &str| CONTRACT.contains(&key) || key.starts_with("codex.");
@@ -95,19 +95,19 @@ impl Metadata<'_, '_> {
             self.workspace(o);
         }
         match kind {
-            Kind::Root { interrupted, total } => self.root(interrupted, total, o),
-            Kind::Llm { span, usage } => self.model(span, usage, o),
-            Kind::Tool => self.model(None, None, o),
-            Kind::Compaction { usage } => self.model(None, usage, o),
-            Kind::Skill { name } => o.put("ls_skill_name", name),
+            RunKind::Root { interrupted, total } => self.root(interrupted, total, o),
+            RunKind::Llm { span, usage } => self.model(span, usage, o),
+            RunKind::Tool => self.model(None, None, o),
+            RunKind::Compaction { usage } => self.model(None, usage, o),
+            RunKind::Skill { name } => o.put("ls_skill_name", name),
         }
         extra(o);
     }
 
-    fn contract(&self, kind: Kind<'_, '_>, o: &mut Object<'_>) {
+    fn contract(&self, kind: RunKind<'_, '_>, o: &mut Object<'_>) {
         o.put("ls_agent_purpose", "coding");
         let agent = match kind {
-            Kind::Compaction { .. } => "compaction",
+            RunKind::Compaction { .. } => "compaction",
             _ if is_subagent(self.thread) => "subagent",
             _ => "root",
         };

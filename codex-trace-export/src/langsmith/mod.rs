@@ -33,7 +33,7 @@ use crate::langsmith::config::{Config, Place};
 use crate::langsmith::limited::LimitedRules;
 use crate::langsmith::plan::Plan;
 use crate::langsmith::runs::Encoder;
-use crate::langsmith::wire::{Format, Info, Kind};
+use crate::langsmith::wire::{Format, Info, Intake};
 use crate::options::common::{LLM_INPUT, LLM_INPUT_BYTES, OWN_IDS, REDACT, USER};
 use crate::otlp::LlmInput;
 use crate::redact::UserRule;
@@ -112,7 +112,7 @@ fn connect(settings: &Settings) -> Connected {
             }));
         }
         let format = Format {
-            kind: Kind::Multipart,
+            kind: Intake::Multipart,
             project: serde_json::to_string(&place.project).expect("a string is always JSON"),
             tags: tags.clone(),
             max_bytes: Info::default().limits().max_bytes,
@@ -152,7 +152,7 @@ fn connect(settings: &Settings) -> Connected {
 }
 
 impl LangSmith {
-    fn learn(&mut self, info: &Info, kind: Kind) {
+    fn learn(&mut self, info: &Info, kind: Intake) {
         self.format.kind = kind;
         self.format.max_bytes = info.limits().max_bytes;
         self.contract.routes = wire::routes(&self.place, &self.format, info);
@@ -318,7 +318,7 @@ impl Inquiry for Asking {
         }
         if self.about == About::Multipart {
             let kind =
-                if matches!(answer.status, 404 | 405) { Kind::Batch } else { Kind::Multipart };
+                if matches!(answer.status, 404 | 405) { Intake::Batch } else { Intake::Multipart };
             self.known.learn(&Info::default(), kind);
             return Ok(Learned::All(Box::new(self.known)));
         }
@@ -328,8 +328,8 @@ impl Inquiry for Asking {
             .flatten();
         let config = info.as_ref().and_then(|info| info.batch_ingest_config.as_ref());
         match (&info, config.and_then(|it| it.use_multipart_endpoint)) {
-            (Some(info), Some(true)) => self.known.learn(info, Kind::Multipart),
-            (Some(info), Some(false)) => self.known.learn(info, Kind::Batch),
+            (Some(info), Some(true)) => self.known.learn(info, Intake::Multipart),
+            (Some(info), Some(false)) => self.known.learn(info, Intake::Batch),
             _ => {
                 self.about = About::Multipart;
                 let request = wire::ask_multipart(&self.known.place);

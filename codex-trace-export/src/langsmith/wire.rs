@@ -29,7 +29,7 @@ const FRAME: usize = 256;
 /// How runs are written.
 #[derive(Clone, Debug)]
 pub(super) struct Format {
-    pub(super) kind: Kind,
+    pub(super) kind: Intake,
     /// The project, as a JSON string.
     pub(super) project: String,
     /// The tags of roots, as JSON; empty if there are none.
@@ -40,7 +40,7 @@ pub(super) struct Format {
 
 /// Which of the two ways the service takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Intake {
     /// `POST /runs/multipart`
     Multipart,
     /// `POST /runs/batch`, what older self-hosted ones have.
@@ -82,8 +82,8 @@ impl Format {
     /// Appends a run.
     pub(super) fn write(&self, run: &Run<'_>, out: &mut Vec<u8>) {
         match self.kind {
-            Kind::Multipart => self.multipart(run, out),
-            Kind::Batch => json::object(out, |o| {
+            Intake::Multipart => self.multipart(run, out),
+            Intake::Batch => json::object(out, |o| {
                 self.small(run, o);
                 let inputs = o.value("inputs");
                 run.inputs.iter().for_each(|part| inputs.extend_from_slice(part));
@@ -135,11 +135,11 @@ impl Format {
     /// Returns how pieces become a body.
     pub(super) fn framing(&self) -> Framing {
         match self.kind {
-            Kind::Multipart => Framing {
+            Intake::Multipart => Framing {
                 close: Cow::Owned(format!("--{BOUNDARY}--\r\n").into_bytes()),
                 ..Framing::CONCATENATED
             },
-            Kind::Batch => Framing::new(b"{\"post\":[", b",", b"],\"patch\":[]}"),
+            Intake::Batch => Framing::new(b"{\"post\":[", b",", b"],\"patch\":[]}"),
         }
     }
 }
@@ -220,10 +220,10 @@ pub(super) fn headers(to: &Destination) -> Vec<Header> {
 /// the age of a single run.
 pub(super) fn routes(to: &Destination, format: &Format, info: &Info) -> Vec<Route> {
     let (path, content_type) = match format.kind {
-        Kind::Multipart => {
+        Intake::Multipart => {
             ("/runs/multipart", format!("multipart/form-data; boundary={BOUNDARY}").into())
         }
-        Kind::Batch => ("/runs/batch", Cow::Borrowed("application/json")),
+        Intake::Batch => ("/runs/batch", Cow::Borrowed("application/json")),
     };
     let route = Route {
         name: "runs",
@@ -277,7 +277,7 @@ mod tests {
         Place { id, parent: None, trace_id: id.to_string(), dotted_order: start.segment(id), start }
     }
 
-    fn written(kind: Kind) -> String {
+    fn written(kind: Intake) -> String {
         let format =
             Format { kind, project: "\"p\"".to_owned(), tags: String::new(), max_bytes: 1 };
         let place = place();
@@ -313,14 +313,14 @@ mod tests {
             + &part(".outputs", "{}", 2)
             + &part(".extra", r#"{"metadata":{}}"#, 15)
             + &part(".error", r#""it \"failed\"""#, 15);
-        assert_eq!(written(Kind::Multipart), expected);
+        assert_eq!(written(Intake::Multipart), expected);
     }
 
     #[test]
     fn or_one_object_of_a_batch() {
         let rest =
             r#","inputs":{"a":1},"outputs":{},"extra":{"metadata":{}},"error":"it \"failed\""}"#;
-        assert_eq!(written(Kind::Batch), format!("{SMALL}{rest}"));
+        assert_eq!(written(Intake::Batch), format!("{SMALL}{rest}"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::choice::Choice as _;
-use crate::client::{SaidClient, Unit};
+use crate::client::{SaidClient, TimeUnit};
 use crate::content::Capture;
 use crate::describe::Description;
 use crate::logfire::credentials::Credentials;
@@ -238,8 +238,13 @@ fn client(
             seconds.map_or(text, |it| whole(it).to_string())
         })
     });
-    let said =
-        SaidClient { ca: None, client_cert: None, client_key: None, timeout, unit: Unit::Seconds };
+    let said = SaidClient {
+        ca: None,
+        client_cert: None,
+        client_key: None,
+        timeout,
+        unit: TimeUnit::Seconds,
+    };
     said.read(settings, found)
 }
 

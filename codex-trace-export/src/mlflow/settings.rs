@@ -13,7 +13,7 @@ use super::options::{
 use super::plugin::Plugin;
 use super::{Mlflow, databricks};
 use crate::address::percent_encoded;
-use crate::client::{SaidClient, Unit};
+use crate::client::{SaidClient, TimeUnit};
 use crate::describe::Description;
 use crate::options::Opt;
 use crate::origin::NamedPlaces;
@@ -230,7 +230,7 @@ fn client(
         client_cert: file(&CLIENT_CERT),
         client_key: None,
         timeout: settings.var_of(&SECONDS),
-        unit: Unit::Seconds,
+        unit: TimeUnit::Seconds,
     };
     if let Some(said) = settings.place_var(&["MLFLOW_TRACKING_INSECURE_TLS"]) {
         found.problems.push(format!(

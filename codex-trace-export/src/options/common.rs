@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Flag, HeaderValue, Opt, OptionSpec, SecretRef};
+use super::{Flag, HeaderSetting, Opt, OptionSpec, SecretRef};
 use crate::choice::Choice;
 use crate::content::Capture;
 use crate::otlp::LlmInput;
@@ -28,20 +28,20 @@ pub mod heading {
 pub const ENDPOINT: Opt<String> =
     Opt::new("endpoint", "Address of the backend; for one destination at a time")
         .flag(Flag::Value { name: "endpoint", value: "URL" }, heading::DESTINATIONS)
-        .default("as without the file");
+        .default("as in the other settings");
 
 /// The project.
 pub const PROJECT: Opt<String> =
     Opt::new("project", "Project to upload to, or its equivalent in the backend")
         .flag(Flag::Value { name: "project", value: "NAME" }, heading::DESTINATIONS)
-        .default("as without the file")
+        .default("as in the other settings")
         .details("For MLflow, the name or id of an experiment; for Phoenix, a project.");
 
 /// The key.
 pub const KEY: Opt<SecretRef> = Opt::new("key", "LangSmith's key; a bearer token for the others");
 
 /// Headers of every request.
-pub const HEADERS: Opt<BTreeMap<String, HeaderValue>> =
+pub const HEADERS: Opt<BTreeMap<String, HeaderSetting>> =
     Opt::new("headers", "Headers of every request; they replace others of the same name");
 
 /// Certificates.
@@ -177,7 +177,7 @@ pub const TIME_SHIFT: Opt<bool> =
 /// How to compress requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compress {
-    /// As the backend likes best
+    /// As the backend prefers
     #[default]
     Auto,
     /// With gzip
@@ -191,7 +191,7 @@ pub enum Compress {
 impl Choice for Compress {
     #[rustfmt::skip]
     const WORDS: &[(Compress, &str, &str)] = &[
-        (Compress::Auto, "auto", "As the backend likes best"),
+        (Compress::Auto, "auto", "As the backend prefers"),
         (Compress::Gzip, "gzip", "With gzip"),
         (Compress::Zstd, "zstd", "With zstd"),
         (Compress::None, "none", "Not at all"),

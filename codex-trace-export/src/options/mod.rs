@@ -24,7 +24,7 @@ mod value;
 
 use std::marker::PhantomData;
 
-pub use reference::{HeaderValue, SecretRef};
+pub use reference::{HeaderSetting, SecretRef};
 pub use set::OptionSet;
 pub use value::{Kind, OptionValue, Value, Words, parse_age};
 

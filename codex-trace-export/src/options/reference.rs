@@ -19,7 +19,7 @@ pub enum SecretRef {
 
 /// The value of a header: itself, or where it is.
 #[derive(Clone, PartialEq, Eq)]
-pub enum HeaderValue {
+pub enum HeaderSetting {
     /// The value.
     Plain(String),
     /// Where it is.
@@ -27,11 +27,11 @@ pub enum HeaderValue {
 }
 
 /// Not the value: people write keys where they should not.
-impl fmt::Debug for HeaderValue {
+impl fmt::Debug for HeaderSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HeaderValue::Plain(_) => f.write_str("Plain"),
-            HeaderValue::Secret(reference) => reference.fmt(f),
+            HeaderSetting::Plain(_) => f.write_str("Plain"),
+            HeaderSetting::Secret(reference) => reference.fmt(f),
         }
     }
 }
@@ -52,21 +52,21 @@ struct Reference {
 }
 
 impl<'de> Visitor<'de> for Reference {
-    type Value = HeaderValue;
+    type Value = HeaderSetting;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(REFERENCE)
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<HeaderValue, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<HeaderSetting, E> {
         if self.plain {
-            return Ok(HeaderValue::Plain(text.to_owned()));
+            return Ok(HeaderSetting::Plain(text.to_owned()));
         }
         // Not quoted: it may well be the key.
         Err(E::custom(format!("a key has no place in this file; say {REFERENCE}")))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HeaderValue, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HeaderSetting, A::Error> {
         let mut found = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             let value: String = map.next_value()?;
@@ -77,7 +77,7 @@ impl<'de> Visitor<'de> for Reference {
             });
         }
         match (found.pop(), found.is_empty()) {
-            (Some(one), true) => Ok(HeaderValue::Secret(one)),
+            (Some(one), true) => Ok(HeaderSetting::Secret(one)),
             _ => Err(de::Error::custom(format!("say {REFERENCE}, and one of them alone"))),
         }
     }
@@ -86,14 +86,14 @@ impl<'de> Visitor<'de> for Reference {
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SecretRef, D::Error> {
         match deserializer.deserialize_any(Reference { plain: false })? {
-            HeaderValue::Secret(reference) => Ok(reference),
-            HeaderValue::Plain(_) => Err(de::Error::custom(REFERENCE)),
+            HeaderSetting::Secret(reference) => Ok(reference),
+            HeaderSetting::Plain(_) => Err(de::Error::custom(REFERENCE)),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for HeaderValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderValue, D::Error> {
+impl<'de> Deserialize<'de> for HeaderSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderSetting, D::Error> {
         deserializer.deserialize_any(Reference { plain: true })
     }
 }

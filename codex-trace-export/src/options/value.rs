@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{HeaderValue, SecretRef};
+use super::{HeaderSetting, SecretRef};
 use crate::choice::{Choice, is_word};
 use crate::request::TlsFiles;
 
@@ -54,7 +54,7 @@ pub enum Value {
     /// Of [`Kind::Secret`].
     Secret(SecretRef),
     /// Of [`Kind::Headers`].
-    Headers(BTreeMap<String, HeaderValue>),
+    Headers(BTreeMap<String, HeaderSetting>),
     /// Of [`Kind::Certificates`].
     Certificates(TlsFiles),
     /// Of [`Kind::Texts`].
@@ -163,7 +163,7 @@ option_value! {
     f64 = Rate,
     Duration = Duration,
     SecretRef = Secret,
-    BTreeMap<String, HeaderValue> = Headers,
+    BTreeMap<String, HeaderSetting> = Headers,
     TlsFiles = Certificates,
     Vec<String> = Texts,
     PathBuf = File,

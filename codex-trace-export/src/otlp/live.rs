@@ -52,12 +52,12 @@ pub(crate) struct Receiver {
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, Secret>,
     #[serde(default)]
-    tls: TlsFiles,
+    tls: LiveTls,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
-struct TlsFiles {
+struct LiveTls {
     ca_certificate: Option<PathBuf>,
     client_certificate: Option<PathBuf>,
     client_private_key: Option<PathBuf>,

@@ -20,7 +20,7 @@ use super::spans::Scene;
 use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv, access};
 use crate::address::percent_decoded;
 use crate::choice::Choice;
-use crate::client::{SaidClient, Unit};
+use crate::client::{SaidClient, TimeUnit};
 use crate::codex_otel::service_name;
 use crate::describe::Description;
 use crate::options::Opt;
@@ -276,7 +276,7 @@ fn client(
         client_cert: file(&place.client_certificate, of_live.client_cert),
         client_key: file(&place.client_key, of_live.client_key),
         timeout: settings.var_of(&place.timeout),
-        unit: Unit::Milliseconds,
+        unit: TimeUnit::Milliseconds,
     };
     let from = said.key_origin();
     Ok((said.read(settings, found)?, from))

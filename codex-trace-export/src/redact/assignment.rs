@@ -7,7 +7,7 @@ mod plain;
 use std::ops::Range;
 
 use crate::redact::assignment::cursor::{Cursor, Separator};
-use crate::redact::assignment::name::{Kind, Name};
+use crate::redact::assignment::name::{Name, NameKind};
 use crate::redact::assignment::plain::Bare;
 use crate::redact::secret::{Quote, Secret};
 use crate::redact::value;
@@ -80,7 +80,7 @@ fn value_of(text: &[u8], name: &Name, json: bool) -> Option<Secret> {
         return quoted(text, cursor.at, quote, name).map(Secret::part);
     }
     if let Some(quote) = quoted_name {
-        let place = value::find(text, cursor.at, quote, name.kind == Kind::Token)?;
+        let place = value::find(text, cursor.at, quote, name.kind == NameKind::Token)?;
         return Some(Secret { place, quote: Some(quote) });
     }
     let colon = separator == Separator::Colon;
@@ -128,7 +128,7 @@ fn unseparated(
         return range.filter(|it| plain::is_made_up(&text[it.clone()]));
     }
     let before = &text[name.start.saturating_sub(LOGIN)..name.start];
-    let login = name.kind == Kind::Password && before.windows(6).any(|it| it == b"login ");
+    let login = name.kind == NameKind::Password && before.windows(6).any(|it| it == b"login ");
     plain::loose(text, cursor.at, login)
 }
 

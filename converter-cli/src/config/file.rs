@@ -295,7 +295,7 @@ fn suggestion(given: &str, known: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use codex_trace_export::options::common::{HEADERS, KEY};
-    use codex_trace_export::options::{HeaderValue, SecretRef};
+    use codex_trace_export::options::{HeaderSetting, SecretRef};
 
     use super::*;
 
@@ -389,8 +389,8 @@ mod tests {
         }
         let headers =
             table("headers = { a = 'plain', b = { env = 'B' } }").unwrap().get(&HEADERS).unwrap();
-        assert_eq!(headers["a"], HeaderValue::Plain("plain".into()));
-        assert_eq!(headers["b"], HeaderValue::Secret(SecretRef::Env("B".into())));
+        assert_eq!(headers["a"], HeaderSetting::Plain("plain".into()));
+        assert_eq!(headers["b"], HeaderSetting::Secret(SecretRef::Env("B".into())));
         assert!(!format!("{headers:?}").contains("plain\""));
     }
 }

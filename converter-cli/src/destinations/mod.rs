@@ -19,7 +19,7 @@ use codex_trace_export::options::common::{
     ENDPOINT, HEADERS, KEY, PASSWORD, PROJECT, REQUESTS_PER_SECOND, TIMEOUT, TLS, USERNAME,
     WORKSPACE,
 };
-use codex_trace_export::options::{HeaderValue, Opt, SecretRef};
+use codex_trace_export::options::{HeaderSetting, Opt, SecretRef};
 use codex_trace_export::secret::Secret;
 use codex_trace_export::secret::without_password;
 use codex_trace_export::{Address, Origin};
@@ -194,11 +194,11 @@ impl<'g> Named<'g> {
         for (name, value) in table.get(&HEADERS).unwrap_or_default() {
             let place = format!("{}.{name}", HEADERS.name());
             let secret = match value {
-                HeaderValue::Plain(text) => {
+                HeaderSetting::Plain(text) => {
                     self.settings.origins.insert(place.clone(), self.manner().origin(&place));
                     Some(Secret::new(text))
                 }
-                HeaderValue::Secret(reference) => self.secret(&place, &reference),
+                HeaderSetting::Secret(reference) => self.secret(&place, &reference),
             };
             if let Some(secret) = secret {
                 let said = Said::new(secret, self.settings.origin(&place));
@@ -388,7 +388,7 @@ impl<'g> Named<'g> {
                 all.problems.extend(exposed(&self.manner().path(&path)));
             }
         }
-        let literal = headers.values().any(|value| matches!(value, HeaderValue::Plain(_)));
+        let literal = headers.values().any(|value| matches!(value, HeaderSetting::Plain(_)));
         if let Some(path) = self.given.file.path.as_deref().filter(|_| literal) {
             all.problems.extend(exposed(path));
         }
@@ -397,11 +397,11 @@ impl<'g> Named<'g> {
 }
 
 fn secret_headers(
-    headers: &BTreeMap<String, HeaderValue>,
+    headers: &BTreeMap<String, HeaderSetting>,
 ) -> impl Iterator<Item = SecretRef> + use<'_> {
     headers.values().filter_map(|value| match value {
-        HeaderValue::Secret(reference) => Some(reference.clone()),
-        HeaderValue::Plain(_) => None,
+        HeaderSetting::Secret(reference) => Some(reference.clone()),
+        HeaderSetting::Plain(_) => None,
     })
 }
 /// Adds what to do about it, where that is known.

@@ -20,7 +20,7 @@ use crate::json::{self, Object};
 use crate::langsmith::ids;
 use crate::langsmith::limited::LimitedRules;
 use crate::langsmith::messages;
-use crate::langsmith::metadata::{Kind, Metadata};
+use crate::langsmith::metadata::{Metadata, RunKind};
 use crate::langsmith::plan::{Group, Place, Plan, TurnPlan};
 use crate::langsmith::runs::input::{Given, Inputs};
 use crate::langsmith::wire::{Format, Run};
@@ -202,7 +202,7 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
             None => muted(&mut inputs, &mut outputs),
             Some(written) => self.talk(written, &mut inputs, &mut outputs),
         }
-        let kind = Kind::Root { interrupted, total: span.usage };
+        let kind = RunKind::Root { interrupted, total: span.usage };
         let extra = self.extra(kind, error.is_some(), self.plan.root.start.millis, |_| {});
         let run = Run {
             place: &self.plan.root,
@@ -347,7 +347,7 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
         let id = self.all.plan.id(self.plan.thread, &self.plan.key, &format!("llm:{nth}"));
         let place = self.plan.root.child(id, group.start + self.plan.shift, group.order);
         let end = (group.end + self.plan.shift).max(place.start.millis);
-        let kind = Kind::Llm { span: spans.next_back(), usage };
+        let kind = RunKind::Llm { span: spans.next_back(), usage };
         let extra = self.extra(kind, false, place.start.millis, |_| {});
         let events = if nth == 0 { self.first_token(&place, end) } else { Vec::new() };
         let extra = if nth == 0 { self.with_tools(extra) } else { extra };
@@ -407,7 +407,7 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
 
     fn extra(
         &self,
-        kind: Kind<'_, 'a>,
+        kind: RunKind<'_, 'a>,
         failed: bool,
         start: i64,
         more: impl FnOnce(&mut Object<'_>),

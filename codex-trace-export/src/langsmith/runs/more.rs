@@ -11,7 +11,7 @@ use crate::content::Part;
 use crate::json::Object;
 use crate::json::{self, Id, Json};
 use crate::langsmith::messages::{self, put_text, put_value};
-use crate::langsmith::metadata::Kind;
+use crate::langsmith::metadata::RunKind;
 use crate::langsmith::plan::Place;
 use crate::langsmith::wire::Run;
 
@@ -155,7 +155,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 });
             }
         }
-        let extra = self.extra(Kind::Compaction { usage }, false, place.start.millis, |_| {});
+        let extra = self.extra(RunKind::Compaction { usage }, false, place.start.millis, |_| {});
         let run = Run {
             place: &place,
             name: b"\"openai.codex.compaction\"".into(),
@@ -204,7 +204,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
         } else {
             muted(&mut inputs, &mut outputs);
         }
-        let kind = Kind::Llm { span: Some(span), usage: span.usage };
+        let kind = RunKind::Llm { span: Some(span), usage: span.usage };
         let extra = self.extra(kind, false, place.start.millis, |_| {});
         let run = Run {
             place: &place,

@@ -11,7 +11,7 @@ use crate::content::Part;
 use crate::json::{self, Object};
 use crate::langsmith::ids;
 use crate::langsmith::messages::{self, put_value};
-use crate::langsmith::metadata::Kind;
+use crate::langsmith::metadata::RunKind;
 use crate::langsmith::plan::{Answered, Group, Place};
 use crate::langsmith::wire::Run;
 
@@ -80,7 +80,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 });
             });
         }
-        let extra = self.extra(Kind::Skill { name: skill }, false, place.start.millis, |_| {});
+        let extra = self.extra(RunKind::Skill { name: skill }, false, place.start.millis, |_| {});
         let run = Run {
             place,
             name: b"\"Skill\"".into(),
@@ -138,7 +138,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 }
             });
         }
-        let kind = Kind::Tool;
+        let kind = RunKind::Tool;
         let started = span.and_then(|span| span.start).map(Timestamp::as_millisecond);
         let extra = self.extra(kind, error.is_some(), place.start.millis, |o| {
             if interrupted {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::redact::assignment::name::{Kind, Name};
+use crate::redact::assignment::name::{Name, NameKind};
 use crate::redact::escape;
 use crate::redact::secret::Quote;
 
@@ -192,7 +192,7 @@ impl<'t> Cursor<'t> {
     pub(super) fn separator(&mut self, name: &Name) -> Option<Separator> {
         let (separator, len) = match self.rest() {
             [b':', b'=', ..] | [b'=', b'>', ..] => (Separator::Assign, 2),
-            [b'=' | b'!', b'=', rest @ ..] if name.kind == Kind::Password => {
+            [b'=' | b'!', b'=', rest @ ..] if name.kind == NameKind::Password => {
                 (Separator::Equals, 2 + usize::from(rest.first() == Some(&b'=')))
             }
             // `::` leads to another name.

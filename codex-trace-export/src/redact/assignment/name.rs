@@ -2,7 +2,7 @@
 
 /// What a name says of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NameKind {
     /// What people think up: anything.
     Password,
     /// Either.
@@ -20,7 +20,7 @@ pub(super) struct Name {
     pub(super) start: usize,
     /// Where the name ends.
     pub(super) end: usize,
-    pub(super) kind: Kind,
+    pub(super) kind: NameKind,
     /// Whether it is in capitals, as names of variables of the environment.
     pub(super) shouted: bool,
     /// Whether it is words, as people label things: `API key`.
@@ -110,38 +110,38 @@ impl Name {
         };
         let mut start = at;
         let (kind, len) = if starts("password") {
-            (Kind::Password, 8)
+            (NameKind::Password, 8)
         } else if starts("passwd") {
-            (Kind::Password, 6)
+            (NameKind::Password, 6)
         } else if starts("assphrase") {
-            (Kind::Password, 9)
+            (NameKind::Password, 9)
         } else if starts("secret") {
-            (Kind::Secret, 6)
+            (NameKind::Secret, 6)
         } else if starts("token") {
-            (Kind::Token, 5)
+            (NameKind::Token, 5)
         } else if starts("passw") {
             return None;
         } else if starts("_pass") {
-            (Kind::Password, 5)
+            (NameKind::Password, 5)
         } else if starts("pass=") {
             let before = &text[..at];
             if before.last() == Some(&b'_') || ends_with_any(before, NO_PASSES) {
                 return None;
             }
-            (Kind::Password, 4)
+            (NameKind::Password, 4)
         } else if starts("?pass") || starts("&pass") {
             start += 1;
-            (Kind::Password, 5)
+            (NameKind::Password, 5)
         } else if starts("--pass") {
             start += 2;
-            (Kind::Password, 6)
+            (NameKind::Password, 6)
         } else if starts("_pwd") {
             // Of a directory sooner than of a password, if it is a path.
-            (Kind::Secret, 4)
+            (NameKind::Secret, 4)
         } else if starts("_pw=") {
-            (Kind::Secret, 3)
+            (NameKind::Secret, 3)
         } else if starts("cli_auth") {
-            (Kind::Secret, 8)
+            (NameKind::Secret, 8)
         } else {
             // One letter or separator, then `key`.
             let separator = !rest[0].is_ascii_alphabetic();
@@ -149,7 +149,7 @@ impl Name {
             if !ends_with_any(before, KEYS) {
                 return None;
             }
-            (Kind::Key, 4)
+            (NameKind::Key, 4)
         };
         let end = at + len + variant(&rest[len..]);
         let after = text.get(end);
@@ -192,7 +192,7 @@ impl Name {
 
     /// Whether it is that of a place rather than of a secret: `next_token`.
     pub(super) fn is_place(&self, text: &[u8]) -> bool {
-        self.kind == Kind::Token && ends_with_any(trim(&text[..self.start]), PLACES)
+        self.kind == NameKind::Token && ends_with_any(trim(&text[..self.start]), PLACES)
     }
 
     /// Returns where it begins, if it is that of a command line flag that takes

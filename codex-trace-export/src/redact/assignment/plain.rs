@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::redact::assignment::name::{Kind, Name};
+use crate::redact::assignment::name::{Name, NameKind};
 
 /// The shortest value without quotes that counts.
 const SHORTEST: usize = 6;
@@ -115,7 +115,7 @@ impl Bare<'_> {
     }
 
     fn is_number(self, value: &[u8]) -> bool {
-        let counts = matches!(self.name.kind, Kind::Token | Kind::Key);
+        let counts = matches!(self.name.kind, NameKind::Token | NameKind::Key);
         counts && value.len() < 16 && value.iter().all(u8::is_ascii_digit)
     }
 
@@ -137,7 +137,7 @@ impl Bare<'_> {
         }
         // With digits in it, a password of somebody's sooner than names.
         let dotted = (value.contains(&b'.') || value.contains(&b':') || value.contains(&b'>'))
-            && !(digits && self.name.kind == Kind::Password);
+            && !(digits && self.name.kind == NameKind::Password);
         let listed = matches!(after.first(), Some(b',' | b';' | b')' | b'<'));
         dotted
             || listed && !digits && (self.spaced || self.colon)
@@ -149,7 +149,7 @@ impl Bare<'_> {
         let ends = value.ends_with(b".");
         let goes_on = !ends && matches!(after, [b' ', next, ..] if next.is_ascii_lowercase());
         let short = value.len() < 12;
-        self.colon && self.spaced && self.name.kind != Kind::Password && goes_on && short
+        self.colon && self.spaced && self.name.kind != NameKind::Password && goes_on && short
     }
 }
 
@@ -163,10 +163,10 @@ pub(super) fn is_quoted_secret(value: &[u8], name: &Name) -> bool {
     }
     let is_type = WORDS.iter().any(|word| word.as_bytes() == value);
     let is_label = NAMES.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()));
-    let made = matches!(name.kind, Kind::Token | Kind::Key);
+    let made = matches!(name.kind, NameKind::Token | NameKind::Key);
     let is_version = value.contains(&b'.')
         && value.iter().all(|it| it.is_ascii_digit() || b".^~<>=* ".contains(it));
-    let short = name.kind == Kind::Token && value.len() < SHORTEST;
+    let short = name.kind == NameKind::Token && value.len() < SHORTEST;
     !(is_type
         || is_label
         || short
@@ -248,7 +248,7 @@ fn is_elsewhere(value: &[u8], name: &Name) -> bool {
     if value.starts_with(b"arn:") {
         return true;
     }
-    if name.kind == Kind::Password {
+    if name.kind == NameKind::Password {
         return false;
     }
     let url = value.starts_with(b"http://") || value.starts_with(b"https://");

@@ -28,8 +28,8 @@ impl Choice for Standing {
     #[rustfmt::skip]
     const WORDS: &[(Standing, &str, &str)] = &[
         (Standing::Complete,    "complete",    "Its last turn was completed"),
-        (Standing::Interrupted, "interrupted", "Its last turn was stopped by somebody"),
-        (Standing::Open,        "open",        "Its file ends within a turn: it still runs, or was killed"),
+        (Standing::Interrupted, "interrupted", "Its last turn was interrupted"),
+        (Standing::Open,        "open",        "Its file ends within a turn, which is still running or was killed"),
         (Standing::Error,       "error",       "Its last turn failed"),
     ];
 }

@@ -34,9 +34,9 @@ pub enum Capture {
     /// Everything
     #[default]
     Full,
-    /// Prompts and answers, but not what tools were given and gave back
+    /// Prompts and answers, but not the input and output of tools
     NoToolContent,
-    /// No content at all, and not where it was: names, lengths, times and counts stay
+    /// No content and no places: only names, lengths, times and counts
     MetadataOnly,
 }
 
@@ -44,8 +44,8 @@ impl Choice for Capture {
     #[rustfmt::skip]
     const WORDS: &[(Capture, &str, &str)] = &[
         (Capture::Full, "full", "Everything"),
-        (Capture::NoToolContent, "no-tool-content", "Prompts and answers, but not what tools were given and gave back"),
-        (Capture::MetadataOnly, "metadata-only", "No content at all, and not where it was: names, lengths, times and counts stay"),
+        (Capture::NoToolContent, "no-tool-content", "Prompts and answers, but not the input and output of tools"),
+        (Capture::MetadataOnly, "metadata-only", "No content and no places: only names, lengths, times and counts"),
     ];
 }
 

@@ -5,9 +5,9 @@
 pub enum Standing {
     /// Its last turn was completed
     Complete,
-    /// Its last turn was stopped by somebody
+    /// Its last turn was interrupted
     Interrupted,
-    /// Its file ends within a turn: it still runs, or was killed
+    /// Its file ends within a turn, which is still running or was killed
     Open,
     /// Its last turn failed
     Error,

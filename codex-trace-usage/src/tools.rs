@@ -80,7 +80,17 @@ pub fn has_failed(span: &Span<'_>) -> bool {
 
 /// Returns the names of the tools that a session called.
 pub fn names(trace: &Trace<'_>) -> Vec<String> {
-    let mut names: Vec<String> = calls(trace).map(|(_, tool)| name(&tool)).collect();
+    names_of(trace, |_| true)
+}
+
+/// Returns the names of the tools of which a call failed.
+pub fn failed_names(trace: &Trace<'_>) -> Vec<String> {
+    names_of(trace, has_failed)
+}
+
+fn names_of(trace: &Trace<'_>, takes: impl Fn(&Span<'_>) -> bool) -> Vec<String> {
+    let calls = calls(trace).filter(|(span, _)| takes(span));
+    let mut names: Vec<String> = calls.map(|(_, tool)| name(&tool)).collect();
     names.sort();
     names.dedup();
     names

@@ -9,7 +9,8 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::exit::ExitStatus;
-use crate::ui::{Screen, Ui};
+use crate::progress::Screen;
+use crate::ui::Ui;
 
 /// Returns a flag that the first interrupt, request to terminate, or hang-up
 /// sets; a second interrupt or request ends the process, and leaves nothing of the

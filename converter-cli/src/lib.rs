@@ -33,6 +33,7 @@ mod nothing;
 pub mod output;
 mod pager;
 pub mod parquet;
+pub mod progress;
 pub mod redacted;
 pub mod rows;
 pub mod session;

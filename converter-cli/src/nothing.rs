@@ -185,6 +185,9 @@ fn tell(filters: &[Filter<'_>], seen: &Seen, args: &SelectArgs, ui: &Ui) -> anyh
             }
             _ if filters[nth].values.is_none() => {}
             _ if named.is_empty() => ui.hint(nothing_recorded(flag)),
+            _ if flag.starts_with("--failed-tools") => {
+                ui.hint(format!("tools with failed calls: {}", named.join(", ")));
+            }
             _ => ui.hint(format!("there are: {}", named.join(", "))),
         }
     }
@@ -199,7 +202,8 @@ fn nothing_recorded(flag: &str) -> &'static str {
         "--source" => "none of the sessions has recorded what started it",
         "--branch" => "none of the sessions was started on a git branch",
         "--repo" => "none of the sessions was started in a git repository with a remote",
-        "--tool" | "--failed-tools --tool" => "none of the sessions has called a tool",
+        "--tool" => "none of the sessions has called a tool",
+        "--failed-tools" | "--failed-tools --tool" => "no tool call failed in any of the sessions",
         _ => "none of the sessions has recorded it",
     }
 }

@@ -31,11 +31,11 @@ pub fn cut_end(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Breaks a message between words, each line at most `columns` wide with the
-/// indentation of all but the first. What stands between backticks stays whole:
+/// Breaks a message between words, each line at most `columns` wide: the first with
+/// `taken` columns before it, all others with the indentation. What stands between backticks stays whole:
 /// it is to be pasted.
-pub fn wrap(text: &str, columns: usize, indent: usize) -> Vec<String> {
-    let room = columns.saturating_sub(indent);
+pub fn wrap(text: &str, columns: usize, taken: usize, indent: usize) -> Vec<String> {
+    let mut room = columns.saturating_sub(taken);
     let rest = text.trim_start_matches(' ');
     let mut lines: Vec<String> = Vec::new();
     let mut line = text[..text.len() - rest.len()].to_owned();
@@ -43,6 +43,7 @@ pub fn wrap(text: &str, columns: usize, indent: usize) -> Vec<String> {
     for word in words(rest) {
         if !is_first && line.width() + 1 + word.width() > room {
             lines.push(std::mem::take(&mut line));
+            room = columns.saturating_sub(indent);
             is_first = true;
         }
         if !is_first {
@@ -53,6 +54,14 @@ pub fn wrap(text: &str, columns: usize, indent: usize) -> Vec<String> {
     }
     lines.push(line);
     lines
+}
+
+/// Breaks a line of output where it is wider than the terminal, if there is one.
+pub fn fitted(line: &str, width: Option<usize>, indent: usize) -> String {
+    match width {
+        Some(width) => wrap(line, width, 0, indent).join(&format!("\n{}", " ".repeat(indent))),
+        None => line.to_owned(),
+    }
 }
 
 /// Returns what stands between blanks that are not between backticks.
@@ -160,15 +169,18 @@ mod tests {
     #[test]
     fn messages_are_wrapped_between_words_and_commands_stay_whole() {
         let text = "no session matches: `codex-trace list --since 7d` says what there is";
-        let lines = wrap(text, 40, 2);
+        let lines = wrap(text, 40, 2, 2);
         assert_eq!(
             lines,
             ["no session matches:", "`codex-trace list --since 7d` says", "what there is"]
         );
-        assert_eq!(wrap("  two words", 80, 2), ["  two words"], "an indentation stays");
-        assert_eq!(wrap("", 80, 2), [""]);
+        assert_eq!(wrap("  two words", 80, 2, 2), ["  two words"], "an indentation stays");
+        assert_eq!(wrap("", 80, 2, 2), [""]);
+        assert_eq!(wrap("aaaa bb cc", 10, 4, 2), ["aaaa", "bb cc"], "what is before it counts");
+        assert_eq!(fitted("ab cd ef", Some(5), 2), "ab cd\n  ef");
+        assert_eq!(fitted("ab cd ef", None, 2), "ab cd ef");
         let long = "x".repeat(100);
-        assert_eq!(wrap(&format!("a {long} b"), 40, 2), ["a", &*long, "b"]);
+        assert_eq!(wrap(&format!("a {long} b"), 40, 2, 2), ["a", &*long, "b"]);
     }
 
     #[test]

@@ -3,21 +3,16 @@
 use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use codex_trace_history::Watch;
 
 use crate::config::Settings;
+use crate::progress::{HowFar, Pace, Screen, Unit};
 use crate::text;
 use codex_trace_history::failure::Failure;
-
-/// How long a job may take before its progress is shown.
-const PATIENCE: Duration = Duration::from_millis(300);
-
-/// How often progress is shown anew.
-const TICK: Duration = Duration::from_millis(100);
 
 /// How a piece of text is meant, for those who see color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,29 +79,18 @@ impl Watch for Ui {
     }
 }
 
-/// The lines of a terminal that show progress.
-#[derive(Debug)]
-pub struct Screen(ProgressBar);
-
-impl Screen {
-    /// Takes the progress away.
-    pub fn clear(&self) {
-        self.0.finish_and_clear();
-        self.0.set_draw_target(ProgressDrawTarget::hidden());
-    }
-}
-
 /// Stdout and stderr, and how to use them.
 #[derive(Debug)]
 pub struct Ui {
     settings: Settings,
-    bar: ProgressBar,
+    screen: Screen,
+    done: Arc<AtomicU64>,
 }
 
 impl Ui {
     /// Takes hold of the standard streams.
     pub fn new(settings: Settings) -> Ui {
-        Ui { settings, bar: ProgressBar::hidden() }
+        Ui { settings, screen: Screen::default(), done: Arc::default() }
     }
 
     /// Returns what holds for every command.
@@ -122,48 +106,41 @@ impl Ui {
     /// Shows how far a job of `n` steps is, if somebody looks and it takes a
     /// while; see [`step`](Self::step).
     pub fn start(&self, what: &'static str, n: usize) {
-        self.begin(what, n as u64, "{msg} {bar:30} {pos}/{len}, {eta} left");
+        self.begin(what, n as u64, Unit::Steps);
     }
 
     /// As [`start`](Self::start), of a job whose steps are of different sizes, in
     /// bytes; see [`advance`](Self::advance).
     pub fn start_bytes(&self, what: &'static str, bytes: u64) {
-        let template = "{msg} {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
-        self.begin(what, bytes, template);
+        self.begin(what, bytes, Unit::Bytes);
     }
 
-    fn begin(&self, what: &'static str, len: u64, template: &str) {
-        let style =
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.bar.set_style(style);
-        self.bar.set_message(what);
-        self.bar.set_length(len);
-        self.bar.reset();
+    fn begin(&self, doing: &'static str, total: u64, unit: Unit) {
+        self.done.store(0, Ordering::Relaxed);
+        let (counter, mut pace) = (Arc::clone(&self.done), Pace::default());
+        self.start_drawn(move |elapsed, width| {
+            let done = counter.load(Ordering::Relaxed);
+            let rate = pace.rate(elapsed, done);
+            vec![HowFar { doing, done, total, unit, rate }.line(None, width)]
+        });
     }
 
-    /// Shows what `draw` makes of the time since the start, again and again until
-    /// [`stop`](Self::stop), if somebody looks and it takes a while.
-    pub fn start_drawn(&self, draw: impl Fn(Duration) -> String + Clone + Send + Sync + 'static) {
-        if !self.settings.progress {
-            return;
+    /// Shows the lines that `draw` makes of the time since the start and the width
+    /// of the terminal, again and again until [`stop`](Self::stop), if somebody
+    /// looks and it takes a while.
+    pub fn start_drawn(
+        &self,
+        mut draw: impl FnMut(Duration, usize) -> Vec<String> + Send + 'static,
+    ) {
+        let width = self.settings.message_width.filter(|_| self.settings.progress);
+        if let Some(width) = width {
+            self.screen.show(move |elapsed| draw(elapsed, width));
         }
-        let style = ProgressStyle::with_template("{drawn}");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        let drawn = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            if state.elapsed() > PATIENCE {
-                // Only a string is written to, which takes everything.
-                out.write_str(&draw(state.elapsed())).ok();
-            }
-        };
-        self.bar.set_style(style.with_key("drawn", drawn));
-        self.bar.reset();
-        self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        self.bar.enable_steady_tick(TICK);
     }
 
     /// Returns what can take the progress away, from any thread.
     pub fn screen(&self) -> Screen {
-        Screen(self.bar.clone())
+        self.screen.clone()
     }
 
     /// Counts one step.
@@ -173,16 +150,12 @@ impl Ui {
 
     /// Counts a step of so many bytes.
     pub fn advance(&self, bytes: u64) {
-        self.bar.inc(bytes);
-        if self.settings.progress && self.bar.is_hidden() && self.bar.elapsed() > PATIENCE {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        }
+        self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Takes the progress away.
     pub fn stop(&self) {
-        self.bar.disable_steady_tick();
-        self.screen().clear();
+        self.screen.clear();
     }
 
     /// Says what a run came to, or how things stand.
@@ -219,15 +192,19 @@ impl Ui {
     }
 
     fn line(&self, head: &str, tone: Tone, text: &dyn Display) {
-        let head = tone.paint(head, self.settings.color_err);
+        let (taken, head) = (text::width(head), tone.paint(head, self.settings.color_err));
         let text = text.to_string();
         let lines = text.lines().map(text::escape);
         // What was cut is not to look like another message.
         let line: Vec<String> = match self.settings.message_width {
-            Some(width) => lines.flat_map(|line| text::wrap(&line, width, 2)).collect(),
+            Some(width) => {
+                let taken = |nth| if nth == 0 { taken } else { 2 };
+                let lines = lines.enumerate();
+                lines.flat_map(|(nth, line)| text::wrap(&line, width, taken(nth), 2)).collect()
+            }
             None => lines.map(std::borrow::Cow::into_owned).collect(),
         };
-        self.bar.suspend(|| {
+        self.screen.aside(|| {
             // Nobody is left to be told that stderr is closed.
             // A line that is not the first is not to look like another message.
             writeln!(io::stderr(), "{head}{}", line.join("\n  ")).ok();

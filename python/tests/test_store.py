@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import urllib.request
 from datetime import date, datetime, timezone
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -112,3 +114,22 @@ def test_days_and_homes_leave_out_what_has_nothing_of_them() -> None:
         assert plan(bucket, homes=["s3a://elsewhere/x"]) == []
     # Times of files are no evidence.
     assert in_part(fleet.plan(str(ROOT), since=date(2999, 1, 1)))
+
+
+def test_google_gives_the_same_rows() -> None:
+    emulator = pytest.importorskip("gcp_storage_emulator.server")
+    server = emulator.create_server("127.0.0.1", 0, in_memory=True, default_bucket="fleet")
+    server.start()
+    try:
+        at = f"127.0.0.1:{server._api._httpd.server_port}"
+        for name, data in objects().items():
+            address = f"http://{at}/upload/storage/v1/b/fleet/o?uploadType=media&name={quote(name, safe='')}"
+            headers = {"Content-Type": "application/octet-stream"}
+            urllib.request.urlopen(urllib.request.Request(address, data, headers)).close()
+        storage = {"anonymous": True, "scheme": "http", "endpoint_override": at}
+        for size in (1, 1 << 30):
+            parts = fleet.plan("gs://fleet/all", size, storage=storage)
+            rows = [it.replace("gs://fleet/all", str(ROOT)) for it in rows_of(parts, "sessions")]
+            assert sorted(rows) == expected_rows(ROOT, "sessions")
+    finally:
+        server.stop()

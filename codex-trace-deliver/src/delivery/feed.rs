@@ -63,7 +63,7 @@ impl Engine<'_> {
     }
 
     fn feed(&self, group: &SessionGroup) -> Result<(), Failure> {
-        let on_the_way = OnTheWay::new(self.run.progress, self.run.history.len_of(group));
+        let way = OnTheWay::new(self.run.progress, self.run.history.len_of(group));
         let goes = self.takes.elsewhere(self.run.history, group);
         if let Some(Goes::To(_)) = goes {
             return Ok(());
@@ -96,7 +96,7 @@ impl Engine<'_> {
                     return Ok(());
                 }
                 self.count_oddities(trace);
-                self.encode(&owned, files, rests, on_the_way)
+                self.encode(&owned, files, rests, way)
             } else {
                 Ok(())
             }
@@ -131,7 +131,7 @@ impl Engine<'_> {
         owned: &OwnedTrace,
         stamps: Vec<FileStamp>,
         rests: Rests,
-        on_the_way: OnTheWay,
+        way: OnTheWay,
     ) -> Result<(), Failure> {
         let trace = owned.get();
         let of_project = self.of_project(trace);
@@ -145,8 +145,7 @@ impl Engine<'_> {
             return Ok(());
         }
         self.reopen(trace, &stamps)?;
-        let session = Session::new(trace.session_id(), stamps.clone()).counting(on_the_way);
-        let session = Arc::new(session);
+        let session = Arc::new(Session::new(trace.session_id(), stamps.clone()).counting(way));
         let mut result = Ok(());
         let mut beside = match self.look_beside(trace) {
             Ok(beside) => beside,

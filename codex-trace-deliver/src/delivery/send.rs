@@ -420,11 +420,10 @@ impl Engine<'_> {
     }
 
     fn note_request(&self, bytes: usize) {
+        self.run.progress.add_sent(bytes);
         let mut account = self.account();
         account.requests += 1;
         account.bytes += bytes as u64;
-        drop(account);
-        self.run.progress.add_sent(bytes);
     }
 
     /// Waits until a request may start; `false` if the run ends before.

@@ -28,13 +28,13 @@ pub mod heading {
 pub const ENDPOINT: Opt<String> =
     Opt::new("endpoint", "Address of the backend; for one destination at a time")
         .flag(Flag::Value { name: "endpoint", value: "URL" }, heading::DESTINATIONS)
-        .default("as without the file");
+        .default("as in the other settings");
 
 /// The project.
 pub const PROJECT: Opt<String> =
     Opt::new("project", "Project to upload to, or its equivalent in the backend")
         .flag(Flag::Value { name: "project", value: "NAME" }, heading::DESTINATIONS)
-        .default("as without the file")
+        .default("as in the other settings")
         .details("For MLflow, the name or id of an experiment; for Phoenix, a project.");
 
 /// The key.
@@ -177,7 +177,7 @@ pub const TIME_SHIFT: Opt<bool> =
 /// How to compress requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compress {
-    /// As the backend likes best
+    /// As the backend prefers
     #[default]
     Auto,
     /// With gzip
@@ -191,7 +191,7 @@ pub enum Compress {
 impl Choice for Compress {
     #[rustfmt::skip]
     const WORDS: &[(Compress, &str, &str)] = &[
-        (Compress::Auto, "auto", "As the backend likes best"),
+        (Compress::Auto, "auto", "As the backend prefers"),
         (Compress::Gzip, "gzip", "With gzip"),
         (Compress::Zstd, "zstd", "With zstd"),
         (Compress::None, "none", "Not at all"),

@@ -12,7 +12,7 @@ const OPTIONS: &[OptionSpec] = &[SEMCONV.spec, LLM_INPUT.spec];
 /// Requests as lines of JSON.
 pub const JSON_FILE: FileFormat = FileFormat {
     name: "otlp-json",
-    summary: "OTLP/JSON, one request a line, as a collector's file receiver reads it",
+    summary: "OTLP/JSON, one request per line, as a collector's file receiver reads it",
     endings: &["jsonl", "ndjson", "json", "txt"],
     is_text: true,
     layout: Layout::Joined,

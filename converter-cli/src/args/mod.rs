@@ -98,7 +98,7 @@ pub enum When {
 pub enum Command {
     /// Convert sessions to JSON lines, OTLP, Prometheus metrics or a Chrome trace
     ///
-    /// Writes one JSON object a line, of type `trace`, `item` or `span`: the
+    /// Writes one JSON object per line, of type `trace`, `item` or `span`: the
     /// format codex-trace/v1, described in docs/span-schema.md. `--to` chooses
     /// another format.
     Convert(ConvertArgs),
@@ -219,8 +219,9 @@ pub struct SelectArgs {
     #[arg(long, value_name = "ZONE", help_heading = "Filters")]
     pub timezone: Option<String>,
 
-    /// Only sessions with this status (can be repeated)
-    #[arg(long, value_name = "STATUS", value_parser = word::<Standing>(), help_heading = "Filters")]
+    /// Only sessions with this status, or with one of several separated by commas
+    #[arg(long, value_name = "STATUS[,…]", value_delimiter = ',')]
+    #[arg(value_parser = word::<Standing>(), help_heading = "Filters")]
     pub status: Vec<Standing>,
 }
 

@@ -197,7 +197,9 @@ fn args(spec: &OptionSpec, all: &[&OptionSpec]) -> Vec<Arg> {
     let others: Vec<&str> = others.filter_map(|other| other.flag.map(Flag::name)).collect();
     for arg in &mut args {
         let mut whole = arg.clone().help_heading(spec.heading).conflicts_with_all(&others);
-        if !spec.details.is_empty() {
+        // They are about the value in a file, which this flag does not take.
+        let is_off = matches!(flag, Flag::Off { .. });
+        if !spec.details.is_empty() && !is_off {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
             whole = whole.long_help(format!("{help}\n\n{}", spec.details));
         }

@@ -19,6 +19,12 @@ pub(crate) fn without_far_ones(mut err: clap::Error) -> clap::Error {
         (ContextKind::InvalidArg, ContextKind::SuggestedArg),
         (ContextKind::InvalidSubcommand, ContextKind::SuggestedSubcommand),
     ];
+    // `-- -n` is never what was meant by `-n`.
+    if let Some(ContextValue::StyledStrs(tips)) = err.get(ContextKind::Suggested)
+        && tips.iter().all(|tip| tip.to_string().contains("as a value, use"))
+    {
+        err.remove(ContextKind::Suggested);
+    }
     for (given, suggested) in kinds {
         let words = |kind| match err.get(kind) {
             Some(ContextValue::String(word)) => vec![word.as_str()],

@@ -186,9 +186,8 @@ fn filters<'f>(args: &'f ListArgs, selection: &Selection) -> Vec<Filter<'f>> {
             Some(tool) => ("--tool", tool.as_str()),
             None => ("--failed-tools", ""),
         };
-        let named: Option<fn(&Trace<'_>) -> Vec<String>> =
-            if args.tool.is_some() { Some(tools::names) } else { None };
-        filters.push(Filter::new(flag, value, takes, named));
+        let named = if failed { tools::failed_names } else { tools::names };
+        filters.push(Filter::new(flag, value, takes, Some(named)));
     }
     filters
 }

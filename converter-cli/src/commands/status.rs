@@ -36,7 +36,9 @@ pub fn run(args: &StatusArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
             line.push(b'\n');
             out.write_all(&line)?;
         } else {
-            write_text(standing, &mut out)?;
+            let settings = ui.settings();
+            let width = settings.stdout_is_terminal.then_some(settings.width);
+            write_text(standing, width, &mut out)?;
         }
     }
     let live = live::Standing::of(&dir);
@@ -106,19 +108,24 @@ fn write_json(standing: &Standing, out: &mut Vec<u8>) {
     });
 }
 
-fn write_text(standing: &Standing, out: &mut impl Write) -> std::io::Result<()> {
+fn write_text(
+    standing: &Standing,
+    width: Option<usize>,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
     let number = |n| usize::try_from(n).unwrap_or(usize::MAX);
-    writeln!(
-        out,
+    let head = format!(
         "{}: {} sent, {} pending, {} failed",
         text::escape(&without_password(&standing.destination)),
         count(number(standing.sent), "turn"),
         standing.pending,
         standing.failed
-    )?;
+    );
+    writeln!(out, "{}", text::fitted(&head, width, 4))?;
     for reason in &standing.reasons {
         let (n, state) = (reason.turns, reason.outcome.word());
-        writeln!(out, "  {n} {state}: {}", text::escape(&reason.note))?;
+        let line = format!("  {n} {state}: {}", text::escape(&reason.note));
+        writeln!(out, "{}", text::fitted(&line, width, 4))?;
     }
     Ok(())
 }

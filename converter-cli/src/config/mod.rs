@@ -318,7 +318,7 @@ pub fn selection(args: &SelectArgs, settings: &Settings) -> Result<Selection, Fa
     {
         let typed = |text: &Option<String>| text.clone().unwrap_or_default();
         return Err(Failure::new(format!(
-            "nothing lies between `--since {}` and `--until {}`",
+            "no time is between `--since {}` and `--until {}`",
             typed(&args.since),
             typed(&args.until)
         )));
@@ -461,7 +461,7 @@ mod tests {
         let err = selection(&args, &Settings::unresolved()).unwrap_err();
         assert_eq!(
             err.to_string(),
-            "nothing lies between `--since 2026-01-03` and `--until 2026-01-01`"
+            "no time is between `--since 2026-01-03` and `--until 2026-01-01`"
         );
     }
 }

@@ -149,7 +149,7 @@ impl Looking<'_> {
         new: &Mutex<Option<Vec<u8>>>,
         add: &(impl Fn(&mut A, Facts) + Sync),
     ) -> (Vec<A>, Vec<Lost>) {
-        let order = history.largest_first();
+        let order = history.large_apart(self.pool.current_num_threads());
         let next = AtomicUsize::new(0);
         let done: Mutex<(Vec<A>, Vec<Lost>)> = Mutex::default();
         let bytes = order.iter().map(|nth| history.len_of(&history.sessions[*nth])).sum();

@@ -25,7 +25,6 @@ const IMPURE: &[&str] = &[
     "anyhow",
     "clap",
     "flate2",
-    "indicatif",
     "memmap2",
     "rayon",
     "rusqlite",

@@ -91,7 +91,7 @@ fn scripts_get_an_object_a_session() {
 fn filters() {
     let env = two_sessions();
     #[rustfmt::skip]
-    let cases: [(&[&str], &[&str]); 17] = [
+    let cases: [(&[&str], &[&str]); 18] = [
         (&[],                                           &[NEW, OLD]),
         (&["--since", "2026-11-21"],                    &[NEW]),
         (&["--since", "2026-11-20T05:00:04Z"],          &[NEW, OLD]),
@@ -107,6 +107,7 @@ fn filters() {
         (&["--source", "cli"],                          &[]),
         (&["--status", "open"],                         &[NEW]),
         (&["--status", "open", "--status", "complete"], &[NEW, OLD]),
+        (&["--status", "open,complete"],                &[NEW, OLD]),
         (&["--status", "interrupted"],                  &[]),
         (&["--status", "error"],                        &[]),
     ];
@@ -123,6 +124,28 @@ fn filters() {
         assert!(run.stderr.starts_with(&told), "{filter:?}: {}", run.stderr);
         assert_eq!(run.stderr.is_empty(), told.is_empty(), "{filter:?}");
     }
+}
+
+/// What nobody recorded has no values to choose from, and is said in words.
+#[test]
+fn what_no_session_has_is_said() {
+    let env = two_sessions();
+    let cases: [(&[&str], &str); 5] = [
+        (&["--branch", "main"], "none of the sessions was started on a git branch"),
+        (&["--repo", "x"], "none of the sessions was started in a git repository with a remote"),
+        (&["--tool", "none"], "none of the sessions has called a tool"),
+        (&["--failed-tools"], "no tool call failed in any of the sessions"),
+        (&["--tool", "x", "--failed-tools"], "no tool call failed in any of the sessions"),
+    ];
+    for (filter, hint) in cases {
+        let run = env.run(&[&["list"], filter].concat());
+        assert!(run.stderr.ends_with(&format!("\nhint: {hint}\n")), "{filter:?}: {}", run.stderr);
+    }
+    // What failed is not what was called.
+    let tree = testdata("tree").display().to_string();
+    let run = env.run(&["list", &tree, "--failed-tools", "--tool", "exec"]);
+    assert!(run.stderr.contains("hint: tools with failed calls: "), "{}", run.stderr);
+    assert!(!run.stderr.contains("exec (3)"), "{}", run.stderr);
 }
 
 #[test]

@@ -138,3 +138,20 @@ fn who_waits_for_names_can_be_ended() {
         assert_eq!(ended.and_then(|it| it.signal()), Some(15), "{command:?}");
     }
 }
+
+/// A word that only looks similar means something else: no tip names it.
+#[test]
+fn tips_name_only_what_may_have_been_meant() {
+    let env = TestEnv::new();
+    let told = |args: &[&str]| env.run(args).stderr;
+    assert!(told(&["lst"]).contains("'list'"), "{}", told(&["lst"]));
+    assert!(told(&["usage", "--by", "hours"]).contains("tip: a similar value exists: 'hour'"));
+    for wrong in [
+        &["list", "--status", "done"][..],
+        &["usage", "--sort", "cost"],
+        &["usage", "-n", "3"],
+        &["done"],
+    ] {
+        assert!(!told(wrong).contains("tip:"), "{wrong:?}: {}", told(wrong));
+    }
+}

@@ -322,14 +322,11 @@ fn mlflow_has_what_the_trees_have() {
 /// Asks all that is asked before anything is sent.
 fn prepare(agent: &ureq::Agent, exporter: &mut Box<dyn Exporter>) {
     let mut next = exporter.preflight();
-    while let Some(Question { request, inquiry }) = next {
-        next = match inquiry.learn(&send(agent, &request)).unwrap() {
-            Learned::More(question) => Some(question),
-            Learned::All(learned) => {
-                *exporter = learned;
-                None
-            }
-        };
+    while let Some(Question { request, inquiry }) = next.take() {
+        match inquiry.learn(&send(agent, &request)).unwrap() {
+            Learned::More(question) => next = Some(question),
+            Learned::All(learned) => *exporter = learned,
+        }
     }
 }
 

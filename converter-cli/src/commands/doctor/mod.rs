@@ -68,7 +68,8 @@ pub fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         if args.json {
             writeln!(out, "{}", serde_json::to_string(report)?)?;
         } else {
-            report.write(settings.verbose, &mut out)?;
+            let width = settings.stdout_is_terminal.then_some(settings.width);
+            report.write(settings.verbose, width, &mut out)?;
         }
     }
     out.flush()?;

@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use crate::text;
 
+/// How far lines are indented that go on with what is before them.
+const INDENT: usize = 13;
+
 /// What was found of one thing.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -250,7 +253,12 @@ impl Report {
     }
 
     /// Writes it for people.
-    pub(super) fn write(&self, verbose: bool, out: &mut impl Write) -> std::io::Result<()> {
+    pub(super) fn write(
+        &self,
+        verbose: bool,
+        width: Option<usize>,
+        out: &mut impl Write,
+    ) -> std::io::Result<()> {
         let state = match (self.usable, self.destination()) {
             (true, _) => "ok",
             // Nobody wants it: that it lacks something is no fault.
@@ -259,10 +267,13 @@ impl Report {
         };
         let name = self.about.name();
         let head = format!("{name:<10} {state:<10}  {}", self.about.summary());
-        writeln!(out, "{}", text::escape(head.trim_end()))?;
+        let fitted = |line: &str| text::fitted(&text::escape(line), width, INDENT);
+        writeln!(out, "{}", fitted(head.trim_end()))?;
         let mut line =
-            |head: &str, text: &str| writeln!(out, "  {head:<10} {}", text::escape(text));
-        self.about.details(verbose, &mut line)?;
+            |head: &str, text: &str| writeln!(out, "{}", fitted(&format!("  {head:<10} {text}")));
+        // What would hold if it were set up helps nobody.
+        let defaults = verbose || state != "not set up";
+        self.about.details(verbose, defaults, &mut line)?;
         for problem in &self.problems {
             line("problem", problem)?;
         }
@@ -304,6 +315,7 @@ impl About {
     fn details(
         &self,
         verbose: bool,
+        defaults: bool,
         line: &mut impl FnMut(&str, &str) -> std::io::Result<()>,
     ) -> std::io::Result<()> {
         match self {
@@ -313,7 +325,8 @@ impl About {
             }
             About::Destination(it) => {
                 it.places.iter().try_for_each(|place| line("to", &place.summary()))?;
-                for Setting { name, value, from } in &it.settings {
+                let told = |it: &&Setting| defaults || it.from != "the default";
+                for Setting { name, value, from } in it.settings.iter().filter(told) {
                     line("setting", &format!("{name} = {value}  ({from})"))?;
                 }
                 let unset = it.unset.iter().filter(|_| verbose);

@@ -19,7 +19,7 @@ use crate::usage::{Counts, Query, Report};
 use crate::{interrupt, nothing, pager, text, when};
 use codex_trace_export::choice::Choice as _;
 use codex_trace_history::failure::Failure;
-use codex_trace_history::pipeline;
+use codex_trace_history::{ids, pipeline};
 use codex_trace_usage::Row;
 
 /// Counts tokens, or tool calls, or shows rate limits.
@@ -60,14 +60,14 @@ pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         interrupted: &interrupted,
         ui,
     };
-    let Some(mut report) = counted(&query, looking)? else {
+    let Some((mut report, id_len)) = counted(&query, looking)? else {
         ui.warn("interrupted: the count is not complete");
         return Ok(ExitStatus::Interrupted);
     };
     for lost in &std::mem::take(&mut report.lost) {
         report.account.lose(lost, ui);
     }
-    print(&report, &query, &format, ui)?;
+    print(&report, &query, &format, id_len, ui)?;
     if format == Format::Table {
         tell_unpriced(&report, ui);
     }
@@ -80,9 +80,9 @@ pub fn run(args: &UsageArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     Ok(report.account.status(false))
 }
 
-/// Counts every session, from what is remembered or read; `None` if the user
-/// interrupted it meanwhile.
-fn counted(query: &Query, looking: Looking<'_>) -> Result<Option<Report>, Failure> {
+/// Counts every session, from what is remembered or read; says how much of an id
+/// tells sessions apart. `None` if the user interrupted it meanwhile.
+fn counted(query: &Query, looking: Looking<'_>) -> Result<Option<(Report, usize)>, Failure> {
     let (reports, outcome) = looking.each(|report: &mut Report, facts| query.add(facts, report))?;
     if looking.interrupted.load(Ordering::Relaxed) {
         return Ok(None);
@@ -90,7 +90,7 @@ fn counted(query: &Query, looking: Looking<'_>) -> Result<Option<Report>, Failur
     let mut sum = Report::sum(reports, query);
     sum.account.failed += outcome.n_failures;
     sum.lost.extend(outcome.lost);
-    Ok(Some(sum))
+    Ok(Some((sum, outcome.id_len)))
 }
 
 /// Returns `--last` as a filter, for when it leaves nothing.
@@ -99,7 +99,13 @@ fn of_last<'f>(last: &str, selection: &Selection) -> nothing::Filter<'f> {
     nothing::Filter::new("--last", last, move |trace| only.takes(trace), None)
 }
 
-fn print(report: &Report, query: &Query, format: &Format, ui: &Ui) -> anyhow::Result<()> {
+fn print(
+    report: &Report,
+    query: &Query,
+    format: &Format,
+    id_len: usize,
+    ui: &Ui,
+) -> anyhow::Result<()> {
     let total = report.total();
     let rows = report.sorted(&query.by);
     let mut out = ui.out();
@@ -107,7 +113,8 @@ fn print(report: &Report, query: &Query, format: &Format, ui: &Ui) -> anyhow::Re
         Format::Table if rows.is_empty() => {}
         Format::Table => {
             drop(out);
-            pager::write(&for_people(&rows, &total, report, query, ui), ui.settings())?;
+            let text = for_people(&rows, &total, report, query, id_len, ui);
+            pager::write(&text, ui.settings())?;
             return Ok(());
         }
         Format::Json => {
@@ -186,7 +193,14 @@ fn tell_unpriced(report: &Report, ui: &Ui) {
     }
 }
 
-fn for_people(rows: &[Row<'_>], total: &Counts, report: &Report, query: &Query, ui: &Ui) -> String {
+fn for_people(
+    rows: &[Row<'_>],
+    total: &Counts,
+    report: &Report,
+    query: &Query,
+    id_len: usize,
+    ui: &Ui,
+) -> String {
     let settings = ui.settings();
     let heads: Vec<String> = query.by.iter().map(|by| head(*by, query)).collect();
     let by_session = query.by.contains(&By::Session);
@@ -196,7 +210,7 @@ fn for_people(rows: &[Row<'_>], total: &Counts, report: &Report, query: &Query, 
         columns.push(match by {
             // The end of a path says most, and the beginning of an id is one.
             By::Directory | By::Repository => column.shrink_to(12).path(),
-            By::Session => column.shrink_to(13),
+            By::Session => column,
             _ if by.is_time() => column,
             _ => column.shrink_to(12),
         });
@@ -225,6 +239,10 @@ fn for_people(rows: &[Row<'_>], total: &Counts, report: &Report, query: &Query, 
         let mut texts: Vec<String> = keys.iter().map(|key| text::short_path(key, home)).collect();
         if let Some(nth) = query.by.iter().position(|by| *by == By::Session) {
             let session = report.sessions.get(&keys[nth]).cloned().unwrap_or_default();
+            if settings.stdout_is_terminal {
+                // As `list` shows it, to be pasted.
+                ids::short(&keys[nth], id_len).clone_into(&mut texts[nth]);
+            }
             texts.push(session.started_at.map(|at| query.zone.minute(at)).unwrap_or_default());
             texts.push(text::short_path(&session.cwd.unwrap_or_default(), home));
             texts.push(session.title.unwrap_or_default());

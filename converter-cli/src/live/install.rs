@@ -4,8 +4,9 @@
 mod confirmed;
 pub mod json;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use codex_trace_history::failure::Failure;
 use toml::{Table, Value};
@@ -251,6 +252,8 @@ pub struct Found {
     pub notify: bool,
     /// The `notify` of somebody else.
     pub other_notify: Option<String>,
+    /// The files with hooks that call this program.
+    pub hooks_in: BTreeSet<PathBuf>,
     /// The events that are to call this program.
     pub events: Vec<&'static str>,
     /// Those of them that the user has let Codex call.
@@ -302,6 +305,7 @@ pub fn look(layer: &Layer<'_>) -> Result<Found, Failure> {
         let in_json = in_json.into_iter().map(|(group, nth, it)| (json_path, group, nth, it));
         for (path, group, nth, command) in in_config.chain(in_json) {
             if is_our_line(&command) {
+                found.hooks_in.insert(path.to_owned());
                 found.events.push(event);
                 match confirmed(&user, (path, key, group, nth), &command) {
                     Confirmed::No => {}
@@ -404,6 +408,7 @@ mod tests {
         let found = look(&Layer { config, hooks, user }).unwrap();
         assert_eq!(found.events, EVENTS.map(|(event, _)| event));
         assert_eq!(found.trusted, ["Stop"]);
+        assert_eq!(found.hooks_in, [PathBuf::from("/h")].into());
     }
 
     #[test]

@@ -62,17 +62,20 @@ fn problems(found: &[(std::path::PathBuf, Found)], standing: Option<&Standing>) 
     let mut problems = Vec::new();
     for (path, found) in found {
         let path = path.display();
+        let hooks_in: Vec<_> =
+            found.hooks_in.iter().map(|it| format!("`{}`", it.display())).collect();
+        let hooks_in = hooks_in.join(" and ");
         let untrusted = found.events.len() - found.trusted.len() - found.changed.len();
         if found.switched_off && !found.events.is_empty() {
             problems.push(format!("`{path}` switches hooks off (`features.hooks`)"));
         } else if untrusted > 0 {
             problems.push(format!(
-                "Codex does not run {untrusted} of the hooks in `{path}` until you have confirmed them: open `/hooks` in `codex`"
+                "Codex does not run {untrusted} of the hooks in {hooks_in} until you have confirmed them: open `/hooks` in `codex`"
             ));
         }
         if !found.changed.is_empty() {
             problems.push(format!(
-                "of the hooks in `{path}`, {} may have changed since you let Codex run them: look at `/hooks` in `codex`",
+                "of the hooks in {hooks_in}, {} may have changed since you confirmed them: open `/hooks` in `codex`",
                 found.changed.join(", ")
             ));
         }

@@ -68,6 +68,10 @@ fn where_there_is_a_hooks_json_hooks_go_there() {
     let hook = user.env.run(&["doctor", "--json"]).json();
     let hook = hook.into_iter().find(|line| line["type"] == "hook").unwrap();
     assert_eq!(hook["events"].as_array().unwrap().len(), 5, "{hook}");
+    assert!(
+        hook["problems"].to_string().contains("of the hooks in `[DIR]/.codex/hooks.json` until"),
+        "{hook}"
+    );
     assert_eq!(user.env.run(&["hook", "--uninstall"]).code, Some(0));
     assert_eq!(read(), [CONFIG, HOOKS]);
     // Where others have hooks in config.toml, ours go there.

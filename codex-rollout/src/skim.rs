@@ -10,7 +10,7 @@ use memchr::memmem::Finder;
 
 use crate::discover::RolloutPath;
 use crate::error::Result;
-use crate::line::RolloutLine;
+use crate::line::{RolloutItem, RolloutLine};
 use crate::reader::{HEAD, RolloutReader};
 use crate::stream::LineStream;
 use crate::text::RawJson;
@@ -50,7 +50,8 @@ const SEARCHED: usize = 1 << 16;
 /// unnoticed, be it damage or a key that is repeated. Other layouts, a line
 /// that stops short, and one in which another record begins are read as
 /// [`RolloutReader`] reads them; that beginning is looked for in the first and
-/// the last 64 KiB of a line.
+/// the last 64 KiB of a line. So is the record after a `session_meta`: it tells
+/// whether a file begins with a copy of another one.
 ///
 /// ```
 /// use codex_rollout::{LineStream, RolloutItem, SkimReader, Strings};
@@ -78,6 +79,8 @@ pub struct SkimReader<'a> {
     /// Finds the beginning of another record.
     finder: Finder<'static>,
     limits: head::Limits,
+    /// Whether the next record is read in full.
+    in_full: bool,
     failed: bool,
 }
 
@@ -101,7 +104,7 @@ impl<'a> SkimReader<'a> {
     pub fn new(stream: LineStream, strings: &'a Strings) -> SkimReader<'a> {
         let finder = Finder::new(HEAD);
         let (pending, limits) = (VecDeque::new(), head::Limits::default());
-        SkimReader { stream, strings, pending, finder, limits, failed: false }
+        SkimReader { stream, strings, pending, finder, limits, in_full: false, failed: false }
     }
 }
 
@@ -109,6 +112,16 @@ impl<'a> Iterator for SkimReader<'a> {
     type Item = Result<RolloutLine<'a>>;
 
     fn next(&mut self) -> Option<Result<RolloutLine<'a>>> {
+        let record = self.read()?;
+        if let Ok(line) = &record {
+            self.in_full = matches!(line.item, RolloutItem::SessionMeta(_));
+        }
+        Some(record)
+    }
+}
+
+impl<'a> SkimReader<'a> {
+    fn read(&mut self) -> Option<Result<RolloutLine<'a>>> {
         loop {
             if let Some(record) = self.pending.pop_front() {
                 return Some(record);
@@ -125,6 +138,7 @@ impl<'a> Iterator for SkimReader<'a> {
             };
             let line = &text[..text.len() - usize::from(complete)];
             if complete
+                && !self.in_full
                 && let Some(head) = head::read(line, &self.limits)
                 && (head.kind.is_whole() || !has_other_head(&self.finder, line))
             {

@@ -238,6 +238,32 @@ fn damaged_files_have_the_same_sums_with_and_without_content() {
     assert!(taken.get() > 10, "{} files were read both ways", taken.get());
 }
 
+/// Whether a file begins with a copy is told by the line after its own
+/// `session_meta`: the next one that can be read, not a damaged one.
+#[test]
+fn a_damaged_line_between_two_metas_hides_no_copied_head() {
+    let line = |kind: &str, payload: &str| {
+        format!(r#"{{"timestamp":"2026-11-21T05:31:15.867Z","type":"{kind}","payload":{payload}}}"#)
+    };
+    let meta = |nth: u32| {
+        let id = format!("01a1fc96-{nth:04}-73d3-b1e6-251dd2e5eed5");
+        line("session_meta", &format!(r#"{{"id":"{id}","cli_version":"0.144.5"}}"#))
+    };
+    let usage = r#"{"input_tokens":40,"cached_input_tokens":0,"output_tokens":5,"reasoning_output_tokens":0,"total_tokens":45}"#;
+    let text = [
+        meta(1),
+        line("response_item", r#"{"type":"message","role":"user""content":[]}"#),
+        meta(2),
+        line("event_msg", &format!(r#"{{"type":"token_count","info":{{"total_token_usage":{usage},"last_token_usage":{usage}}}}}"#)),
+        line("event_msg", r#"{"type":"user_message","message":"go"}"#),
+        String::new(),
+    ]
+    .join("\n");
+    let [skimmed, full] = both_sums(text.as_bytes()).unwrap();
+    assert_eq!(skimmed, full);
+    assert_eq!(full.0, 0, "the call is the ancestor's");
+}
+
 /// The shortest file of the fuzzer's that was counted otherwise than listed.
 #[test]
 fn a_call_that_only_its_items_tell_of_is_looked_at_in_full() {

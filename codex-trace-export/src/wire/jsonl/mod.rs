@@ -166,12 +166,11 @@ impl Encoder<'_, '_> {
     /// Names the turns that no longer belong to the conversation: here and not
     /// with the turns, which stay as they were when they ended.
     fn fates(&self, thread: &Thread<'_>, o: &mut Object<'_>) {
-        let of_thread = |span: &&Span<'_>| self.trace.thread_of(span).span == thread.span;
-        let mut left =
-            self.trace.spans.iter().filter(of_thread).filter_map(|span| match &span.kind {
-                SpanKind::Turn(turn) if turn.fate != Fate::Kept => Some((&span.key, turn.fate)),
-                _ => None,
-            });
+        let turns = self.trace.children(thread.span);
+        let mut left = turns.filter_map(|(_, span)| match &span.kind {
+            SpanKind::Turn(turn) if turn.fate != Fate::Kept => Some((&span.key, turn.fate)),
+            _ => None,
+        });
         let Some(first) = left.next() else { return };
         o.object("left_turns", |o| {
             for (key, fate) in std::iter::once(first).chain(left) {

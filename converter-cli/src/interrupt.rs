@@ -23,7 +23,7 @@ pub fn flag(ui: &Ui) -> Arc<AtomicBool> {
 /// process at once.
 pub type Late = LazyLock<Arc<AtomicBool>, Box<dyn FnOnce() -> Arc<AtomicBool> + Send>>;
 
-/// Returns a flag as [`flag`] does, when it is first looked at.
+/// Returns a flag as [`flag()`] does, when it is first looked at.
 pub fn late(ui: &Ui) -> Late {
     let screen = ui.screen();
     LazyLock::new(Box::new(move || heed(screen)))

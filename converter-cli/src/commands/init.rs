@@ -15,6 +15,7 @@ use crate::exit::ExitStatus;
 use crate::ui::Ui;
 use codex_trace_deliver::private;
 use codex_trace_export::secret::without_password;
+use codex_trace_export::{Address, Signal};
 use codex_trace_history::failure::Failure;
 
 /// How long a port of this machine is waited for.
@@ -56,6 +57,12 @@ struct Candidate {
     protocol: Option<&'static str>,
     /// What was found: settings, and where they are.
     because: Vec<String>,
+    /// The addresses that it sends traces to.
+    traces_to: Vec<Address>,
+    /// Whether it sends logs or metrics, too.
+    sends_more: bool,
+    /// Why another one was left out.
+    note: Option<String>,
     /// What is still missing.
     problem: Option<String>,
 }
@@ -160,7 +167,16 @@ fn configured(given: Given<'_>) -> Result<Vec<Candidate>, Failure> {
         if because.is_empty() {
             continue;
         }
-        let problem = named.connect().err().map(|failure| without_password(&failure.to_string()));
+        let connected = named.connect();
+        let (mut traces_to, mut sends_more) = (Vec::new(), false);
+        for (_, exporter) in connected.iter().flatten() {
+            let signals = exporter.signals();
+            sends_more |= signals.contains(&Signal::Logs) || signals.contains(&Signal::Metrics);
+            if signals.contains(&Signal::Traces) {
+                traces_to.extend(exporter.contract().routes.first().map(|it| it.url.clone()));
+            }
+        }
+        let problem = connected.err().map(|failure| without_password(&failure.to_string()));
         let backend = named.settings.preset.map_or(named.backend.name, |preset| preset.name);
         found.push(Candidate {
             name: named.name,
@@ -168,10 +184,40 @@ fn configured(given: Given<'_>) -> Result<Vec<Candidate>, Failure> {
             endpoint: None,
             protocol: None,
             because,
+            traces_to,
+            sends_more,
+            note: None,
             problem,
         });
     }
+    leave_out_doubles(&mut found);
     Ok(found)
+}
+
+/// Leaves out what sends nothing but traces, and to addresses that another one
+/// sends traces to: every turn would be there twice. The other one sends logs and
+/// metrics, too, or was found before by the same settings.
+fn leave_out_doubles(found: &mut Vec<Candidate>) {
+    let is_double = |nth: usize, other: usize| {
+        let (it, before) = (&found[nth], other < nth);
+        let other = &found[other];
+        let same = || before && it.because.iter().all(|reason| other.because.contains(reason));
+        !it.sends_more
+            && !it.traces_to.is_empty()
+            && it.traces_to.iter().all(|to| other.traces_to.contains(to))
+            && (other.sends_more || same())
+    };
+    let doubles: Vec<(usize, usize)> = (0..found.len())
+        .filter_map(|nth| Some((nth, (0..found.len()).find(|other| is_double(nth, *other))?)))
+        .collect();
+    let mut left_out = Vec::new();
+    for (nth, other) in doubles {
+        let (name, other_name) = (found[nth].name.clone(), &found[other].name);
+        let note = format!("`{name}` is left out: `{other_name}` sends traces to the same address");
+        found[other].note = Some(note);
+        left_out.push(name);
+    }
+    found.retain(|it| !left_out.contains(&it.name));
 }
 
 fn reasons(named: &Named<'_>) -> Vec<String> {
@@ -205,6 +251,9 @@ fn add_listening(found: &mut Vec<Candidate>) {
             endpoint: Some(format!("http://localhost:{port}")),
             protocol: *protocol,
             because: vec![format!("port {port} is open, which {what} usually uses")],
+            traces_to: Vec::new(),
+            sends_more: false,
+            note: None,
             problem: None,
         });
     }
@@ -218,6 +267,9 @@ fn tell(found: &[Candidate], ui: &Ui) {
     }
     for it in found {
         ui.say(format!("found `{}`: {}", it.name, it.because.join("; ")));
+        if let Some(note) = &it.note {
+            ui.say(note);
+        }
         if let Some(problem) = &it.problem {
             ui.warn(format!("`{}` cannot be used yet: {problem}", it.name));
         }
@@ -242,6 +294,9 @@ fn written(found: &[Candidate], chosen: &[&str]) -> String {
         text.push('\n');
         for reason in &it.because {
             writeln!(text, "# Found: {}", one_line(reason)).expect("a string takes everything");
+        }
+        if let Some(note) = &it.note {
+            writeln!(text, "# {}", one_line(note)).expect("a string takes everything");
         }
         if let Some(problem) = &it.problem {
             let problem = one_line(problem);
@@ -270,7 +325,7 @@ fn one_line(text: &str) -> String {
 
 fn as_json(it: &Candidate) -> serde_json::Value {
     json!({"name": it.name, "backend": it.backend, "endpoint": it.endpoint,
-        "because": it.because, "problem": it.problem})
+        "because": it.because, "note": it.note, "problem": it.problem})
 }
 
 /// Writes a new private file: one that is there by now stays.

@@ -61,6 +61,30 @@ fn what_is_found_is_written_without_a_key() {
     }
 }
 
+/// One `[otel]` table of Codex is about one backend: of two destinations that send
+/// traces to the same address, one is written.
+#[test]
+fn no_turn_goes_to_one_address_twice() {
+    let traces =
+        "trace_exporter = { otlp-http = { endpoint = 'http://127.0.0.1:7002/v1/traces' } }\n";
+    let logs = "exporter = { otlp-http = { endpoint = 'http://127.0.0.1:7002/v1/logs' } }\n";
+    let elsewhere = "exporter = { otlp-http = { endpoint = 'http://127.0.0.1:7003/v1/logs' } }\n";
+    for (otel, kept, left_out) in [
+        (format!("[otel]\n{traces}"), "otlp", "codex-otel"),
+        (format!("[otel]\n{traces}{logs}"), "codex-otel", "otlp"),
+        (format!("[otel]\n{traces}{elsewhere}"), "codex-otel", "otlp"),
+    ] {
+        let env = TestEnv::new();
+        env.write(".codex/config.toml", &otel);
+        let run = env.finish(&mut env.command(&["init", "--no-ports", "--yes"]));
+        let text = fs::read_to_string(env.dir().join(FILE)).expect("it was written");
+        assert!(text.contains(&format!("[destinations.{kept}]")), "{otel} {text}");
+        assert!(!text.contains(&format!("[destinations.{left_out}]")), "{otel} {text}");
+        let note = format!("`{left_out}` is left out: `{kept}` sends traces to the same address");
+        assert!(text.contains(&note) && run.stderr.contains(&note), "{otel} {text} {}", run.stderr);
+    }
+}
+
 #[test]
 fn a_file_that_is_there_stays_as_it_is() {
     let env = env();
@@ -120,7 +144,6 @@ fn each_step_is_asked() {
     let Some(mut terminal) = Terminal::start(&env, &["init", "--no-ports"], &[]) else { return };
     let answers = [
         ("Add `otlp`? [Y/n]", "n\n"),
-        ("Add `codex-otel`? [Y/n]", "N\n"),
         ("Add `mlflow`? [Y/n]", "y\n"),
         ("Upload to `mlflow` by default? [y/N]", "yes\n"),
         (".config/codex-trace/codex-trace.toml? [Y/n]", "\n"),
@@ -140,7 +163,7 @@ fn each_step_is_asked() {
 fn nothing_is_written_that_was_not_agreed_to() {
     let env = env();
     let Some(mut terminal) = Terminal::start(&env, &["init", "--no-ports"], &[]) else { return };
-    for question in ["Add `otlp`?", "Add `codex-otel`?", "Add `mlflow`?", ".toml? [Y/n]"] {
+    for question in ["Add `otlp`?", "Add `mlflow`?", ".toml? [Y/n]"] {
         terminal.wait_for(question);
         terminal.press("n\n");
     }

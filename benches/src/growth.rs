@@ -32,7 +32,10 @@ const WAYS: [Way; 5] = [
     Way { name: "sessions: 200 of 20 calls", make: |n| sessions(200 * n) },
     Way { name: "turns of one session: 1000 of 4 calls", make: |n| vec![one(1000 * n, 4)] },
     Way { name: "calls of one turn: 4000", make: |n| vec![one(1, 4000 * n)] },
-    Way { name: "threads of one session: 200 of 20 calls", make: |n| threads(200 * n) },
+    Way {
+        name: "threads of one session: 200 of 20 calls",
+        make: |n| Rollout::with_subagents(200 * n, 20),
+    },
     Way { name: "bytes: 200 outputs of 8 kB", make: |n| vec![outputs(1000 * n)] },
 ];
 
@@ -49,20 +52,6 @@ fn one(turns: usize, calls: usize) -> Rollout {
     let mut rollout = Rollout::new(0);
     (0..turns).for_each(|turn| rollout.turn(turn, calls));
     rollout
-}
-
-fn threads(n: usize) -> Vec<Rollout> {
-    let mut root = Rollout::new(0);
-    root.started(0);
-    let mut files = Vec::new();
-    for nth in 1..=n {
-        root.spawns(nth);
-        let mut child = Rollout::below(nth, 0);
-        child.turn(nth, 20);
-        files.push(child);
-    }
-    files.push(root);
-    files
 }
 
 fn outputs(len: usize) -> Rollout {

@@ -184,19 +184,7 @@ fn files_of_one_thread() {
 
 #[test]
 fn subagents_side_by_side() {
-    let session = |n| {
-        let mut root = Rollout::new(0);
-        root.started(0);
-        let mut files = Vec::new();
-        for nth in 1..=n {
-            root.spawns(nth);
-            let mut child = Rollout::below(nth, 0);
-            child.turn(nth, 1);
-            files.push(File::of(child));
-        }
-        files.insert(0, File::of(root));
-        files
-    };
+    let session = |n| Rollout::with_subagents(n, 1).into_iter().map(File::of).collect();
     is_linear(session, |n| 2 + n * (2 + 1 + 1 + 2));
 }
 

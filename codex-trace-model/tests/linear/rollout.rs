@@ -52,6 +52,21 @@ impl Rollout {
         rollout
     }
 
+    /// A thread that spawns `n` subagents of one turn, and those; the root first.
+    pub(crate) fn with_subagents(n: usize, n_calls: usize) -> Vec<Rollout> {
+        let mut root = Rollout::new(0);
+        root.started(0);
+        let mut rollouts = Vec::new();
+        for nth in 1..=n {
+            root.spawns(nth);
+            let mut child = Rollout::below(nth, 0);
+            child.turn(nth, n_calls);
+            rollouts.push(child);
+        }
+        rollouts.insert(0, root);
+        rollouts
+    }
+
     /// Begins anew as the continuation of another file of the thread.
     pub(crate) fn continues(&mut self, rollout: &str, end: usize) {
         self.text.clear();

@@ -134,19 +134,7 @@ fn calls_of_a_turn() {
 
 #[test]
 fn threads_of_a_session() {
-    is_linear(|n| {
-        let mut root = Rollout::new(0);
-        root.started(0);
-        let mut files = Vec::new();
-        for nth in 1..=n {
-            root.spawns(nth);
-            let mut child = Rollout::below(nth, 0);
-            child.turn(nth, 1);
-            files.push(child);
-        }
-        files.push(root);
-        files
-    });
+    is_linear(|n| Rollout::with_subagents(n, 1));
 }
 
 #[test]

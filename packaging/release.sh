@@ -9,6 +9,12 @@ if [ -n "${GITHUB_REPOSITORY:-}" ]; then
 fi
 out=target/packages
 cargo build --locked --profile dist -p converter-cli -p codex-trace-python
+# What everybody downloads stays small: docs/performance.md says how.
+size=$(stat -c %s target/dist/codex-trace)
+if [ "$size" -gt 12000000 ]; then
+    echo "release.sh: the binary has $size bytes, more than 12 MB" >&2
+    exit 1
+fi
 rm -rf "$out"
 packaging/pack.sh target/dist/codex-trace target/dist/lib_core.so "$out"
 packaging/test.sh target/dist/codex-trace "$out"

@@ -18,7 +18,7 @@ use codex_trace_export::content::{Capture, Content, ContentRules, Part};
 use codex_trace_export::redact::Redactor;
 use codex_trace_export::{
     Address, Contract, Cx, Encode, EncodeError, Framing, Limits, Method, Protocol, Rewrite, Route,
-    Signal, Unit, UnitBuilder, UnitKey,
+    Signal, UnitBuilder, UnitKey, Units,
 };
 use codex_trace_history::History;
 use codex_trace_model::{SpanKind, Timestamp};
@@ -31,7 +31,7 @@ impl Encode for Lines {
         &[Signal::Rows]
     }
 
-    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), EncodeError> {
         for (_, span) in cx.trace.iter() {
             let SpanKind::Turn(turn) = &span.kind else { continue };
             let thread_id = cx.trace.thread_of(span).id.clone();

@@ -22,7 +22,7 @@ use crate::options::OptionSpec;
 use crate::probe::Probed;
 use crate::request::{ClientOptions, Request, Response};
 use crate::settings::Settings;
-use crate::unit::Unit;
+use crate::unit::Units;
 
 pub use contract::{Contract, Framing, IdSpace, Limits, Rewrite, Route};
 pub use errors::{ConfigError, EncodeError};
@@ -66,7 +66,7 @@ pub trait Encode: Send + Sync {
     ///
     /// If a span cannot be represented. Units handed out before stay valid;
     /// the session is reported and not tried again in this run.
-    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError>;
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), EncodeError>;
 }
 
 /// What to encode, and by what rules.

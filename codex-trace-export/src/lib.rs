@@ -72,4 +72,4 @@ pub use request::{
 };
 pub use secret::Secret;
 pub use settings::{Access, Said, Settings};
-pub use unit::{Absent, Fingerprint, Hasher, Piece, Unit, UnitBuilder, UnitKey, Waits};
+pub use unit::{Absent, Fingerprint, Hasher, Piece, Unit, UnitBuilder, UnitKey, Units, Waits};

@@ -164,6 +164,24 @@ impl fmt::Debug for Unit {
     }
 }
 
+/// Takes units as they are encoded. Any `FnMut(Unit)` does.
+pub trait Units {
+    /// Takes the next unit, or the next part of one.
+    fn take(&mut self, unit: Unit);
+
+    /// Returns room for the bytes of a unit: empty, and best that of one whose bytes
+    /// are no longer needed.
+    fn room(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+impl<F: FnMut(Unit)> Units for F {
+    fn take(&mut self, unit: Unit) {
+        self(unit);
+    }
+}
+
 /// From here on a unit is handed out in parts, in bytes: a turn may run for
 /// days, and repeats its history for every call.
 const PART: usize = 2 << 20;
@@ -173,10 +191,10 @@ const PART: usize = 2 << 20;
 /// span.
 ///
 /// ```
-/// # use codex_trace_export::{UnitBuilder, UnitKey};
+/// # use codex_trace_export::{Unit, UnitBuilder, UnitKey};
 /// let key = UnitKey { thread_id: "t".to_owned(), turn: Some("turn:1".to_owned()) };
 /// let mut units = Vec::new();
-/// let mut take = |unit| units.push(unit);
+/// let mut take = |unit: Unit| units.push(unit);
 /// let mut builder = UnitBuilder::new(key, 0, &mut take);
 /// for span in ["one", "two"] {
 ///     builder.body().extend_from_slice(span.as_bytes());
@@ -188,18 +206,17 @@ const PART: usize = 2 << 20;
 /// ```
 pub struct UnitBuilder<'u> {
     unit: Unit,
-    units: &'u mut dyn FnMut(Unit),
+    units: &'u mut dyn Units,
 }
 
 impl<'u> UnitBuilder<'u> {
     /// Begins a unit for a route, to be handed to `units`.
-    pub fn new(key: UnitKey, route: usize, units: &'u mut dyn FnMut(Unit)) -> UnitBuilder<'u> {
+    pub fn new(key: UnitKey, route: usize, units: &'u mut dyn Units) -> UnitBuilder<'u> {
         UnitBuilder {
-            units,
             unit: Unit {
                 key,
                 route,
-                body: Vec::new(),
+                body: units.room(),
                 pieces: Vec::new(),
                 open_in: Vec::new(),
                 starts_at: None,
@@ -209,6 +226,7 @@ impl<'u> UnitBuilder<'u> {
                 absent: None,
                 more: false,
             },
+            units,
         }
     }
 
@@ -216,10 +234,12 @@ impl<'u> UnitBuilder<'u> {
     pub fn body(&mut self) -> &mut Vec<u8> {
         // Now, and not when the piece ended, as it might have been the last.
         if self.unit.pieces.last().is_some_and(|last| last.end >= PART) {
-            let body = std::mem::replace(&mut self.unit.body, Vec::with_capacity(PART + PART / 4));
             let pieces = std::mem::take(&mut self.unit.pieces);
+            let body = std::mem::take(&mut self.unit.body);
             let part = Unit { body, pieces, more: true, ..self.header() };
-            (self.units)(part);
+            self.units.take(part);
+            self.unit.body = self.units.room();
+            self.unit.body.reserve(PART + PART / 4);
         }
         &mut self.unit.body
     }
@@ -308,7 +328,7 @@ impl<'u> UnitBuilder<'u> {
     pub fn finish(self) {
         let end = self.unit.pieces.last().map_or(0, |piece| piece.end);
         assert_eq!(end, self.unit.body.len(), "the last piece ends where the body does");
-        (self.units)(self.unit);
+        self.units.take(self.unit);
     }
 }
 

@@ -2,8 +2,8 @@
 //! every thread and every limit of a run.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use codex_rollout::Source;
 use codex_trace_model::{Code, Diagnostic, SessionGroup, Trace, nearest_ancestor};
@@ -22,6 +22,13 @@ const BUDGET: usize = 32 << 20;
 /// The size at which output is handed on, in bytes.
 const CHUNK: usize = 256 << 10;
 
+/// How many buffers are kept to be used again: fresh memory costs the system more than
+/// what is written into it costs us.
+const SPARES: usize = 8;
+
+/// The largest buffer that is kept, in bytes.
+const LARGEST_SPARE: usize = 4 * CHUNK;
+
 /// Makes the threads that compute: our own, never the global ones.
 ///
 /// # Errors
@@ -36,24 +43,49 @@ pub fn pool(jobs: usize) -> Result<ThreadPool, Failure> {
 #[derive(Debug)]
 pub struct Sink<'q, T> {
     queue: &'q Ordered<T>,
+    spares: &'q Spares,
     nth: usize,
 }
 
+/// Buffers of what was handed on.
+#[derive(Debug, Default)]
+struct Spares(Mutex<Vec<Vec<u8>>>);
+
+impl Spares {
+    fn take(&self) -> Vec<u8> {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(CHUNK + CHUNK / 4))
+    }
+
+    fn give(&self, mut buffer: Vec<u8>) {
+        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spares.len() < SPARES && buffer.capacity() <= LARGEST_SPARE {
+            buffer.clear();
+            spares.push(buffer);
+        }
+    }
+}
+
 impl<T> Sink<'_, T> {
+    /// Returns an empty buffer to write into.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.spares.take()
+    }
+
     /// Hands on what is in `buffer`, if it is enough to be worth it. Call it
     /// where the output may be cut: after a line. Returns `false` if nobody
     /// wants any more.
     pub fn pass(&self, buffer: &mut Vec<u8>) -> bool {
-        buffer.len() < CHUNK || self.finish(buffer)
+        buffer.len() < CHUNK || self.hand_on(std::mem::replace(buffer, self.buffer()))
     }
 
     /// Hands on what is in `buffer`.
     pub fn finish(&self, buffer: &mut Vec<u8>) -> bool {
-        if buffer.is_empty() {
-            return true;
-        }
-        let chunk = std::mem::replace(buffer, Vec::with_capacity(CHUNK + CHUNK / 4));
-        self.queue.push(self.nth, chunk)
+        self.hand_on(std::mem::take(buffer))
+    }
+
+    fn hand_on(&self, chunk: Vec<u8>) -> bool {
+        chunk.is_empty() || self.queue.push(self.nth, chunk)
     }
 }
 
@@ -99,10 +131,11 @@ pub fn run<T: Send, E>(
     interrupted: &AtomicBool,
     look: Look,
     job: impl Fn(&Trace<'_>, &Sink<'_, Outcome<T>>) -> Option<T> + Sync,
-    mut take: impl FnMut(Event<Outcome<T>>) -> Result<(), E>,
+    mut take: impl FnMut(Event<Outcome<T>, &[u8]>) -> Result<(), E>,
 ) -> Result<(), E> {
     let n_jobs = history.sessions.len();
     let queue: Ordered<Outcome<T>> = Ordered::new(BUDGET);
+    let spares = Spares::default();
     let next = AtomicUsize::new(0);
     let done = AtomicBool::new(false);
     let work = || {
@@ -116,7 +149,7 @@ pub fn run<T: Send, E>(
                 queue.end(nth, Ok(None));
                 continue;
             }
-            let sink = Sink { queue: &queue, nth };
+            let sink = Sink { queue: &queue, spares: &spares, nth };
             let outcome = panics::catch(|| {
                 with_trace(history, session, look, |trace| job(trace, &sink))
                     .map_err(Lost::Unreadable)
@@ -131,7 +164,15 @@ pub fn run<T: Send, E>(
             scope.spawn(|_| work());
         }
         while let Some(event) = queue.next(n_jobs) {
-            if let Err(err) = take(event) {
+            let taken = match event {
+                Event::Chunk(bytes) => {
+                    let taken = take(Event::Chunk(bytes.as_slice()));
+                    spares.give(bytes);
+                    taken
+                }
+                Event::End(outcome) => take(Event::End(outcome)),
+            };
+            if let Err(err) = taken {
                 done.store(true, Ordering::Relaxed);
                 queue.stop();
                 return Err(err);
@@ -235,7 +276,7 @@ mod tests {
         let pool = pool(jobs).unwrap();
         run(history, &pool, &AtomicBool::new(false), Look::Facts, job, |event| {
             seen.push(match event {
-                Event::Chunk(bytes) => String::from_utf8(bytes).unwrap(),
+                Event::Chunk(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
                 Event::End(Ok(value)) => value.unwrap_or_else(|| "nothing".to_owned()),
                 Event::End(Err(Lost::Fault { session_id, message })) => {
                     format!("{session_id} lost: {message}")

@@ -10,7 +10,7 @@ use crate::delivery::progress::OnTheWay;
 use crate::delivery::rest::Rests;
 use crate::delivery::session::Session;
 use crate::delivery::stamp::bytes_in_memory;
-use crate::delivery::taking::Taking;
+use crate::delivery::taking::{Feeding, Taking};
 use crate::delivery::{Engine, Fate, Goes};
 use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Lines, Outcome, Past};
@@ -170,15 +170,16 @@ impl Engine<'_> {
         let cx = Cx { trace, rules, notes: &notes };
         let owned = self.run.ledger.map(|_| owned);
         let mut taking = Taking::new(rests, stamps, owned);
-        let mut encoded = self.exporter.encode(&cx, &mut |unit| {
+        let mut first = Feeding::of(&self.store, |unit| {
             if result.is_ok() {
                 result = self.take(unit, &session, &mut taking);
             }
         });
+        let mut encoded = self.exporter.encode(&cx, &mut first);
         if result.is_ok() && !taking.deferred.is_empty() {
-            let again = self.exporter.encode(&cx, &mut |unit| {
-                self.stream(unit, &session, &mut taking);
-            });
+            let mut second =
+                Feeding::of(&self.store, |unit| self.stream(unit, &session, &mut taking));
+            let again = self.exporter.encode(&cx, &mut second);
             encoded = encoded.and(again);
             // Of what could not be encoded to its end, nothing more will come.
             if let Some(whole) = taking.streamed.take() {
@@ -238,7 +239,10 @@ impl Engine<'_> {
             }
             None => {}
         }
-        let Some(fingerprint) = taking.fingerprint(&unit) else { return Ok(()) };
+        let Some(fingerprint) = taking.fingerprint(&unit) else {
+            self.store.reuse(unit.body);
+            return Ok(());
+        };
         let contract = self.exporter.contract();
         let thread = match taking.known.entry(unit.key.thread_id.clone()) {
             MapEntry::Occupied(entry) => entry.into_mut(),
@@ -276,6 +280,7 @@ impl Engine<'_> {
         }
         match decision {
             Decision::Send if taking.is_for_later(&unit) => {
+                self.store.reuse(unit.body);
                 taking.deferred_keys.insert(unit.key.clone());
                 taking.deferred.insert((unit.key, unit.route), fingerprint);
             }
@@ -444,7 +449,9 @@ impl Engine<'_> {
     /// part.
     fn stream(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking<'_>) {
         let place = (unit.key.clone(), unit.route);
-        let Some(&fingerprint) = taking.deferred.get(&place) else { return };
+        let Some(&fingerprint) = taking.deferred.get(&place) else {
+            return self.store.reuse(unit.body);
+        };
         let lines = taking.recorded.get(&unit.key).map(|record| record.lines);
         if !unit.more && taking.streamed.is_none() {
             return self.enqueue(unit, Form { fingerprint, lines }, session);

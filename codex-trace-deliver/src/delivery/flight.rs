@@ -120,6 +120,7 @@ impl Whole {
             pieces: unit.pieces,
             later: Mutex::default(),
         });
+        store.reuse(unit.body);
         parts.n_pieces += n_pieces;
         self.left.fetch_add(n_pieces, Ordering::AcqRel);
         if parts.begun && !(self.in_order && parts.under_way > 0) {

@@ -177,7 +177,7 @@ mod tests {
     fn unit(turn: &str, pieces: &[&str], waits: Waits) -> Unit {
         let key = UnitKey { thread_id: "t".to_owned(), turn: Some(turn.to_owned()) };
         let mut unit = None;
-        let mut take = |it| unit = Some(it);
+        let mut take = |it: Unit| unit = Some(it);
         let mut builder = UnitBuilder::new(key, 0, &mut take);
         builder.waits(waits);
         for piece in pieces {

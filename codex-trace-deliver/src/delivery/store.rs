@@ -13,6 +13,10 @@ const BLOCK: usize = 16 << 10;
 /// What is smaller, in bytes, is not worth a block.
 const BLOCK_FROM: usize = BLOCK / 4;
 
+/// The largest buffer that is kept to be used again, in bytes: somewhat more than a part
+/// of a unit.
+const LARGEST_SPARE: usize = 8 << 20;
+
 /// Where the bytes of units are kept until they are settled, in blocks of one
 /// size that are used again.
 ///
@@ -23,6 +27,8 @@ const BLOCK_FROM: usize = BLOCK / 4;
 #[derive(Debug, Default)]
 pub(super) struct Store {
     free: Mutex<Vec<Block>>,
+    /// Buffers that units were written into: as many as there are workers.
+    spare: Mutex<Vec<Vec<u8>>>,
     scratch: Option<Scratch>,
     /// Why something could not be kept.
     broken: Mutex<Option<io::Error>>,
@@ -89,6 +95,23 @@ impl Store {
             0
         });
         Stored { blocks: Vec::new(), rest: Box::default(), away: Some(at), len, store }
+    }
+
+    /// Returns a buffer to write a unit into.
+    pub(super) fn room(&self) -> Vec<u8> {
+        self.spare().pop().unwrap_or_default()
+    }
+
+    /// Takes back the buffer of a unit that was kept, or is not needed.
+    pub(super) fn reuse(&self, mut buffer: Vec<u8>) {
+        if (1..=LARGEST_SPARE).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.spare().push(buffer);
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn in_memory(&self, bytes: &[u8]) -> (Vec<Block>, Box<[u8]>) {
@@ -201,5 +224,17 @@ mod tests {
             drop(kept);
             assert_eq!(store.free().len(), 8);
         }
+    }
+
+    #[test]
+    fn buffers_are_used_again_unless_they_are_large() {
+        let store = Store::default();
+        store.reuse(Vec::new());
+        store.reuse(Vec::with_capacity(LARGEST_SPARE + 1));
+        assert_eq!(store.room().capacity(), 0);
+        store.reuse(b"abc".to_vec());
+        let room = store.room();
+        assert!(room.is_empty() && room.capacity() >= 3);
+        assert_eq!(store.room().capacity(), 0);
     }
 }

@@ -6,8 +6,9 @@ use crate::delivery::decide::Decision;
 use crate::delivery::flight::Whole;
 use crate::delivery::lines::{Record, Recorded};
 use crate::delivery::rest::Rests;
+use crate::delivery::store::Store;
 use crate::ledger::{FileStamp, Known, Lines};
-use codex_trace_export::{Fingerprint, Hasher, Receipt, Unit, UnitKey, Waits};
+use codex_trace_export::{Fingerprint, Hasher, Receipt, Unit, UnitKey, Units, Waits};
 use codex_trace_history::OwnedTrace;
 
 /// What is known while the units of a session are taken.
@@ -99,5 +100,28 @@ impl<'o> Taking<'o> {
                 Waits::ForTurn => self.deferred_keys.contains(&unit.key),
                 Waits::ForTrace => !self.deferred.is_empty(),
             }
+    }
+}
+
+/// Takes units, and has them written into the buffers of units before.
+pub(super) struct Feeding<'s, F> {
+    take: F,
+    store: &'s Store,
+}
+
+impl<'s, F: FnMut(Unit)> Feeding<'s, F> {
+    /// Takes units with `take`; their bytes go to `store`.
+    pub(super) fn of(store: &'s Store, take: F) -> Feeding<'s, F> {
+        Feeding { take, store }
+    }
+}
+
+impl<F: FnMut(Unit)> Units for Feeding<'_, F> {
+    fn take(&mut self, unit: Unit) {
+        (self.take)(unit);
+    }
+
+    fn room(&mut self) -> Vec<u8> {
+        self.store.room()
     }
 }

@@ -35,7 +35,7 @@ use crate::request::{ClientOptions, Request, Response};
 use crate::understood;
 use crate::{
     Backend, Connected, Contract, Cx, Detour, Encode, EncodeError, Probed, Protocol, Question,
-    Remark, Rewrite, Settings, Signal, Unit, Verdict,
+    Remark, Rewrite, Settings, Signal, Units, Verdict,
 };
 
 /// The backend.
@@ -80,7 +80,7 @@ impl Encode for Braintrust {
         &[Signal::Rows]
     }
 
-    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), EncodeError> {
         let Cx { trace, rules, .. } = *cx;
         let plan = Plan::new(trace);
         let own = plan.id(trace.root().span).map(|id| id.to_string()).unwrap_or_default();

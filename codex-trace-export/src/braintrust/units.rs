@@ -6,14 +6,14 @@ use crate::braintrust::conversation::{Conversation, first_items};
 use crate::braintrust::plan;
 use crate::braintrust::rows::Encoder;
 use crate::braintrust::{MERGES, ROWS};
-use crate::{Absent, Unit, UnitBuilder, UnitKey};
+use crate::{Absent, UnitBuilder, UnitKey, Units};
 
 /// Hands out the units of a thread: itself, then turn by turn.
 pub(super) fn of_thread<'a>(
     encoder: &Encoder<'_, 'a>,
     thread: &Thread<'a>,
     conversation: &mut Conversation<'_, 'a>,
-    units: &mut dyn FnMut(Unit),
+    units: &mut dyn Units,
 ) {
     let trace = encoder.trace;
     let route = if encoder.merge { MERGES } else { ROWS };
@@ -36,7 +36,7 @@ fn turns<'a>(
     encoder: &Encoder<'_, 'a>,
     thread: &Thread<'a>,
     conversation: &mut Conversation<'_, 'a>,
-    units: &mut dyn FnMut(Unit),
+    units: &mut dyn Units,
 ) {
     let trace = encoder.trace;
     let route = if encoder.merge { MERGES } else { ROWS };

@@ -23,7 +23,7 @@ use crate::otlp::{
 use crate::request::{ClientOptions, Method, Request, Response, Wire};
 use crate::{
     Address, Contract, Cx, Encode, EncodeError, Framing, Limits, Order, Probed, Protocol, Remark,
-    Rewrite, Route, Signal, Unit, UnitBuilder, UnitKey, Verdict,
+    Rewrite, Route, Signal, UnitBuilder, UnitKey, Units, Verdict,
 };
 
 /// A piece, the smallest part of a request, has no more records than this…
@@ -142,7 +142,7 @@ impl Receiver {
         &self,
         content: &Content,
         cx: &Cx<'_, '_>,
-        units: &mut dyn FnMut(Unit),
+        units: &mut dyn Units,
     ) -> Result<(), EncodeError> {
         let texts = Texts { rules: cx.rules, prompts: content.prompts };
         let told = Told::new(cx.trace, texts);
@@ -176,7 +176,7 @@ impl Receiver {
         })
     }
 
-    fn metrics(&self, content: &Content, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) {
+    fn metrics(&self, content: &Content, cx: &Cx<'_, '_>, units: &mut dyn Units) {
         let told = Told::new(cx.trace, Texts { rules: cx.rules, prompts: false });
         metrics::for_each_step(&told, |step| {
             let mut builder = builder(&step.turn, units);
@@ -195,7 +195,7 @@ fn count(len: usize) -> u32 {
 }
 
 /// Begins the unit of a turn.
-fn builder<'u>(turn: &ToldTurn<'_, '_>, units: &'u mut dyn FnMut(Unit)) -> UnitBuilder<'u> {
+fn builder<'u>(turn: &ToldTurn<'_, '_>, units: &'u mut dyn Units) -> UnitBuilder<'u> {
     let mut builder = UnitBuilder::new(key(turn), 0, units);
     builder.starts_at(turn.span.start);
     if turn.told.trace.is_open(turn.span) {
@@ -277,7 +277,7 @@ impl Encode for Receiver {
         }
     }
 
-    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), EncodeError> {
         match &self.what {
             What::Logs(content) => self.logs(content, cx, units),
             What::Metrics(content) => {

@@ -42,7 +42,7 @@ use crate::understood;
 use crate::{
     Absent, Address, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter,
     IdSpace, Inquiry, Keep, Learned, Probed, Protocol, Question, Remark, Reread, Rewrite, Settings,
-    Signal, Unit, UnitBuilder, UnitKey, Verdict, View,
+    Signal, UnitBuilder, UnitKey, Units, Verdict, View,
 };
 
 /// The backend.
@@ -164,7 +164,7 @@ impl Encode for LangSmith {
         &[Signal::Rows]
     }
 
-    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), EncodeError> {
         let Cx { trace, rules, notes } = *cx;
         let mut rules = rules.and(&self.extra_rules);
         // In base64 an image takes a third more.

@@ -37,6 +37,7 @@ pub(super) fn cut(mut text: String) -> String {
 pub(super) fn keep_to(out: &mut Attributes) {
     let len = |it: &KeyValue| match it.value.as_ref().and_then(|any| any.value.as_ref()) {
         Some(Value::String(text)) => it.key.len() + text.len(),
+        Some(Value::Joined(text)) => it.key.len() + text.len(),
         _ => it.key.len(),
     };
     if out.0.iter().map(len).sum::<usize>() > TURN {

@@ -28,7 +28,7 @@ use crate::otlp::{Added, Attributes, Rendering, Writer};
 use crate::request::{ClientOptions, Request, Response};
 use crate::{
     Absent, Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Inquiry,
-    Learned, Probed, Protocol, Question, Remark, Rewrite, Settings, Unit, UnitBuilder, Verdict,
+    Learned, Probed, Protocol, Question, Remark, Rewrite, Settings, UnitBuilder, Units, Verdict,
     otlp,
 };
 use config::Config;
@@ -112,7 +112,7 @@ impl Logfire {
 }
 
 impl Encode for Logfire {
-    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), EncodeError> {
         let Cx { trace, rules, notes } = *cx;
         let rules = &rules.at_most(self.config.capture);
         let scene = self.rendering.scene(trace, rules, &self.contract);

@@ -75,13 +75,11 @@ impl Names<'_> {
         self.describe_usage(subject, out);
         let input = facts::model_input(subject, call);
         let output = facts::model_output(subject, call);
-        if !input.messages.is_empty() || output.is_some() {
+        if !input.is_empty() || output.is_some() {
             out.word("logfire.json_schema", CALL_SCHEMA);
         }
-        if !input.messages.is_empty() {
-            let mut json = Vec::new();
-            chat::genai(&mut json, &input.messages, None);
-            out.json(semconv::INPUT_MESSAGES, Some(json));
+        if !input.is_empty() {
+            out.joined(semconv::INPUT_MESSAGES, input.genai());
         }
         if input.truncated {
             out.flag("codex.input.truncated", true);
@@ -91,9 +89,7 @@ impl Names<'_> {
             if let Some(finish) = finish {
                 out.words(semconv::FINISH_REASONS, &[finish]);
             }
-            let mut json = Vec::new();
-            chat::genai(&mut json, std::slice::from_ref(&output), finish);
-            out.json(semconv::OUTPUT_MESSAGES, Some(json));
+            out.json(semconv::OUTPUT_MESSAGES, Some(chat::genai_answer(&output, finish)));
         }
     }
 

@@ -26,7 +26,7 @@ use super::otlp::ids::Hex;
 use super::otlp::{Encoding, Group, Rendering, Scene, Vocabulary, Writer, key, mark_open};
 use super::{
     Absent, Backend, Contract, Cx, Encode, EncodeError, Framing, IdSpace, Limits, Probed, Protocol,
-    Question, Remark, Rewrite, Route, Signal, Unit, UnitBuilder, Verdict, Waits, otlp, understood,
+    Question, Remark, Rewrite, Route, Signal, UnitBuilder, Units, Verdict, Waits, otlp, understood,
 };
 use crate::request::{ClientOptions, Compression, Header, Method, Request, Response};
 use asking::Asking;
@@ -132,7 +132,7 @@ impl Mlflow {
         scene: &Scene<'_, '_>,
         group: &Group,
         trace_id: &str,
-        units: &mut dyn FnMut(Unit),
+        units: &mut dyn Units,
     ) {
         let Some(root) = scene.subject(group, group.root) else { return };
         let mut builder = UnitBuilder::new(key(scene, group), INFO, units);
@@ -150,7 +150,7 @@ impl Encode for Mlflow {
         &[Signal::Traces, Signal::Rows]
     }
 
-    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), EncodeError> {
         let Cx { trace, rules, .. } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
         let names = MlflowNames { user: self.server.user.clone() };

@@ -72,7 +72,7 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.int("codex.usage.reasoning_output_tokens", usage.reasoning_output_tokens);
     }
     let input = facts::model_input(subject, call);
-    if !input.messages.is_empty() {
+    if !input.is_empty() {
         let mut json = b"{".to_vec();
         if let Some(model) = &model {
             json.extend_from_slice(b"\"model\":");
@@ -80,7 +80,7 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
             json.push(b',');
         }
         json.extend_from_slice(b"\"messages\":");
-        chat::openai(&mut json, &input.messages);
+        chat::openai(&mut json, &input.messages());
         json.push(b'}');
         out.json("mlflow.spanInputs", Some(json));
         out.word("mlflow.message.format", "openai");

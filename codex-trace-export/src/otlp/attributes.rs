@@ -1,7 +1,9 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use codex_rollout::into_text;
 
+use super::joined::Joined;
 use super::proto::{AnyValue, ArrayValue, KeyValue, Value};
 
 /// Attributes while they are gathered; what is absent is left out.
@@ -26,6 +28,18 @@ impl Attributes {
         if let Some(value) = value {
             self.push(key, Value::String(into_text(value)));
         }
+    }
+
+    /// Adds a text that somebody else keeps, too, if there is one.
+    pub(crate) fn kept(&mut self, key: &str, text: Option<Arc<String>>) {
+        if let Some(text) = text {
+            self.joined(key, Joined::of(&text));
+        }
+    }
+
+    /// Adds a text that is kept in pieces.
+    pub(crate) fn joined(&mut self, key: &str, value: Joined) {
+        self.push(key, Value::Joined(value));
     }
 
     /// Adds a whole number, if there is one. What does not fit is absent.

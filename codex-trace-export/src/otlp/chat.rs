@@ -6,29 +6,36 @@ use std::borrow::Cow;
 use super::messages::{Call, Message, Part, decode};
 use crate::json::list;
 
-/// Appends messages as the GenAI conventions have them; `finish` is why the
-/// model stopped, for its own messages.
-pub(crate) fn genai(out: &mut Vec<u8>, messages: &[Message<'_>], finish: Option<&str>) {
-    out.reserve(room(messages));
-    list(out, messages, |out, message| {
-        field(out, b"{\"role\":", message.role.as_bytes());
-        if let Some(name) = &message.name {
-            field(out, b",\"name\":", name);
-        }
-        out.extend_from_slice(b",\"parts\":");
-        list(out, &message.parts, genai_part);
-        if let Some(finish) = finish {
-            field(out, b",\"finish_reason\":", finish.as_bytes());
-        }
-        out.push(b'}');
-    });
+/// Returns what a model answered as the GenAI conventions have it: a list of one
+/// message; `finish` is why it stopped.
+pub(crate) fn genai_answer(message: &Message<'_>, finish: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(room(message));
+    field(&mut out, b"[{\"role\":", message.role.as_bytes());
+    out.extend_from_slice(b",\"parts\":[");
+    genai_parts(&mut out, &message.parts);
+    out.push(b']');
+    if let Some(finish) = finish {
+        field(&mut out, b",\"finish_reason\":", finish.as_bytes());
+    }
+    out.extend_from_slice(b"}]");
+    out
 }
 
-/// What messages take, with what is written around them, more or less: a long
+/// Appends parts as the GenAI conventions have them, with commas between them.
+pub(crate) fn genai_parts(out: &mut Vec<u8>, parts: &[Part<'_>]) {
+    for (nth, part) in parts.iter().enumerate() {
+        if nth > 0 {
+            out.push(b',');
+        }
+        genai_part(out, part);
+    }
+}
+
+/// What a message takes, with what is written around it, more or less: a long
 /// list should not be copied again and again as it grows.
-fn room(messages: &[Message<'_>]) -> usize {
+fn room(message: &Message<'_>) -> usize {
     const AROUND: usize = 96;
-    messages.iter().map(|it| it.len() + AROUND * (1 + it.parts.len())).sum()
+    message.len() + AROUND * (1 + message.parts.len())
 }
 
 fn genai_part(out: &mut Vec<u8>, part: &Part<'_>) {
@@ -88,9 +95,9 @@ fn image(out: &mut Vec<u8>, address: &[u8]) {
 }
 
 /// Appends messages as OpenAI's chat API has them.
-pub(crate) fn openai(out: &mut Vec<u8>, messages: &[Message<'_>]) {
-    out.reserve(room(messages));
-    list(out, messages, openai_message);
+pub(crate) fn openai(out: &mut Vec<u8>, messages: &[Cow<'_, Message<'_>>]) {
+    out.reserve(messages.iter().map(|it| room(it)).sum());
+    list(out, messages, |out, message| openai_message(out, message));
 }
 
 /// Appends a message as OpenAI's chat API has it.
@@ -169,10 +176,10 @@ fn openai_content(out: &mut Vec<u8>, parts: &[Part<'_>]) {
 
 /// The texts of some parts, with an empty line between them.
 pub(crate) fn texts<'t, 'a: 't>(
-    parts: &'t [Part<'a>],
+    parts: impl IntoIterator<Item = &'t Part<'a>>,
     text: impl Fn(&'t Part<'a>) -> Option<&'t Cow<'a, [u8]>>,
 ) -> Option<Cow<'t, [u8]>> {
-    let mut texts = parts.iter().filter_map(text);
+    let mut texts = parts.into_iter().filter_map(text);
     let first = Cow::Borrowed(texts.next()?.as_ref());
     Some(texts.fold(first, |mut all, text| {
         let it = all.to_mut();

@@ -1,9 +1,12 @@
 //! What is known of a span, ready to be named by a convention.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use codex_rollout::{JsonText, RawJson};
-use codex_trace_model::{ItemIx, ModelCall, SpanKind as Kind, Status, ToolCall, ToolFamily, Turn};
+use codex_trace_model::{
+    ItemIx, ModelCall, SpanKind as Kind, Status, ToolCall, ToolDefinition, ToolFamily, Turn,
+};
 
 use super::chat;
 use super::messages::{ItemReader, Message, Part as Piece, Raw, decode, joined};
@@ -18,10 +21,9 @@ pub(crate) fn prompt<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>) -> Option<R
         // Nobody typed anything but what to look at.
         return reader.prompt(hint);
     }
-    let items = turn.input.iter().filter_map(|ix| subject.thread.item(*ix));
+    let items = turn.input.iter().filter_map(|ix| subject.item(*ix));
     let (mut parts, attached): (Vec<_>, Vec<_>) = items
-        .filter_map(|item| reader.message(&item.body))
-        .flat_map(|message| message.parts)
+        .flat_map(|item| item.message.parts.clone())
         .filter(|part| !matches!(part, Piece::Text(text) if is_image_tag(text)))
         .partition(|part| matches!(part, Piece::Text(_)));
     // A list of turns shows how this begins.
@@ -112,16 +114,6 @@ fn raw(text: &str) -> Raw<'static> {
     Cow::Owned(json)
 }
 
-/// Returns the text of the last message that a model call saw: what it is listed
-/// by.
-pub(crate) fn last_words<'t>(messages: &'t [Message<'_>]) -> Option<Cow<'t, [u8]>> {
-    chat::texts(&messages.last()?.parts, |part| match part {
-        Piece::Text(text) => Some(text),
-        Piece::ToolResult { content, .. } => content.as_ref(),
-        _ => None,
-    })
-}
-
 /// Returns what a model call saw, as much as is to be sent.
 pub(crate) fn model_input<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>) -> Input<'a> {
     let amount = subject.scene.amount;
@@ -135,12 +127,15 @@ pub(crate) fn model_input<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>) -
     window::input(&subject.reader(), &mut recent, subject.thread, call, scope)
 }
 
-/// Returns what a model call answered.
+/// Returns what a model call answered, as one message; `None` if nothing of it may be
+/// sent.
 pub(crate) fn model_output<'a>(
     subject: &Subject<'_, 'a>,
     call: &ModelCall<'a>,
 ) -> Option<Message<'a>> {
-    window::output(&subject.reader(), subject.thread, call)
+    let items = call.output.iter().filter_map(|ix| subject.item(*ix));
+    let parts: Vec<_> = items.flat_map(|item| item.message.parts.clone()).collect();
+    (!parts.is_empty()).then_some(Message { role: "assistant", name: None, parts })
 }
 
 /// Returns why the model stopped. The file does not say; a call of a tool in the
@@ -173,15 +168,13 @@ pub(crate) fn tool_arguments<'a>(
     subject: &Subject<'_, 'a>,
     call: &ToolCall<'a>,
 ) -> Option<Raw<'a>> {
-    let reader = subject.reader();
-    let item = call.call_item.and_then(|ix| subject.thread.item(ix));
-    if let Some(item) = item {
-        let parts = reader.message(&item.body)?.parts;
-        return parts.into_iter().find_map(|part| match part {
-            Piece::ToolCall(call) | Piece::ServerToolCall(call) => call.arguments,
+    if let Some(ix) = call.call_item.filter(|ix| subject.thread.item(*ix).is_some()) {
+        return subject.item(ix)?.message.parts.iter().find_map(|part| match part {
+            Piece::ToolCall(call) | Piece::ServerToolCall(call) => call.arguments.clone(),
             _ => None,
         });
     }
+    let reader = subject.reader();
     let search = || call.search.and_then(|raw| reader.value(Part::Tool, raw));
     let changes = || call.changes.and_then(|raw| reader.value(Part::Tool, raw));
     let command = || {
@@ -195,19 +188,33 @@ pub(crate) fn tool_arguments<'a>(
     given.or_else(search).or_else(command).or_else(changes)
 }
 
-/// Returns what the model was told of the tool that it called: what it is for,
-/// and the schema of its arguments.
-pub(crate) fn tool_definition<'a>(
+/// Returns what the model was told of the tool that it called.
+fn tool_definition<'a>(
     subject: &Subject<'_, 'a>,
     call: &ToolCall<'a>,
-) -> (Option<Raw<'a>>, Option<Raw<'a>>) {
+) -> Option<ToolDefinition<'a>> {
     let turn = subject.turn().map(|ix| subject.scene.trace.span(ix));
-    let Some(Kind::Turn(turn)) = turn.map(|span| &span.kind) else { return (None, None) };
-    let Some(it) = subject.thread.definition_of(turn, call) else { return (None, None) };
-    let reader = subject.reader();
-    let description = it.description.and_then(|text| reader.text(Part::Message, text));
-    let parameters = it.parameters.and_then(|raw| reader.value(Part::Message, raw));
-    (description, parameters)
+    let Some(Kind::Turn(turn)) = turn.map(|span| &span.kind) else { return None };
+    subject.thread.definition_of(turn, call)
+}
+
+/// Returns what the tool is for, as the model was told.
+pub(crate) fn tool_description<'a>(
+    subject: &Subject<'_, 'a>,
+    call: &ToolCall<'a>,
+) -> Option<Arc<String>> {
+    let text = tool_definition(subject, call)?.description?;
+    let mut recent = subject.scene.recent.borrow_mut();
+    recent.description(&subject.reader(), subject.thread, text)
+}
+
+/// Returns the schema of the tool's arguments, as the model was told.
+pub(crate) fn tool_parameters<'a>(
+    subject: &Subject<'_, 'a>,
+    call: &ToolCall<'a>,
+) -> Option<Raw<'a>> {
+    let raw = tool_definition(subject, call)?.parameters?;
+    subject.reader().value(Part::Message, raw)
 }
 
 /// Returns the list of tools that the model was given, on the turn that it was
@@ -243,15 +250,27 @@ pub(crate) fn asked(prompt: &[u8]) -> String {
 
 /// Returns what a tool gave back, as a raw JSON text.
 pub(crate) fn tool_result<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>) -> Option<Raw<'a>> {
-    let reader = subject.reader();
-    let item = call.output_item.and_then(|ix| subject.thread.item(ix));
-    if let Some(item) = item {
-        return reader.message(&item.body)?.parts.into_iter().find_map(|part| match part {
-            Piece::ToolResult { content, .. } => content,
+    if let Some(ix) = call.output_item.filter(|ix| subject.thread.item(*ix).is_some()) {
+        return subject.item(ix)?.message.parts.iter().find_map(|part| match part {
+            Piece::ToolResult { content, .. } => content.clone(),
             _ => None,
         });
     }
-    call.output_text.and_then(|raw: RawJson<'a>| reader.output(raw))
+    call.output_text.and_then(|raw: RawJson<'a>| subject.reader().output(raw))
+}
+
+/// Returns what a tool gave back, without escapes.
+pub(crate) fn tool_result_words<'a>(
+    subject: &Subject<'_, 'a>,
+    call: &ToolCall<'a>,
+) -> Option<Arc<String>> {
+    match call.output_item.filter(|ix| subject.thread.item(*ix).is_some()) {
+        Some(ix) => {
+            let item = subject.item(ix)?;
+            matches!(item.message.parts[..], [Piece::ToolResult { .. }]).then(|| item.words())?
+        }
+        None => tool_result(subject, call).map(|text| Arc::new(decode(&text))),
+    }
 }
 
 /// Returns the tool's name as the model says it, without its namespace.

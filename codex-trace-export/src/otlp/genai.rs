@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use codex_rollout::into_text;
 use codex_trace_model::{ModelCall, SpanKind as Kind, Status, ToolCall, Turn};
 
 use super::attributes::Attributes;
@@ -66,12 +67,15 @@ fn agent(subject: &Subject<'_, '_>, out: &mut Attributes) {
 
 /// Adds the system prompt: to the turn, and to every call that was made with it.
 fn instructions(subject: &Subject<'_, '_>, out: &mut Attributes) {
-    if let Some(text) = facts::instructions(subject) {
+    let write = || {
+        let text = facts::instructions(subject)?;
         let mut json = Vec::with_capacity(text.len() + 40);
         chat::field(&mut json, br#"[{"type":"text","content":"#, &text);
         json.extend_from_slice(b"}]");
-        out.json(semconv::SYSTEM_INSTRUCTIONS, Some(json));
-    }
+        Some(into_text(json))
+    };
+    let kept = subject.scene.recent.borrow_mut().instructions(subject.thread, write);
+    out.kept(semconv::SYSTEM_INSTRUCTIONS, kept);
 }
 
 fn describe_turn<'a>(subject: &Subject<'_, 'a>, turn: &Turn<'a>, out: &mut Attributes) {
@@ -123,22 +127,19 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
     }
     instructions(subject, out);
     let input = facts::model_input(subject, call);
-    if let Some(last) = facts::last_words(&input.messages) {
-        out.text("input.value", Some(Cow::Owned(decode(&last))));
+    if let Some(last) = input.last_words() {
+        out.kept("input.value", Some(last));
         out.word("input.mime_type", "text/plain");
     }
-    if !input.messages.is_empty() {
-        let mut json = Vec::new();
-        chat::genai(&mut json, &input.messages, None);
-        out.json(semconv::INPUT_MESSAGES, Some(json));
+    if !input.is_empty() {
+        out.joined(semconv::INPUT_MESSAGES, input.genai());
     }
     if input.truncated {
         out.flag("codex.input.truncated", true);
     }
     if let Some(output) = facts::model_output(subject, call) {
         let finish = facts::finish_reason(subject, &output);
-        let mut json = Vec::new();
-        chat::genai(&mut json, std::slice::from_ref(&output), finish);
+        let json = chat::genai_answer(&output, finish);
         if let Some(finish) = finish {
             out.words(semconv::FINISH_REASONS, &[finish]);
         }
@@ -161,12 +162,10 @@ fn describe_tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>, out: &mut A
     out.text(semconv::TOOL_CALL_ID, subject.label(call.call_id));
     let kind = if facts::runs_at_provider(call) { "extension" } else { "function" };
     out.word(semconv::TOOL_TYPE, kind);
-    let (description, _) = facts::tool_definition(subject, call);
-    out.text(semconv::TOOL_DESCRIPTION, description.map(|text| Cow::Owned(decode(&text))));
+    out.kept(semconv::TOOL_DESCRIPTION, facts::tool_description(subject, call));
     if call.mcp.is_some() {
         out.word(semconv::MCP_METHOD, "tools/call");
     }
     out.json(semconv::TOOL_ARGUMENTS, facts::tool_arguments(subject, call).map(Cow::into_owned));
-    let result = facts::tool_result(subject, call);
-    out.text(semconv::TOOL_RESULT, result.map(|text| Cow::Owned(decode(&text))));
+    out.kept(semconv::TOOL_RESULT, facts::tool_result_words(subject, call));
 }

@@ -113,6 +113,10 @@ fn any_value(out: &mut Vec<u8>, any: Option<&AnyValue>) {
             out.extend_from_slice(b"\"stringValue\":");
             text(out, value);
         }
+        Some(Value::Joined(value)) => {
+            out.extend_from_slice(b"\"stringValue\":");
+            text(out, &value.to_string());
+        }
         Some(Value::Bool(value)) => put(out, format_args!("\"boolValue\":{value}")),
         Some(Value::Int(value)) => put(out, format_args!("\"intValue\":\"{value}\"")),
         Some(Value::Double(value)) => {

@@ -69,7 +69,12 @@ pub(crate) struct Call<'a> {
     pub arguments: Option<Raw<'a>>,
 }
 
-impl Message<'_> {
+impl<'a> Message<'a> {
+    /// Returns one of the same author that says nothing.
+    pub(crate) fn head(&self) -> Message<'a> {
+        Message { role: self.role, name: self.name.clone(), parts: Vec::new() }
+    }
+
     /// Returns about how many bytes it takes.
     pub(crate) fn len(&self) -> usize {
         self.parts.iter().map(Part::len).sum()
@@ -403,14 +408,4 @@ pub(crate) fn quoted(raw: &[u8]) -> Vec<u8> {
     value.extend_from_slice(raw);
     value.push(b'"');
     value
-}
-
-/// Adds a message to a conversation; one author's messages become one.
-pub(crate) fn push_message<'a>(messages: &mut Vec<Message<'a>>, message: Message<'a>) {
-    match messages.last_mut() {
-        Some(last) if last.role == "assistant" && message.role == "assistant" => {
-            last.parts.extend(message.parts);
-        }
-        _ => messages.push(message),
-    }
 }

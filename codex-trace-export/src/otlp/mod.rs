@@ -16,6 +16,7 @@ mod file;
 pub(crate) mod genai;
 pub mod ids;
 pub(crate) mod images;
+mod joined;
 pub(crate) mod json;
 pub(crate) mod live;
 pub(crate) mod log_json;
@@ -33,6 +34,7 @@ pub(crate) mod semconv;
 pub(crate) mod settings;
 pub(crate) mod spans;
 pub(crate) mod times;
+mod value;
 mod window;
 mod writer;
 
@@ -40,8 +42,8 @@ use codex_trace_model::Trace;
 
 use super::{
     Absent, Address, Backend, ConfigError, Contract, Cx, Encode, EncodeError, Framing, IdSpace,
-    Inquiry, Learned, Limits, Probed, Protocol, Question, Remark, Rewrite, Route, Unit,
-    UnitBuilder, Verdict, View,
+    Inquiry, Learned, Limits, Probed, Protocol, Question, Remark, Rewrite, Route, UnitBuilder,
+    Units, Verdict, View,
 };
 use crate::choice::Choice;
 use crate::content::ContentRules;
@@ -52,6 +54,7 @@ use presets::Preset;
 pub(crate) use answer::{verdict, verdict_over};
 pub(crate) use attributes::Attributes;
 pub use file::{JSON_FILE, PROTO_FILE};
+pub use joined::Joined;
 pub(crate) use live::place_of_codex;
 pub use options::{PROTOCOL, SEMCONV};
 use phoenix::Phoenix;
@@ -203,7 +206,7 @@ struct Otlp {
 }
 
 impl Encode for Otlp {
-    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), EncodeError> {
         let Cx { trace, rules, notes } = *cx;
         let scene = self.rendering.scene(trace, rules, &self.contract);
         let scene = match notes.shift {

@@ -90,8 +90,11 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.json(&format!("llm.tools.{nth}.tool.json_schema"), Some(tool.into_owned()));
     }
     let input = facts::model_input(subject, call);
-    put_text(out, "input", facts::last_words(&input.messages));
-    for (nth, message) in input.messages.iter().enumerate() {
+    if let Some(last) = input.last_words() {
+        out.kept("input.value", Some(last));
+        out.word("input.mime_type", "text/plain");
+    }
+    for (nth, message) in input.messages().iter().enumerate() {
         describe_message(&format!("llm.input_messages.{nth}.message"), message, out);
     }
     if input.truncated {
@@ -103,9 +106,7 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         if let Some(words) = facts::words_of(&output) {
             put_text(out, "output", Some(words));
         } else {
-            let mut json = Vec::new();
-            chat::genai(&mut json, std::slice::from_ref(&output), None);
-            out.json("output.value", Some(json));
+            out.json("output.value", Some(chat::genai_answer(&output, None)));
             out.word("output.mime_type", "application/json");
         }
     }
@@ -168,9 +169,8 @@ fn describe_tool_call(prefix: &str, call: &Call<'_>, out: &mut Attributes) {
 fn describe_tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>, out: &mut Attributes) {
     out.text("tool.name", Some(facts::tool_name(subject, call)));
     out.text("tool.id", subject.label(call.call_id));
-    let (description, parameters) = facts::tool_definition(subject, call);
-    out.text("tool.description", description.map(|text| Cow::Owned(decode(&text))));
-    out.json("tool.parameters", parameters.map(Cow::into_owned));
+    out.kept("tool.description", facts::tool_description(subject, call));
+    out.json("tool.parameters", facts::tool_parameters(subject, call).map(Cow::into_owned));
     if let Some(arguments) = facts::tool_arguments(subject, call) {
         out.json("input.value", Some(arguments.into_owned()));
         out.word("input.mime_type", "application/json");

@@ -2,7 +2,9 @@
 //! answers that we read, declared by hand: a dozen, so that no build needs
 //! `protoc`. A test decodes what we write with the project's own crate.
 
-use prost::{Message, Oneof};
+use prost::Message;
+
+pub use super::value::Value;
 
 /// `opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest`: two of
 /// them one after the other are one.
@@ -71,26 +73,6 @@ pub struct AnyValue {
     /// Which it is.
     #[prost(oneof = "Value", tags = "1, 2, 3, 4, 5")]
     pub value: Option<Value>,
-}
-
-/// What a value can be. Maps and bytes are never written here.
-#[derive(Clone, PartialEq, Oneof)]
-pub enum Value {
-    /// A text.
-    #[prost(string, tag = "1")]
-    String(String),
-    /// Yes or no.
-    #[prost(bool, tag = "2")]
-    Bool(bool),
-    /// A whole number.
-    #[prost(int64, tag = "3")]
-    Int(i64),
-    /// A fraction.
-    #[prost(double, tag = "4")]
-    Double(f64),
-    /// Several.
-    #[prost(message, tag = "5")]
-    Array(ArrayValue),
 }
 
 /// Several values.
@@ -230,10 +212,4 @@ pub struct RpcStatus {
     /// Why, for people.
     #[prost(string, tag = "2")]
     pub message: String,
-}
-
-impl From<Value> for AnyValue {
-    fn from(value: Value) -> AnyValue {
-        AnyValue { value: Some(value) }
-    }
 }

@@ -290,7 +290,7 @@ impl<'s, 'a> Scene<'s, 'a> {
         vocabulary: &dyn Vocabulary,
     ) -> Option<Span> {
         let subject = self.subject(group, ix)?;
-        let mut attributes = Attributes::default();
+        let mut attributes = Attributes(Vec::with_capacity(32));
         vocabulary.describe(&subject, &mut attributes);
         subject.describe_inference(&mut attributes);
         let place = vocabulary.place(&subject).unwrap_or_else(|| {

@@ -1,13 +1,20 @@
 //! What a model call saw and said, within a budget of bytes, newest first.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
 
-use codex_rollout::{RawJson, ResponseItem};
+use codex_rollout::{JsonText, RawJson, ResponseItem, into_text};
 use codex_trace_model::{Item, ItemIx, ModelCall, SpanIx, Thread};
 
 use crate::choice::Choice;
+use crate::content::Part as Sort;
 
-use super::messages::{ItemReader, Message, push_message};
+use super::chat;
+use super::joined::Joined;
+use super::messages::{ItemReader, Message, Part, decode};
 
 /// How much of the history a model call is given as its input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,13 +40,121 @@ impl Choice for LlmInput {
     ];
 }
 
+/// An item as a model call sees it. A call sees most of what the call before it saw,
+/// so each item is read, and written, once.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    /// What it says.
+    pub message: Message<'a>,
+    /// About how many bytes it takes.
+    len: usize,
+    /// Its parts as the GenAI conventions have them, with commas between them.
+    genai: OnceCell<Arc<String>>,
+    /// Its texts, without escapes.
+    words: OnceCell<Option<Arc<String>>>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(message: Message<'a>) -> Seen<'a> {
+        let len = message.len();
+        Seen { message, len, genai: OnceCell::new(), words: OnceCell::new() }
+    }
+
+    /// Returns its parts as the GenAI conventions have them.
+    fn genai(&self) -> &Arc<String> {
+        self.genai.get_or_init(|| {
+            let mut json = Vec::with_capacity(self.len + 128);
+            chat::genai_parts(&mut json, &self.message.parts);
+            Arc::new(into_text(json))
+        })
+    }
+
+    /// Returns what it says in words, or what a tool gave back.
+    pub(crate) fn words(&self) -> Option<Arc<String>> {
+        let words = || words(&self.message.parts).map(Arc::new);
+        self.words.get_or_init(words).clone()
+    }
+
+    /// Returns whether the item after it continues the same message: one author's
+    /// messages are one.
+    fn goes_on(&self, next: &Seen<'_>) -> bool {
+        self.message.role == "assistant" && next.message.role == "assistant"
+    }
+}
+
+/// Returns what parts say in words, and what tools gave back, without escapes.
+fn words<'t, 'a: 't>(parts: impl IntoIterator<Item = &'t Part<'a>>) -> Option<String> {
+    let texts = chat::texts(parts, |part| match part {
+        Part::Text(text) => Some(text),
+        Part::ToolResult { content, .. } => content.as_ref(),
+        _ => None,
+    });
+    texts.map(|text| decode(&text))
+}
+
 /// The input of a model call.
 #[derive(Debug, Default)]
 pub(crate) struct Input<'a> {
-    /// The messages, in order.
-    pub messages: Vec<Message<'a>>,
+    /// The items, in order.
+    items: Vec<Rc<Seen<'a>>>,
     /// Whether older items did not fit.
     pub truncated: bool,
+}
+
+impl<'a> Input<'a> {
+    /// Returns whether there are no messages.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Returns the items of each message.
+    fn by_message(&self) -> impl DoubleEndedIterator<Item = &[Rc<Seen<'a>>]> {
+        self.items.chunk_by(|one, next| one.goes_on(next))
+    }
+
+    /// Returns the messages.
+    pub(crate) fn messages(&self) -> Vec<Cow<'_, Message<'a>>> {
+        let message = |items: &'_ [Rc<Seen<'a>>]| {
+            let parts = items.iter().flat_map(|it| it.message.parts.iter().cloned());
+            Message { parts: parts.collect(), ..items[0].message.head() }
+        };
+        let messages = self.by_message().map(|items| match items {
+            [one] => Cow::Borrowed(&one.message),
+            several => Cow::Owned(message(several)),
+        });
+        messages.collect()
+    }
+
+    /// Returns the text of the last message: what the call is listed by.
+    pub(crate) fn last_words(&self) -> Option<Arc<String>> {
+        match self.by_message().next_back()? {
+            [one] => one.words(),
+            several => words(several.iter().flat_map(|it| &it.message.parts)).map(Arc::new),
+        }
+    }
+
+    /// Returns the messages as the GenAI conventions have them.
+    pub(crate) fn genai(&self) -> Joined {
+        let mut out = Joined::default();
+        out.fixed("[");
+        for (nth, items) in self.by_message().enumerate() {
+            let Message { role, name, .. } = &items[0].message;
+            out.fixed(if nth == 0 { r#"{"role":""# } else { r#",{"role":""# });
+            out.fixed(role);
+            if let Some(name) = name {
+                out.fixed(r#"","name":""#);
+                out.kept(&Arc::new(into_text(name.to_vec())));
+            }
+            out.fixed(r#"","parts":["#);
+            for (nth, item) in items.iter().enumerate() {
+                out.fixed(if nth == 0 { "" } else { "," });
+                out.kept(item.genai());
+            }
+            out.fixed("]}");
+        }
+        out.fixed("]");
+        out
+    }
 }
 
 /// Which items to look for.
@@ -55,40 +170,78 @@ pub(crate) struct Scope {
     pub seen_before: Option<ItemIx>,
 }
 
-/// The items that were read last, of one thread: a call sees what the call
-/// before it saw, and little more.
+/// The items that were read last, of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct Recent<'a> {
     thread: Option<SpanIx>,
-    messages: BTreeMap<ItemIx, Option<Message<'a>>>,
+    items: BTreeMap<ItemIx, Option<Rc<Seen<'a>>>>,
     bytes: usize,
+    /// The system prompt, as it is written.
+    instructions: OnceCell<Option<Arc<String>>>,
+    /// What tools are for, by the place of that in memory.
+    descriptions: HashMap<usize, Option<Arc<String>>>,
 }
+
+/// How many descriptions of tools are kept.
+const DESCRIPTIONS: usize = 256;
 
 impl<'a> Recent<'a> {
     /// Reads an item, unless it was read before; keeps about `budget` bytes of
-    /// the newest.
-    fn message(
+    /// the newest, twice: as they were read, and as they are written.
+    pub(crate) fn item(
         &mut self,
         reader: &ItemReader<'_>,
         thread: &Thread<'a>,
         (ix, item): (ItemIx, &Item<'a>),
         budget: usize,
-    ) -> Option<Message<'a>> {
+    ) -> Option<Rc<Seen<'a>>> {
+        self.look_at(thread);
+        if let Some(seen) = self.items.get(&ix) {
+            return seen.clone();
+        }
+        let seen = reader.message(&item.body).map(|message| Rc::new(Seen::of(message)));
+        self.bytes += seen.as_ref().map_or(0, |it| it.len);
+        self.items.insert(ix, seen.clone());
+        while self.bytes > budget.saturating_mul(2)
+            && let Some((_, oldest)) = self.items.pop_first()
+        {
+            self.bytes -= oldest.as_ref().map_or(0, |it| it.len);
+        }
+        seen
+    }
+
+    /// Returns the system prompt of a thread as it is written, which `write` does
+    /// unless it was done before.
+    pub(crate) fn instructions(
+        &mut self,
+        thread: &Thread<'a>,
+        write: impl FnOnce() -> Option<String>,
+    ) -> Option<Arc<String>> {
+        self.look_at(thread);
+        self.instructions.get_or_init(|| write().map(Arc::new)).clone()
+    }
+
+    /// Returns what a tool is for, as it is written: a text that may be asked for by
+    /// every call of the tool.
+    pub(crate) fn description(
+        &mut self,
+        reader: &ItemReader<'_>,
+        thread: &Thread<'a>,
+        text: JsonText<'a>,
+    ) -> Option<Arc<String>> {
+        self.look_at(thread);
+        if self.descriptions.len() >= DESCRIPTIONS {
+            self.descriptions.clear();
+        }
+        let read = || reader.decoded(Sort::Message, text).map(Arc::new);
+        self.descriptions.entry(text.raw().as_ptr().addr()).or_insert_with(read).clone()
+    }
+
+    /// Forgets the items of another thread.
+    fn look_at(&mut self, thread: &Thread<'a>) {
         if self.thread != Some(thread.span) {
             *self = Recent { thread: Some(thread.span), ..Recent::default() };
         }
-        if let Some(message) = self.messages.get(&ix) {
-            return message.clone();
-        }
-        let message = reader.message(&item.body);
-        self.bytes += message.as_ref().map_or(0, Message::len);
-        self.messages.insert(ix, message.clone());
-        while self.bytes > budget.saturating_mul(2)
-            && let Some((_, oldest)) = self.messages.pop_first()
-        {
-            self.bytes -= oldest.as_ref().map_or(0, Message::len);
-        }
-        message
     }
 }
 
@@ -103,13 +256,12 @@ pub(crate) fn input<'a>(
     let mut backwards = Vec::new();
     let mut left = scope.budget;
     // Returns whether it fits.
-    let mut take = |message: Option<Message<'a>>| {
-        let Some(message) = message else { return true };
-        let len = message.len();
-        let fits = len <= left;
+    let mut take = |item: Option<Rc<Seen<'a>>>| {
+        let Some(item) = item else { return true };
+        let fits = item.len <= left;
         if fits {
-            left -= len;
-            backwards.push(message);
+            left -= item.len;
+            backwards.push(item);
         }
         fits
     };
@@ -132,7 +284,7 @@ pub(crate) fn input<'a>(
         // What the call before said is its output; it is no news to the model.
         let said =
             scope.what == LlmInput::Delta && scope.seen_before.is_some() && item.made_by_model;
-        if !said && !take(recent.message(reader, thread, (ix, item), scope.budget)) {
+        if !said && !take(recent.item(reader, thread, (ix, item), scope.budget)) {
             truncated = true;
             break;
         }
@@ -140,25 +292,11 @@ pub(crate) fn input<'a>(
     if let Some(replacement) = replacement(thread, call, scope).filter(|_| !truncated) {
         let items = ResponseItem::list(replacement);
         let mut items = items.iter().rev().filter_map(|(_, item)| item.as_ref());
-        truncated = !items.all(|item| take(reader.message(item)));
+        let seen = |item| reader.message(item).map(|message| Rc::new(Seen::of(message)));
+        truncated = !items.all(|item| take(seen(item)));
     }
-    let mut messages = Vec::with_capacity(backwards.len());
-    backwards.into_iter().rev().for_each(|message| push_message(&mut messages, message));
-    Input { messages, truncated }
-}
-
-/// Returns what a call said, as one message; `None` if nothing of it may be sent.
-pub(crate) fn output<'a>(
-    reader: &ItemReader<'_>,
-    thread: &Thread<'a>,
-    call: &ModelCall<'a>,
-) -> Option<Message<'a>> {
-    let items = call.output.iter().filter_map(|ix| thread.item(*ix));
-    let parts: Vec<_> = items
-        .filter_map(|item| reader.message(&item.body))
-        .flat_map(|message| message.parts)
-        .collect();
-    (!parts.is_empty()).then_some(Message { role: "assistant", name: None, parts })
+    backwards.reverse();
+    Input { items: backwards, truncated }
 }
 
 /// What a compaction put in the place of the older history, if the scope

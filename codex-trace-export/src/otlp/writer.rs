@@ -4,7 +4,7 @@ use super::proto::{
     self, ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans,
 };
 use super::{Added, Encoding, Group, Scene, Vocabulary, json, key, mark_open, settings, timeless};
-use crate::{EncodeError, Unit, UnitBuilder};
+use crate::{EncodeError, UnitBuilder, Units};
 
 /// A piece, the smallest part of a request, is no larger than this in spans…
 const PIECE_SPANS: u32 = 16;
@@ -94,7 +94,7 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
                 let len = request.encoded_len();
                 let append = |out: &mut Vec<u8>| {
                     // At once, so that nothing of a large span is copied again.
-                    out.reserve_exact(len);
+                    out.reserve(len);
                     request.encode(out).expect("a vector takes everything");
                 };
                 piece(&append, n);
@@ -122,7 +122,7 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         &self,
         group: &Group,
         route: usize,
-        units: &mut dyn FnMut(Unit),
+        units: &mut dyn Units,
     ) -> Result<(), EncodeError> {
         let mut builder = UnitBuilder::new(key(self.scene, group), route, units);
         builder.starts_at(self.scene.starts_at(group));

@@ -8,7 +8,7 @@ use codex_trace_export::content::ContentRules;
 use codex_trace_export::otlp::ids::Hex;
 use codex_trace_export::otlp::log_proto::{ExportLogsServiceRequest, LogRecord};
 use codex_trace_export::otlp::proto::{KeyValue, Value as Any};
-use codex_trace_export::{ConfigFiles, Cx, Exporter, Notes, Settings};
+use codex_trace_export::{ConfigFiles, Cx, Exporter, Notes, Settings, Unit};
 use prost::Message as _;
 use serde_json::Value;
 
@@ -61,7 +61,7 @@ pub(crate) fn logs_of(dir: &std::path::Path, config: &str) -> Vec<SentRecord> {
     for_each_trace(dir, |trace| {
         let cx = Cx { trace, rules: &rules, notes: &Notes::default() };
         exporter
-            .encode(&cx, &mut |unit| {
+            .encode(&cx, &mut |unit: Unit| {
                 for nth in 0..unit.pieces.len() {
                     records.extend(decoded(unit.piece(nth)));
                 }

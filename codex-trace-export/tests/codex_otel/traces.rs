@@ -6,7 +6,7 @@ use codex_trace_export::codex_otel::BACKEND;
 use codex_trace_export::content::ContentRules;
 use codex_trace_export::otlp::ids::Hex;
 use codex_trace_export::otlp::proto::{ExportTraceServiceRequest, Span, Value as Any};
-use codex_trace_export::{Cx, Notes, Settings};
+use codex_trace_export::{Cx, Notes, Settings, Unit};
 use prost::Message as _;
 
 use crate::recorded::recordings;
@@ -33,7 +33,7 @@ fn spans(dir: &std::path::Path) -> Vec<(String, Span)> {
             }
         };
         exporter
-            .encode(&cx, &mut |unit| {
+            .encode(&cx, &mut |unit: Unit| {
                 for nth in 0..unit.pieces.len() {
                     add(unit.piece(nth));
                 }

@@ -62,7 +62,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         }
         let mut account = Account::of(trace);
         let mut failed = None;
-        let mut buffer = Vec::new();
+        let mut buffer = sink.buffer();
         let mut encoded = Ok(());
         if let Some(directory) = &directory {
             let written = directory.write(trace.session_id(), &mut *encoder.sink(), |file| {
@@ -90,7 +90,7 @@ pub fn run(args: &ConvertArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
         }
         match event {
             Event::Chunk(bytes) => {
-                return writer.take(|files| sink.unit(&bytes, files)).map_err(Stop::Failed);
+                return writer.take(|files| sink.unit(bytes, files)).map_err(Stop::Failed);
             }
             Event::End(Ok(Some(converted))) => {
                 total += converted.account;

@@ -71,7 +71,7 @@ pub fn run(args: &ShowArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     let mut found_all = true;
     pipeline::run(&history, &pool, &interrupted, Look::Content, job, |event| {
         match event {
-            Event::Chunk(bytes) if args.json => out.write_all(&bytes)?,
+            Event::Chunk(bytes) if args.json => out.write_all(bytes)?,
             Event::Chunk(bytes) => for_people.extend(bytes),
             Event::End(Ok(Some((found, account)))) => {
                 found_all &= found;

@@ -15,7 +15,7 @@ use codex_trace_deliver::transport::{Compression, Http, Method, Response, Transp
 use codex_trace_export::content::{ContentRules, Part};
 use codex_trace_export::{
     Absent, Contract, Cx, Encode, EncodeError, Framing, Limits, Protocol, Rewrite, Route, Signal,
-    Unit, UnitBuilder, UnitKey, Verdict, Waits,
+    UnitBuilder, UnitKey, Units, Verdict, Waits,
 };
 use codex_trace_history::failure::Failure;
 use codex_trace_history::{history, pipeline};
@@ -71,7 +71,7 @@ impl Toy {
         (trace, rules): (&Trace<'_>, &ContentRules),
         key: UnitKey,
         spans: &[usize],
-        units: &mut dyn FnMut(Unit),
+        units: &mut dyn Units,
     ) {
         let key_of_thread = key.turn.is_none();
         let mut builder = UnitBuilder::new(key, 0, units);
@@ -107,7 +107,7 @@ impl Encode for Toy {
         &[Signal::Rows]
     }
 
-    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn FnMut(Unit)) -> Result<(), EncodeError> {
+    fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), EncodeError> {
         let Cx { trace, rules, .. } = *cx;
         let thread_id = trace.session_id().to_owned();
         let turn_of = |mut ix: usize| loop {

@@ -1,9 +1,10 @@
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use codex_rollout::JsonText;
 use codex_trace_model::{
-    Link as TreeLink, Relation, Span as TreeSpan, SpanIx, SpanKind as Kind, Status as Ended,
-    Thread, Timestamp,
+    ItemIx, Link as TreeLink, Relation, Span as TreeSpan, SpanIx, SpanKind as Kind,
+    Status as Ended, Thread, Timestamp,
 };
 
 use super::{Scene, Vocabulary};
@@ -13,6 +14,7 @@ use crate::otlp::ids;
 use crate::otlp::messages::ItemReader;
 use crate::otlp::proto::{Link, SpanKind, Status, StatusCode};
 use crate::otlp::times::{self, Times, nanos};
+use crate::otlp::window::Seen;
 
 /// A span to be described.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,14 @@ impl<'s, 'a> Subject<'s, 'a> {
     /// Returns the reader of items.
     pub(crate) fn reader(&self) -> ItemReader<'s> {
         self.scene.reader()
+    }
+
+    /// Returns an item of its thread, as much of it as may be sent. `None` if the model
+    /// did not see it.
+    pub(crate) fn item(&self, ix: ItemIx) -> Option<Rc<Seen<'a>>> {
+        let item = self.thread.item(ix)?;
+        let mut recent = self.scene.recent.borrow_mut();
+        recent.item(&self.reader(), self.thread, (ix, item), self.scene.amount.llm_input_bytes)
     }
 
     /// Returns a name or another label, as it may be sent.

@@ -138,7 +138,7 @@ impl Job<'_> {
                     if !std::mem::replace(&mut open, true) {
                         pages.open_session()?;
                     }
-                    return pages.write(&bytes);
+                    return pages.write(bytes);
                 }
                 Event::End(Ok(Some((row, account)))) => {
                     total += account;

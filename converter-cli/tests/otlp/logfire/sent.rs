@@ -5,7 +5,7 @@ use std::path::Path;
 
 use codex_trace_export::content::ContentRules;
 use codex_trace_export::logfire::BARE;
-use codex_trace_export::{Cx, Notes, Shift, TurnNote, TurnState};
+use codex_trace_export::{Cx, Notes, Shift, TurnNote, TurnState, Unit};
 use codex_trace_model::{SpanIx, SpanKind, Trace};
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ fn a_turn_that_was_sent_is_skipped_and_accounted_for() {
         let rules = ContentRules::default();
         let mut units = Vec::new();
         let cx = Cx { trace, rules: &rules, notes: &notes };
-        exporter.encode(&cx, &mut |unit| units.push(unit)).unwrap();
+        exporter.encode(&cx, &mut |unit: Unit| units.push(unit)).unwrap();
         assert_eq!(units.len(), 1);
         assert!(units[0].pieces.is_empty() && units[0].key.turn.is_some());
     });

@@ -10,6 +10,12 @@ if [ -n "${GITHUB_REPOSITORY:-}" ] && [ "$(uname -m)" = x86_64 ]; then
 fi
 out=target/packages
 cargo build --locked --profile dist -p converter-cli -p codex-trace-python
+# What everybody downloads stays small: docs/performance.md says how. The limit is that of x86-64.
+size=$(stat -c %s target/dist/codex-trace)
+if [ "$size" -gt 12000000 ] && [ "$(uname -m)" = x86_64 ]; then
+    echo "release.sh: the binary has $size bytes, more than 12 MB" >&2
+    exit 1
+fi
 rm -rf "$out"
 packaging/pack.sh target/dist/codex-trace target/dist/lib_core.so "$out"
 packaging/test.sh target/dist/codex-trace "$out"

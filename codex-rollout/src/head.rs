@@ -102,13 +102,26 @@ impl RolloutHead {
     ///
     /// If the file cannot be opened or read.
     pub fn read(rollout: &RolloutPath) -> Result<RolloutHead> {
+        RolloutHead::read_with(rollout, &mut Vec::new())
+    }
+
+    /// As [`read`](Self::read), by way of a buffer that others were read into
+    /// before: memory that is at hand costs less than memory that is new.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_with(rollout: &RolloutPath, buffer: &mut Vec<u8>) -> Result<RolloutHead> {
         let mut head = RolloutHead::of_name(rollout);
         if let Ok(metadata) = rollout.path.metadata() {
             head.len = metadata.len();
             head.modified = metadata.modified().ok();
             head.file_id = FileId::with(&rollout.path, &metadata);
         }
-        let mut stream = LineStream::open_any(rollout)?.head_first().max_line_len(MAX_HEAD_LINE);
+        let mut stream = LineStream::open_any(rollout)?
+            .head_first()
+            .max_line_len(MAX_HEAD_LINE)
+            .with_buffer(std::mem::take(buffer));
         head.rollout.encoding = stream.encoding();
         let mut scan = HeadScan::default();
         loop {
@@ -137,6 +150,7 @@ impl RolloutHead {
                 break;
             }
         }
+        *buffer = stream.into_buffer();
         Ok(head)
     }
 

@@ -87,7 +87,7 @@ pub use line::{RolloutItem, RolloutLine};
 pub use mapped::map_large_files;
 pub use piped::Piped;
 pub use position::Position;
-pub use reader::RolloutReader;
+pub use reader::{ReadRecords, RolloutReader};
 pub use recorded::RecordedPath;
 pub use reviews::find_reviewed;
 pub use room::share_room;

@@ -120,7 +120,20 @@ impl<'a> RolloutLine<'a> {
         Some(line)
     }
 
-    pub(crate) fn empty(position: Position) -> RolloutLine<'a> {
+    /// Decodes the payload of a record that has all but that; `text` begins with
+    /// it. Returns `false` if that is no object with which the record ends.
+    pub(crate) fn decode_payload(&mut self, kind: JsonText<'a>, text: &'a [u8]) -> bool {
+        let mut cursor = Cursor::at_depth(text, 1);
+        if text.first() != Some(&b'{') || decode_item(kind, &mut cursor, &mut self.item).is_err() {
+            return false;
+        }
+        self.payload = Some(cursor.since(0));
+        &text[cursor.offset()..] == b"}"
+            && (!cursor.has_non_ascii() || simdutf8::basic::from_utf8(self.bytes).is_ok())
+    }
+
+    /// Makes a record of no type, to be read into.
+    pub fn empty(position: Position) -> RolloutLine<'a> {
         RolloutLine {
             position,
             bytes: &[],
@@ -129,6 +142,16 @@ impl<'a> RolloutLine<'a> {
             payload: None,
             item: RolloutItem::Unknown(JsonText::default()),
         }
+    }
+
+    /// Makes it as [`empty`](Self::empty) as one that is new.
+    pub(crate) fn clear(&mut self, position: Position) {
+        self.position = position;
+        self.bytes = &[];
+        self.ordinal = None;
+        self.timestamp = None;
+        self.payload = None;
+        self.item = RolloutItem::Unknown(JsonText::default());
     }
 
     fn read(&mut self, cursor: &mut Cursor<'a>) -> std::result::Result<(), Syntax> {

@@ -218,18 +218,33 @@ impl<'a> RolloutReader<'a> {
     }
 }
 
+/// Something that records are read from, one after the other.
+pub trait ReadRecords<'a> {
+    /// Reads the next record into `line`, whatever was there: a record is large,
+    /// and every move is a copy. After an error, `line` holds anything.
+    fn read_next(&mut self, line: &mut RolloutLine<'a>) -> Option<Result<()>>;
+}
+
 impl<'a> Iterator for RolloutReader<'a> {
     type Item = Result<RolloutLine<'a>>;
 
     fn next(&mut self) -> Option<Result<RolloutLine<'a>>> {
+        let mut line = RolloutLine::empty(Position::default());
+        Some(self.read_next(&mut line)?.map(|()| line))
+    }
+}
+
+impl<'a> ReadRecords<'a> for RolloutReader<'a> {
+    fn read_next(&mut self, line: &mut RolloutLine<'a>) -> Option<Result<()>> {
+        let mut put = |record: Result<RolloutLine<'a>>| record.map(|record| *line = record);
         if let Some(record) = self.pending.pop_front() {
-            return Some(record);
+            return Some(put(record));
         }
         if let Some(Part { position, bytes }) = self.parts.pop_front() {
             return Some(if bytes.len() > self.max_line_len {
                 Err(self.too_long(position))
             } else {
-                RolloutLine::decode(bytes, position)
+                put(RolloutLine::decode(bytes, position))
             });
         }
         while !self.rest.is_empty() {
@@ -238,13 +253,13 @@ impl<'a> Iterator for RolloutReader<'a> {
             {
                 return Some(Err(err));
             }
-            let mut line = RolloutLine::empty(self.at);
-            if self.take_record(&mut line) {
-                return Some(Ok(line));
+            line.clear(self.at);
+            if self.take_record(line) {
+                return Some(Ok(()));
             }
-            let (line, at, complete) = self.take_line();
-            if !line.trim_ascii().is_empty() {
-                return Some(self.decode(line, at, complete));
+            let (text, at, complete) = self.take_line();
+            if !text.trim_ascii().is_empty() {
+                return Some(self.decode(text, at, complete).map(|record| *line = record));
             }
         }
         let failure = self.failure.take()?;

@@ -281,9 +281,38 @@ impl<'a> Cursor<'a> {
         Ok(key)
     }
 
+    /// Takes a text if it comes next, byte by byte.
+    #[inline]
+    pub(crate) fn take<const LEN: usize>(&mut self, text: &[u8; LEN]) -> bool {
+        let found = self.bytes[self.at..].first_chunk() == Some(text);
+        self.at += if found { LEN } else { 0 };
+        found
+    }
+
+    /// Takes a text and the few digits behind it, which end a value.
+    #[inline]
+    pub(crate) fn take_number<const LEN: usize>(&mut self, text: &[u8; LEN]) -> Option<u64> {
+        if self.take(text) { self.short_number() } else { None }
+    }
+
     /// Takes what nearly all numbers of a record are: a few digits.
+    #[inline]
     pub(crate) fn short_number(&mut self) -> Option<u64> {
         self.space();
+        let rest = &self.bytes[self.at..];
+        if let Some(word) = rest.first_chunk() {
+            let (value, len) = leading_digits(*word);
+            let ends = matches!(rest.get(len), Some(b',' | b'}'));
+            if ends && len > 0 && (rest[0] != b'0' || len == 1) {
+                self.at += len;
+                return Some(value);
+            }
+        }
+        self.longer_number()
+    }
+
+    /// The same digit by digit.
+    fn longer_number(&mut self) -> Option<u64> {
         let rest = &self.bytes[self.at..];
         let mut value = 0;
         for (len, byte) in rest.iter().enumerate().take(19) {
@@ -395,5 +424,48 @@ impl<'a> Cursor<'a> {
 
     fn syntax(&self, kind: ErrorKind) -> Syntax {
         Syntax { kind, offset: self.at }
+    }
+}
+
+/// Returns the number that the first digits of eight bytes make, and how many
+/// these are.
+#[inline]
+fn leading_digits(text: [u8; 8]) -> (u64, usize) {
+    const LOW: u64 = u64::MAX / 0xFF;
+    let digits = u64::from_le_bytes(text) ^ (LOW * 0x30);
+    // A high bit for what is no digit; those above the first may be wrong.
+    let others = (digits.wrapping_add(LOW * 0x76) | digits) & (LOW << 7);
+    let len = others.trailing_zeros() / 8;
+    // What comes first counts most, and stands lowest: zeros go before it.
+    let digits = digits.checked_shl(64 - 8 * len).unwrap_or(0);
+    // Pairs, then fours, then all eight of them.
+    let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    let value = (fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xFFFF_FFFF;
+    (value, len as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers of every length, at the end of a text and before more of it.
+    #[test]
+    fn digits_make_the_number_that_they_say() {
+        let numbers = (0..=19).flat_map(|len| {
+            [10_u64.pow(len) - 1, 10_u64.pow(len), 1_234_567_890 % 10_u64.pow(len)]
+        });
+        for number in numbers {
+            for behind in ["}", ",", "}, 1234567890", ""] {
+                let text = format!("{number}{behind}");
+                let mut cursor = Cursor::new(text.as_bytes());
+                let known = number < 10_u64.pow(18) && !behind.is_empty();
+                assert_eq!(cursor.short_number(), known.then_some(number), "{text}");
+                assert_eq!(cursor.offset(), if known { text.len() - behind.len() } else { 0 });
+            }
+        }
+        for odd in ["", "x}", "01}", "-1}", "1.5}", "1 }", "12345678x}", "\u{663}}"] {
+            assert_eq!(Cursor::new(odd.as_bytes()).short_number(), None, "{odd}");
+        }
     }
 }

@@ -10,11 +10,13 @@ use memchr::memmem::Finder;
 
 use crate::discover::RolloutPath;
 use crate::error::Result;
-use crate::line::{RolloutItem, RolloutLine};
-use crate::reader::{HEAD, RolloutReader};
+use crate::line::RolloutLine;
+use crate::position::Position;
+use crate::reader::{HEAD, ReadRecords, RolloutReader};
 use crate::stream::LineStream;
 use crate::text::RawJson;
 
+use head::Head;
 pub use intern::Strings;
 
 /// How many bytes at either end of a line are searched for another record.
@@ -112,23 +114,14 @@ impl<'a> Iterator for SkimReader<'a> {
     type Item = Result<RolloutLine<'a>>;
 
     fn next(&mut self) -> Option<Result<RolloutLine<'a>>> {
-        let record = self.read()?;
-        if let Ok(line) = &record {
-            self.in_full = matches!(line.item, RolloutItem::SessionMeta(_));
-        }
-        Some(record)
+        let mut line = RolloutLine::empty(Position::default());
+        Some(self.read_next(&mut line)?.map(|()| line))
     }
 }
 
-impl<'a> SkimReader<'a> {
-    fn read(&mut self) -> Option<Result<RolloutLine<'a>>> {
-        loop {
-            if let Some(record) = self.pending.pop_front() {
-                return Some(record);
-            }
-            if self.failed {
-                return None;
-            }
+impl<'a> ReadRecords<'a> for SkimReader<'a> {
+    fn read_next(&mut self, line: &mut RolloutLine<'a>) -> Option<Result<()>> {
+        while self.pending.is_empty() && !self.failed {
             let (text, at, complete) = match self.stream.next_text() {
                 Ok(text) => text?,
                 Err(err) => {
@@ -136,30 +129,42 @@ impl<'a> SkimReader<'a> {
                     return Some(Err(err));
                 }
             };
-            let line = &text[..text.len() - usize::from(complete)];
+            let bytes = &text[..text.len() - usize::from(complete)];
+            let head = Head::read(bytes);
             if complete
                 && !self.in_full
-                && let Some(head) = head::read(line, &self.limits)
-                && (head.kind.is_whole() || !has_other_head(&self.finder, line))
+                && let Some(head) = &head
+                && let Some(kind) = head.kind(&mut self.limits)
+                && (kind.is_whole() || !has_other_head(&self.finder, bytes))
             {
-                return Some(Ok(RolloutLine {
-                    position: at,
-                    bytes: &[],
-                    ordinal: head.ordinal,
-                    timestamp: Some(RawJson::new(self.strings.keep_stamp(head.timestamp))),
-                    payload: None,
-                    item: head.kind.item(),
-                }));
+                line.position = at;
+                line.bytes = &[];
+                line.ordinal = head.ordinal;
+                line.timestamp = Some(RawJson::new(self.strings.keep_stamp(head.timestamp)));
+                line.payload = None;
+                kind.put(&mut line.item);
+                return Some(Ok(()));
             }
-            if let Ok(record) = RolloutLine::decode(line, at) {
+            let mut record = RolloutLine::empty(at);
+            if head.is_some_and(|head| head.decode(bytes, &mut record))
+                || RolloutLine::decode(bytes, at).map(|decoded| record = decoded).is_ok()
+            {
                 self.limits.learn(&record);
-                return Some(Ok(keep::record(&record, self.strings)));
+                self.in_full = record.is_meta();
+                keep::record(&record, self.strings, line);
+                return Some(Ok(()));
             }
             let records = RolloutReader::resume(text, at, usize::MAX);
-            self.pending.extend(
-                records.map(|record| record.map(|record| keep::record(&record, self.strings))),
-            );
+            self.pending.extend(records.map(|record| {
+                let mut kept = RolloutLine::empty(at);
+                record.map(|record| keep::record(&record, self.strings, &mut kept)).map(|()| kept)
+            }));
         }
+        let record = self.pending.pop_front()?;
+        Some(record.map(|record| {
+            self.in_full = record.is_meta();
+            *line = record;
+        }))
     }
 }
 

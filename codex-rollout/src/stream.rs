@@ -274,7 +274,7 @@ impl LineStream {
     /// is no room left; returns the offset in the buffer at which the new bytes
     /// begin.
     fn fill(&mut self) -> usize {
-        if self.start > 0 && self.buffer.len() - self.end < self.chunk {
+        if self.start > 0 && self.buffer.len() - self.end < self.chunk / 2 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
@@ -289,7 +289,7 @@ impl LineStream {
         let before = self.end;
         // However large the buffer has become: what was read is to be looked
         // at before it has left the cache.
-        let room = before..self.buffer.len().min(before + CHUNK);
+        let room = before..self.buffer.len().min(before + self.chunk);
         match self.input.read(&mut self.buffer[room]) {
             Ok(0) => self.done = true,
             Ok(n) => self.take_in(n),

@@ -60,17 +60,25 @@ pub(crate) fn head_room(n_files: usize) -> u64 {
     (RUN_ROOM / (n_files as u64).max(1)).clamp(HEAD_ROOM.0, HEAD_ROOM.1)
 }
 
-/// Reads the head of a file; fails if it is no rollout. An empty file is told
-/// where it was named, and passed over where it was found.
+/// The largest buffer that is kept for the next head, in bytes: one that a very
+/// long line needed goes.
+const MAX_BUFFER: usize = 1 << 20;
+
+/// Reads the head of a file by way of a buffer; fails if it is no rollout. An
+/// empty file is told where it was named, and passed over where it was found.
 pub(crate) fn read_head(
     rollout: &RolloutPath,
     named: bool,
     room: u64,
+    buffer: &mut Vec<u8>,
 ) -> Result<RolloutHead, Failure> {
     let path = rollout.path.display();
     let of_head = RolloutPath { max_decompressed: Some(room), ..rollout.clone() };
     let cannot = |err| Failure::because(&format!("cannot read `{path}`"), &err);
-    let mut head = RolloutHead::read(&of_head).map_err(cannot)?;
+    let mut head = RolloutHead::read_with(&of_head, buffer).map_err(cannot)?;
+    if buffer.len() > MAX_BUFFER {
+        *buffer = Vec::new();
+    }
     head.rollout.max_decompressed = None;
     let failure = match &head.content {
         Content::Rollout => return Ok(head),

@@ -314,9 +314,9 @@ fn read(
     let heads: Vec<Result<RolloutHead, Failure>> = pool.install(|| {
         rollouts
             .par_iter()
-            .map(|(rollout, named)| {
+            .map_init(Vec::new, |buffer, (rollout, named)| {
                 let known = cache.get(rollout).cloned().map(Ok);
-                let head = known.unwrap_or_else(|| read_head(rollout, *named, head_room));
+                let head = known.unwrap_or_else(|| read_head(rollout, *named, head_room, buffer));
                 ui.step();
                 head
             })

@@ -3,7 +3,9 @@
 
 use std::cell::Cell;
 
-use codex_rollout::{Layout, LineStream, RolloutLine, RolloutPath, SkimReader, Strings};
+use codex_rollout::{
+    Layout, LineStream, ReadRecords, RolloutLine, RolloutPath, SkimReader, Strings,
+};
 use codex_trace_model::{Diagnostic, SessionGroup, Trace, UsageInput, resolve_usage};
 
 use crate::history::History;
@@ -49,7 +51,7 @@ pub fn with_calls<T>(
 
 /// The largest buffer that a thread keeps, in bytes: one that a very long line
 /// needed goes.
-const MAX_BUFFER: usize = 1 << 20;
+const MAX_BUFFER: usize = 2 << 20;
 
 thread_local! {
     /// What the thread has read into, while it reads nothing.
@@ -66,12 +68,9 @@ impl<'a> Lines<'a> {
     }
 }
 
-impl<'a> Iterator for Lines<'a> {
-    type Item = codex_rollout::Result<RolloutLine<'a>>;
-
-    #[inline]
-    fn next(&mut self) -> Option<codex_rollout::Result<RolloutLine<'a>>> {
-        self.0.as_mut()?.next()
+impl<'a> ReadRecords<'a> for Lines<'a> {
+    fn read_next(&mut self, line: &mut RolloutLine<'a>) -> Option<codex_rollout::Result<()>> {
+        self.0.as_mut()?.read_next(line)
     }
 }
 

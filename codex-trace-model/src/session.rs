@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use codex_rollout::item::session_meta::ThreadOrigin;
-use codex_rollout::{JsonText, Source};
+use codex_rollout::{JsonText, ReadRecords, Source};
 use hashbrown::HashMap;
 use jiff::Timestamp;
 
@@ -95,8 +95,9 @@ impl<'a, I> UsageInput<'a, I> {
 /// As [`resolve`], for the model calls alone: reads each file once, from front
 /// to back, and keeps none of the content. By the same rules, so that the
 /// session's usage, its model calls with their times and models, and its
-/// status come out the same. There are no tool calls and no events; subagents
-/// hang where those would not be needed to tell.
+/// status come out the same. There are no tool calls and no events, and model
+/// calls lack their names and keys; subagents hang where nothing of that would
+/// be needed to tell.
 ///
 /// Returns `None` if one of the files needs more than its lines one by one:
 /// the bytes of an ancestor, or what an item says of itself; and if a model
@@ -106,7 +107,7 @@ pub fn resolve_usage<'a, I>(
     rollouts: impl IntoIterator<Item = UsageInput<'a, I>>,
 ) -> Option<Trace<'a>>
 where
-    I: Iterator<Item = codex_rollout::Result<codex_rollout::RolloutLine<'a>>>,
+    I: ReadRecords<'a>,
 {
     let mut order: Vec<&str> = Vec::new();
     let mut builders: HashMap<&str, ThreadBuilder<'a>> = HashMap::new();

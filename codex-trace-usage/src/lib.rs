@@ -17,6 +17,7 @@ pub mod facts;
 pub mod prices;
 pub mod prompt;
 mod rows;
+pub mod stored;
 pub mod tools;
 pub mod when;
 pub mod zone;

@@ -35,6 +35,31 @@ impl TokenUsage {
     }
 }
 
+impl TokenUsage {
+    /// Reads a usage that is laid out as Codex does it, which nearly all are;
+    /// `None`, the cursor being where it was, if it is not.
+    fn read_as_written(cursor: &mut Cursor<'_>) -> Option<TokenUsage> {
+        let mut ahead = cursor.clone();
+        let mut usage = TokenUsage {
+            input_tokens: ahead.take_number(br#"{"input_tokens":"#)?,
+            cached_input_tokens: ahead.take_number(br#","cached_input_tokens":"#)?,
+            cache_write_input_tokens: None,
+            output_tokens: ahead.take_number(br#","output_tokens":"#)?,
+            reasoning_output_tokens: ahead.take_number(br#","reasoning_output_tokens":"#)?,
+            total_tokens: ahead.take_number(br#","total_tokens":"#)?,
+        };
+        if !ahead.take(b"}") {
+            let written = ahead.take_number(br#","cache_write_input_tokens":"#)?;
+            usage.cache_write_input_tokens = Some(written);
+            if !ahead.take(b"}") {
+                return None;
+            }
+        }
+        *cursor = ahead;
+        Some(usage)
+    }
+}
+
 impl AddAssign for TokenUsage {
     fn add_assign(&mut self, other: TokenUsage) {
         self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
@@ -66,6 +91,9 @@ impl<'a> Field<'a> for TokenUsage {
         if cursor.kind()? != ValueKind::Object {
             cursor.skip()?;
             return Ok(None);
+        }
+        if let Some(usage) = TokenUsage::read_as_written(cursor) {
+            return Ok(Some(usage));
         }
         let mut usage = TokenUsage::default();
         let mut total = None;

@@ -13,8 +13,8 @@ use crate::strings;
 use crate::text::{JsonText, RawJson};
 use crate::wire::Field;
 
-/// The rate limits at the end of a `token_count`: as a rule they are the same as
-/// those before, and need not be read again to know that they are JSON.
+/// The rate limits at the end of a `token_count`: as a rule they are those before
+/// with other numbers, and need not be read again to know that they are JSON.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     /// What the last line ended with that had some.
@@ -33,31 +33,86 @@ impl Limits {
         let tail = line.bytes.len().checked_sub(len).map_or(&b""[..], |at| &line.bytes[at..]);
         let is_last = |value: &[u8]| std::ptr::eq(value.as_ptr(), limits.as_ptr());
         if tail.strip_prefix(Self::KEY).is_some_and(is_last) && tail.ends_with(b"}}") {
-            self.tail.clear();
-            self.tail.extend_from_slice(tail);
+            self.keep(tail);
         }
     }
 
-    /// Reads the counts of a line whose end is known; `text` is what follows its
-    /// type.
-    fn token_count(&self, text: &[u8]) -> Option<Kind> {
+    fn keep(&mut self, tail: &[u8]) {
+        self.tail.clear();
+        self.tail.extend_from_slice(tail);
+    }
+
+    /// Whether a line may end so: as the last one did, its numbers aside.
+    fn know(&mut self, tail: &[u8]) -> bool {
+        if tail == Self::NONE || tail == self.tail {
+            return true;
+        }
+        let known = differ_in_numbers(&self.tail, tail);
+        if known {
+            self.keep(tail);
+        }
+        known
+    }
+
+    /// Reads the counts of a line; `text` is what follows its type.
+    fn token_count(&mut self, text: &[u8]) -> Option<Kind> {
         let text = text.strip_prefix(br#","info":"#)?;
-        let known = Some(&self.tail[..]).filter(|tail| !tail.is_empty());
-        let text = text.strip_suffix(Self::NONE).or_else(|| text.strip_suffix(known?))?;
         // In the payload, in the line.
         let mut cursor = Cursor::at_depth(text, 2);
         let info = TokenCountInfo::read(&mut cursor).ok()?;
-        cursor.end().ok()?;
-        (!cursor.has_non_ascii()).then_some(Kind::TokenCount(info))
+        let known = !cursor.has_non_ascii() && self.know(&text[cursor.offset()..]);
+        known.then_some(Kind::TokenCount(info))
     }
 }
 
-/// What the head of a line says of a record of which no more is wanted.
+/// Whether two texts are the same but for numbers that are values of objects:
+/// what is JSON with one number is JSON with another, even within a string.
+fn differ_in_numbers(known: &[u8], text: &[u8]) -> bool {
+    let (mut known, mut text) = (known, text);
+    while !known.is_empty() && !text.is_empty() {
+        let same = n_same(known, text);
+        if same == known.len() && same == text.len() {
+            return true;
+        }
+        let is_of_number =
+            |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let start = same - known[..same].iter().rev().take_while(is_of_number).count();
+        if start == 0 || known[start - 1] != b':' {
+            return false;
+        }
+        let numbers = number_len(&known[start..]).zip(number_len(&text[start..]));
+        let Some((of_known, of_text)) =
+            numbers.filter(|(one, other)| start + one.max(other) > same)
+        else {
+            return false;
+        };
+        known = &known[start + of_known..];
+        text = &text[start + of_text..];
+    }
+    false
+}
+
+/// Returns how many bytes two texts have in common at their beginnings.
+fn n_same(one: &[u8], other: &[u8]) -> usize {
+    let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
+    let at = 8 * words.take_while(|(one, other)| one == other).count();
+    at + one[at..].iter().zip(&other[at..]).take_while(|(one, other)| one == other).count()
+}
+
+/// Returns the length of the number that a text begins with, if it does.
+fn number_len(text: &[u8]) -> Option<usize> {
+    let mut cursor = Cursor::new(text);
+    let begins = matches!(text.first(), Some(b'-' | b'0'..=b'9'));
+    (begins && cursor.skip().is_ok()).then(|| cursor.offset())
+}
+
+/// What the head of a line says, if that is laid out as Codex does it.
 pub(super) struct Head<'b> {
     pub(super) ordinal: Option<u64>,
     /// With its quotes.
     pub(super) timestamp: &'b [u8],
-    pub(super) kind: Kind,
+    /// The type of the line and what follows it, from its first letter on.
+    rest: &'b [u8],
 }
 
 /// What kind of record it is; many times smaller than the record.
@@ -81,10 +136,10 @@ impl Kind {
         matches!(self, Kind::TokenCount(_))
     }
 
-    /// Makes the record, where it is wanted.
+    /// Puts the record where it is wanted.
     #[inline]
-    pub(super) fn item(self) -> RolloutItem<'static> {
-        RolloutItem::ResponseItem(match self {
+    pub(super) fn put(self, item: &mut RolloutItem<'_>) {
+        let body = match self {
             Kind::Message { role } => {
                 ResponseItem::Message(Message { role: Some(role), ..Message::default() })
             }
@@ -92,13 +147,21 @@ impl Kind {
             Kind::ToolOutput => ResponseItem::ToolOutput(ToolOutputItem::default()),
             Kind::OtherItem => ResponseItem::Compaction(CompactionItem::default()),
             Kind::GhostSnapshot => ResponseItem::GhostSnapshot,
-            Kind::Compacted => return RolloutItem::Compacted(Compacted::default()),
+            Kind::Compacted => {
+                *item = RolloutItem::Compacted(Compacted::default());
+                return;
+            }
             Kind::TokenCount(info) => {
                 let count = TokenCount { info, rate_limits: None };
-                return RolloutItem::EventMsg(EventMsg::TokenCount(count));
+                *item = RolloutItem::EventMsg(EventMsg::TokenCount(count));
+                return;
             }
-            Kind::Bookkeeping(name) => return RolloutItem::Bookkeeping(name),
-        })
+            Kind::Bookkeeping(name) => {
+                *item = RolloutItem::Bookkeeping(name);
+                return;
+            }
+        };
+        *item = RolloutItem::ResponseItem(body);
     }
 }
 
@@ -139,29 +202,47 @@ const RECORDS: &[&str] =
 
 const ROLES: &[&str] = &["assistant", "user", "developer", "system"];
 
-/// Reads the head of a line; `None` if the line must be decoded: because its
-/// content is wanted, or because it is not laid out as Codex does it.
-pub(super) fn read<'b>(line: &'b [u8], limits: &Limits) -> Option<Head<'b>> {
-    if !line.ends_with(b"}}") {
-        return None;
-    }
-    let rest = line.strip_prefix(HEAD)?;
-    let (time, rest) = rest.split_at_checked(TIME_LEN)?;
-    // Digits and what stands between them; no quote and no backslash.
-    if !time.iter().all(|byte| (b'-'..=b'Z').contains(byte)) {
-        return None;
-    }
-    let timestamp = &line[HEAD.len() - 1..=HEAD.len() + TIME_LEN];
-    let rest = rest.strip_prefix(br#"",""#)?;
-    let (ordinal, rest) = match rest.strip_prefix(br#"ordinal":"#) {
-        Some(rest) => {
-            let (ordinal, rest) = number(rest)?;
-            (Some(ordinal), rest.strip_prefix(br#",""#)?)
+impl<'b> Head<'b> {
+    /// Reads the head of a line; `None` if it is not laid out as Codex does it.
+    #[inline]
+    pub(super) fn read(line: &'b [u8]) -> Option<Head<'b>> {
+        if !line.ends_with(b"}}") {
+            return None;
         }
-        None => (None, rest),
-    };
-    let rest = rest.strip_prefix(br#"type":""#)?;
-    kind(rest, limits).map(|kind| Head { ordinal, timestamp, kind })
+        let rest = line.strip_prefix(HEAD)?;
+        let (time, rest) = rest.split_first_chunk::<TIME_LEN>()?;
+        // Digits and what stands between them; no quote and no backslash.
+        if !time.iter().fold(true, |all, byte| all & (b'-'..=b'Z').contains(byte)) {
+            return None;
+        }
+        let timestamp = &line[HEAD.len() - 1..=HEAD.len() + TIME_LEN];
+        let rest = rest.strip_prefix(br#"",""#)?;
+        let (ordinal, rest) = match rest.strip_prefix(br#"ordinal":"#) {
+            Some(rest) => {
+                let (ordinal, rest) = number(rest)?;
+                (Some(ordinal), rest.strip_prefix(br#",""#)?)
+            }
+            None => (None, rest),
+        };
+        let rest = rest.strip_prefix(br#"type":""#)?;
+        Some(Head { ordinal, timestamp, rest })
+    }
+
+    /// Returns what kind of record it is; `None` if its content is wanted.
+    pub(super) fn kind(&self, limits: &mut Limits) -> Option<Kind> {
+        kind(self.rest, limits)
+    }
+
+    /// Reads the record on a line into an empty one; returns `false` if there is
+    /// anything else on it.
+    pub(super) fn decode(&self, line: &'b [u8], record: &mut RolloutLine<'b>) -> bool {
+        let Some((kind, rest)) = word(self.rest) else { return false };
+        let Some(text) = rest.strip_prefix(br#","payload":"#) else { return false };
+        record.bytes = line;
+        record.ordinal = self.ordinal;
+        record.timestamp = Some(RawJson::new(self.timestamp));
+        record.decode_payload(JsonText::new(kind), text)
+    }
 }
 
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
@@ -175,7 +256,7 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// Reads on behind the quote that opens the line's type.
-fn kind(text: &[u8], limits: &Limits) -> Option<Kind> {
+fn kind(text: &[u8], limits: &mut Limits) -> Option<Kind> {
     if let Some(rest) = text.strip_prefix(br#"response_item","payload":{"type":""#) {
         return response_item(rest);
     }
@@ -224,7 +305,7 @@ fn response_item(text: &[u8]) -> Option<Kind> {
     })
 }
 
-fn event(text: &[u8], limits: &Limits) -> Option<Kind> {
+fn event(text: &[u8], limits: &mut Limits) -> Option<Kind> {
     let (kind, rest) = word(text)?;
     match kind {
         b"token_count" => limits.token_count(rest),
@@ -251,4 +332,31 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
 fn one_of(names: &'static [&'static str], name: &[u8]) -> Option<JsonText<'static>> {
     let known = names.iter().find(|known| known.as_bytes() == name)?;
     Some(JsonText::new(known.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_numbers_may_differ() {
+        #[rustfmt::skip]
+        let cases = [
+            ("the same",              r#"{"a":1}"#,            r#"{"a":1}"#,             true),
+            ("other numbers",         r#"{"a":1.5,"b":300}"#,  r#"{"a":-22.75e3,"b":3}"#, true),
+            ("a leading zero",        r#"{"a":1}"#,            r#"{"a":01}"#,            false),
+            ("no digit",              r#"{"a":1}"#,            r#"{"a":-}"#,             false),
+            ("no digit behind a dot", r#"{"a":1,"b":2}"#,      r#"{"a":1.,"b":2}"#,      false),
+            ("a number for null",     r#"{"a":null}"#,         r#"{"a":5}"#,             false),
+            ("a string for a number", r#"{"a":5}"#,            r#"{"a":"5"}"#,           false),
+            ("another key",           r#"{"a5":1}"#,           r#"{"a6":1}"#,            false),
+            ("more behind it",        r#"{"a":12}"#,           r#"{"a":1}}"#,            false),
+            ("less behind it",        r#"{"a":12}}"#,          r#"{"a":1}"#,             false),
+            ("nothing known",         "",                      r#"{"a":1}"#,             false),
+            ("nothing there",         r#"{"a":1}"#,            "",                       false),
+        ];
+        for (why, known, text, same) in cases {
+            assert_eq!(differ_in_numbers(known.as_bytes(), text.as_bytes()), same, "{why}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 use std::cell::{Cell, OnceCell};
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
+
+use hashbrown::DefaultHashBuilder;
 
 /// The length of a timestamp as Codex writes it, quotes included.
 const STAMP_LEN: usize = 26;
@@ -26,7 +28,7 @@ const N_PAGES: usize = 40;
 // Cells that are filled once lend what they hold for as long as they live, so
 // that a tree and pages of them need no unsafe code. A vector would move.
 pub struct Strings {
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     root: OnceCell<Box<Node>>,
     pages: [OnceCell<Page>; N_PAGES],
     n_stamps: Cell<usize>,
@@ -83,7 +85,7 @@ impl Strings {
     /// Makes one without strings.
     pub fn new() -> Strings {
         Strings {
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
             root: OnceCell::new(),
             pages: [const { OnceCell::new() }; N_PAGES],
             n_stamps: Cell::new(0),

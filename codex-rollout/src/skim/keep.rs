@@ -25,16 +25,14 @@ use crate::wire::take_tag;
 /// What stands for a text that is not empty.
 const SOME_TEXT: JsonText<'static> = JsonText::new(b"...");
 
-/// Lets go of the line that a record was read from.
-pub(super) fn record<'a>(line: &RolloutLine<'_>, strings: &'a Strings) -> RolloutLine<'a> {
-    RolloutLine {
-        position: line.position,
-        bytes: &[],
-        ordinal: line.ordinal,
-        timestamp: line.timestamp.map(|at| RawJson::new(strings.keep_stamp(at.raw()))),
-        payload: None,
-        item: item(line, strings),
-    }
+/// Keeps of a record what does not need the line that it was read from.
+pub(super) fn record<'a>(line: &RolloutLine<'_>, strings: &'a Strings, kept: &mut RolloutLine<'a>) {
+    kept.position = line.position;
+    kept.bytes = &[];
+    kept.ordinal = line.ordinal;
+    kept.timestamp = line.timestamp.map(|at| RawJson::new(strings.keep_stamp(at.raw())));
+    kept.payload = None;
+    kept.item = item(line, strings);
 }
 
 fn item<'a>(line: &RolloutLine<'_>, strings: &'a Strings) -> RolloutItem<'a> {

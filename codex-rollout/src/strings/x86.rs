@@ -18,16 +18,28 @@ use std::mem;
 use super::{PAIR_LEN, Result, StringEnd, control, escape_len, find_end_by_bytes};
 use crate::text::hex4;
 
-/// Finds the end, looking at one short block before anything else: most
-/// strings are keys and end there.
+/// How many short blocks are looked at first: ids end in them.
+const SHORT_BLOCKS: usize = 3;
+
+/// Finds the end, looking at a few short blocks before anything else: most
+/// strings are keys and ids, and end there.
 #[inline]
 pub(super) fn find_end(bytes: &[u8], from: usize) -> Result<StringEnd> {
-    if let Some(block) = bytes.get(from..).and_then(|rest| rest.first_chunk()) {
+    let mut at = from;
+    for _ in 0..SHORT_BLOCKS {
+        let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { break };
         // SAFETY: SSE2 is part of x86-64.
-        if let Some(len) = unsafe { plain_len(block) } {
-            return Ok(StringEnd { quote: from + len, non_ascii: false });
+        match unsafe { plain_len(block) } {
+            Some(16) => at += 16,
+            Some(len) => return Ok(StringEnd { quote: at + len, non_ascii: false }),
+            None => break,
         }
     }
+    find_far_end(bytes, at)
+}
+
+/// Finds the end in long blocks.
+fn find_far_end(bytes: &[u8], from: usize) -> Result<StringEnd> {
     if has_avx512() {
         // SAFETY: the processor has what it takes, as was just asked.
         unsafe { find_end_avx512(bytes, from) }
@@ -256,16 +268,16 @@ fn register(block: &[u8; 16]) -> __m128i {
     unsafe { mem::transmute::<[u8; 16], __m128i>(*block) }
 }
 
-/// Returns the place of the first quote, if nothing but plain ASCII is before it.
+/// Returns how many bytes there are before the first quote, or all if there is
+/// none, if they are nothing but plain ASCII.
 #[inline]
 #[target_feature(enable = "sse2")]
 fn plain_len(block: &[u8; 16]) -> Option<usize> {
     let bytes = register(block);
-    let quote = bits_128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed())));
+    let quote = bits_128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed()))) | 1 << 16;
     let slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
     let odd = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
-    // With no quote, the bits below it are all bits: one is set behind the block.
-    let others = bits_128(_mm_or_si128(slash, odd)) | 1 << 16;
+    let others = bits_128(_mm_or_si128(slash, odd));
     (others & below(quote.trailing_zeros()) == 0).then_some(quote.trailing_zeros() as usize)
 }
 

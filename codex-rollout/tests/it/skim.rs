@@ -321,18 +321,22 @@ fn every_rollout_at_hand_is_skimmed_as_it_is_read() {
     assert!(n_rollouts > 0);
 }
 
-/// Rate limits that are the same again are not read again: so that they must be
-/// the same, to the last byte.
+/// Rate limits that are the same again, their numbers aside, are not read again:
+/// so that all else must be the same, to the last byte, and the numbers numbers.
 #[test]
 fn damage_in_limits_that_come_again_is_noticed() {
     let line = LINES.iter().find(|line| line.contains("\"rate_limits\":{")).expect("one");
-    let text = format!("{line}\n{line}\n{line}\n");
-    assert_same(text.as_bytes(), "the same three times");
-    for at in line.len() + 1..=2 * line.len() {
-        for byte in *b"\"{},:0x\\\n\xFF" {
-            let mut damaged = text.clone().into_bytes();
-            damaged[at] = byte;
-            assert_same(&damaged, &format!("{byte} at {at}"));
+    let others: [String; 2] =
+        [line.replace(['1', '2'], "3"), line.replace(".0", "").replace(":1", ":-2.5e1")];
+    for other in [(*line).to_owned()].iter().chain(&others) {
+        let text = format!("{line}\n{other}\n{line}\n");
+        assert_same(text.as_bytes(), "the same three times");
+        for at in line.len() + 1..=line.len() + 1 + other.len() {
+            for byte in *b"\"{},:0x\\\n\xFF-.e9" {
+                let mut damaged = text.clone().into_bytes();
+                damaged[at] = byte;
+                assert_same(&damaged, &format!("{byte} at {at} of {other}"));
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use codex_rollout::{EventMsg, JsonText, RawJson, ResponseItem, RolloutItem, Roll
 use crate::group::BranchOf;
 use crate::resolve::settings::Current;
 use crate::resolve::usage::UsageTracker;
-use crate::resolve::{KeptTurn, Outcome, ThreadBuilder, place_of};
+use crate::resolve::{KeptTurn, Outcome, ThreadBuilder};
 use crate::session::RolloutFile;
 use crate::trace::RolloutIx;
 
@@ -156,7 +156,8 @@ impl<'a> ThreadBuilder<'a> {
             _ => false,
         };
         if goes_on && let Some(id) = self.cut_turn.take() {
-            self.open_turn(Some(id), true, place_of(line));
+            let place = self.place_of(line);
+            self.open_turn(Some(id), true, place);
         }
     }
 

@@ -17,15 +17,15 @@ use crate::tool::{ToolCall, ToolFamily};
 use crate::trace::{Item, ItemIx, SpanIx};
 
 impl<'a> ThreadBuilder<'a> {
-    pub(super) fn take_item(&mut self, body: ResponseItem<'a>, place: Place) -> Outcome {
-        let made = self.made_by_model(&body);
-        let synthetic = is_synthetic(&body);
+    pub(super) fn take_item(&mut self, body: &ResponseItem<'a>, place: Place) -> Outcome {
+        let made = self.made_by_model(body);
+        let synthetic = is_synthetic(body);
         // An item may belong to another turn than the open one, if that has
         // not ended; it says so itself.
         self.unsure |= self.outline && self.has_other_open_turn();
-        if made && self.open.is_none() && !self.belongs_to_ended_turn(&body) {
+        if made && self.open.is_none() && !self.belongs_to_ended_turn(body) {
             self.open_turn_for_model(place);
-        } else if !made && self.may_be_typed(&body) {
+        } else if !made && self.may_be_typed(body) {
             self.take_unshown_prompt(place);
         }
         match body {
@@ -33,14 +33,14 @@ impl<'a> ThreadBuilder<'a> {
                 self.note_unknown(item.kind, place, "an item", "kept as it is");
             }
             ResponseItem::ToolCall(ToolCallItem { raw: Some(raw), .. }) => {
-                let kind = CallOutcome::from_raw(raw).and_then(|it| it.kind);
+                let kind = CallOutcome::from_raw(*raw).and_then(|it| it.kind);
                 self.note_unknown(kind, place, "an item", "taken for a call of that tool");
             }
-            ResponseItem::ConfigurationUpdate(update) => self.take_configuration(&update),
+            ResponseItem::ConfigurationUpdate(update) => self.take_configuration(update),
             _ => {}
         }
         let ix = ItemIx(self.item_count());
-        let turn = self.turn_of_item(&body);
+        let turn = self.turn_of_item(body);
         self.items.push(Item {
             at: place.at,
             rollout: self.rollout(),
@@ -50,12 +50,12 @@ impl<'a> ThreadBuilder<'a> {
             turn: turn.map(|turn| SpanIx(u32::try_from(turn).unwrap_or(u32::MAX))),
             synthetic,
             made_by_model: made,
-            body,
+            body: *body,
         });
         if let Some(turn) = turn.filter(|turn| !self.turns[*turn].closed) {
             self.mark_item(turn, ix, made, place);
         }
-        self.take_tool_item(&body, ix, turn, place);
+        self.take_tool_item(body, ix, turn, place);
         Outcome::Item
     }
 

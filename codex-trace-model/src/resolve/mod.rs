@@ -47,6 +47,7 @@ pub(crate) use finish::ResolvedThread;
 use fork::Fork;
 use ids::IdTable;
 use settings::Current;
+use stamp::Stamps;
 use tool_call::ToolTable;
 use turn::{CompactionDraft, Mark, MarkKind, TurnDraft};
 use usage::{UsageTracker, Used};
@@ -65,8 +66,10 @@ const INHERITED: &str = "inherited from another thread";
 const FOREIGN: &str = "another thread's event";
 const ECHO: &str = "echo of an item";
 
-/// How many marks most turns come to: room for them from the start.
+/// How many marks most turns come to: room for them from the start; more of it
+/// where it is not for long.
 const USUAL_MARKS: usize = 16;
+const USUAL_MARKS_OF_OUTLINES: usize = 64;
 
 /// The place of a line and its time.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +135,7 @@ pub(crate) struct ThreadBuilder<'a> {
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     account: Account,
+    stamps: Stamps,
     /// How many lines were ignored, by name. The same name may be here twice.
     ignored: Vec<(&'static str, u64)>,
     diagnostics: Diagnostics,
@@ -188,7 +192,7 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Takes in an own line.
     fn take(&mut self, line: &RolloutLine<'a>) -> Outcome {
-        let place = place_of(line);
+        let place = self.place_of(line);
         let at = place.at;
         if at.is_none() && line.timestamp.is_some() {
             self.diagnose(
@@ -207,7 +211,7 @@ impl<'a> ThreadBuilder<'a> {
             RolloutItem::ResponseItem(ResponseItem::GhostSnapshot) => {
                 Outcome::Ignored("ghost_snapshot")
             }
-            RolloutItem::ResponseItem(item) => self.take_item(*item, place),
+            RolloutItem::ResponseItem(item) => self.take_item(item, place),
             RolloutItem::EventMsg(event) => self.take_event(event, place),
             RolloutItem::TurnContext(context) => self.take_context(context, line.payload, place),
             RolloutItem::TokenUsageRecord(record) => self.take_record(record, place),
@@ -286,6 +290,17 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     // What the rules next door share.
+
+    /// Returns the place of a line, and its time.
+    fn place_of(&mut self, line: &RolloutLine<'_>) -> Place {
+        Place {
+            line: line.position.line(),
+            position: line.position,
+            ordinal: line.ordinal,
+            at: line.timestamp.and_then(|at| self.stamps.read(at)),
+            bare: line.timestamp.is_none() && line.payload.is_none(),
+        }
+    }
 
     fn rollout(&self) -> RolloutIx {
         RolloutIx(u32::try_from(self.rollouts.len()).unwrap_or(u32::MAX).saturating_sub(1))
@@ -403,6 +418,7 @@ impl<'a> ThreadBuilder<'a> {
             |id| id.decode().into_owned(),
         );
         let number = u32::try_from(self.turns.len() + 1).unwrap_or(u32::MAX);
+        let n_marks = if self.outline { USUAL_MARKS_OF_OUTLINES } else { USUAL_MARKS };
         let mut draft = TurnDraft {
             id,
             rollout: self.rollout(),
@@ -410,7 +426,7 @@ impl<'a> ThreadBuilder<'a> {
             start: place.at,
             first_item: self.item_count(),
             history: self.histories.len().saturating_sub(1),
-            marks: Vec::with_capacity(USUAL_MARKS),
+            marks: Vec::with_capacity(n_marks),
             ..TurnDraft::default()
         };
         draft.turn.turn_id = turn_id;
@@ -445,17 +461,6 @@ impl<'a> ThreadBuilder<'a> {
 /// Whether a line begins a turn and says when.
 fn begins_turn(line: &RolloutLine<'_>) -> bool {
     matches!(line.item, RolloutItem::EventMsg(EventMsg::TaskStarted(_)))
-}
-
-/// Returns the place of a line, and its time.
-fn place_of(line: &RolloutLine<'_>) -> Place {
-    Place {
-        line: line.position.line(),
-        position: line.position,
-        ordinal: line.ordinal,
-        at: line.timestamp.and_then(stamp::parse),
-        bare: line.timestamp.is_none() && line.payload.is_none(),
-    }
 }
 
 /// Returns the name of a bookkeeping record for the ignore list.

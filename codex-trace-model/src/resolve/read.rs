@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use codex_rollout::{Layout, Position, Result, RolloutItem, RolloutLine, Source};
+use codex_rollout::{Layout, Position, ReadRecords, Result, RolloutItem, RolloutLine, Source};
 
 use crate::diagnostic::Code;
 use crate::resolve::fork::Reading;
@@ -19,13 +19,17 @@ const HEAD_LINES: usize = 4;
 /// How many bytes of a file there are for each item, at least, in most files.
 const BYTES_OF_AN_ITEM: usize = 4096;
 
+/// How many items most threads come to: room for them from the start.
+const USUAL_ITEMS: usize = 256;
+
 /// How many lines are held until two of them can be read.
 const MOST_DAMAGED: usize = 64;
 
 impl<'a> ThreadBuilder<'a> {
     /// As [`new`](Self::new), for lines without their content.
     pub(crate) fn outline(thread_id: &str) -> ThreadBuilder<'a> {
-        ThreadBuilder { outline: true, ..ThreadBuilder::new(thread_id) }
+        let items = Vec::with_capacity(USUAL_ITEMS);
+        ThreadBuilder { outline: true, items, ..ThreadBuilder::new(thread_id) }
     }
 
     /// Reads one file of the thread; a later file is what the thread went on in.
@@ -64,7 +68,7 @@ impl<'a> ThreadBuilder<'a> {
         let pass = |at: Position| {
             passed = input.source.passed(passed, usize::try_from(at.byte()).unwrap_or(0));
         };
-        let lines = head.into_iter().chain(lines);
+        let lines = Ahead { head: head.into_iter(), lines };
         self.read_lines(&mut reading, lines, is_own, pass, input.ancestor);
         input.source.passed_all();
         self.sources.push(input.source);
@@ -83,7 +87,7 @@ impl<'a> ThreadBuilder<'a> {
     pub(crate) fn read_outline(
         &mut self,
         file: &RolloutFile<'a>,
-        mut lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
+        mut lines: impl ReadRecords<'a>,
     ) -> bool {
         let mut head = Vec::new();
         let Some(mut ids) = decide(&mut lines, &mut head) else { return false };
@@ -94,7 +98,7 @@ impl<'a> ThreadBuilder<'a> {
             bare |= line.timestamp.is_none();
             ids.is_own(line)
         };
-        let lines = head.into_iter().chain(lines);
+        let lines = Ahead { head: head.into_iter(), lines };
         self.read_lines(&mut reading, lines, is_own, |_| {}, None);
         !bare && !self.unsure && ids.told_at_once()
     }
@@ -124,14 +128,15 @@ impl<'a> ThreadBuilder<'a> {
     fn read_lines(
         &mut self,
         reading: &mut Reading<'_>,
-        mut lines: impl Iterator<Item = Result<RolloutLine<'a>>>,
+        mut lines: impl ReadRecords<'a>,
         mut is_own: impl FnMut(&RolloutLine<'_>) -> bool,
         mut pass: impl FnMut(Position),
         ancestor: Option<&'a Source>,
     ) {
         let mut has_meta = false;
-        // A record is large: it stays where the iterator has put it.
-        while let Some(line) = &lines.next() {
+        let mut line = RolloutLine::empty(Position::default());
+        while let Some(read) = lines.read_next(&mut line) {
+            let line = read.map(|()| &line);
             self.account.lines += 1;
             let position =
                 line.as_ref().map_or_else(codex_rollout::Error::position, |it| it.position);
@@ -140,7 +145,7 @@ impl<'a> ThreadBuilder<'a> {
             }
             pass(position);
             self.note_forks(reading, position.line());
-            let elsewhere = self.pass_over(reading, position.line(), line.as_ref().ok());
+            let elsewhere = self.pass_over(reading, position.line(), line.as_ref().ok().copied());
             let outcome = match line {
                 Ok(line) => {
                     let meta = !has_meta
@@ -161,7 +166,7 @@ impl<'a> ThreadBuilder<'a> {
                         self.inherit(line)
                     }
                 }
-                Err(err) => elsewhere.unwrap_or_else(|| self.take_error(err)),
+                Err(err) => elsewhere.unwrap_or_else(|| self.take_error(&err)),
             };
             self.settle(outcome);
         }
@@ -201,14 +206,31 @@ impl<'a> ThreadBuilder<'a> {
     }
 }
 
+/// Lines of which the first ones have been read already.
+struct Ahead<'a, I> {
+    head: std::vec::IntoIter<Result<RolloutLine<'a>>>,
+    lines: I,
+}
+
+impl<'a, I: ReadRecords<'a>> ReadRecords<'a> for Ahead<'a, I> {
+    fn read_next(&mut self, line: &mut RolloutLine<'a>) -> Option<Result<()>> {
+        match self.head.next() {
+            Some(read) => Some(read.map(|read| *line = read)),
+            None => self.lines.read_next(line),
+        }
+    }
+}
+
 /// Reads the head of a file and decides by it what is its own; keeps what was
 /// read. `None` if that takes more.
 fn decide<'a>(
-    lines: &mut impl Iterator<Item = Result<RolloutLine<'a>>>,
+    lines: &mut impl ReadRecords<'a>,
     head: &mut Vec<Result<RolloutLine<'a>>>,
 ) -> Option<ByIds> {
     let mut meta = None;
-    for line in lines {
+    let mut line = RolloutLine::empty(Position::default());
+    while let Some(read) = lines.read_next(&mut line) {
+        let line = read.map(|()| line);
         if head.len() >= HEAD_LINES && meta.is_none() {
             return None;
         }

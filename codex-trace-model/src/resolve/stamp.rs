@@ -22,6 +22,44 @@ pub(crate) fn parse(raw: RawJson<'_>) -> Option<Timestamp> {
     from_millis(Some(millis as i64))
 }
 
+/// Reads the times of lines, one after the other: most are of the same minute as
+/// the one before.
+#[derive(Debug, Default)]
+pub(crate) struct Stamps {
+    /// `"2026-11-21T05:39`, and when that was, in milliseconds.
+    minute: [u8; 17],
+    began: i64,
+}
+
+impl Stamps {
+    /// As [`parse`].
+    pub(crate) fn read(&mut self, raw: RawJson<'_>) -> Option<Timestamp> {
+        if let Some(at) = self.read_of_same_minute(raw.raw()) {
+            return Some(at);
+        }
+        let Some(at) = parse_written_by_codex(raw.raw()) else { return parse(raw) };
+        self.minute.copy_from_slice(&raw.raw()[..17]);
+        self.began = at.as_millisecond() - at.as_millisecond() % 60_000;
+        Some(at)
+    }
+
+    fn read_of_same_minute(&self, raw: &[u8]) -> Option<Timestamp> {
+        let (rest, [b'"']) = raw.strip_prefix(&self.minute)?.split_first_chunk()? else {
+            return None;
+        };
+        let (second, millis) = second_of(*rest)?;
+        Timestamp::from_millisecond(self.began + 1_000 * second + millis).ok()
+    }
+}
+
+/// Reads the seconds and milliseconds of `:08.357Z`; nothing of a leap second.
+#[inline]
+fn second_of(text: [u8; 8]) -> Option<(i64, i64)> {
+    let pairs = pairs_of(text, *b":00.000Z")?.to_le_bytes().map(i64::from);
+    // The last pair shares a digit with the one before.
+    (pairs[1] < 60).then_some((pairs[1], 10 * pairs[4] + pairs[5] % 10))
+}
+
 /// Reads `"2026-11-21T05:39:08.357Z"`, which is what Codex writes on every
 /// line; nothing if it is not just so.
 fn parse_written_by_codex(raw: &[u8]) -> Option<Timestamp> {
@@ -30,17 +68,14 @@ fn parse_written_by_codex(raw: &[u8]) -> Option<Timestamp> {
     let (words, []) = text.as_chunks::<8>() else { return None };
     let date = pairs_of(words[0], *b"0000-00-")?;
     let time = pairs_of(words[1], *b"00T00:00")?;
-    let rest = pairs_of(words[2], *b":00.000Z")?;
+    let (second, millis) = second_of(words[2])?;
     let at = |pairs: u64, at: usize| i64::from(pairs.to_le_bytes()[at]);
     let (year, month, day) = (100 * at(date, 0) + at(date, 2), at(date, 5), at(time, 0));
-    let (hour, minute, second) = (at(time, 3), at(time, 6), at(rest, 1));
+    let (hour, minute) = (at(time, 3), at(time, 6));
     // The 29th of February and leap seconds are left to who knows them all.
     let days = usize::try_from(month).ok().and_then(|month| DAYS.get(month))?;
-    let plain = (1970..2100).contains(&year)
-        && (1..=*days).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second < 60;
+    let plain =
+        (1970..2100).contains(&year) && (1..=*days).contains(&day) && hour < 24 && minute < 60;
     if !plain {
         return None;
     }
@@ -50,8 +85,6 @@ fn parse_written_by_codex(raw: &[u8]) -> Option<Timestamp> {
     // 719 468 days lie between 1 March 0000 and 1 January 1970.
     let days = 365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468;
     let seconds = ((24 * days + hour) * 60 + minute) * 60 + second;
-    // The last pair shares a digit with the one before.
-    let millis = 10 * at(rest, 4) + at(rest, 5) % 10;
     Timestamp::from_millisecond(1_000 * seconds + millis).ok()
 }
 
@@ -113,6 +146,9 @@ pub(crate) fn is_later_uuid_v7(earlier: &str, later: &str) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    use codex_rollout::Cursor;
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]
@@ -129,6 +165,7 @@ mod tests {
     #[test]
     fn the_short_way_says_what_the_long_way_says() {
         let (mut short, mut all) = (0, 0);
+        let mut stamps = Stamps::default();
         for day in 0..47_482 {
             let at = Timestamp::from_millisecond(day * 86_400_000 + day * 1_811 % 86_400_000);
             let at = at.unwrap();
@@ -137,6 +174,12 @@ mod tests {
             short += u32::from(told.is_some());
             all += 1;
             assert!(told.is_none_or(|told| told == at), "{text}");
+            for millis in [0, 1, 59_999, 60_000] {
+                let at = at + SignedDuration::from_millis(millis);
+                let text = format!("\"{at:.3}\"");
+                let raw = Cursor::new(text.as_bytes()).raw().unwrap();
+                assert_eq!(stamps.read(raw), parse(raw), "{text}");
+            }
         }
         assert!(short > all * 99 / 100, "{short} of {all}");
         for odd in [

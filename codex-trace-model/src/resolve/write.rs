@@ -29,6 +29,8 @@ pub(super) struct SpanWriter<'b, 'a> {
     pub(super) named_agents: Vec<(SpanIx, Cow<'a, str>)>,
     /// The provider that the thread was made with.
     provider: Option<JsonText<'a>>,
+    /// Whether the key of the last turn had not come up before.
+    has_own_key: bool,
 }
 
 /// A child of a turn, to be put in file order: by indices.
@@ -70,12 +72,24 @@ impl<'a> SpanWriter<'_, 'a> {
         spans.push(thread);
         let tools = std::mem::take(&mut builder.tools).calls.into_iter().map(Some).collect();
         let provider = builder.meta.and_then(|meta| meta.model_provider);
-        SpanWriter { builder, tools, spans, keys, named_agents: Vec::new(), provider }
+        SpanWriter {
+            builder,
+            tools,
+            spans,
+            keys,
+            named_agents: Vec::new(),
+            provider,
+            has_own_key: false,
+        }
     }
 
     /// Gives a span whose key came up before one of its own.
     fn make_key_unique(&mut self, span: &mut Span<'a>) {
-        if self.keys.insert(&span.key, &self.spans) {
+        let is_own = self.keys.insert(&span.key, &self.spans);
+        if let SpanKind::Turn(_) = span.kind {
+            self.has_own_key = is_own;
+        }
+        if is_own {
             return;
         }
         let base = std::mem::take(&mut span.key);
@@ -95,6 +109,11 @@ impl<'a> SpanWriter<'_, 'a> {
     /// Adds a span within its parent; its key becomes unique.
     fn push(&mut self, mut span: Span<'a>) -> SpanIx {
         self.make_key_unique(&mut span);
+        self.push_keyed(span)
+    }
+
+    /// As [`push`](Self::push), for a span whose key need not be looked at.
+    fn push_keyed(&mut self, mut span: Span<'a>) -> SpanIx {
         if let Some(parent) = span.parent {
             let parent = &self.spans[parent.index()];
             // A thread's own times are those of its turns.
@@ -260,11 +279,15 @@ impl<'a> SpanWriter<'_, 'a> {
     ) {
         let usage = call.usage.map(|usage| draft.usages[usage as usize]);
         let model = call.settings.model;
-        self.push(Span {
-            key: numbered_key("llm:", &draft.id, n),
+        // Calls that are only counted need neither: their keys are unique if
+        // their turn's is.
+        let counted = self.builder.outline && self.has_own_key;
+        let name = model.filter(|_| !counted).map(JsonText::decode);
+        let span = Span {
+            key: if counted { String::new() } else { numbered_key("llm:", &draft.id, n) },
             thread: ThreadIx(0),
             parent: Some(parent),
-            name: model.map_or(Cow::Borrowed("model call"), JsonText::decode),
+            name: name.unwrap_or(Cow::Borrowed("model call")),
             start: call.start,
             end: call.end,
             status: Status::Ok,
@@ -285,7 +308,12 @@ impl<'a> SpanWriter<'_, 'a> {
             recorded: None,
             provenance: provenance(draft, call.first_line, call.last_line),
             outlives_parent: false,
-        });
+        };
+        if counted {
+            self.push_keyed(span)
+        } else {
+            self.push(span)
+        };
     }
 
     fn tool(&mut self, draft: &TurnDraft<'a>, tool: usize, parent: SpanIx) -> SpanIx {

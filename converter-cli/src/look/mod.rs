@@ -6,8 +6,6 @@
 //! which some have, the facts of every session whose own files, with all that
 //! was put together with them, are what they were.
 
-mod codec;
-mod facts;
 mod inventory;
 mod pack;
 
@@ -23,6 +21,7 @@ use codex_trace_history::pipeline::Lost;
 use codex_trace_history::select::Selection;
 use codex_trace_model::SessionGroup;
 pub use codex_trace_usage::facts::{Facts, Kind};
+use codex_trace_usage::stored;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
@@ -133,7 +132,7 @@ impl Looking<'_> {
                 .map(|batch| {
                     let mut sum = A::default();
                     for bytes in batch {
-                        add(&mut sum, facts::read(bytes).ok()?);
+                        add(&mut sum, stored::read(bytes).ok()?);
                     }
                     Some(sum)
                 })
@@ -190,7 +189,7 @@ impl Looking<'_> {
         let key = shelf.and_then(|it| it.inventory.key_of(history, session));
         let known = shelf.zip(key).and_then(|(shelf, key)| shelf.pack.get(&key));
         if let Some(bytes) = known
-            && let Ok(facts) = facts::read(bytes)
+            && let Ok(facts) = stored::read(bytes)
         {
             keep(new, key, bytes);
             return Ok(facts);
@@ -198,7 +197,7 @@ impl Looking<'_> {
         let facts = Facts::read(history, session, self.kind)?;
         if shelf.is_some() {
             let mut bytes = Vec::new();
-            facts::write(&facts, &mut bytes);
+            stored::write(&facts, &mut bytes);
             keep(new, key, &bytes);
         }
         Ok(facts)
@@ -211,7 +210,7 @@ fn keep(new: &Mutex<Option<Vec<u8>>>, key: Option<Key>, facts: &[u8]) {
     let mut new = new.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(key) = key else { return };
     if let Some(entries) = &mut *new {
-        facts::put_entry(entries, &key, facts);
+        pack::put_entry(entries, &key, facts);
         if entries.len() > pack::MAX_LEN {
             *new = None;
         }

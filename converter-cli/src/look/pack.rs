@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use codex_trace_deliver::private;
 
-use super::codec::{Garbled, Read, Reader, put, put_bytes};
+use codex_trace_usage::stored::codec::{Garbled, Read, Reader, put, put_bytes};
+
 use super::inventory::{Key, feed};
 
 /// The largest pack, in bytes: that of a history of some hundred gigabytes.
@@ -88,7 +89,7 @@ impl Pack {
 pub(super) struct NewPack {
     pub(super) whole: Option<Key>,
     pub(super) id_len: usize,
-    /// Entries, as [`put_entry`](super::facts::put_entry) writes them.
+    /// Entries, as [`put_entry`] writes them.
     pub(super) entries: Vec<u8>,
 }
 
@@ -169,9 +170,14 @@ fn tidy(dir: &Path) {
     }
 }
 
+/// Appends facts with their key, as a pack holds them.
+pub(super) fn put_entry(out: &mut Vec<u8>, key: &[u8; 32], facts: &[u8]) {
+    out.extend_from_slice(key);
+    put_bytes(out, facts);
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::facts::put_entry;
     use super::*;
 
     fn stored(dir: &Path) -> PathBuf {

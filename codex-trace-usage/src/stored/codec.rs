@@ -5,12 +5,12 @@ use codex_trace_model::Timestamp;
 
 /// What is read makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Garbled;
+pub struct Garbled;
 
-pub(super) type Read<T> = Result<T, Garbled>;
+pub type Read<T> = Result<T, Garbled>;
 
 /// Appends a number, seven bits a byte.
-pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
+pub fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
@@ -19,18 +19,18 @@ pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Appends bytes with their length.
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// Appends a text.
-pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
     put_bytes(out, text.as_bytes());
 }
 
 /// Appends what may be missing.
-pub(super) fn put_maybe<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
+pub fn put_maybe<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
     out.push(u8::from(value.is_some()));
     if let Some(value) = value {
         put(out, value);
@@ -38,7 +38,7 @@ pub(super) fn put_maybe<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce
 }
 
 /// Appends a time.
-pub(super) fn put_time(out: &mut Vec<u8>, at: Timestamp) {
+pub fn put_time(out: &mut Vec<u8>, at: Timestamp) {
     let seconds = at.as_second();
     // The sign goes to the lowest bit, so that small numbers stay short.
     put(out, ((seconds << 1) ^ (seconds >> 63)).cast_unsigned());
@@ -48,18 +48,18 @@ pub(super) fn put_time(out: &mut Vec<u8>, at: Timestamp) {
 
 /// Reads what was written.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'b>(&'b [u8]);
+pub struct Reader<'b>(&'b [u8]);
 
 impl<'b> Reader<'b> {
-    pub(super) fn new(bytes: &'b [u8]) -> Reader<'b> {
+    pub fn new(bytes: &'b [u8]) -> Reader<'b> {
         Reader(bytes)
     }
 
-    pub(super) fn is_at_end(&self) -> bool {
+    pub fn is_at_end(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn take(&mut self, len: usize) -> Read<&'b [u8]> {
+    pub fn take(&mut self, len: usize) -> Read<&'b [u8]> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or(Garbled)?;
         self.0 = rest;
         Ok(taken)
@@ -69,7 +69,7 @@ impl<'b> Reader<'b> {
         Ok(self.take(1)?[0])
     }
 
-    pub(super) fn number(&mut self) -> Read<u64> {
+    pub fn number(&mut self) -> Read<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -81,20 +81,20 @@ impl<'b> Reader<'b> {
         Err(Garbled)
     }
 
-    pub(super) fn size(&mut self) -> Read<usize> {
+    pub fn size(&mut self) -> Read<usize> {
         usize::try_from(self.number()?).map_err(|_| Garbled)
     }
 
-    pub(super) fn bytes(&mut self) -> Read<&'b [u8]> {
+    pub fn bytes(&mut self) -> Read<&'b [u8]> {
         let len = self.size()?;
         self.take(len)
     }
 
-    pub(super) fn text(&mut self) -> Read<String> {
+    pub fn text(&mut self) -> Read<String> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| Garbled)
     }
 
-    pub(super) fn maybe<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<Option<T>> {
+    pub fn maybe<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<Option<T>> {
         match self.byte()? {
             0 => Ok(None),
             1 => read(self).map(Some),
@@ -104,7 +104,7 @@ impl<'b> Reader<'b> {
 
     /// Reads a list; each element takes a byte at least, so that no length that
     /// is read makes room for more than there can be.
-    pub(super) fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Read<T>) -> Read<Vec<T>> {
+    pub fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Read<T>) -> Read<Vec<T>> {
         let len = self.size()?;
         if len > self.0.len() {
             return Err(Garbled);
@@ -116,7 +116,7 @@ impl<'b> Reader<'b> {
         Ok(list)
     }
 
-    pub(super) fn time(&mut self) -> Read<Timestamp> {
+    pub fn time(&mut self) -> Read<Timestamp> {
         let mut signed = || {
             let number = self.number()?;
             Ok((number >> 1).cast_signed() ^ -((number & 1).cast_signed()))

@@ -1,15 +1,20 @@
-//! Facts as bytes, and back.
+//! Facts as bytes, and back, for whoever keeps them: `list` and `usage` keep them from run to run.
+//!
+//! The bytes are those of one version of this crate; they carry no version of their own.
 
 use std::collections::BTreeMap;
 
 use codex_trace_history::account::Account;
 use codex_trace_model::{Code, Standing, TokenUsage};
-use codex_trace_usage::facts::{Call, Facts};
 
-use super::codec::{Garbled, Read, Reader, put, put_bytes, put_maybe, put_text, put_time};
+use self::codec::{Garbled, Read, Reader, put, put_maybe, put_text, put_time};
+use crate::facts::{Call, Facts};
+
+#[doc(hidden)]
+pub mod codec;
 
 /// Appends facts as bytes.
-pub(super) fn write(facts: &Facts, out: &mut Vec<u8>) {
+pub fn write(facts: &Facts, out: &mut Vec<u8>) {
     let texts = |out: &mut Vec<u8>, texts: &[String]| {
         put(out, texts.len() as u64);
         for text in texts {
@@ -57,8 +62,12 @@ fn maybe_texts(facts: &Facts) -> [&Option<String>; 8] {
     ]
 }
 
-/// Reads what was written.
-pub(super) fn read(bytes: &[u8]) -> Read<Facts> {
+/// Reads what [`write`] has written.
+///
+/// # Errors
+///
+/// Refuses anything else.
+pub fn read(bytes: &[u8]) -> Read<Facts> {
     let mut from = Reader::new(bytes);
     let session_id = from.text()?;
     let mut texts = || from.list(Reader::text);
@@ -135,10 +144,4 @@ fn standing(word: &[u8]) -> Read<Standing> {
 
 fn code(word: &[u8]) -> Read<Code> {
     Code::ALL.iter().copied().find(|it| it.word().as_bytes() == word).ok_or(Garbled)
-}
-
-/// Appends facts with their key, as a pack holds them.
-pub(super) fn put_entry(out: &mut Vec<u8>, key: &[u8; 32], facts: &[u8]) {
-    out.extend_from_slice(key);
-    put_bytes(out, facts);
 }

@@ -8,7 +8,8 @@
 #
 # Needs `cargo-zigbuild` and `ziglang` (both on PyPI). The toolchain needs the standard library of TARGET (`rustup
 # target add TARGET`) or its sources (`rustup component add rust-src`, or Debian's `rust-src`): from these it is built
-# as well. What is built lies in `target/TARGET`, for glibc 2.17 and later or, for musl, without a need for a C library.
+# as well. What is built lies in `target/TARGET`; on Linux it is for glibc 2.17 and later. docs/install.md says which
+# targets were tried.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."

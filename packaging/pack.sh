@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# Makes all packages from one stripped binary and one extension module of this machine's platform:
+# Makes all packages of one platform from a stripped binary and an extension module:
 #
-#   packaging/pack.sh BINARY EXTENSION OUTDIR
+#   packaging/pack.sh BINARY EXTENSION OUTDIR [TARGET NATIVE]
 #
-# BINARY is what cargo builds of `converter-cli`, EXTENSION (lib_core.so) what it builds of `codex-trace-python`.
+# BINARY is what cargo builds of `converter-cli`, EXTENSION (lib_core.so) what it builds of `codex-trace-python`; `-`
+# for none, then there is no wheel. TARGET is what they were built for, if that is not this machine: then NATIVE is the
+# same program for this machine, which writes the manual and the completions.
 #
-# Needs cargo (with the sources of the dependencies fetched), python3, tar, gzip and objdump; dpkg-deb for the Debian
-# package, rpmbuild for the RPM. CODEX_TRACE_RELEASES is the address below which releases can be downloaded, for the Homebrew formula.
-# The same binary and commit give the same bytes.
+# Needs cargo (with the sources of the dependencies fetched), python3, tar, gzip and readelf; dpkg-deb for the Debian
+# package, rpmbuild for the RPM. CODEX_TRACE_RELEASES is the address below which releases can be downloaded, for the
+# Homebrew formula. CODEX_TRACE_NPM lists the platforms of a release, as npm calls them (`linux-x64 linux-arm64`), if
+# it has others than this one. The same binary and commit give the same bytes.
 set -euo pipefail
 
 binary=$(realpath "$1")
-extension=$(realpath "$2")
+extension=$2
+[ "$extension" = - ] || extension=$(realpath "$extension")
 mkdir -p "$3"
 out=$(realpath "$3")
 if [ -n "$(ls -A "$out")" ]; then
@@ -25,16 +29,19 @@ trap 'rm -rf "$stage"' EXIT
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct)}
 umask 022
 
-version=$("$binary" --version | cut -d' ' -f2)
+target=${4:-$(rustc -vV | sed -n 's/^host: //p')}
+native=$(realpath "${5:-$binary}")
+version=$("$native" --version | cut -d' ' -f2)
 about="Turns the transcripts of Codex CLI into traces"
-target=$(rustc -vV | sed -n 's/^host: //p')
 case $target in
     x86_64-unknown-linux-gnu) npm_cpu=x64 deb_arch=amd64 brew_arch=x86_64 machine=x86_64 ;;
     aarch64-unknown-linux-gnu) npm_cpu=arm64 deb_arch=arm64 brew_arch=arm64 machine=aarch64 ;;
     *) echo "pack.sh: no packages for $target yet" >&2; exit 2 ;;
 esac
-# The oldest C library that has every symbol that the binary asks for.
-glibc=$(objdump -T "$binary" "$extension" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -1)
+# The oldest C library that has every symbol that the binaries ask for.
+linked=("$binary")
+[ "$extension" = - ] || linked+=("$extension")
+glibc=$(readelf --wide --dyn-syms "${linked[@]}" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -1)
 
 # tarball NAME DIR ENTRY: ENTRY of DIR as OUT/NAME, with nothing of this machine in it.
 tarball() {
@@ -48,12 +55,12 @@ docs=$files/share/doc/codex-trace
 mkdir -p "$files"/{bin,share/man/man1,share/bash-completion/completions,share/zsh/site-functions} \
     "$files/share/fish/vendor_completions.d" "$docs"
 install -m 755 "$binary" "$files/bin/codex-trace"
-"$binary" man "$files/share/man/man1"
-"$binary" completions bash >"$files/share/bash-completion/completions/codex-trace"
-"$binary" completions zsh >"$files/share/zsh/site-functions/_codex-trace"
-"$binary" completions fish >"$files/share/fish/vendor_completions.d/codex-trace.fish"
+"$native" man "$files/share/man/man1"
+"$native" completions bash >"$files/share/bash-completion/completions/codex-trace"
+"$native" completions zsh >"$files/share/zsh/site-functions/_codex-trace"
+"$native" completions fish >"$files/share/fish/vendor_completions.d/codex-trace.fish"
 install -m 644 "$root/LICENSE" "$root/README.md" "$root/CHANGELOG.md" "$docs"
-python3 "$here/inventory.py" "$root" "$target" "$docs/THIRD-PARTY-LICENSES.txt" "$out/codex-trace-$version.cdx.json"
+python3 "$here/inventory.py" "$root" "$target" "$docs/THIRD-PARTY-LICENSES.txt" "$out/codex-trace-$version-$target.cdx.json"
 
 pack_tarball() {
     local name=codex-trace-$version-$target
@@ -62,29 +69,36 @@ pack_tarball() {
 }
 
 pack_npm() {
-    local platform=codex-trace-linux-$npm_cpu dir
+    local platform=codex-trace-linux-$npm_cpu dir one all=
     local common="\"version\": \"$version\", \"description\": \"$about\", \"license\": \"Apache-2.0\""
     dir=$stage/npm-platform/package
     mkdir -p "$dir/bin"
     cp "$files/bin/codex-trace" "$dir/bin"
     cp "$docs"/{LICENSE,THIRD-PARTY-LICENSES.txt} "$dir"
     cat >"$dir/package.json" <<EOF
-{"name": "$platform", $common, "os": ["linux"], "cpu": ["$npm_cpu"], "libc": ["glibc"], "preferUnplugged": true}
+{"name": "$platform", $common, "os": ["linux"], "libc": ["glibc"], "cpu": ["$npm_cpu"], "preferUnplugged": true}
 EOF
     tarball "npm-$platform-$version.tgz" "$stage/npm-platform" package
 
+    for one in ${CODEX_TRACE_NPM:-linux-$npm_cpu}; do
+        all+=", \"codex-trace-$one\": \"$version\""
+    done
     dir=$stage/npm/package
     mkdir -p "$dir"
     cp "$here/npm/codex-trace.js" "$docs"/{LICENSE,README.md} "$dir"
     chmod 755 "$dir/codex-trace.js"
     cat >"$dir/package.json" <<EOF
 {"name": "codex-trace", $common, "bin": {"codex-trace": "codex-trace.js"}, "engines": {"node": ">=16"},
- "optionalDependencies": {"$platform": "$version"}}
+ "optionalDependencies": {${all#, }}}
 EOF
     tarball "npm-codex-trace-$version.tgz" "$stage/npm" package
 }
 
 pack_wheel() {
+    if [ "$extension" = - ]; then
+        echo "pack.sh: no extension module, so no wheel" >&2
+        return
+    fi
     python3 "$here/wheel.py" "$files" "$root/python/codex_trace" "$extension" "$version" "manylinux_${glibc/./_}_$machine" "$about" "$out"
 }
 
@@ -150,7 +164,7 @@ gzip -9n %{buildroot}/usr/share/man/man1/*.1
 /usr/share/doc/codex-trace
 EOF
     # The binary is stripped already, and nothing of this machine goes in.
-    rpmbuild -bb --quiet --define "_topdir $stage/rpm" --define "_rpmdir $stage/rpm" --define '_buildhost localhost' \
+    rpmbuild -bb --quiet --target "$machine" --define "_topdir $stage/rpm" --define "_rpmdir $stage/rpm" --define '_buildhost localhost' \
         --define '_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm' --define '__os_install_post %{nil}' \
         --define 'debug_package %{nil}' --define '_build_id_links none' --define '_binary_payload w9.gzdio' \
         --define 'use_source_date_epoch_as_buildtime 1' --define 'clamp_mtime_to_source_date_epoch 1' \
@@ -176,5 +190,5 @@ pack_rpm
 pack_formula
 cd "$out"
 find . -maxdepth 1 -type f -printf '%f\n' | sort | xargs sha256sum >"$stage/SHA256SUMS"
-mv "$stage/SHA256SUMS" .
+mv "$stage/SHA256SUMS" "SHA256SUMS-$target"
 echo "codex-trace $version for $target, glibc $glibc or later"

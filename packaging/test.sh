@@ -3,8 +3,9 @@
 #
 #   packaging/test.sh BINARY PACKAGES
 #
-# BINARY is what PACKAGES (the OUTDIR of pack.sh) were made from. Uses no network. A package whose installer is not
-# here is skipped, and that is said.
+# BINARY is what PACKAGES (the OUTDIR of pack.sh) were made from; if it is for another machine, this one must be able to
+# run it (QEMU with binfmt_misc). Uses no network. A package that was not made, or whose installer is not here, is
+# skipped, and that is said.
 set -euo pipefail
 
 binary=$(realpath "$1")
@@ -127,14 +128,20 @@ test_npm() {
     echo "ok: npm passes signals on"
 }
 
-# with COMMAND TEST: runs TEST if there is COMMAND.
+# with COMMAND TEST FILES: runs TEST if there is COMMAND, and packages of such a name.
 with() {
-    if command -v "$1" >/dev/null; then "$2"; else echo "skipped: $2, there is no $1"; fi
+    if [ -z "$(find "$packages" -name "$3")" ]; then
+        echo "skipped: $2, there is no $3"
+    elif command -v "$1" >/dev/null; then
+        "$2"
+    else
+        echo "skipped: $2, there is no $1"
+    fi
 }
 
-(cd "$packages" && sha256sum --quiet --check SHA256SUMS) || fail "SHA256SUMS"
+(cd "$packages" && sha256sum --quiet --check SHA256SUMS-*) || fail "SHA256SUMS"
 test_tarball
-with dpkg test_deb
-with rpm2cpio test_rpm
-with pip test_wheel
-with npm test_npm
+with dpkg test_deb '*.deb'
+with rpm2cpio test_rpm '*.rpm'
+with pip test_wheel "*_$(uname -m).whl"
+with npm test_npm "npm-codex-trace-$(node -p 'process.platform + "-" + process.arch' || true)-*"

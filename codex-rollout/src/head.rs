@@ -7,6 +7,7 @@ use memchr::memmem;
 
 use crate::discover::{Layout, RolloutPath};
 use crate::error::Result;
+use crate::identity::FileId;
 use crate::item::response_item::ResponseItem;
 use crate::item::session_meta::{SessionMeta, ThreadOrigin};
 use crate::line::{RolloutItem, RolloutLine};
@@ -64,9 +65,8 @@ pub struct RolloutHead {
     pub len: u64,
     /// When the file was last written, by its file system.
     pub modified: Option<SystemTime>,
-    /// What the file is to its file system, whatever its names; not known on
-    /// every system.
-    pub file_id: Option<(u64, u64)>,
+    /// What the file is to its file system, whatever its names.
+    pub file_id: Option<FileId>,
     /// What the lines are.
     pub content: Content,
     /// The thread's name as the home's index has it, as JSON text without its
@@ -116,11 +116,7 @@ impl RolloutHead {
         if let Ok(metadata) = rollout.path.metadata() {
             head.len = metadata.len();
             head.modified = metadata.modified().ok();
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::MetadataExt;
-                head.file_id = Some((metadata.dev(), metadata.ino()));
-            }
+            head.file_id = FileId::with(&rollout.path, &metadata);
         }
         let mut stream = LineStream::open_any(rollout)?
             .head_first()

@@ -1,6 +1,6 @@
 //! Files that can be read once only: pipes.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -48,6 +48,11 @@ impl Piped {
         Ok(Piped(Arc::new(Kept::File(file))))
     }
 
+    /// Returns whether a path leads to a pipe that has a name, by its metadata.
+    pub fn is_pipe(metadata: &Metadata) -> bool {
+        system::is_pipe(metadata)
+    }
+
     /// Returns a reader from the start, independent of others.
     pub(crate) fn reader(&self) -> PipedReader {
         PipedReader { piped: self.clone(), at: 0 }
@@ -92,7 +97,7 @@ impl Read for PipedReader {
                 let rest = usize::try_from(self.at).ok().and_then(|at| bytes.get(at..));
                 rest.unwrap_or_default().read(buffer)?
             }
-            Err(file) => read_at(file, buffer, self.at)?,
+            Err(file) => system::read_at(file, buffer, self.at)?,
         };
         self.at += n as u64;
         Ok(n)
@@ -100,17 +105,47 @@ impl Read for PipedReader {
 }
 
 #[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, at)
+mod system {
+    use std::fs::{File, Metadata};
+    use std::io;
+    use std::os::unix::fs::{FileExt, FileTypeExt};
+
+    pub(super) fn is_pipe(metadata: &Metadata) -> bool {
+        metadata.file_type().is_fifo()
+    }
+
+    pub(super) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        file.read_at(buffer, at)
+    }
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, at)
+mod system {
+    use std::fs::{File, Metadata};
+    use std::io;
+    use std::os::windows::fs::FileExt;
+
+    /// Pipes there have names of their own kind, which lead to no file.
+    pub(super) fn is_pipe(_: &Metadata) -> bool {
+        false
+    }
+
+    pub(super) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        file.seek_read(buffer, at)
+    }
 }
 
 #[cfg(not(any(unix, windows)))]
-fn read_at(mut file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    io::Seek::seek(&mut file, io::SeekFrom::Start(at))?;
-    file.read(buffer)
+mod system {
+    use std::fs::{File, Metadata};
+    use std::io::{self, Read, Seek, SeekFrom};
+
+    pub(super) fn is_pipe(_: &Metadata) -> bool {
+        false
+    }
+
+    pub(super) fn read_at(mut file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        file.seek(SeekFrom::Start(at))?;
+        file.read(buffer)
+    }
 }

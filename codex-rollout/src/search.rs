@@ -15,6 +15,7 @@ use crate::discover::{
     RolloutPath, is_codex_home, is_rollout_name, may_hold_records, session_dirs,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::identity::FileId;
 use crate::magic::{Foreign, foreign_name};
 use crate::source::open_stream;
 
@@ -126,7 +127,7 @@ pub fn search(root: &Path) -> impl Iterator<Item = Result<Found>> {
                 loops.push(Ok(Found::PassedOver { path, why: PassedOver::Loop }));
                 return false;
             }
-            DirId::of(entry).is_none_or(|id| visited.insert(id))
+            directory_id(entry).is_none_or(|id| visited.insert(id))
         };
         found.extend(walk.filter_entry(first_visit).filter_map(|entry| match entry {
             Ok(entry) => classify(&entry),
@@ -148,30 +149,10 @@ fn leads_back(entry: &DirEntry) -> bool {
             .is_some_and(|(target, parent)| parent.starts_with(target))
 }
 
-/// What a directory is, whatever path leads to it.
-#[derive(PartialEq, Eq, Hash)]
-struct DirId {
-    #[cfg(unix)]
-    numbers: (u64, u64),
-    #[cfg(not(unix))]
-    place: PathBuf,
-}
-
-impl DirId {
-    /// `None` for what is no directory, or cannot be told.
-    #[cfg(unix)]
-    fn of(entry: &DirEntry) -> Option<DirId> {
-        use std::os::unix::fs::MetadataExt;
-
-        let metadata = entry.file_type().is_dir().then(|| entry.metadata().ok())??;
-        Some(DirId { numbers: (metadata.dev(), metadata.ino()) })
-    }
-
-    #[cfg(not(unix))]
-    fn of(entry: &DirEntry) -> Option<DirId> {
-        let place = entry.file_type().is_dir().then(|| fs::canonicalize(entry.path()).ok())??;
-        Some(DirId { place })
-    }
+/// `None` for what is no directory, or cannot be told.
+fn directory_id(entry: &DirEntry) -> Option<FileId> {
+    let metadata = entry.file_type().is_dir().then(|| entry.metadata().ok())??;
+    FileId::with(entry.path(), &metadata)
 }
 
 fn failure(err: walkdir::Error) -> Result<Found> {

@@ -1,6 +1,6 @@
 //! Files that only their owner can read.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::path::Path;
 
@@ -18,34 +18,61 @@ use crate::paths::is_same_dir;
 ///
 /// If it cannot be made.
 pub fn make_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
+    dirs().recursive(true).create(dir)
+}
+
+/// Returns what makes directories that only their owner can look into.
+pub fn dirs() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    system::restrict_dir(&mut builder);
+    builder
 }
 
 /// Returns options that make a file which only its owner can read.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    system::restrict_file(&mut options);
     options
 }
 
 /// Returns why a file is no good place for a key: others may read it.
 pub fn exposed(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-        if mode & 0o044 != 0 {
-            let path = path.display();
-            return Some(format!("others may read `{path}`, which holds a key: chmod 600 it"));
-        }
+    let is_exposed = system::is_exposed(&fs::metadata(path).ok()?);
+    let path = path.display();
+    is_exposed.then(|| format!("others may read `{path}`, which holds a key: chmod 600 it"))
+}
+
+#[cfg(unix)]
+mod system {
+    use std::fs::{DirBuilder, Metadata, OpenOptions};
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+
+    pub(super) fn restrict_dir(builder: &mut DirBuilder) {
+        builder.mode(0o700);
     }
-    let _ = metadata;
-    None
+
+    pub(super) fn restrict_file(options: &mut OpenOptions) {
+        options.mode(0o600);
+    }
+
+    pub(super) fn is_exposed(metadata: &Metadata) -> bool {
+        metadata.permissions().mode() & 0o044 != 0
+    }
+}
+
+/// On Windows a file inherits who may read it from its directory, and the
+/// directories of a user are private already.
+#[cfg(not(unix))]
+mod system {
+    use std::fs::{DirBuilder, Metadata, OpenOptions};
+
+    pub(super) fn restrict_dir(_: &mut DirBuilder) {}
+
+    pub(super) fn restrict_file(_: &mut OpenOptions) {}
+
+    pub(super) fn is_exposed(_: &Metadata) -> bool {
+        false
+    }
 }
 
 /// The files of this machine.

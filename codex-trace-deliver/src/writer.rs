@@ -1,23 +1,14 @@
 //! Whether the program that wrote a rollout has ended without a word in it: it
 //! was killed, or the machine went down.
 
+mod birth;
 mod lease;
 
-use std::fs::{self, Metadata};
-use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use codex_trace_model::Timestamp;
-
 /// How long nothing must have been written.
 pub const QUIET: Duration = Duration::from_secs(20);
-
-/// How far apart the birth of a file and the time in its first line may be.
-const BIRTH: Duration = Duration::from_secs(10);
-
-/// How much of a file its first time is in.
-const HEAD: u64 = 128;
 
 /// Where the program is that writes a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +31,7 @@ impl Writer {
     /// another system than Linux nothing can be told.
     pub fn of(path: &Path, now: SystemTime) -> Writer {
         let Ok(metadata) = path.metadata() else { return Writer::There };
-        if !is_of_this_machine(path, &metadata) || lease::has_writer(path) != Some(false) {
+        if !birth::is_of_this_machine(path, &metadata) || lease::has_writer(path) != Some(false) {
             return Writer::There;
         }
         let age = metadata.modified().ok().and_then(|at| now.duration_since(at).ok());
@@ -53,39 +44,12 @@ impl Writer {
     }
 }
 
-/// Whether a program wrote the file line by line, here: its first line is as old
-/// as the file, and its last change was that something was written. Programs that
-/// copy or synchronise make files later, or set their times.
-#[cfg(unix)]
-fn is_of_this_machine(path: &Path, metadata: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let is_as_written =
-        (metadata.mtime(), metadata.mtime_nsec()) == (metadata.ctime(), metadata.ctime_nsec());
-    let born = metadata.created().ok().filter(|_| is_as_written);
-    let Some((born, first)) = born.zip(first_time(path)) else { return false };
-    let apart = born.duration_since(first).or_else(|_| first.duration_since(born));
-    apart.is_ok_and(|apart| apart <= BIRTH)
-}
-
-#[cfg(not(unix))]
-fn is_of_this_machine(_: &Path, _: &Metadata) -> bool {
-    false
-}
-
-/// Returns the time of the first line.
-#[cfg(unix)]
-fn first_time(path: &Path) -> Option<SystemTime> {
-    let mut head = Vec::new();
-    fs::File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
-    let head = head.strip_prefix(b"{\"timestamp\":\"")?;
-    let end = memchr::memchr(b'"', head)?;
-    let at: Timestamp = std::str::from_utf8(&head[..end]).ok()?.parse().ok()?;
-    Some(at.into())
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::fs;
     use std::io::Write;
+
+    use codex_trace_model::Timestamp;
 
     use super::Writer::{Gone, Leaving, There};
     use super::*;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use codex_rollout::{Content, RolloutHead, RolloutPath};
+use codex_rollout::{Content, FileId, RolloutHead, RolloutPath};
 
 use crate::failure::Failure;
 use crate::history::RUN_ROOM;
@@ -50,14 +50,9 @@ impl HeadCache {
 
 fn is_as_before(head: &RolloutHead, path: &Path) -> bool {
     let Ok(metadata) = path.metadata() else { return false };
-    let is_same = metadata.len() == head.len && metadata.modified().ok() == head.modified;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        is_same && head.file_id == Some((metadata.dev(), metadata.ino()))
-    }
-    #[cfg(not(unix))]
-    is_same
+    metadata.len() == head.len
+        && metadata.modified().ok() == head.modified
+        && FileId::with(path, &metadata) == head.file_id
 }
 
 /// Returns how far the head of each of so many compressed files is looked for.

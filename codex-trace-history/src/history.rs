@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use codex_rollout::{
-    Content, Copies, Found, PassedOver, RolloutHead, RolloutPath, SessionIndex, compare_set,
+    Content, Copies, Found, PassedOver, Piped, RolloutHead, RolloutPath, SessionIndex, compare_set,
     find_reviewed, home_of, search, session_dirs, share_room,
 };
 use codex_trace_model::{Code, Diagnostic, SessionGroup, group};
@@ -134,7 +134,7 @@ impl Named {
             match path.metadata() {
                 Ok(metadata) if metadata.is_dir() => named.places.push(Place::Tree(path)),
                 Ok(metadata) if metadata.is_file() => named.places.push(Place::File(path)),
-                Ok(metadata) if is_pipe(&metadata) => named.places.push(Place::Pipe(path)),
+                Ok(metadata) if Piped::is_pipe(&metadata) => named.places.push(Place::Pipe(path)),
                 Ok(_) => {
                     return Err(Failure::new(format!(
                         "neither a file nor a directory: `{}`",
@@ -222,16 +222,6 @@ impl Named {
         }
         inputs
     }
-}
-
-#[cfg(unix)]
-fn is_pipe(metadata: &std::fs::Metadata) -> bool {
-    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
-}
-
-#[cfg(not(unix))]
-fn is_pipe(_: &std::fs::Metadata) -> bool {
-    false
 }
 
 fn nothing_there(path: &Path) -> Failure {

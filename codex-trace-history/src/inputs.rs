@@ -3,6 +3,8 @@
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
+use codex_rollout::FileId;
+
 use crate::failure::Failure;
 use crate::whole::directory_of;
 
@@ -59,13 +61,13 @@ impl Inputs {
         &self,
         outputs: impl IntoIterator<Item = &'o Path>,
     ) -> Result<(), Failure> {
-        let there = outputs.into_iter().filter_map(|path| Some((path, Identity::of(path)?)));
-        let there: Vec<(&Path, Identity)> = there.collect();
+        let there = outputs.into_iter().filter_map(|path| Some((path, file_id(path)?)));
+        let there: Vec<(&Path, FileId)> = there.collect();
         if there.is_empty() {
             return Ok(());
         }
         for file in &self.files {
-            let Some(identity) = Identity::of(file) else { continue };
+            let Some(identity) = file_id(file) else { continue };
             if let Some((output, _)) = there.iter().find(|(_, it)| *it == identity) {
                 return Err(Failure::new(format!(
                     "`{}` is a rollout that is read, and would be lost",
@@ -101,30 +103,7 @@ fn real(path: &Path) -> PathBuf {
     }
 }
 
-/// What a file is, whatever it is called.
-#[derive(Debug, PartialEq, Eq)]
-struct Identity {
-    #[cfg(unix)]
-    numbers: (u64, u64),
-    #[cfg(not(unix))]
-    place: PathBuf,
-}
-
-impl Identity {
-    fn of(path: &Path) -> Option<Identity> {
-        let metadata = path.metadata().ok().filter(Metadata::is_file)?;
-        Identity::from(path, &metadata)
-    }
-
-    #[cfg(unix)]
-    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-    fn from(_: &Path, metadata: &Metadata) -> Option<Identity> {
-        use std::os::unix::fs::MetadataExt;
-        Some(Identity { numbers: (metadata.dev(), metadata.ino()) })
-    }
-
-    #[cfg(not(unix))]
-    fn from(path: &Path, _: &Metadata) -> Option<Identity> {
-        Some(Identity { place: fs::canonicalize(path).ok()? })
-    }
+fn file_id(path: &Path) -> Option<FileId> {
+    let metadata = path.metadata().ok().filter(Metadata::is_file)?;
+    FileId::with(path, &metadata)
 }

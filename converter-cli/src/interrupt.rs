@@ -1,12 +1,10 @@
 //! Ctrl-C: the first one ends the run in an orderly way, the second at once.
 
-use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use signal_hook::iterator::Signals;
 
 use crate::exit::ExitStatus;
 use crate::progress::Screen;
@@ -32,9 +30,7 @@ pub fn late(ui: &Ui) -> Late {
 fn heed(screen: Screen) -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let leave = i32::from(ExitStatus::Interrupted.code());
-    #[cfg(unix)]
-    hangup::register(&interrupted);
-    if std::io::stderr().is_terminal() && wait_for_signals(&interrupted, screen, leave).is_ok() {
+    if system::watch(&interrupted, screen, leave) {
         return interrupted;
     }
     for signal in [SIGINT, SIGTERM] {
@@ -47,38 +43,49 @@ fn heed(screen: Screen) -> Arc<AtomicBool> {
     interrupted
 }
 
-/// As the flags do, where a line of progress may have to be taken away first.
-#[expect(clippy::exit, reason = "the user wants the process to end at once")]
-fn wait_for_signals(
-    interrupted: &Arc<AtomicBool>,
-    screen: Screen,
-    leave: i32,
-) -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let interrupted = Arc::clone(interrupted);
-    let wait = move || {
-        for _ in signals.forever() {
-            if interrupted.swap(true, Ordering::SeqCst) {
-                screen.clear();
-                std::process::exit(leave);
-            }
-        }
-    };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
-    Ok(())
-}
-
 #[cfg(unix)]
-mod hangup {
+mod system {
+    use std::io::IsTerminal;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-    use signal_hook::consts::SIGHUP;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::flag;
+    use signal_hook::iterator::Signals;
+
+    use crate::progress::Screen;
+
+    /// Heeds hang-ups and, where somebody looks, interrupts and requests to
+    /// terminate; returns whether it heeds these too.
+    pub(super) fn watch(interrupted: &Arc<AtomicBool>, screen: Screen, leave: i32) -> bool {
+        heed_hangup(interrupted);
+        std::io::stderr().is_terminal() && wait_for_signals(interrupted, screen, leave).is_ok()
+    }
+
+    /// As the flags do, where a line of progress may have to be taken away first.
+    #[expect(clippy::exit, reason = "the user wants the process to end at once")]
+    fn wait_for_signals(
+        interrupted: &Arc<AtomicBool>,
+        screen: Screen,
+        leave: i32,
+    ) -> std::io::Result<()> {
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let interrupted = Arc::clone(interrupted);
+        let wait = move || {
+            for _ in signals.forever() {
+                if interrupted.swap(true, Ordering::SeqCst) {
+                    screen.clear();
+                    std::process::exit(leave);
+                }
+            }
+        };
+        std::thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
+        Ok(())
+    }
 
     /// A terminal that is closed hangs up twice, by the shell and by the system:
     /// the second time is no wish to end at once.
-    pub(super) fn register(interrupted: &Arc<AtomicBool>) {
+    fn heed_hangup(interrupted: &Arc<AtomicBool>) {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         if !is_ignored(&status) {
             flag::register(SIGHUP, Arc::clone(interrupted)).ok();
@@ -101,5 +108,19 @@ mod hangup {
             assert!(!super::is_ignored(&status("0000000000001000")));
             assert!(!super::is_ignored(""));
         }
+    }
+}
+
+/// Elsewhere Ctrl-C is all there is, and it cannot be waited for: a second one may
+/// leave a line of progress on the screen.
+#[cfg(not(unix))]
+mod system {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use crate::progress::Screen;
+
+    pub(super) fn watch(_: &Arc<AtomicBool>, _: Screen, _: i32) -> bool {
+        false
     }
 }

@@ -89,7 +89,7 @@ pub fn short_path(path: &str, home: Option<&Path>) -> String {
     let home = home.and_then(Path::to_str).filter(|home| home.len() > 1);
     let short = match home.and_then(|home| path.strip_prefix(home)) {
         Some("") => "~".to_owned(),
-        Some(rest) if rest.starts_with('/') => format!("~{rest}"),
+        Some(rest) if rest.starts_with(std::path::is_separator) => format!("~{rest}"),
         _ => path.to_owned(),
     };
     escape(&short).into_owned()

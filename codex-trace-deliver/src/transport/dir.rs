@@ -3,6 +3,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::private;
 use crate::transport::{Cause, NoAnswer, Request, Response, Transport};
 use crate::whole::{self, WholeFile};
 use codex_trace_export::json;
@@ -25,11 +26,7 @@ impl RequestDir {
     /// If it cannot be made, or has something in it already: requests of two
     /// runs must not be mixed.
     pub fn create(dir: &Path) -> io::Result<RequestDir> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(dir)?;
+        private::make_dir(dir)?;
         whole::sweep(dir);
         if fs::read_dir(dir)?.next().is_some() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not empty"));

@@ -1,6 +1,7 @@
 //! Arguments and environment, resolved: every default lives here, and this is
 //! the only module that reads the environment or the clock.
 
+mod console;
 mod file;
 mod homes;
 mod redaction;
@@ -61,6 +62,7 @@ pub struct Environment {
     terminal_height: Option<usize>,
     stdout_is_terminal: bool,
     stderr_is_terminal: bool,
+    takes_escapes: bool,
     processors: usize,
     now: Timestamp,
     vars: Variables,
@@ -86,6 +88,7 @@ impl Environment {
             terminal_height: size.map(|(_, height)| usize::from(height.0)),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
+            takes_escapes: console::takes_escapes(),
             processors: std::thread::available_parallelism().map_or(1, NonZero::get),
             now: Timestamp::now(),
             vars: Variables(
@@ -251,7 +254,7 @@ impl Settings {
         let color = |terminal: bool| match args.color {
             When::Always => true,
             When::Never => false,
-            When::Auto => !env.no_color && (terminal || env.force_color),
+            When::Auto => !env.no_color && (terminal && env.takes_escapes || env.force_color),
         };
         let on_terminal = || {
             let width = env.terminal_width.unwrap_or(USUAL_WIDTH);
@@ -375,6 +378,7 @@ mod tests {
             terminal_height: Some(40),
             stdout_is_terminal: true,
             stderr_is_terminal: true,
+            takes_escapes: true,
             processors: 64,
             now: Timestamp::UNIX_EPOCH,
             vars: Variables::default(),

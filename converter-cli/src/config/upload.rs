@@ -58,9 +58,11 @@ pub fn age(what: &str, text: &str) -> Result<Duration, Failure> {
     })
 }
 
-/// Returns the directory for files that are in no other: `$TMPDIR`, or `/tmp`.
+/// Returns the directory for files that are in no other: `$TMPDIR`, or that of
+/// the system.
+#[expect(clippy::disallowed_methods, reason = "belongs to what is read here")]
 pub fn temp_dir(settings: &Settings) -> PathBuf {
-    settings.vars.0.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
+    settings.vars.0.get("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from)
 }
 
 /// Returns where the ledger is: `--state-dir`, or below `$XDG_STATE_HOME` or

@@ -12,6 +12,7 @@ use std::time::Duration;
 use codex_trace_deliver::private;
 
 use crate::config::{self, Environment, Settings};
+use crate::live::detach;
 use crate::live::event::Event;
 use crate::live::queue::{Entry, Queue};
 
@@ -105,10 +106,10 @@ fn input() -> Vec<u8> {
 /// no pipe of Codex, no terminal, no directory.
 fn start_worker(queue: &Queue) -> io::Result<()> {
     let program = std::env::current_exe()?;
-    leave_files();
     let mut worker = Command::new(program);
     worker.args(["hook", "--work", "--detached"]).current_dir(queue.dir());
     worker.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log(&queue.log()));
+    detach::prepare(&mut worker);
     worker.spawn().map(drop)
 }
 
@@ -120,27 +121,6 @@ fn log(path: &Path) -> Stdio {
     };
     open().map_or_else(|_| Stdio::null(), Stdio::from)
 }
-
-/// What Codex left open when it started this process must not stay open in the
-/// worker: whoever waits for the end of a pipe would wait for the worker.
-#[cfg(unix)]
-fn leave_files() {
-    close_fds::set_fds_cloexec(3, &[]);
-}
-
-#[cfg(not(unix))]
-fn leave_files() {}
-
-/// Leaves the terminal, and the group of processes that a terminal or a parent
-/// ends together.
-#[cfg(unix)]
-pub(super) fn leave_session() {
-    // Fails only where it has one of its own.
-    rustix::process::setsid().ok();
-}
-
-#[cfg(not(unix))]
-pub(super) fn leave_session() {}
 
 /// Returns how Codex is told to call this: the program, then `hook`.
 pub(super) fn command_line(program: &OsStr) -> String {

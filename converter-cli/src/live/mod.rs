@@ -5,6 +5,7 @@
 //! one for each user and machine, takes the entries and delivers their sessions
 //! by the same engine and ledger as `upload`. docs/live.md describes it.
 
+mod detach;
 pub mod event;
 pub mod hook;
 pub mod install;

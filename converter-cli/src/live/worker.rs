@@ -20,8 +20,8 @@ use crate::commands::upload::Rounds;
 use crate::config::{self, Settings};
 use crate::exit::ExitStatus;
 use crate::interrupt;
+use crate::live::detach;
 use crate::live::event::Occasion;
-use crate::live::hook;
 use crate::live::queue::{self, Entry, Queue};
 use crate::live::standing::Noted;
 use crate::live::state::{self, Backoffs, Rest, State, Waiting};
@@ -62,7 +62,7 @@ const ALL: &str = "upload";
 /// If there is no place for the queue.
 pub fn run(args: &HookArgs, upload: &UploadArgs, ui: &Ui) -> anyhow::Result<ExitStatus> {
     if args.detached {
-        hook::leave_session();
+        detach::leave_session();
     }
     let linger = config::age("--linger", &args.linger)?;
     let queue = Queue::within(&config::state_dir(None, ui.settings())?);

@@ -1,8 +1,8 @@
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use codex_trace_deliver::private;
 use codex_trace_export::{FileFormat, Sink};
 use codex_trace_history::whole;
 
@@ -104,18 +104,9 @@ impl SessionFile<'_> {
 }
 
 pub(super) fn make_directory(dir: &Path) -> anyhow::Result<()> {
-    private_directories(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+    private::make_dir(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
     whole::sweep(dir);
     Ok(())
-}
-
-/// Makes a directory and those above it, private, unless they are there.
-pub(crate) fn private_directories(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
 }
 
 impl std::fmt::Debug for SessionFile<'_> {

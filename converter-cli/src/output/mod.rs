@@ -4,7 +4,6 @@ mod directory;
 mod target;
 mod writer;
 
-pub(crate) use directory::private_directories;
 pub use directory::{Directory, SessionFile};
 pub use target::Target;
 pub use writer::Writer;

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use codex_trace_deliver::private;
 use codex_trace_export::{OutputFiles, Scratch};
 use codex_trace_history::failure::Failure;
 use codex_trace_history::scratch;
@@ -12,7 +13,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::config::temp_dir;
-use crate::output::directory::{make_directory, private_directories};
+use crate::output::directory::make_directory;
 use crate::output::target::{Packing, Target, is_special};
 use crate::ui::Ui;
 
@@ -57,7 +58,7 @@ impl OutputFiles for Out {
                 if !files.contains_key(name) {
                     let path = dir.join(name);
                     if name.contains('/') {
-                        private_directories(directory_of(&path))?;
+                        private::make_dir(directory_of(&path))?;
                     }
                     files.insert(name.to_owned(), WholeFile::create(&path)?);
                 }

@@ -111,3 +111,44 @@ fn no_file_is_long() {
     let long: Vec<_> = files.iter().filter(|file| lines(file) > LONGEST).collect();
     assert!(long.is_empty(), "split by concept what has more than {LONGEST} lines: {long:?}");
 }
+
+/// What differs between systems: one file for each thing that does.
+const SYSTEMS: &[&str] = &[
+    "codex-rollout/src/identity.rs",
+    "codex-rollout/src/mapped.rs",
+    "codex-rollout/src/piped.rs",
+    "codex-trace-history/src/whole.rs",
+    "codex-trace-deliver/src/private.rs",
+    "codex-trace-deliver/src/writer/birth.rs",
+    "codex-trace-deliver/src/writer/lease.rs",
+    "converter-cli/src/config/console.rs",
+    "converter-cli/src/interrupt.rs",
+    "converter-cli/src/live/detach.rs",
+    "converter-cli/src/live/hook.rs",
+    "converter-cli/src/look/inventory.rs",
+    "converter-cli/src/measure.rs",
+    "python/src/lib.rs",
+];
+
+#[test]
+fn systems_differ_at_named_places() {
+    let mut files = Vec::new();
+    for (member, _) in LAYERS.iter().chain(&[("converter-cli", &[][..]), ("python", &[])]) {
+        sources(&root().join(member).join("src"), &mut files);
+    }
+    let differs = |file: &Path| {
+        let text = std::fs::read_to_string(file).expect("text");
+        let code = text.split("mod tests {").next().unwrap_or_default();
+        let of_a_system = |line: &str| {
+            let condition = line.contains("cfg(") || line.contains("cfg!(");
+            let names = ["unix", "windows", "target_os"].iter().any(|name| line.contains(name));
+            condition && names && !line.contains("test")
+        };
+        !file.ends_with("tests.rs") && code.lines().any(of_a_system)
+    };
+    let found: Vec<_> = files.iter().filter(|file| differs(file)).collect();
+    let known = |file: &Path| SYSTEMS.iter().any(|name| file.ends_with(name));
+    let elsewhere: Vec<_> = found.iter().filter(|file| !known(file)).collect();
+    assert!(elsewhere.is_empty(), "put it where such things are: {elsewhere:?}");
+    assert_eq!(found.len(), SYSTEMS.len(), "a name too many: {found:?}");
+}

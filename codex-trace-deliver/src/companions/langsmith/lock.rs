@@ -59,10 +59,7 @@ impl Lock {
 
     /// Makes it, unless somebody has it.
     fn make(dir: &Path) -> io::Result<Option<Lock>> {
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match builder.create(dir) {
+        match private::dirs().create(dir) {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             made => made?,
         }

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use codex_trace_deliver::private;
 use codex_trace_export::report::page::{self, About, Frame};
 
 use super::pack::{self, Packer};
-use crate::output::private_directories;
 use crate::ui::Ui;
 use codex_trace_history::failure::Failure;
 use codex_trace_history::whole::{self, WholeFile, directory_of};
@@ -150,7 +150,7 @@ impl<'p> Pages<'p> {
             Place::Stdout => pages.begin(Out::Stdout(Box::new(ui.out())))?,
             Place::File(path) => pages.begin(Out::file(path)?)?,
             Place::Directory(dir) => {
-                private_directories(dir)
+                private::make_dir(dir)
                     .with_context(|| format!("cannot make `{}`", dir.display()))?;
                 pages.about.index = Some(INDEX);
                 pages.dir = Some(dir.clone());

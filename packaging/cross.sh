@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Builds the command for another platform, with zig as its C compiler and linker:
+#
+#   packaging/cross.sh TARGET [ARGUMENT-OF-CARGO…]
+#   packaging/cross.sh --check
+#
+# `--check` checks it for every target that the toolchain has a standard library of, and builds nothing.
+#
+# Needs `cargo-zigbuild` and `ziglang` (both on PyPI). The toolchain needs the standard library of TARGET (`rustup
+# target add TARGET`) or its sources (`rustup component add rust-src`, or Debian's `rust-src`): from these it is built
+# as well. What is built lies in `target/TARGET`; on Linux it is for glibc 2.17 and later. docs/install.md says which
+# targets were tried.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+rustc=${RUSTC:-rustc}
+host=$("$rustc" -vV | sed -n 's/^host: //p')
+libraries=$("$rustc" --print sysroot)/lib/rustlib
+
+check() {
+    local target found=
+    if ! command -v cargo-zigbuild >/dev/null; then
+        echo "cross.sh: skipped, there is no cargo-zigbuild"
+        return
+    fi
+    for target in "$libraries"/*/lib; do
+        target=$(basename "$(dirname "$target")")
+        if [ "$target" != "$host" ]; then
+            found=1
+            echo "cross.sh: $target"
+            cargo-zigbuild check --locked -p converter-cli --target "$target"
+        fi
+    done
+    [ -n "$found" ] || echo "cross.sh: skipped, there is no standard library but that of $host"
+}
+
+build() {
+    local target=$1 named=$1
+    shift
+    local with=(--locked -p converter-cli)
+    case $target in
+        *-linux-gnu) named=$target.2.17 ;;
+    esac
+    if [ ! -d "$libraries/$target/lib" ]; then
+        # Not stable yet, and so asked for in this way; the sources are those of the same version.
+        export RUSTC_BOOTSTRAP=1
+        with+=(-Zbuild-std=std,panic_unwind)
+    fi
+    cargo-zigbuild zigbuild "${with[@]}" --target "$named" "$@"
+}
+
+case ${1:-} in
+    --check) check ;;
+    "" | -*) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) build "$@" ;;
+esac

@@ -163,7 +163,7 @@ fn describe_tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>, out: &mut A
     out.word(semconv::TOOL_TYPE, kind);
     let (description, _) = facts::tool_definition(subject, call);
     out.text(semconv::TOOL_DESCRIPTION, description.map(|text| Cow::Owned(decode(&text))));
-    if call.mcp.is_some() {
+    if call.extras().mcp.is_some() {
         out.word(semconv::MCP_METHOD, "tools/call");
     }
     out.json(semconv::TOOL_ARGUMENTS, facts::tool_arguments(subject, call).map(Cow::into_owned));

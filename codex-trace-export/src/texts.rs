@@ -108,13 +108,14 @@ impl<'r> Texts<'r> {
 
     /// Returns what a tool was given: the command, else its arguments.
     pub fn given<'a>(&self, thread: &Thread<'a>, call: &ToolCall<'a>) -> Option<Raw<'a>> {
-        if let Some(command) = &call.command {
-            let command = self.rules.text(Part::Tool, command)?;
+        if let Some(command) = thread.command_of(call).line {
+            let command = self.rules.text(Part::Tool, &command)?;
             return Some(Cow::Owned(self.cut(&command)));
         }
         let item = call.call_item.and_then(|ix| thread.item(ix));
         let given = item.and_then(|item| self.arguments(&item.body));
-        given.or_else(|| self.value(call.arguments.or(call.search).or(call.changes)?))
+        let extras = call.extras();
+        given.or_else(|| self.value(extras.arguments.or(extras.search).or(extras.changes)?))
     }
 
     /// Returns what a tool gave back.
@@ -124,7 +125,7 @@ impl<'r> Texts<'r> {
             Some(ResponseItem::ToolOutput(it)) => it.output.or(it.tools),
             _ => None,
         };
-        self.reader(self.limit).output(output.or(call.output_text)?)
+        self.reader(self.limit).output(output.or(call.extras().output_text)?)
     }
 
     fn pieces<'i, 'a: 'i>(

@@ -115,7 +115,7 @@ const TOLD: usize = 20;
 /// and how many more there were. However many there are, they cost no memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Diagnostics {
-    told: Vec<Diagnostic>,
+    told: Vec<(RolloutIx, Diagnostic)>,
     seen: BTreeMap<(RolloutIx, Code), Seen>,
 }
 
@@ -140,19 +140,37 @@ impl Diagnostics {
         seen.count += 1;
         seen.last = position.or(seen.last);
         if seen.count <= TOLD {
-            self.told.push(diagnostic());
+            self.told.push((file, diagnostic()));
+        }
+    }
+
+    /// Takes in oddities that were found meanwhile, after those that are here.
+    pub(crate) fn append(&mut self, later: Diagnostics) {
+        for (file, diagnostic) in later.told {
+            let seen = self.seen.entry((file, diagnostic.code)).or_default();
+            seen.count += 1;
+            if seen.count <= TOLD {
+                self.told.push((file, diagnostic));
+            }
+        }
+        for (of, later) in later.seen {
+            let seen = self.seen.entry(of).or_default();
+            // The first ones have just been counted.
+            seen.count += later.count.saturating_sub(TOLD);
+            seen.last = later.last.or(seen.last);
         }
     }
 
     /// Returns what is told, with a sum for each kind that had too many.
-    pub(crate) fn finish(mut self, files: &[Rollout]) -> Vec<Diagnostic> {
+    pub(crate) fn finish(self, files: &[Rollout]) -> Vec<Diagnostic> {
+        let mut told: Vec<Diagnostic> = self.told.into_iter().map(|(_, it)| it).collect();
         for ((file, code), seen) in self.seen {
             let count = seen.count.saturating_sub(TOLD);
             if count == 0 {
                 continue;
             }
             let last = seen.last.map(|at| format!(", the last one on line {}", at.line()));
-            self.told.push(Diagnostic {
+            told.push(Diagnostic {
                 code,
                 path: files.get(file.0 as usize).map_or_else(String::new, |it| it.path.clone()),
                 position: None,
@@ -161,7 +179,7 @@ impl Diagnostics {
                 count,
             });
         }
-        self.told
+        told
     }
 }
 

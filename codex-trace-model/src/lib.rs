@@ -83,7 +83,9 @@ pub use span::{
     Provenance, Relation, Review, ShownTurn, Span, SpanKind, Status, Turn, Window,
 };
 pub use standing::Standing;
-pub use tool::{Agents, Escalation, McpOrigin, ToolCall, ToolDefinition, ToolFamily};
+pub use tool::{
+    Agents, Command, Escalation, McpOrigin, ToolCall, ToolDefinition, ToolExtras, ToolFamily,
+};
 pub use trace::{
     Account, History, Invalid, Item, ItemIx, Rollout, RolloutIx, SpanIx, Thread, ThreadIx, Trace,
 };

@@ -73,7 +73,7 @@ fn write_span(
         write!(f, "{space}{}", OneLine(name))?;
     }
     write_times(f, (span.start, span.end), origin)?;
-    if let Some(recorded) = span.recorded {
+    if let Some(recorded) = span.recorded() {
         f.write_str(" recorded")?;
         write_times(f, recorded, origin)?;
     }
@@ -91,10 +91,10 @@ fn write_span(
     if span.outlives_parent {
         f.write_str(" outlives parent")?;
     }
-    for event in &span.events {
+    for event in span.events() {
         write!(f, " !{}", event.kind.word())?;
     }
-    for link in &span.links {
+    for link in span.links() {
         write!(f, " {} {}", link.relation.word(), OneLine(&link.thread_id))?;
     }
     Ok(())
@@ -117,7 +117,7 @@ fn write_kind(f: &mut fmt::Formatter<'_>, span: &Span<'_>) -> fmt::Result {
         SpanKind::ModelCall(call) => write!(f, " by {}", call.evidence.word())?,
         SpanKind::ToolCall(call) => {
             write!(f, " {}", call.family.word())?;
-            if let Some((server, tool)) = call.mcp {
+            if let Some((server, tool)) = call.extras().mcp {
                 let (server, tool) = (server.decode(), tool.decode());
                 write!(f, " {}.{}", OneLine(&server), OneLine(&tool))?;
             }

@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::group::BranchOf;
 use crate::resolve::{ResolvedThread, ThreadBuilder, keep_within};
 use crate::span::{Link, Relation, SpanKind};
-use crate::trace::{RolloutIx, SpanIx, ThreadIx, Trace};
+use crate::trace::{RolloutIx, SpanIx, ThreadIx, Trace, span_ix};
 
 /// What is known of a file of a session beside its lines.
 #[derive(Clone, Copy, Debug, Default)]
@@ -194,7 +194,7 @@ impl<'a> Linker<'a> {
         let it = &self.threads[thread];
         for (ix, span) in it.spans.iter().enumerate() {
             let SpanKind::ToolCall(call) = &span.kind else { continue };
-            for id in &call.spawned {
+            for id in &call.extras().spawned {
                 let place = Place { thread, span: span_ix(ix) };
                 self.spawning.entry(id.to_string()).or_default().push(place);
             }
@@ -337,20 +337,21 @@ impl<'a> Linker<'a> {
             };
             for span in &mut it.spans {
                 let SpanKind::ToolCall(call) = &span.kind else { continue };
-                for id in call.spawned.iter().filter(|id| !by_id.contains_key(id.as_ref())) {
-                    missing(format!("thread {id}, which `{}` spawned, is not here", span.key));
-                    span.links.push(Link {
-                        relation: Relation::Spawned,
-                        thread_id: id.clone(),
-                        turn: None,
-                    });
+                let spawned = call.extras().spawned.iter();
+                let gone: Vec<_> =
+                    spawned.filter(|id| !by_id.contains_key(id.as_ref())).cloned().collect();
+                for thread_id in gone {
+                    let key = &span.key;
+                    missing(format!("thread {thread_id}, which `{key}` spawned, is not here"));
+                    let link = Link { relation: Relation::Spawned, thread_id, turn: None };
+                    span.extras_mut().links.push(link);
                 }
             }
             let parent = it.thread.parent_thread_id.clone();
             if let Some(id) = parent.clone().filter(|id| !by_id.contains_key(id)) {
                 missing(format!("thread {id}, which spawned this one, is not here"));
                 let thread_id = Cow::Owned(id);
-                it.spans[0].links.push(Link {
+                it.spans[0].extras_mut().links.push(Link {
                     relation: Relation::SpawnedBy,
                     thread_id,
                     turn: None,
@@ -359,7 +360,11 @@ impl<'a> Linker<'a> {
             let forked = it.thread.forked_from_id.map(JsonText::decode);
             if let Some(thread_id) = forked.filter(|id| Some(id.as_ref()) != parent.as_deref()) {
                 let turn = it.thread.forked_at;
-                it.spans[0].links.push(Link { relation: Relation::ForkedFrom, thread_id, turn });
+                it.spans[0].extras_mut().links.push(Link {
+                    relation: Relation::ForkedFrom,
+                    thread_id,
+                    turn,
+                });
             }
         }
     }
@@ -417,10 +422,6 @@ impl<'a> Linker<'a> {
     }
 }
 
-fn span_ix(ix: usize) -> SpanIx {
-    SpanIx(u32::try_from(ix).expect("fewer than 2^32 spans"))
-}
-
 fn identity(n_spans: usize) -> Vec<SpanIx> {
     (0..n_spans).map(span_ix).collect()
 }
@@ -449,7 +450,8 @@ impl<'a> Flat<'a> {
             if let (Some(outer), Some(start)) = (parent.start, span.start)
                 && start < outer
             {
-                span.recorded.get_or_insert((span.start, span.end));
+                let recorded = (span.start, span.end);
+                span.extras_mut().recorded.get_or_insert(recorded);
                 span.start = Some(outer);
                 span.end = span.end.map(|end| end.max(outer));
             }

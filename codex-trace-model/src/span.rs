@@ -33,18 +33,46 @@ pub struct Span<'a> {
     pub usage: Option<TokenUsage>,
     /// What kind of span it is, and what is known of it as such.
     pub kind: SpanKind<'a>,
-    /// Other traces it refers to.
-    pub links: Vec<Link<'a>>,
-    /// What happened meanwhile.
-    pub events: Vec<Event<'a>>,
-    /// When the file says it began and ended, where that lay outside of its
-    /// parent or backwards, and `start` and `end` were moved.
-    pub recorded: Option<(Option<Timestamp>, Option<Timestamp>)>,
     /// The lines it was read from.
     pub provenance: Provenance,
     /// Whether it goes on after its parent has ended, as a subagent does after
     /// the call that spawned it. All other spans end within their parents.
     pub outlives_parent: bool,
+    /// What few spans have.
+    pub(crate) extras: Option<Box<SpanExtras<'a>>>,
+}
+
+/// What few spans have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SpanExtras<'a> {
+    pub(crate) links: Vec<Link<'a>>,
+    pub(crate) events: Vec<Event<'a>>,
+    pub(crate) recorded: Option<Times>,
+}
+
+/// When something began and ended.
+pub(crate) type Times = (Option<Timestamp>, Option<Timestamp>);
+
+impl<'a> Span<'a> {
+    /// Returns the other traces that it refers to.
+    pub fn links(&self) -> &[Link<'a>] {
+        self.extras.as_ref().map_or(&[][..], |it| &it.links)
+    }
+
+    /// Returns what happened meanwhile.
+    pub fn events(&self) -> &[Event<'a>] {
+        self.extras.as_ref().map_or(&[][..], |it| &it.events)
+    }
+
+    /// Returns when the file says that it began and ended, where that lay outside
+    /// of its parent or backwards, and `start` and `end` were moved.
+    pub fn recorded(&self) -> Option<(Option<Timestamp>, Option<Timestamp>)> {
+        self.extras.as_ref()?.recorded
+    }
+
+    pub(crate) fn extras_mut(&mut self) -> &mut SpanExtras<'a> {
+        self.extras.get_or_insert_default()
+    }
 }
 
 /// The lines of a rollout that a span was read from.

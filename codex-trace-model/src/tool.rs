@@ -4,6 +4,7 @@ use codex_rollout::item::event_msg::SecurityRiskScore;
 use codex_rollout::{JsonText, RawJson, ResponseItem, Syntax, ValueKind};
 use jiff::SignedDuration;
 
+use crate::resolve::family;
 use crate::span::Turn;
 use crate::trace::{ItemIx, SpanIx, Thread};
 
@@ -24,24 +25,38 @@ pub struct ToolCall<'a> {
     pub call_item: Option<ItemIx>,
     /// The output: an index into the thread's items.
     pub output_item: Option<ItemIx>,
-    /// The arguments where there is no call item.
-    pub arguments: Option<RawJson<'a>>,
-    /// What it printed or answered where there is no output item.
-    pub output_text: Option<RawJson<'a>>,
     /// What an item of the user interface says that it printed or answered
     /// (paginated rollouts only), whether or not there is an output item, which
     /// says it in the words that the model saw.
     pub reported_output: Option<RawJson<'a>>,
-    /// The command: a string, or an array of words.
-    pub command: Option<Cow<'a, str>>,
-    /// Where the command ran.
-    pub cwd: Option<Cow<'a, str>>,
+    /// The command that an event or an item says was run, a string or an array of
+    /// words, and where. The call may say so itself: [`Thread::command_of`].
+    pub reported_command: Option<RawJson<'a>>,
+    /// Where an event or an item says that the command ran.
+    pub reported_cwd: Option<JsonText<'a>>,
     /// The exit code.
     pub exit_code: Option<i64>,
     /// Whether the tool says that it worked.
     pub success: Option<bool>,
     /// How long it took, as recorded; neither approval nor waiting is in it.
     pub duration: Option<SignedDuration>,
+    /// What the command does, as Codex reads it: a list of `read`,
+    /// `list_files`, `search`, `unknown`, each with its path or query.
+    pub parsed_cmd: Option<RawJson<'a>>,
+    /// The process of the command, as `write_stdin` names it.
+    pub process_id: Option<JsonText<'a>>,
+    /// What is known of few calls.
+    pub(crate) extras: Option<Box<ToolExtras<'a>>>,
+}
+
+/// What is known of few tool calls.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ToolExtras<'a> {
+    /// The arguments where there is no call item.
+    pub arguments: Option<RawJson<'a>>,
+    /// What it printed or answered where there is no output item.
+    pub output_text: Option<RawJson<'a>>,
     /// The session of a command that still ran when the call returned.
     pub running_session: Option<Cow<'a, str>>,
     /// The MCP server and its tool.
@@ -54,23 +69,83 @@ pub struct ToolCall<'a> {
     pub spawned: Vec<Cow<'a, str>>,
     /// Who ran it, if not the model: `user_shell`.
     pub source: Option<JsonText<'a>>,
-    /// What the command does, as Codex reads it: a list of `read`,
-    /// `list_files`, `search`, `unknown`, each with its path or query.
-    pub parsed_cmd: Option<RawJson<'a>>,
-    /// The process of the command, as `write_stdin` names it.
-    pub process_id: Option<JsonText<'a>>,
     /// The plugin that the command or the MCP server belongs to.
     pub plugin_id: Option<JsonText<'a>>,
     /// The plugin's script that the command is.
     pub script_path: Option<JsonText<'a>>,
     /// Where the MCP tool comes from.
-    pub mcp_origin: Option<Box<McpOrigin<'a>>>,
+    pub mcp_origin: Option<McpOrigin<'a>>,
     /// The agents that it concerned.
-    pub agents: Option<Box<Agents<'a>>>,
-    /// That the model asked to run it outside of the sandbox, and why.
-    pub escalation: Option<Box<Escalation<'a>>>,
+    pub agents: Option<Agents<'a>>,
     /// How risky it was found.
-    pub risk: Option<Box<SecurityRiskScore<'a>>>,
+    pub risk: Option<SecurityRiskScore<'a>>,
+}
+
+/// The extras of all calls that have none.
+static NO_EXTRAS: ToolExtras<'static> = ToolExtras {
+    arguments: None,
+    output_text: None,
+    running_session: None,
+    mcp: None,
+    changes: None,
+    search: None,
+    spawned: Vec::new(),
+    source: None,
+    plugin_id: None,
+    script_path: None,
+    mcp_origin: None,
+    agents: None,
+    risk: None,
+};
+
+impl<'a> ToolCall<'a> {
+    /// Returns what is known of few calls.
+    pub fn extras(&self) -> &ToolExtras<'a> {
+        self.extras.as_deref().unwrap_or(&NO_EXTRAS)
+    }
+
+    pub(crate) fn extras_mut(&mut self) -> &mut ToolExtras<'a> {
+        self.extras.get_or_insert_default()
+    }
+
+    /// Puts something among the extras, if there is something.
+    pub(crate) fn put<T>(&mut self, it: Option<T>, put: impl FnOnce(&mut ToolExtras<'a>, T)) {
+        if let Some(it) = it {
+            put(self.extras_mut(), it);
+        }
+    }
+
+    /// Takes over the extras that another telling of the call has, but for its
+    /// arguments and its output.
+    pub(crate) fn take_extras(&mut self, told: ToolCall<'a>) {
+        let Some(told) = told.extras else { return };
+        let extras = self.extras_mut();
+        extras.mcp = told.mcp.or(extras.mcp);
+        extras.changes = told.changes.or(extras.changes);
+        extras.search = told.search.or(extras.search);
+        extras.source = told.source.or(extras.source);
+        extras.plugin_id = told.plugin_id.or(extras.plugin_id);
+        extras.script_path = told.script_path.or(extras.script_path);
+        extras.mcp_origin = told.mcp_origin.or(extras.mcp_origin);
+        extras.agents = told.agents.or(extras.agents);
+        for spawned in told.spawned {
+            if !extras.spawned.contains(&spawned) {
+                extras.spawned.push(spawned);
+            }
+        }
+    }
+}
+
+/// What a command was to do.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Command<'a> {
+    /// The command: what a shell ran, or all words of it.
+    pub line: Option<Cow<'a, str>>,
+    /// Where it ran.
+    pub cwd: Option<Cow<'a, str>>,
+    /// That the model asked to run it outside of the sandbox, and why.
+    pub escalation: Option<Escalation<'a>>,
 }
 
 /// Where an MCP tool comes from, as far as that is recorded.
@@ -247,6 +322,20 @@ impl<'a> Thread<'a> {
         let item = self.items.get(turn.tools?.0 as usize)?;
         let here = item.turn.map_or(turn.number == 1, |turn| turn == span);
         self.tools_of(turn).filter(|_| here)
+    }
+
+    /// Returns what a command was to do: by the call, else by what was reported.
+    /// Reads the call's arguments, so ask once.
+    pub fn command_of(&self, call: &ToolCall<'a>) -> Command<'a> {
+        let said = match call.call_item.and_then(|ix| self.item(ix)).map(|item| &item.body) {
+            Some(ResponseItem::ToolCall(item)) => family::command(call.family, item),
+            _ => Command::default(),
+        };
+        Command {
+            line: said.line.or_else(|| family::words(call.reported_command?)),
+            cwd: said.cwd.or_else(|| call.reported_cwd.map(family::path)),
+            escalation: said.escalation,
+        }
     }
 
     /// Returns what the model was told of the tool that it called.

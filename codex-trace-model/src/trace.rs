@@ -364,7 +364,8 @@ impl<'a> Trace<'a> {
     }
 }
 
-fn span_ix(ix: usize) -> SpanIx {
+/// Returns the index of a span as spans keep it.
+pub(crate) fn span_ix(ix: usize) -> SpanIx {
     SpanIx(u32::try_from(ix).expect("fewer than 2^32 spans"))
 }
 

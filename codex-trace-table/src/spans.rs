@@ -4,7 +4,7 @@ use codex_rollout::JsonText;
 use codex_trace_export::content::Part;
 use codex_trace_export::texts::Texts;
 use codex_trace_export::wire::jsonl::{self, FORMAT};
-use codex_trace_model::{ModelCall, Span, SpanIx, SpanKind, ToolCall, Trace, Turn};
+use codex_trace_model::{ModelCall, Span, SpanIx, SpanKind, Thread, ToolCall, Trace, Turn};
 
 use crate::batch::{Batch, Column, Kind, Row};
 use crate::common::{self, About};
@@ -121,7 +121,7 @@ pub(crate) fn add(
         let provider = call.and_then(|it| it.provider).or(thread.meta.model_provider);
         row.text("model_provider", common::label(texts, provider));
         common::origin(thread, texts, row);
-        tool(span, texts, row);
+        tool(thread, span, texts, row);
         model_call(call, texts, row);
         common::tokens(span.usage.filter(|_| call.is_some()), row);
         let at = &span.provenance;
@@ -150,8 +150,8 @@ fn model(span: &Span<'_>, turn: Option<&Turn<'_>>, texts: &Texts<'_>, row: &mut 
     row.text("effort", common::label(texts, effort));
 }
 
-fn tool(span: &Span<'_>, texts: &Texts<'_>, row: &mut Row<'_>) {
-    let call: Option<&ToolCall<'_>> = match &span.kind {
+fn tool<'a>(thread: &Thread<'a>, span: &Span<'a>, texts: &Texts<'_>, row: &mut Row<'_>) {
+    let call: Option<&ToolCall<'a>> = match &span.kind {
         SpanKind::ToolCall(call) => Some(call),
         _ => None,
     };
@@ -161,13 +161,16 @@ fn tool(span: &Span<'_>, texts: &Texts<'_>, row: &mut Row<'_>) {
     row.text("namespace", label(call.and_then(|it| it.namespace)));
     row.text("tool_family", call.map(|it| it.family.word()));
     row.text("call_id", label(call.and_then(|it| it.call_id)));
-    let command = call.and_then(|it| it.command.as_deref());
-    row.text("command", command.and_then(|it| texts.rules().text(Part::Tool, it)));
+    let command = call.and_then(|it| thread.command_of(it).line);
+    row.text(
+        "command",
+        command.and_then(|it| Some(texts.rules().text(Part::Tool, &it)?.into_owned())),
+    );
     row.int("exit_code", call.and_then(|it| it.exit_code));
     row.bool("success", call.and_then(|it| it.success));
     row.int("duration_recorded_ms", call.and_then(|it| it.duration).map(|it| it.as_millis()));
-    row.text("mcp_server", label(call.and_then(|it| it.mcp).map(|it| it.0)));
-    row.text("mcp_tool", label(call.and_then(|it| it.mcp).map(|it| it.1)));
+    row.text("mcp_server", label(call.and_then(|it| it.extras().mcp).map(|it| it.0)));
+    row.text("mcp_tool", label(call.and_then(|it| it.extras().mcp).map(|it| it.1)));
 }
 
 fn model_call(call: Option<&ModelCall<'_>>, texts: &Texts<'_>, row: &mut Row<'_>) {

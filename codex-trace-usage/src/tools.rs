@@ -45,7 +45,7 @@ pub type Tool = (Option<String>, String);
 
 /// Returns the tool that was called.
 pub fn of_call(span: &Span<'_>, call: &ToolCall<'_>) -> Tool {
-    if let Some((server, tool)) = call.mcp {
+    if let Some((server, tool)) = call.extras().mcp {
         return (Some(server.decode().into_owned()), tool.decode().into_owned());
     }
     let name = call.tool.map_or_else(|| span.name.to_string(), |tool| tool.decode().into_owned());

@@ -25,15 +25,19 @@ pub fn of_thread(thread: &Thread<'_>) -> String {
 
 /// Returns what a tool was asked to do: the command, the query, else the
 /// beginning of the arguments.
-pub fn of_tool(thread: &Thread<'_>, call: &ToolCall<'_>) -> Option<String> {
-    if let Some(command) = &call.command {
+pub fn of_tool<'a>(thread: &Thread<'a>, call: &ToolCall<'a>) -> Option<String> {
+    if let Some(command) = thread.command_of(call).line {
         let end = command.char_indices().nth(LIMIT).map_or(command.len(), |(at, _)| at);
         return Some(text::one_line(&command[..end]));
     }
-    if let Some(changes) = call.changes {
+    if let Some(changes) = call.extras().changes {
         return Some(keys(changes)).filter(|keys| !keys.is_empty());
     }
-    let raw = call.search.or(call.arguments).or_else(|| arguments(thread, call.call_item?));
+    let raw = call
+        .extras()
+        .search
+        .or(call.extras().arguments)
+        .or_else(|| arguments(thread, call.call_item?));
     let text = raw.map(|raw| raw.as_text().unwrap_or_else(|| JsonText::new(raw.raw())));
     let text = text.or_else(|| input(thread, call.call_item?))?;
     Some(text::one_line(&text.decode_prefix(LIMIT)))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use codex_trace_model::{EventKind, SignedDuration, Timestamp, Trace};
+use codex_trace_model::{EventKind, SignedDuration, Span, Timestamp, Trace};
 use serde_json::Value;
 
 /// The limit that versions before 0.100 recorded without a name.
@@ -33,7 +33,7 @@ pub struct Window {
 /// Returns the newest rate limits of a session, by the name of the limit.
 pub fn newest(trace: &Trace<'_>) -> BTreeMap<String, Snapshot> {
     let mut newest = BTreeMap::new();
-    for event in trace.spans.iter().flat_map(|span| &span.events) {
+    for event in trace.spans.iter().flat_map(Span::events) {
         let (EventKind::RateLimits(limits), Some(at)) = (&event.kind, event.at) else { continue };
         let Ok(limits) = serde_json::from_slice::<Value>(limits.raw()) else { continue };
         merge(&mut newest, snapshot(&limits, at));

@@ -79,7 +79,7 @@ impl Text<'_, '_> {
         for prompt in prompt::prompts(thread, turn) {
             self.prose(&prompt, "> ", Tone::Plain, indent);
         }
-        for event in &span.events {
+        for event in span.events() {
             if let EventKind::Steering(text) = event.kind {
                 self.prose(&text.decode(), "> (while it worked) ", Tone::Plain, indent);
             }
@@ -207,9 +207,9 @@ fn call_is_in(
 }
 
 /// Returns what a tool was given.
-fn input(thread: &Thread<'_>, call: &ToolCall<'_>) -> Option<String> {
-    if let Some(command) = &call.command {
-        return Some(command.clone().into_owned());
+fn input<'a>(thread: &Thread<'a>, call: &ToolCall<'a>) -> Option<String> {
+    if let Some(command) = thread.command_of(call).line {
+        return Some(command.into_owned());
     }
     let text = |text: JsonText<'_>| text.decode().into_owned();
     let value = |raw: RawJson<'_>| {
@@ -223,7 +223,10 @@ fn input(thread: &Thread<'_>, call: &ToolCall<'_>) -> Option<String> {
         }
         Some(ResponseItem::WebSearchCall(search)) => search.action.map(value),
         Some(ResponseItem::ImageGenerationCall(image)) => image.revised_prompt.map(text),
-        _ => call.arguments.or(call.search).or(call.changes).map(value),
+        _ => {
+            let extras = call.extras();
+            extras.arguments.or(extras.search).or(extras.changes).map(value)
+        }
     }
 }
 
@@ -232,7 +235,7 @@ fn outputs(thread: &Thread<'_>, call: &ToolCall<'_>) -> Vec<String> {
     let item = call.output_item.and_then(|ix| thread.item(ix)).map(|item| &item.body);
     let raw = match item {
         Some(ResponseItem::ToolOutput(output)) => output.output.or(output.tools),
-        _ => call.output_text,
+        _ => call.extras().output_text,
     };
     raw.map(content::texts).unwrap_or_default()
 }

@@ -329,7 +329,8 @@ pub(crate) fn marks(span: &Span<'_>) -> String {
         }
         _ => {}
     }
-    let steered = span.events.iter().filter(|it| matches!(it.kind, EventKind::Steering(_))).count();
+    let steered =
+        span.events().iter().filter(|it| matches!(it.kind, EventKind::Steering(_))).count();
     if steered > 0 {
         marks.push(format!("steered {}", text::count(steered, "time")));
     }

@@ -156,23 +156,30 @@ impl<'a> Encoder<'_, 'a> {
             ResponseItem::ToolCall(item) => Some(Called::of(item)),
             _ => None,
         });
-        let given = called.as_ref().map_or(call.arguments.map(Given::of), |it| it.given);
+        let given = called.as_ref().map_or(call.extras().arguments.map(Given::of), |it| it.given);
         let name = match &called {
             Some(called) => Name::Recorded(self.rules.label(called.name)),
             None => Name::Ours(self.rules.text(Part::Label, &span.name).unwrap_or_default().into()),
         };
         let permission = given.and_then(Permission::of);
         self.row(ix, name, RowKind::Tool, unit, |o| {
-            match (given, &call.command) {
+            let command = given.is_none().then(|| thread.command_of(call).line).flatten();
+            match (given, command) {
                 (Some(_), _) => messages::put_given(o, "input", given, self.rules),
                 (None, Some(command)) => {
-                    o.maybe("input", self.rules.text(Part::Tool, command));
+                    o.maybe("input", self.rules.text(Part::Tool, &command));
                 }
                 (None, None) => {
-                    messages::put_given(o, "input", call.search.map(Given::Value), self.rules);
+                    messages::put_given(
+                        o,
+                        "input",
+                        call.extras().search.map(Given::Value),
+                        self.rules,
+                    );
                 }
             }
-            let output = output(thread, call.output_item).or(call.output_text.map(Given::of));
+            let output =
+                output(thread, call.output_item).or(call.extras().output_text.map(Given::of));
             messages::put_given(o, "output", output, self.rules);
             o.object("metadata", |o| {
                 match &called {
@@ -186,7 +193,7 @@ impl<'a> Encoder<'_, 'a> {
                     permission.put(self, o);
                 }
                 o.maybe("exit_code", call.exit_code);
-                if let Some((server, tool)) = call.mcp {
+                if let Some((server, tool)) = call.extras().mcp {
                     o.put("mcp_server", self.rules.label(server));
                     o.put("mcp_tool", self.rules.label(tool));
                 }

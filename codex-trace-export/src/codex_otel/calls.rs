@@ -79,7 +79,7 @@ impl<'t, 'a> Call<'t, 'a> {
             let name = name.unwrap_or_else(|| texts.word(&self.span.name));
             return (name, texts.label(self.tool.namespace));
         }
-        match (self.tool.family, self.tool.mcp) {
+        match (self.tool.family, self.tool.extras().mcp) {
             (ToolFamily::Command, _) => ("exec_command".to_owned(), None),
             (ToolFamily::Patch, _) => ("apply_patch".to_owned(), None),
             (_, Some((server, tool))) => {
@@ -93,7 +93,7 @@ impl<'t, 'a> Call<'t, 'a> {
     /// Returns the MCP server, if the tool is one of such.
     pub(crate) fn server(&self) -> Option<String> {
         let texts = &self.turn.told.texts;
-        if let Some((server, _)) = self.tool.mcp {
+        if let Some((server, _)) = self.tool.extras().mcp {
             return texts.label(Some(server));
         }
         if self.tool.family != ToolFamily::Mcp {
@@ -156,7 +156,7 @@ impl<'t, 'a> Call<'t, 'a> {
     pub(crate) fn output(&self) -> Option<RawJson<'a>> {
         match self.output_item().map(|item| &item.body) {
             Some(ResponseItem::ToolOutput(output)) => output.output.or(output.tools),
-            _ => self.tool.output_text,
+            _ => self.tool.extras().output_text,
         }
     }
 
@@ -180,12 +180,12 @@ impl<'t, 'a> Call<'t, 'a> {
         }
         match self.tool.family {
             ToolFamily::Command => {
-                let command = texts.tool_text(self.tool.command.as_deref()?)?;
+                let command = texts.tool_text(&self.turn.thread.command_of(self.tool).line?)?;
                 Some(serde_json::json!({ "cmd": command }).to_string())
             }
             // Of a patch that a script applied, only the effect is there.
             ToolFamily::Patch => None,
-            _ => texts.tool_value(self.tool.arguments?),
+            _ => texts.tool_value(self.tool.extras().arguments?),
         }
     }
 

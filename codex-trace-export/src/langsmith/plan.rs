@@ -295,7 +295,7 @@ fn turn_of(trace: &Trace<'_>, mut ix: SpanIx) -> Option<SpanIx> {
 fn recorded_start(span: &Span<'_>, thread: &Thread<'_>, items: &[ItemIx]) -> i64 {
     let first = || items.iter().find_map(|item| thread[*item].at);
     let local = || thread.created_local?.decode().parse().ok();
-    let recorded = span.recorded.and_then(|(start, _)| start);
+    let recorded = span.recorded().and_then(|(start, _)| start);
     let at = recorded.or(span.start).or_else(first).or(thread.created).or_else(local);
     at.map_or(0, codex_trace_model::Timestamp::as_millisecond)
 }
@@ -303,7 +303,7 @@ fn recorded_start(span: &Span<'_>, thread: &Thread<'_>, items: &[ItemIx]) -> i64
 /// What the ids of a turn's runs are made of, as the plugin has it where it has
 /// anything.
 pub(super) fn turn_key(span: &Span<'_>, turn: &Turn<'_>) -> String {
-    match (turn.turn_id, span.recorded.and_then(|it| it.0).or(span.start)) {
+    match (turn.turn_id, span.recorded().and_then(|it| it.0).or(span.start)) {
         (None, Some(start)) if turn.marked => format!("timestamp:{}", start.as_millisecond()),
         // The key has the id, and a suffix should it be there twice.
         _ => span.key.strip_prefix("turn:").unwrap_or(&span.key).to_owned(),

@@ -108,11 +108,11 @@ pub(super) fn is_hooked(scene: &Scene<'_, '_>, ix: SpanIx, call: &ToolCall<'_>) 
             | ToolFamily::CodeMode
             | ToolFamily::CommandInput
     );
-    let still_runs = call.running_session.is_some() && call.exit_code.is_none();
+    let still_runs = call.extras().running_session.is_some() && call.exit_code.is_none();
     let ended = !matches!(status, Status::Interrupted { .. } | Status::Incomplete);
     let declined = matches!(status, Status::Error { message } if message == "declined");
-    let of_user = call.source.is_some();
-    let is_answered = call.output_item.is_some() || call.output_text.is_some();
+    let of_user = call.extras().source.is_some();
+    let is_answered = call.output_item.is_some() || call.extras().output_text.is_some();
     !(never || still_runs || declined || of_user)
         && ended
         && is_answered
@@ -143,7 +143,7 @@ pub(super) fn tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>) -> Tool<'
 /// Returns the name that hooks have for a tool.
 pub(super) fn name(subject: &Subject<'_, '_>, call: &ToolCall<'_>) -> String {
     let label = |text| subject.label(text).unwrap_or_default();
-    match (call.family, call.mcp) {
+    match (call.family, call.extras().mcp) {
         (ToolFamily::Command, _) => "Bash".to_owned(),
         (ToolFamily::Patch, _) => "apply_patch".to_owned(),
         (_, Some((server, tool))) => format!("mcp__{}__{}", label(Some(server)), label(Some(tool))),
@@ -164,8 +164,8 @@ fn input<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>) -> Option<Raw<'a>> 
     let reader = subject.reader();
     let rules = subject.scene.rules;
     match call.family {
-        ToolFamily::Command => match &call.command {
-            Some(text) => rules.text(Part::Tool, text).map(command),
+        ToolFamily::Command => match subject.thread.command_of(call).line {
+            Some(text) => rules.text(Part::Tool, &text).map(command),
             None => facts::tool_arguments(subject, call),
         },
         ToolFamily::Patch => match custom_input(subject, call) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use codex_rollout::RawJson;
-use codex_trace_model::{SpanKind as Kind, Status, ToolCall, Turn};
+use codex_trace_model::{Command, SpanKind as Kind, Status, ToolCall, Turn};
 
 use super::attributes::Attributes;
 use super::messages::decode;
@@ -89,60 +89,67 @@ fn describe_turn(subject: &Subject<'_, '_>, turn: &Turn<'_>, out: &mut Attribute
     }
 }
 
-fn describe_tool(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Attributes) {
+fn describe_tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>, out: &mut Attributes) {
     let said = |part, text: &Option<Cow<'_, str>>| {
         let kept = text.as_deref().and_then(|it| subject.scene.rules.text(part, it));
         kept.map(|it| Cow::Owned(it.into_owned()))
     };
+    let (extras, command) = (call.extras(), subject.thread.command_of(call));
     out.word("codex.tool.family", call.family.word());
     out.text("codex.tool.namespace", subject.label(call.namespace));
     out.signed(semconv::EXIT_CODE, call.exit_code);
     out.flag("codex.tool.success", call.success);
     let duration = call.duration.and_then(|it| u64::try_from(it.as_millis()).ok());
     out.int("codex.tool.duration_ms", duration);
-    out.text(semconv::WORKING_DIRECTORY, said(Part::Place, &call.cwd));
-    out.text("codex.tool.running_session", said(Part::Label, &call.running_session));
-    out.text("codex.tool.source", subject.label(call.source));
-    if let Some((server, tool)) = call.mcp {
+    out.text(semconv::WORKING_DIRECTORY, said(Part::Place, &command.cwd));
+    out.text("codex.tool.running_session", said(Part::Label, &extras.running_session));
+    out.text("codex.tool.source", subject.label(extras.source));
+    if let Some((server, tool)) = extras.mcp {
         out.text("codex.mcp.server", subject.label(Some(server)));
         out.text("codex.mcp.tool", subject.label(Some(tool)));
     }
-    describe_origin(subject, call, out);
-    if !call.spawned.is_empty() {
-        let ids: Vec<&str> = call.spawned.iter().map(AsRef::as_ref).collect();
+    describe_origin(subject, call, &command, out);
+    if !extras.spawned.is_empty() {
+        let ids: Vec<&str> = extras.spawned.iter().map(AsRef::as_ref).collect();
         out.words("codex.tool.spawned", &ids);
     }
 }
 
 /// Adds where a tool comes from, what it did to whom, and what was allowed.
-fn describe_origin(subject: &Subject<'_, '_>, call: &ToolCall<'_>, out: &mut Attributes) {
+fn describe_origin(
+    subject: &Subject<'_, '_>,
+    call: &ToolCall<'_>,
+    command: &Command<'_>,
+    out: &mut Attributes,
+) {
     let value = |sort, raw: Option<RawJson<'_>>| {
         raw.and_then(|raw| subject.reader().value(sort, raw)).map(Cow::into_owned)
     };
+    let extras = call.extras();
     out.text("codex.tool.process_id", subject.label(call.process_id));
     out.json("codex.tool.parsed_cmd", value(Part::Tool, call.parsed_cmd));
-    out.text("codex.plugin.id", subject.label(call.plugin_id));
-    out.text("codex.plugin.script_path", subject.place(call.script_path));
-    if let Some(origin) = &call.mcp_origin {
+    out.text("codex.plugin.id", subject.label(extras.plugin_id));
+    out.text("codex.plugin.script_path", subject.place(extras.script_path));
+    if let Some(origin) = &extras.mcp_origin {
         out.text("codex.mcp.app_name", subject.label(origin.app_name));
         out.text("codex.mcp.action_name", subject.label(origin.action_name));
         out.text("codex.mcp.connector_id", subject.label(origin.connector_id));
         out.text("codex.mcp.environment_id", subject.label(origin.environment_id));
         out.flag("codex.mcp.read_only_hint", origin.read_only_hint);
     }
-    if let Some(agents) = &call.agents {
+    if let Some(agents) = &extras.agents {
         out.text("codex.agent.model", subject.label(agents.model));
         out.text("codex.agent.reasoning_effort", subject.label(agents.reasoning_effort));
         out.text("codex.agent.path", subject.label(agents.path));
         out.json("codex.agent.states", value(Part::Tool, agents.states));
     }
-    if let Some(escalation) = &call.escalation {
+    if let Some(escalation) = &command.escalation {
         out.flag("codex.tool.escalated", true);
         let why = escalation.justification.as_deref();
         let why = why.and_then(|why| subject.scene.rules.text(Part::Tool, why));
         out.text("codex.tool.justification", why.map(|why| Cow::Owned(why.into_owned())));
     }
-    if let Some(risk) = &call.risk {
+    if let Some(risk) = &extras.risk {
         out.json("codex.security_risk.scores", value(Part::Label, risk.scores));
         out.json("codex.security_risk.action", value(Part::Tool, risk.action));
     }

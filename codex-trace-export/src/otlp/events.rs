@@ -17,19 +17,19 @@ use crate::content::Part;
 pub(super) fn events(subject: &Subject<'_, '_>) -> Vec<Event> {
     let scene = subject.scene;
     let between = scene.events_before(subject.ix).filter(|_| subject.is_root);
-    between.chain(&subject.span.events).map(|it| event(subject, it)).collect()
+    between.chain(subject.span.events()).map(|it| event(subject, it)).collect()
 }
 
 /// Finds the turn that comes next after each event of the root thread.
 pub(super) fn between_turns(trace: &Trace<'_>) -> HashMap<SpanIx, Vec<usize>> {
     let mut next: HashMap<SpanIx, Vec<usize>> = HashMap::new();
     let root = &trace.spans[0];
-    if root.events.is_empty() {
+    if root.events().is_empty() {
         return next;
     }
     let turns: Vec<(SpanIx, &Span<'_>)> =
         trace.children(SpanIx(0)).filter(|(_, span)| matches!(span.kind, Kind::Turn(_))).collect();
-    for (nth, event) in root.events.iter().enumerate() {
+    for (nth, event) in root.events().iter().enumerate() {
         let comes_after = |(_, turn): &&(SpanIx, &Span<'_>)| match (event.at, turn.start) {
             (Some(at), Some(start)) => at <= start,
             _ => event.line < turn.provenance.first_line,

@@ -91,7 +91,7 @@ pub(crate) fn asked_and_answered<'a>(
             (word("compaction"), it.summary.and_then(|text| reader.text(Part::Message, text)))
         }
         (None, Some(Kind::ToolCall(call))) => {
-            let command = call.command.as_deref().map(|it| format!("!{it}"));
+            let command = subject.thread.command_of(call).line.map(|it| format!("!{it}"));
             let command = command
                 .and_then(|it| Some(subject.scene.rules.text(Part::Tool, &it)?.into_owned()));
             (command.map(|it| raw(&it)), tool_result(subject, call))
@@ -175,16 +175,17 @@ pub(crate) fn tool_arguments<'a>(
         });
     }
     let reader = subject.reader();
-    let search = || call.search.and_then(|raw| reader.value(Part::Tool, raw));
-    let changes = || call.changes.and_then(|raw| reader.value(Part::Tool, raw));
+    let search = || call.extras().search.and_then(|raw| reader.value(Part::Tool, raw));
+    let changes = || call.extras().changes.and_then(|raw| reader.value(Part::Tool, raw));
     let command = || {
-        let text = subject.scene.rules.text(Part::Tool, call.command.as_deref()?)?;
+        let line = subject.thread.command_of(call).line?;
+        let text = subject.scene.rules.text(Part::Tool, &line)?;
         let mut value = b"{\"command\":".to_vec();
         super::json::text(&mut value, &text);
         value.push(b'}');
         Some(Cow::Owned(value))
     };
-    let given = call.arguments.and_then(|raw| reader.arguments(raw));
+    let given = call.extras().arguments.and_then(|raw| reader.arguments(raw));
     given.or_else(search).or_else(command).or_else(changes)
 }
 
@@ -256,7 +257,7 @@ pub(crate) fn tool_result<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>) ->
             _ => None,
         });
     }
-    call.output_text.and_then(|raw: RawJson<'a>| subject.reader().output(raw))
+    call.extras().output_text.and_then(|raw: RawJson<'a>| subject.reader().output(raw))
 }
 
 /// Returns what a tool gave back, without escapes.

@@ -163,7 +163,7 @@ fn describe_tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>, out: &mut A
     let kind = if facts::runs_at_provider(call) { "extension" } else { "function" };
     out.word(semconv::TOOL_TYPE, kind);
     out.kept(semconv::TOOL_DESCRIPTION, facts::tool_description(subject, call));
-    if call.mcp.is_some() {
+    if call.extras().mcp.is_some() {
         out.word(semconv::MCP_METHOD, "tools/call");
     }
     out.json(semconv::TOOL_ARGUMENTS, facts::tool_arguments(subject, call).map(Cow::into_owned));

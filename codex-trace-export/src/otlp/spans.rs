@@ -243,7 +243,7 @@ impl<'s, 'a> Scene<'s, 'a> {
     /// Returns what happened in the root thread between a turn and the one before.
     pub(super) fn events_before(&self, turn: SpanIx) -> impl Iterator<Item = &'s Event<'a>> {
         let events = self.between_turns.get(&turn).map_or(&[][..], Vec::as_slice);
-        events.iter().map(|nth| &self.trace.spans[0].events[*nth])
+        events.iter().map(|nth| &self.trace.spans[0].events()[*nth])
     }
 
     /// Returns a span to be described; `None` if its file says no time at all.

@@ -166,7 +166,7 @@ fn by_tool(trace: &Trace<'_>, reader: &Reader<'_>) -> BTreeMap<String, Tool> {
 /// it was used, by the window's length in minutes and the hour.
 fn limits(trace: &Trace<'_>) -> BTreeMap<(u64, i64), (i64, f64)> {
     let mut limits = BTreeMap::new();
-    for event in trace.spans.iter().flat_map(|span| &span.events) {
+    for event in trace.spans.iter().flat_map(Span::events) {
         let (EventKind::RateLimits(raw), Some(at)) = (&event.kind, event.at) else { continue };
         let at = at.as_millisecond();
         for (minutes, percent) in windows(*raw) {

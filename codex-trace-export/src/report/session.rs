@@ -75,7 +75,7 @@ impl Writer<'_, '_> {
             _ => {}
         }
         o.flag("outlives", span.outlives_parent);
-        let events: Vec<&Event<'_>> = span.events.iter().filter(|it| is_shown(it)).collect();
+        let events: Vec<&Event<'_>> = span.events().iter().filter(|it| is_shown(it)).collect();
         if !events.is_empty() {
             o.array("ev", events, |it, out| json::object(out, |o| self.event(it, o)));
         }
@@ -139,7 +139,7 @@ impl Writer<'_, '_> {
     fn tool_call(&self, span: &Span<'_>, call: &ToolCall<'_>, o: &mut Object<'_>) {
         o.put("fam", call.family.word());
         o.maybe("exit", call.exit_code);
-        if let Some((server, _)) = call.mcp {
+        if let Some((server, _)) = call.extras().mcp {
             labels::put(o, "mcp", self.reader.label(Some(server)));
         }
         let (thread, texts) = (self.trace.thread_of(span), &self.reader.texts);

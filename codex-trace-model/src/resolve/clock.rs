@@ -51,6 +51,6 @@ pub(crate) fn keep_within(span: &mut Span<'_>, start: Option<Timestamp>, end: Op
     span.start = span.start.map(clamp);
     span.end = span.end.map(clamp).map(|end| span.start.map_or(end, |start| end.max(start)));
     if recorded != (span.start, span.end) {
-        span.recorded.get_or_insert(recorded);
+        span.extras_mut().recorded.get_or_insert(recorded);
     }
 }

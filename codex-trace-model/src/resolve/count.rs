@@ -19,7 +19,7 @@ impl<'a> ThreadBuilder<'a> {
         let turn_id = record.turn_id.map_or(&b""[..], JsonText::raw);
         // Some gateways give every response the same id: it is another one if
         // anything was used since.
-        let says = (record.usage, record.thread_token_usage);
+        let says = self.responses.hash_of((record.usage, record.thread_token_usage));
         if !response.is_empty() && self.responses.insert((turn_id, response), says) == Some(says) {
             self.diagnose(
                 Code::DuplicateId,
@@ -60,7 +60,7 @@ impl<'a> ThreadBuilder<'a> {
         // A count of a turn that has ended comes before the next one begins.
         let turns = &self.turns;
         let newest = turns.len().wrapping_sub(1);
-        let may_have = |turn: usize| turn == newest || !turns[turn].closed;
+        let may_have = |turn: usize| turn == newest || !turns.has_ended(turn);
         match self.usage.count(count.info, may_have) {
             Count::Estimate => Outcome::Ignored("token_count that estimates the context"),
             Count::Repeated => {
@@ -71,7 +71,7 @@ impl<'a> ThreadBuilder<'a> {
             }
             Count::Recorded => self.take_echo(self.open, window, place),
             Count::OfRecord(record, usage) => {
-                let turn = Some(record.turn).filter(|turn| !self.turns[*turn].closed);
+                let turn = Some(record.turn).filter(|turn| !self.turns.has_ended(*turn));
                 if let Some(turn) = turn {
                     self.turns[turn].usages[record.usage as usize].usage = Some(usage);
                 }
@@ -106,7 +106,7 @@ impl<'a> ThreadBuilder<'a> {
     fn unended_turn(&self) -> Option<usize> {
         const PROCESSES: usize = 8;
         let first = self.turns.len().saturating_sub(PROCESSES);
-        let unended = |turn: &usize| !self.turns[*turn].closed && self.turns[*turn].answered;
+        let unended = |turn: &usize| !self.turns.has_ended(*turn) && self.turns[*turn].answered;
         (first..self.turns.len()).rev().find(unended)
     }
 

@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 
 use crate::diagnostic::Code;
 use crate::resolve::tool_call::{Detail, ToolDraft};
+use crate::resolve::turn::TurnDraft;
 use crate::resolve::{FOREIGN, Outcome, Place, ThreadBuilder, family, stamp};
 use crate::span::EventKind;
 use crate::tool::{Agents, McpOrigin, ToolCall, ToolFamily};
@@ -64,7 +65,7 @@ impl<'a> ThreadBuilder<'a> {
         let id = detail.call.call_id;
         let known = self.tools.find(id);
         let turn = known.map(|tool| self.tools.calls[tool].turn).or(self.open_turn_of(turn_id));
-        let Some(turn) = turn.filter(|turn| !self.turns[*turn].closed) else {
+        let Some(turn) = turn.filter(|turn| !self.turns.has_ended(*turn)) else {
             let known_turn = turn_id.and_then(|id| self.named_turn(id)).is_some();
             if turn.is_none() && !known_turn && self.in_review() {
                 return Outcome::Ignored(FOREIGN);
@@ -72,7 +73,7 @@ impl<'a> ThreadBuilder<'a> {
             if turn.is_none() && !known_turn && self.open.is_none() {
                 let turn = self.turn_for_work(turn_id, place);
                 self.turns[turn].of_detail = true;
-                self.tools.wait(turn, detail);
+                self.wait(turn, detail);
                 return Outcome::Span;
             }
             let exit_code = detail.call.exit_code;
@@ -80,7 +81,7 @@ impl<'a> ThreadBuilder<'a> {
         };
         self.turns[turn].touch(place.line, place.at);
         match known.or_else(|| self.tools.take_nameless(turn, &detail)) {
-            Some(tool) => self.tools.calls[tool].enrich(detail),
+            Some(tool) => self.tools.enrich(tool, detail),
             None => match self.running_script(turn) {
                 // Code mode runs tools that have no items of their own.
                 Some(script) if is_nested(&detail) => {
@@ -88,17 +89,21 @@ impl<'a> ThreadBuilder<'a> {
                     let ix = self.tools.add(draft);
                     self.turns[turn].tools.push(ix);
                 }
-                _ => self.tools.wait(turn, detail),
+                _ => self.wait(turn, detail),
             },
         }
         Outcome::Span
     }
 
+    fn wait(&mut self, turn: usize, detail: Detail<'a>) {
+        let waiting = self.tools.wait(turn, detail);
+        self.turns[turn].details.extend(waiting);
+    }
+
     /// Returns the call of code mode that waits for its output.
     fn running_script(&mut self, turn: usize) -> Option<usize> {
         let scripts = &mut self.turns[turn].scripts;
-        while scripts.last().is_some_and(|tool| self.tools.calls[*tool].call.output_item.is_some())
-        {
+        while scripts.last().is_some_and(|tool| self.tools.is_answered(*tool)) {
             scripts.pop();
         }
         scripts.last().copied()
@@ -111,9 +116,10 @@ impl<'a> ThreadBuilder<'a> {
         for id in ids_of(listed) {
             match self.tools.find(Some(id)) {
                 Some(inner) => {
-                    let draft = &mut self.tools.calls[inner];
-                    if draft.turn == turn && draft.call.call_item.is_none() {
-                        draft.inside = Some(script);
+                    let draft = self.tools.draft(inner);
+                    let inner = draft.filter(|it| it.turn == turn && it.call.call_item.is_none());
+                    if let Some(inner) = inner {
+                        inner.inside = Some(script);
                     }
                 }
                 None => {
@@ -129,9 +135,10 @@ impl<'a> ThreadBuilder<'a> {
     /// Takes in how risky something was found.
     pub(super) fn take_risk(&mut self, risk: &SecurityRiskScore<'a>, place: Place) -> Outcome {
         let call = self.tools.find(risk.call_id);
-        match call.filter(|call| !self.turns[self.tools.calls[*call].turn].closed) {
-            Some(call) => {
-                self.tools.calls[call].call.risk = Some(Box::new(*risk));
+        let call = call.filter(|call| !self.turns.has_ended(self.tools.calls[*call].turn));
+        match call.and_then(|call| self.tools.draft(call)) {
+            Some(draft) => {
+                draft.call.extras_mut().risk = Some(*risk);
                 Outcome::Span
             }
             None => self.push_event(place, EventKind::SecurityRiskScore(*risk)),
@@ -147,14 +154,15 @@ impl<'a> ThreadBuilder<'a> {
         if let Some(tool) = self.tools.find(activity.id).filter(|_| started)
             && let Some(thread) = activity.agent_thread_id
         {
-            let draft = &mut self.tools.calls[tool];
             let thread: Cow<'a, str> = thread.decode();
-            if !self.turns[draft.turn].closed {
-                if !draft.call.spawned.contains(&thread) {
-                    draft.call.spawned.push(thread);
+            let has_ended = self.turns.has_ended(self.tools.calls[tool].turn);
+            if let Some(draft) = self.tools.draft(tool).filter(|_| !has_ended) {
+                let extras = draft.call.extras_mut();
+                if !extras.spawned.contains(&thread) {
+                    extras.spawned.push(thread);
                 }
-                let agents = draft.call.agents.get_or_insert_default();
-                **agents = Agents {
+                let agents = extras.agents.get_or_insert_default();
+                *agents = Agents {
                     model: activity.model.or(agents.model),
                     reasoning_effort: activity.reasoning_effort.or(agents.reasoning_effort),
                     path: activity.agent_path.or(agents.path),
@@ -165,24 +173,23 @@ impl<'a> ThreadBuilder<'a> {
         self.push_event(place, EventKind::SubAgentActivity(*activity))
     }
 
-    /// Makes calls of the details that no call claimed: a user's own command,
-    /// or a call whose line is lost.
-    pub(super) fn settle_details(&mut self) {
-        for (turn, detail) in self.tools.unclaimed() {
-            let expected = detail.call.source.is_none() && !detail.alone;
+    /// Makes calls of the details of a turn that no call claimed: a user's own
+    /// command, or a call whose line is lost.
+    pub(super) fn settle_details(&mut self, turn: usize, draft: &mut TurnDraft<'a>) {
+        for waiting in std::mem::take(&mut draft.details) {
+            let Some(detail) = self.tools.take_unclaimed(waiting) else { continue };
+            let expected = detail.call.extras().source.is_none() && !detail.alone;
             if detail.call.call_id.is_some() && expected {
                 let id = detail.call.call_id.map(JsonText::decode).unwrap_or_default();
                 let line = detail.line;
-                self.diagnose_in(
-                    self.turns[turn].rollout,
+                self.diagnose_written(
+                    |written| &mut written.of_details,
+                    draft.rollout,
                     Code::OutputWithoutCall,
-                    None,
                     format_args!("line {line}: the end of call `{id}`, which itself is not here"),
                 );
             }
-            let draft = ToolDraft::of_detail(turn, None, detail);
-            let ix = self.tools.add(draft);
-            self.turns[turn].tools.push(ix);
+            draft.tools.push(self.tools.push(ToolDraft::of_detail(turn, None, detail)));
         }
     }
 }
@@ -254,15 +261,16 @@ impl<'a> Detail<'a> {
         // -1 is what Codex writes for a process that it killed.
         detail.call.exit_code = it.exit_code;
         detail.call.duration = duration(it.duration);
-        detail.command = it.command;
-        detail.cwd = it.cwd;
-        detail.call.source = it.source.filter(|source| source.is("user_shell"));
+        detail.call.reported_command = it.command.filter(|words| words.raw() != b"[]");
+        detail.call.reported_cwd = it.cwd;
+        let of_user = it.source.filter(|source| source.is("user_shell"));
+        detail.call.put(of_user, |extras, it| extras.source = Some(it));
         detail.call.parsed_cmd = it.parsed_cmd.filter(|parsed| parsed.raw() != b"[]");
         detail.call.process_id = it.process_id;
-        detail.call.plugin_id = it.plugin_id;
-        detail.call.script_path = it.script_path;
-        detail.call.arguments = it.command;
-        detail.call.output_text = it.aggregated_output;
+        detail.call.put(it.plugin_id, |extras, it| extras.plugin_id = Some(it));
+        detail.call.put(it.script_path, |extras, it| extras.script_path = Some(it));
+        detail.arguments = it.command;
+        detail.output = it.aggregated_output;
         detail
     }
 
@@ -274,8 +282,8 @@ impl<'a> Detail<'a> {
             let stderr = it.stderr.filter(|text| !text.is_empty());
             detail.told.failed = Some(stderr.map_or("failed".into(), JsonText::decode));
         }
-        detail.call.changes = it.changes;
-        detail.call.output_text = it.stdout;
+        detail.call.put(it.changes, |extras, it| extras.changes = Some(it));
+        detail.output = it.stdout;
         detail
     }
 
@@ -288,11 +296,12 @@ impl<'a> Detail<'a> {
         detail.told.failed =
             failure.or_else(|| family::mcp_failure(it.result)).or(detail.told.failed);
         detail.call.tool = tool.or(detail.call.tool);
-        detail.call.mcp = it.server.or(invocation.server).zip(tool);
+        let mcp = it.server.or(invocation.server).zip(tool);
+        detail.call.put(mcp, |extras, it| extras.mcp = Some(it));
         detail.call.duration = duration(it.duration);
-        detail.call.arguments = it.arguments.or(invocation.arguments);
-        detail.call.output_text = it.result;
-        detail.call.plugin_id = it.plugin_id;
+        detail.arguments = it.arguments.or(invocation.arguments);
+        detail.output = it.result;
+        detail.call.put(it.plugin_id, |extras, it| extras.plugin_id = Some(it));
         let origin = McpOrigin {
             app_name: it.app_name,
             action_name: it.action_name,
@@ -300,7 +309,8 @@ impl<'a> Detail<'a> {
             read_only_hint: it.read_only_hint,
             environment_id: it.environment_id,
         };
-        detail.call.mcp_origin = (origin != McpOrigin::default()).then(|| Box::new(origin));
+        let origin = Some(origin).filter(|it| *it != McpOrigin::default());
+        detail.call.put(origin, |extras, it| extras.mcp_origin = Some(it));
         detail
     }
 
@@ -315,7 +325,7 @@ impl<'a> Detail<'a> {
         detail.call.tool = it.tool.or(detail.call.tool);
         detail.call.namespace = it.namespace;
         detail.call.duration = duration(it.duration);
-        detail.call.arguments = it.arguments;
+        detail.arguments = it.arguments;
         detail
     }
 
@@ -336,18 +346,20 @@ impl<'a> Detail<'a> {
             path: None,
             states: it.agents_states.or(it.statuses).filter(|states| states.raw() != b"{}"),
         };
-        detail.call.agents = (agents != Agents::default()).then(|| Box::new(agents));
+        let agents = Some(agents).filter(|it| *it != Agents::default());
+        detail.call.put(agents, |extras, it| extras.agents = Some(it));
         if spawning {
-            detail.call.spawned = it.new_thread_id.map(JsonText::decode).into_iter().collect();
-            detail.call.spawned.extend(family::texts(it.receiver_thread_ids));
+            let spawned = &mut detail.call.extras_mut().spawned;
+            spawned.extend(it.new_thread_id.map(JsonText::decode));
+            spawned.extend(family::texts(it.receiver_thread_ids));
         }
         detail
     }
 
     pub(crate) fn of_search(it: &WebSearch<'a>) -> Detail<'a> {
         let mut detail = detail(it.id, "web_search", ToolFamily::WebSearch);
-        detail.call.search = it.action;
-        detail.call.output_text = it.results;
+        detail.call.put(it.action, |extras, it| extras.search = Some(it));
+        detail.output = it.results;
         detail.deed = Some((ToolFamily::WebSearch, it.action.map_or(b"", RawJson::raw)));
         detail
     }

@@ -377,7 +377,7 @@ impl<'a> ThreadBuilder<'a> {
         };
         detail.told.started = stamp::from_millis(done.started_at_ms);
         detail.told.completed = stamp::from_millis(done.completed_at_ms);
-        detail.call.reported_output = detail.call.output_text;
+        detail.call.reported_output = detail.output;
         self.take_detail(what, done.turn_id, detail, place)
     }
 

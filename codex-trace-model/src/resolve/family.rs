@@ -7,7 +7,7 @@ use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
 use codex_rollout::item::turn_item::{McpError, McpResult};
 use codex_rollout::{Cursor, JsonText, RawJson, ValueKind};
 
-use crate::tool::{Escalation, ToolFamily};
+use crate::tool::{Command, Escalation, ToolFamily};
 
 /// Tells the family of a call.
 pub(crate) fn family(
@@ -70,17 +70,9 @@ pub(crate) fn mcp<'a>(
     Some((JsonText::new(&rest[..split]), JsonText::new(&rest[split + 2..])))
 }
 
-/// What the arguments of a command say.
-#[derive(Debug, Default)]
-pub(crate) struct CommandArguments<'a> {
-    pub(crate) command: Option<Cow<'a, str>>,
-    pub(crate) cwd: Option<Cow<'a, str>>,
-    pub(crate) escalation: Option<Box<Escalation<'a>>>,
-}
-
-/// Reads the arguments of a call of a command.
-pub(crate) fn command<'a>(family: ToolFamily, call: &ToolCallItem<'a>) -> CommandArguments<'a> {
-    let mut read = CommandArguments::default();
+/// Reads what the arguments of a command say.
+pub(crate) fn command<'a>(family: ToolFamily, call: &ToolCallItem<'a>) -> Command<'a> {
+    let mut read = Command::default();
     let arguments = call.fields.arguments.or(call.fields.action);
     let Some(arguments) = arguments.filter(|_| family == ToolFamily::Command) else { return read };
     let text = arguments.as_text().map(JsonText::decode);
@@ -90,7 +82,7 @@ pub(crate) fn command<'a>(family: ToolFamily, call: &ToolCallItem<'a>) -> Comman
     let whole = Cursor::new(json).object(|key, value| {
         let text = |raw: RawJson<'_>| raw.as_text().map(|text| owned(text.decode()));
         match key {
-            b"command" | b"cmd" | b"input" => read.command = words(value.raw()?).map(owned),
+            b"command" | b"cmd" | b"input" => read.line = words(value.raw()?).map(owned),
             b"workdir" | b"working_directory" => read.cwd = text(value.raw()?),
             b"with_escalated_permissions" => escalated |= value.raw()?.raw() == b"true",
             b"sandbox_permissions" => {
@@ -102,9 +94,9 @@ pub(crate) fn command<'a>(family: ToolFamily, call: &ToolCallItem<'a>) -> Comman
         Ok(())
     });
     if whole.is_err() {
-        return CommandArguments::default();
+        return Command::default();
     }
-    read.escalation = escalated.then(|| Box::new(Escalation { justification }));
+    read.escalation = escalated.then_some(Escalation { justification });
     read
 }
 

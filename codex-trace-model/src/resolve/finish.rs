@@ -9,9 +9,10 @@ use crate::diagnostic::Diagnostics;
 use crate::resolve::ThreadBuilder;
 use crate::resolve::ids::IdTable;
 use crate::resolve::stamp;
-use crate::resolve::write::SpanWriter;
-use crate::span::{Fate, Span, SpanKind};
-use crate::trace::{SpanIx, Thread};
+use crate::resolve::tool_call::ToolTable;
+use crate::resolve::write::{Written, thread_span};
+use crate::span::{Fate, Provenance, Span, SpanKind};
+use crate::trace::{RolloutIx, SpanIx, Thread};
 
 /// After how many spans the pages of large files that were fetched again for them
 /// are let go of: names of tools and models stay in the file.
@@ -41,33 +42,33 @@ pub(crate) struct ResolvedTurn<'a> {
     pub(crate) restamped: bool,
     /// The reviewer's own turn, as the review shows it.
     pub(crate) forwarded: Option<JsonText<'a>>,
+    /// The history that it began with, and its first item.
+    pub(crate) history: usize,
+    pub(crate) first_item: u32,
 }
 
 impl<'a> ThreadBuilder<'a> {
     /// Ends the thread: what still runs stays open.
     pub(crate) fn finish(mut self) -> ResolvedThread<'a> {
         self.open = None;
-        for ix in 0..self.turns.len() {
-            self.turns[ix].close_without_end();
-        }
-        self.settle_details();
-        self.check_usage();
-        self.tools.forget_ids();
+        self.turns.close_all();
         self.responses = IdTable::default();
-        let mut writer = SpanWriter::new(&mut self);
-        let turns = std::mem::take(&mut writer.builder.turns);
-        let mut resolved = Vec::with_capacity(turns.len());
-        let sources = std::mem::take(&mut writer.builder.sources);
-        let mut n_told = 0;
-        for turn in turns {
-            resolved.push(writer.turn(turn));
-            if writer.spans.len() >= n_told + FETCHED {
+        let sources = std::mem::take(&mut self.sources);
+        let mut n_told = self.written.spans.len();
+        while let Some(turn) = self.turns.take_ended() {
+            self.write_turn(turn);
+            if self.written.spans.len() >= n_told + FETCHED {
                 pass_all(&sources);
-                n_told = writer.spans.len();
+                n_told = self.written.spans.len();
             }
         }
         pass_all(&sources);
-        let SpanWriter { spans, named_agents, .. } = writer;
+        self.tools = ToolTable::default();
+        self.diagnostics.append(std::mem::take(&mut self.written.of_details));
+        self.check_usage();
+        self.diagnostics.append(std::mem::take(&mut self.written.of_spans));
+        let Written { spans, named_agents, turns: resolved, .. } =
+            std::mem::take(&mut self.written);
         let spans = self.finish_thread_span(spans, &resolved);
         for (name, n) in std::mem::take(&mut self.ignored) {
             *self.account.ignored.entry(name).or_default() += n;
@@ -120,6 +121,9 @@ impl<'a> ThreadBuilder<'a> {
         mut spans: Vec<Span<'a>>,
         turns: &[ResolvedTurn<'a>],
     ) -> Vec<Span<'a>> {
+        if spans.is_empty() {
+            spans.push(thread_span());
+        }
         let meta = self.meta.unwrap_or_default();
         let (created, _) = created(&meta, self.has_true_clock());
         let kept = |span: &SpanIx| match &spans[span.index()].kind {
@@ -143,12 +147,17 @@ impl<'a> ThreadBuilder<'a> {
             Some(turn) => spans[turn.span.index()].end,
             None => self.last_at,
         };
+        let last_line = self.last_line.max(1);
         let thread = &mut spans[0];
+        thread.key = format!("thread:{}", self.thread_id);
+        thread.provenance = Provenance { rollout: RolloutIx(0), first_line: 1, last_line };
         thread.start = start;
         thread.end = last_at.max(start.filter(|_| last_at.is_some()));
         thread.status = status;
         thread.usage = usage;
-        thread.events = std::mem::take(&mut self.events);
+        if !self.events.is_empty() {
+            thread.extras_mut().events = std::mem::take(&mut self.events);
+        }
         spans
     }
 }

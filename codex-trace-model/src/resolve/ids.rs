@@ -41,6 +41,11 @@ impl<K: Copy + Eq + Hash, V: Copy> IdTable<K, V> {
         }
     }
 
+    /// Returns a hash of anything, as the table makes them of ids.
+    pub(crate) fn hash_of(&self, it: impl Hash) -> u64 {
+        self.hasher.hash_one(it)
+    }
+
     /// Returns how many ids are known.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -53,10 +58,5 @@ impl<K: Copy + Eq + Hash, V: Copy> IdTable<K, V> {
         if let Ok(known) = self.entries.find_entry(hash, is_it) {
             known.remove();
         }
-    }
-
-    /// Forgets all ids.
-    pub(crate) fn clear(&mut self) {
-        self.entries.clear();
     }
 }

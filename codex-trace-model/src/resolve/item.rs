@@ -52,7 +52,7 @@ impl<'a> ThreadBuilder<'a> {
             made_by_model: made,
             body: *body,
         });
-        if let Some(turn) = turn.filter(|turn| !self.turns[*turn].closed) {
+        if let Some(turn) = turn.filter(|turn| !self.turns.has_ended(*turn)) {
             self.mark_item(turn, ix, made, place);
         }
         self.take_tool_item(body, ix, turn, place);
@@ -111,7 +111,7 @@ impl<'a> ThreadBuilder<'a> {
     }
 
     fn is_awaited(&self, turn: usize) -> bool {
-        self.turns[turn].turn.turn_id.is_some() && !self.turns[turn].closed
+        !self.turns.has_ended(turn) && self.turns[turn].turn.turn_id.is_some()
     }
 
     fn belongs_to_ended_turn(&self, body: &ResponseItem<'a>) -> bool {
@@ -201,7 +201,7 @@ impl<'a> ThreadBuilder<'a> {
             ResponseItem::ImageGenerationCall(call) => image(call, ix, turn),
             _ => return,
         };
-        if self.turns[turn].closed {
+        if self.turns.has_ended(turn) {
             let (what, id) = ("tool_call", draft.call.call_id);
             self.push_event(place, EventKind::Late { what, id, exit_code: None });
             return;
@@ -213,7 +213,7 @@ impl<'a> ThreadBuilder<'a> {
     fn take_tools(&mut self, ix: ItemIx, turn: Option<usize>) {
         self.tools_item = Some(ix);
         if let Some(turn) = turn {
-            self.turns[turn].turn.tools = Some(ix);
+            self.turn_mut(turn).tools = Some(ix);
         }
     }
 
@@ -240,8 +240,8 @@ impl<'a> ThreadBuilder<'a> {
             draft.answered = place.at;
         }
         draft.counted = self.turns[draft.turn].counted;
-        let known = self.tools.find(draft.call.call_id).map(|known| &self.tools.calls[known]);
-        if known.is_some_and(|known| self.is_written_again(known, &draft)) {
+        let known = self.tools.find(draft.call.call_id).map(|known| self.tools.calls[known].item);
+        if known.is_some_and(|known| self.is_written_again(known, draft.call.call_item)) {
             self.diagnose(
                 Code::DuplicateId,
                 Some(place.position),
@@ -260,9 +260,9 @@ impl<'a> ThreadBuilder<'a> {
 
     /// Whether two calls of one id are one: what the model said is the same,
     /// or the first is known by its end only.
-    fn is_written_again(&self, known: &ToolDraft<'a>, again: &ToolDraft<'a>) -> bool {
-        let body = |draft: &ToolDraft<'a>| {
-            let item = draft.call.call_item.map(|ix| &self.items[ix.0 as usize].body);
+    fn is_written_again(&self, known: Option<ItemIx>, again: Option<ItemIx>) -> bool {
+        let body = |item: Option<ItemIx>| {
+            let item = item.map(|ix| &self.items[ix.0 as usize].body);
             match item {
                 Some(ResponseItem::ToolCall(call)) => {
                     let it = call.fields;
@@ -300,13 +300,13 @@ impl<'a> ThreadBuilder<'a> {
             self.push_event(place, EventKind::OrphanOutput { call_id, name, item: ix });
             return;
         };
-        if self.turns[self.tools.calls[tool].turn].closed {
+        if self.turns.has_ended(self.tools.calls[tool].turn) {
             let what = "tool_output";
             self.push_event(place, EventKind::Late { what, id: item.call_id, exit_code: None });
             return;
         }
         let scene = self.scene();
-        let draft = &mut self.tools.calls[tool];
+        let Some(draft) = self.tools.draft(tool) else { return };
         draft.answered = place.at;
         draft.last_line = draft.last_line.max(place.line);
         draft.call.output_item = Some(ix);
@@ -334,14 +334,14 @@ fn place_of(item: &Item<'_>) -> Place {
 }
 
 fn web_search<'a>(call: &WebSearchCall<'a>, ix: ItemIx, turn: usize) -> ToolDraft<'a> {
-    let facts = ToolCall {
+    let mut facts = ToolCall {
         call_id: call.id,
         tool: Some(JsonText::new(b"web_search")),
         family: ToolFamily::WebSearch,
         call_item: Some(ix),
-        search: call.action,
         ..ToolCall::default()
     };
+    facts.put(call.action, |extras, it| extras.search = Some(it));
     whole_call(facts, call.action.map_or(b"", RawJson::raw), call.status, turn)
 }
 

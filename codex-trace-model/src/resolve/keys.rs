@@ -6,31 +6,40 @@ use hashbrown::DefaultHashBuilder;
 use hashbrown::hash_table::{Entry, HashTable};
 
 use crate::span::Span;
+use crate::trace::span_ix;
 
 /// Every key of a list of spans, and how often it was wanted.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Keys {
     hasher: DefaultHashBuilder,
-    /// The span of a key, and how many of that key there are.
-    table: HashTable<(usize, u32)>,
+    table: HashTable<Key>,
+}
+
+/// The key of a span.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    /// Kept, so that growing looks at no span.
+    hash: u64,
+    span: u32,
+    /// How many of that key there are.
+    copies: u32,
+}
+
+impl Key {
+    fn is(self, hash: u64, key: &str, spans: &[Span<'_>]) -> bool {
+        self.hash == hash && spans.get(self.span as usize).is_none_or(|span| span.key == key)
+    }
 }
 
 impl Keys {
-    /// Makes room for the keys of `n_spans`.
-    pub(super) fn with_capacity(n_spans: usize) -> Keys {
-        let hasher = DefaultHashBuilder::default();
-        Keys { hasher, table: HashTable::with_capacity(n_spans) }
-    }
-
     /// Notes that the span which is next has this key; returns `false` if one
     /// of `spans` has it already.
     pub(super) fn insert(&mut self, key: &str, spans: &[Span<'_>]) -> bool {
         let hash = self.hasher.hash_one(key);
-        let hash_of = |(at, _): &(usize, u32)| self.hasher.hash_one(key_at(*at, key, spans));
-        match self.table.entry(hash, |(at, _)| key_at(*at, key, spans) == key, hash_of) {
+        match self.table.entry(hash, |known| known.is(hash, key, spans), |known| known.hash) {
             Entry::Occupied(_) => false,
             Entry::Vacant(first) => {
-                first.insert((spans.len(), 1));
+                first.insert(Key { hash, span: span_ix(spans.len()).0, copies: 1 });
                 true
             }
         }
@@ -40,8 +49,8 @@ impl Keys {
     /// and notes it.
     pub(super) fn another(&mut self, base: &str, spans: &[Span<'_>]) -> String {
         let hash = self.hasher.hash_one(base);
-        let is_base = |(at, _): &(usize, u32)| key_at(*at, "", spans) == base;
-        let mut copies = self.table.find(hash, is_base).map_or(1, |(_, copies)| *copies);
+        let is_base = |known: &Key| known.is(hash, base, spans);
+        let mut copies = self.table.find(hash, is_base).map_or(1, |known| known.copies);
         let key = loop {
             copies += 1;
             // An id may itself end in `#2`.
@@ -50,15 +59,9 @@ impl Keys {
                 break key;
             }
         };
-        let is_base = |(at, _): &(usize, u32)| key_at(*at, &key, spans) == base;
-        if let Some((_, known)) = self.table.find_mut(hash, is_base) {
-            *known = copies;
+        if let Some(known) = self.table.find_mut(hash, is_base) {
+            known.copies = copies;
         }
         key
     }
-}
-
-/// Returns the key of a span, `next` being that of the one which is not there yet.
-fn key_at<'s>(at: usize, next: &'s str, spans: &'s [Span<'_>]) -> &'s str {
-    spans.get(at).map_or(next, |span| &span.key)
 }

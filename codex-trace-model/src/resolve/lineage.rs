@@ -74,12 +74,13 @@ impl<'a> ThreadBuilder<'a> {
         let first = self.kept.partition_point(|kept| !is_cut(kept.highest));
         let left = self.kept.split_off(first);
         for kept in &left {
-            self.turns[kept.turn].turn.fate = Fate::Abandoned;
+            self.turn_mut(kept.turn).fate = Fate::Abandoned;
         }
-        let (history, mut kept) = left.first().map_or_else(
-            || (self.histories.len() - 1, self.items.len()),
-            |kept| (self.turns[kept.turn].history, self.turns[kept.turn].first_item as usize),
+        let (history, first_item) = left.first().map_or_else(
+            || (self.histories.len() - 1, self.item_count()),
+            |kept| self.beginning_of(kept.turn),
         );
+        let mut kept = first_item as usize;
         // Ordinals rise within a file, not from file to file.
         while kept > 0 && is_cut(self.items[kept - 1].ordinal) {
             kept -= 1;
@@ -94,10 +95,11 @@ impl<'a> ThreadBuilder<'a> {
         let n = usize::try_from(turns).unwrap_or(usize::MAX).min(self.kept.len());
         let left = self.kept.split_off(self.kept.len() - n);
         for kept in &left {
-            self.turns[kept.turn].turn.fate = Fate::RolledBack;
+            self.turn_mut(kept.turn).fate = Fate::RolledBack;
         }
-        if let Some(first) = left.first().map(|kept| &self.turns[kept.turn]) {
-            self.branch_history(first.history, first.first_item);
+        if let Some(first) = left.first() {
+            let (history, first_item) = self.beginning_of(first.turn);
+            self.branch_history(history, first_item);
         }
         self.push_event(place, EventKind::RolledBack(turns))
     }

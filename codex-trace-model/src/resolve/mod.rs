@@ -10,7 +10,7 @@ pub(crate) mod common;
 mod count;
 mod detail;
 mod event;
-mod family;
+pub(crate) mod family;
 mod finish;
 mod fork;
 mod ids;
@@ -22,6 +22,8 @@ mod output;
 mod ownership;
 mod read;
 mod settings;
+#[cfg(test)]
+mod sizes;
 mod stamp;
 mod tool_call;
 mod turn;
@@ -49,8 +51,9 @@ use ids::IdTable;
 use settings::Current;
 use stamp::Stamps;
 use tool_call::ToolTable;
-use turn::{CompactionDraft, Mark, MarkKind, TurnDraft};
-use usage::{UsageTracker, Used};
+use turn::{CompactionDraft, Mark, MarkKind, TurnDraft, Turns};
+use usage::UsageTracker;
+use write::Written;
 
 /// What became of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +109,9 @@ pub(crate) struct ThreadBuilder<'a> {
     copied_turns: Vec<(RolloutIx, JsonText<'a>)>,
     items: Vec<Item<'a>>,
     histories: Vec<History<'a>>,
-    turns: Vec<TurnDraft<'a>>,
+    turns: Turns<'a>,
+    /// What the turns have become that are not there any more.
+    written: Written<'a>,
     /// The last turn with an id.
     turn_of_id: IdTable<&'a [u8], usize>,
     /// The turns that still belong to the conversation.
@@ -142,9 +147,9 @@ pub(crate) struct ThreadBuilder<'a> {
     unknown_types: IdTable<&'a [u8], ()>,
     /// How many records of unknown types there were.
     n_unknown: usize,
-    /// The responses that have a usage record, by turn and id, and what the
-    /// last one of an id says: the usage and the thread's total.
-    responses: IdTable<(&'a [u8], &'a [u8]), Used>,
+    /// The responses that have a usage record, by turn and id, and a hash of what
+    /// the last one of an id says: the usage and the thread's total.
+    responses: IdTable<(&'a [u8], &'a [u8]), u64>,
     /// The last line of the first file.
     last_line: u64,
     /// How it stood where files leave others.
@@ -310,27 +315,10 @@ impl<'a> ThreadBuilder<'a> {
         u32::try_from(self.items.len()).unwrap_or(u32::MAX)
     }
 
+    /// Reports something odd in the file that is read.
     fn diagnose(&mut self, code: Code, position: Option<Position>, text: impl fmt::Display) {
-        self.diagnose_in(self.rollout(), code, position, text);
-    }
-
-    /// Reports something odd in one of the thread's files.
-    fn diagnose_in(
-        &mut self,
-        file: RolloutIx,
-        code: Code,
-        position: Option<Position>,
-        text: impl fmt::Display,
-    ) {
-        let path = self.rollouts.get(file.0 as usize).map_or("", |rollout| &rollout.path);
-        self.diagnostics.push(file, code, position, || Diagnostic {
-            code,
-            path: path.to_owned(),
-            position,
-            column: None,
-            text: text.to_string(),
-            count: 1,
-        });
+        let (file, files) = (self.rollout(), &self.rollouts);
+        self.diagnostics.push(file, code, position, || oddity(files, file, code, position, text));
     }
 
     /// Adds an event to the open turn, else to the thread.
@@ -380,7 +368,7 @@ impl<'a> ThreadBuilder<'a> {
             return self.open;
         }
         match self.named_turn(id) {
-            Some(turn) => Some(turn).filter(|turn| !self.turns[*turn].closed),
+            Some(turn) => Some(turn).filter(|turn| !self.turns.has_ended(*turn)),
             None => self.open.filter(|open| self.turns[*open].turn.turn_id.is_none()),
         }
     }
@@ -423,6 +411,7 @@ impl<'a> ThreadBuilder<'a> {
             id,
             rollout: self.rollout(),
             first_line: place.line,
+            first_byte: place.position.byte(),
             start: place.at,
             first_item: self.item_count(),
             history: self.histories.len().saturating_sub(1),
@@ -435,8 +424,7 @@ impl<'a> ThreadBuilder<'a> {
         draft.turn.dynamic_tools = self.dynamic_tools;
         draft.turn.marked = marked;
         draft.touch(place.line, place.at);
-        let ix = self.turns.len();
-        self.turns.push(draft);
+        let ix = self.turns.push(draft);
         if let Some(id) = turn_id {
             self.turn_of_id.insert(id.raw(), ix);
             self.n_unended += 1;
@@ -455,6 +443,25 @@ impl<'a> ThreadBuilder<'a> {
         {
             self.turns[open].close_without_end();
         }
+    }
+}
+
+/// Makes the report of something odd in one of a thread's files.
+fn oddity(
+    files: &[Rollout],
+    file: RolloutIx,
+    code: Code,
+    position: Option<Position>,
+    text: impl fmt::Display,
+) -> Diagnostic {
+    let path = files.get(file.0 as usize).map_or("", |rollout| &rollout.path);
+    Diagnostic {
+        code,
+        path: path.to_owned(),
+        position,
+        column: None,
+        text: text.to_string(),
+        count: 1,
     }
 }
 

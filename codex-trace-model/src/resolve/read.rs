@@ -65,8 +65,11 @@ impl<'a> ThreadBuilder<'a> {
         }
         let is_own = |line: &RolloutLine<'_>| line.position.line() >= boundary.first_own_line;
         let mut passed = 0;
-        let pass = |at: Position| {
-            passed = input.source.passed(passed, usize::try_from(at.byte()).unwrap_or(0));
+        let pass = |at: Position, fetched: Option<u64>| {
+            // Names of tools and models stay in the file, and were looked at again.
+            let fetched = fetched.map_or(passed, |at| usize::try_from(at).unwrap_or(0));
+            let at = usize::try_from(at.byte()).unwrap_or(0);
+            passed = input.source.passed(passed.min(fetched), at);
         };
         let lines = Ahead { head: head.into_iter(), lines };
         self.read_lines(&mut reading, lines, is_own, pass, input.ancestor);
@@ -99,7 +102,7 @@ impl<'a> ThreadBuilder<'a> {
             ids.is_own(line)
         };
         let lines = Ahead { head: head.into_iter(), lines };
-        self.read_lines(&mut reading, lines, is_own, |_| {}, None);
+        self.read_lines(&mut reading, lines, is_own, |_, _| {}, None);
         !bare && !self.unsure && ids.told_at_once()
     }
 
@@ -130,7 +133,7 @@ impl<'a> ThreadBuilder<'a> {
         reading: &mut Reading<'_>,
         mut lines: impl ReadRecords<'a>,
         mut is_own: impl FnMut(&RolloutLine<'_>) -> bool,
-        mut pass: impl FnMut(Position),
+        mut pass: impl FnMut(Position, Option<u64>),
         ancestor: Option<&'a Source>,
     ) {
         let mut has_meta = false;
@@ -143,7 +146,7 @@ impl<'a> ThreadBuilder<'a> {
             if self.rollouts.len() == 1 {
                 self.last_line = self.last_line.max(position.line());
             }
-            pass(position);
+            pass(position, self.write_ended_turns());
             self.note_forks(reading, position.line());
             let elsewhere = self.pass_over(reading, position.line(), line.as_ref().ok().copied());
             let outcome = match line {

@@ -55,9 +55,9 @@ pub(crate) struct Detail<'a> {
     pub(crate) line: u64,
     /// Whether no call is to be expected: an extension of the harness acted.
     pub(crate) alone: bool,
-    /// What ran, and where, in case the call does not say.
-    pub(crate) command: Option<RawJson<'a>>,
-    pub(crate) cwd: Option<JsonText<'a>>,
+    /// What was given and what came back, in case no items say it.
+    pub(crate) arguments: Option<RawJson<'a>>,
+    pub(crate) output: Option<RawJson<'a>>,
     pub(crate) told: Told<'a>,
     pub(crate) call: ToolCall<'a>,
     /// What a tool of the provider did.
@@ -81,11 +81,19 @@ pub(crate) struct Told<'a> {
     pub(crate) succeeded: Option<bool>,
 }
 
+/// What stays known of a tool call.
+#[derive(Debug)]
+pub(crate) struct KnownCall<'a> {
+    pub(crate) turn: usize,
+    pub(crate) item: Option<ItemIx>,
+    /// All else, until the call has its span.
+    draft: Option<Box<ToolDraft<'a>>>,
+}
+
 /// Every tool call of a thread, found by its id.
 #[derive(Debug, Default)]
 pub(crate) struct ToolTable<'a> {
-    #[expect(clippy::vec_box, reason = "each goes by itself, when it has its span")]
-    pub(crate) calls: Vec<Box<ToolDraft<'a>>>,
+    pub(crate) calls: Vec<KnownCall<'a>>,
     by_id: IdTable<&'a [u8], usize>,
     /// Details that came before their call, with the turn they came in; `None`
     /// where the call has come.
@@ -103,6 +111,28 @@ impl<'a> ToolTable<'a> {
         self.by_id.get(id?.raw())
     }
 
+    /// Returns a call that has no span yet.
+    pub(crate) fn draft(&mut self, call: usize) -> Option<&mut ToolDraft<'a>> {
+        self.calls[call].draft.as_deref_mut()
+    }
+
+    /// Takes a call out, to make a span of it.
+    pub(crate) fn take(&mut self, call: usize) -> Option<Box<ToolDraft<'a>>> {
+        self.calls[call].draft.take()
+    }
+
+    /// Whether a call has its output.
+    pub(crate) fn is_answered(&self, call: usize) -> bool {
+        self.calls[call].draft.as_ref().is_none_or(|draft| draft.call.output_item.is_some())
+    }
+
+    /// Adds what an event or item says of a call that has no span yet.
+    pub(crate) fn enrich(&mut self, call: usize, detail: Detail<'a>) {
+        if let Some(draft) = self.draft(call) {
+            draft.enrich(detail);
+        }
+    }
+
     /// Adds a call; takes up a detail that came before it.
     pub(crate) fn add(&mut self, mut draft: ToolDraft<'a>) -> usize {
         let ix = self.calls.len();
@@ -115,11 +145,6 @@ impl<'a> ToolTable<'a> {
                 None => self.nameless.entry(deed).or_default().push(ix),
             }
         }
-        draft.key = match draft.call.call_id {
-            Some(id) => ["tool:", &id.decode()].concat(),
-            None => format!("tool:@{}", draft.first_line),
-        };
-        draft.name = draft.call.tool.map_or(Cow::Borrowed("tool"), JsonText::decode);
         if let Some(id) = draft.call.call_id {
             self.by_id.insert(id.raw(), ix);
             // What came in another turn stays there: that may have ended.
@@ -131,8 +156,19 @@ impl<'a> ToolTable<'a> {
                 draft.enrich(detail);
             }
         }
-        self.calls.push(Box::new(draft));
-        ix
+        self.push(draft)
+    }
+
+    /// Adds a call that is joined with nothing.
+    pub(crate) fn push(&mut self, mut draft: ToolDraft<'a>) -> usize {
+        draft.key = match draft.call.call_id {
+            Some(id) => ["tool:", &id.decode()].concat(),
+            None => format!("tool:@{}", draft.first_line),
+        };
+        draft.name = draft.call.tool.map_or(Cow::Borrowed("tool"), JsonText::decode);
+        let (turn, item) = (draft.turn, draft.call.call_item);
+        self.calls.push(KnownCall { turn, item, draft: Some(Box::new(draft)) });
+        self.calls.len() - 1
     }
 
     /// Takes the nearest detail of a turn that waits for what was done.
@@ -156,7 +192,7 @@ impl<'a> ToolTable<'a> {
         let id = detail.call.call_id?;
         let calls = self.nameless.get_mut(&detail.deed?)?;
         let ix = std::iter::from_fn(|| calls.pop()).find(|ix| self.calls[*ix].turn == turn)?;
-        self.calls[ix].call.call_id = Some(id);
+        self.draft(ix)?.call.call_id = Some(id);
         self.by_id.insert(id.raw(), ix);
         Some(ix)
     }
@@ -169,8 +205,8 @@ impl<'a> ToolTable<'a> {
         Some(detail)
     }
 
-    /// Keeps a detail until its call comes.
-    pub(crate) fn wait(&mut self, turn: usize, detail: Detail<'a>) {
+    /// Keeps a detail until its call comes; returns its index if it is new.
+    pub(crate) fn wait(&mut self, turn: usize, detail: Detail<'a>) -> Option<usize> {
         if let Some(id) = detail.call.call_id {
             let known = self.waiting_by_id.get(id.raw());
             if let Some(Some((of, earlier))) = known.map(|ix| &mut self.waiting[ix])
@@ -178,7 +214,7 @@ impl<'a> ToolTable<'a> {
             {
                 // Items may be written again with the same id; the last one counts.
                 *earlier = detail;
-                return;
+                return None;
             }
             self.waiting_by_id.insert(id.raw(), self.waiting.len());
         }
@@ -186,20 +222,12 @@ impl<'a> ToolTable<'a> {
             self.waiting_by_deed.entry(deed).or_default().push(self.waiting.len());
         }
         self.waiting.push(Some((turn, detail)));
+        Some(self.waiting.len() - 1)
     }
 
-    /// Forgets the ids: no line comes any more that could name one.
-    pub(crate) fn forget_ids(&mut self) {
-        self.by_id = IdTable::default();
-        self.waiting_by_id = IdTable::default();
-        self.waiting_by_deed = HashMap::default();
-        self.nameless = HashMap::default();
-    }
-
-    /// Takes the details whose calls never came, in file order.
-    pub(crate) fn unclaimed(&mut self) -> impl Iterator<Item = (usize, Detail<'a>)> + use<'a> {
-        self.waiting_by_id.clear();
-        std::mem::take(&mut self.waiting).into_iter().flatten()
+    /// Takes a detail whose call never came.
+    pub(crate) fn take_unclaimed(&mut self, waiting: usize) -> Option<Detail<'a>> {
+        self.waiting[waiting].take().map(|(_, detail)| detail)
     }
 }
 
@@ -237,7 +265,6 @@ impl<'a> ToolDraft<'a> {
         });
         let arguments = fields.arguments.or(fields.action);
         let family = family::family(call.form, tool, namespace, arguments);
-        let arguments_say = family::command(family, call);
         let end = call.raw.and_then(CallOutcome::from_raw).unwrap_or_default();
         let mut told = Told::default();
         if end.error.is_some()
@@ -248,19 +275,17 @@ impl<'a> ToolDraft<'a> {
         }
         // What the provider ran itself has ended when it is written down.
         let running = fields.status.is_none_or(|status| status.is("in_progress"));
-        let facts = ToolCall {
+        let mut facts = ToolCall {
             call_id: fields.call_id.or(fields.id),
             tool,
             namespace,
             family,
             call_item: Some(item),
-            mcp: family::mcp(family, tool, namespace),
-            command: arguments_say.command,
-            cwd: arguments_say.cwd,
-            escalation: arguments_say.escalation,
-            output_text: end.output,
             ..ToolCall::default()
         };
+        let mcp = family::mcp(family, tool, namespace);
+        facts.put(mcp, |extras, it| extras.mcp = Some(it));
+        facts.put(end.output, |extras, it| extras.output_text = Some(it));
         ToolDraft {
             whole: call.raw.is_some() && !running,
             told,
@@ -300,36 +325,20 @@ impl<'a> ToolDraft<'a> {
         let call = &mut self.call;
         call.exit_code = told.exit_code.or(call.exit_code);
         call.duration = told.duration.or(call.duration);
-        call.mcp = told.mcp.or(call.mcp);
-        call.changes = told.changes.or(call.changes);
-        call.search = told.search.or(call.search);
-        call.source = told.source.or(call.source);
         call.parsed_cmd = told.parsed_cmd.or(call.parsed_cmd);
         call.process_id = told.process_id.or(call.process_id);
-        call.plugin_id = told.plugin_id.or(call.plugin_id);
-        call.script_path = told.script_path.or(call.script_path);
-        call.mcp_origin = told.mcp_origin.or(call.mcp_origin.take());
-        call.agents = told.agents.or(call.agents.take());
-        if call.command.is_none() {
-            call.command = detail.command.and_then(family::words);
-        }
-        if call.cwd.is_none() {
-            call.cwd = detail.cwd.map(family::path);
-        }
-        if call.call_item.is_none() {
-            call.arguments = told.arguments.or(call.arguments);
-        }
         call.reported_output = told.reported_output.or(call.reported_output);
+        call.reported_command = call.reported_command.or(told.reported_command);
+        call.reported_cwd = call.reported_cwd.or(told.reported_cwd);
+        if call.call_item.is_none() {
+            call.put(detail.arguments, |extras, it| extras.arguments = Some(it));
+        }
         if call.call_item.is_none() || self.whole {
-            call.output_text = told.output_text.or(call.output_text);
+            call.put(detail.output, |extras, it| extras.output_text = Some(it));
         }
-        if call.mcp.is_some() {
+        call.take_extras(told);
+        if call.extras().mcp.is_some() {
             call.family = ToolFamily::Mcp;
-        }
-        for spawned in told.spawned {
-            if !call.spawned.contains(&spawned) {
-                call.spawned.push(spawned);
-            }
         }
         self.last_line = self.last_line.max(detail.line);
         let started = detail.told.started.or(self.told.started);

@@ -1,10 +1,74 @@
 //! Turns while they are read: what opens one, what closes it.
 
+use std::collections::VecDeque;
+use std::ops::{Index, IndexMut};
+
 use codex_rollout::{JsonText, RawJson, TokenUsage};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::span::{Event, Review, Status, Turn};
 use crate::trace::{ItemIx, RolloutIx};
+
+/// The turns of a thread, by their numbers from 0. Those that have ended and
+/// have no turn before them that has not are taken out, to become spans.
+#[derive(Debug, Default)]
+pub(crate) struct Turns<'a> {
+    n_taken: usize,
+    drafts: VecDeque<TurnDraft<'a>>,
+}
+
+impl<'a> Turns<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.n_taken + self.drafts.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a turn; returns its number.
+    pub(crate) fn push(&mut self, draft: TurnDraft<'a>) -> usize {
+        self.drafts.push_back(draft);
+        self.len() - 1
+    }
+
+    /// Whether a turn has ended: nothing is added to it any more.
+    pub(crate) fn has_ended(&self, turn: usize) -> bool {
+        turn < self.n_taken || self[turn].closed
+    }
+
+    /// Takes out the first turn, if it has ended.
+    #[inline]
+    pub(crate) fn take_ended(&mut self) -> Option<TurnDraft<'a>> {
+        self.drafts.front().filter(|turn| turn.closed)?;
+        self.n_taken += 1;
+        self.drafts.pop_front()
+    }
+
+    /// Closes all turns, because the files end.
+    pub(crate) fn close_all(&mut self) {
+        self.drafts.iter_mut().for_each(TurnDraft::close_without_end);
+    }
+}
+
+/// # Panics
+///
+/// If the turn has been taken out.
+impl<'a> Index<usize> for Turns<'a> {
+    type Output = TurnDraft<'a>;
+
+    #[inline]
+    fn index(&self, turn: usize) -> &TurnDraft<'a> {
+        &self.drafts[turn - self.n_taken]
+    }
+}
+
+impl<'a> IndexMut<usize> for Turns<'a> {
+    #[inline]
+    fn index_mut(&mut self, turn: usize) -> &mut TurnDraft<'a> {
+        &mut self.drafts[turn - self.n_taken]
+    }
+}
 
 /// A turn while its lines are read.
 #[derive(Debug, Default)]
@@ -16,6 +80,8 @@ pub(crate) struct TurnDraft<'a> {
     pub(crate) rollout: RolloutIx,
     pub(crate) first_line: u64,
     pub(crate) last_line: u64,
+    /// Where the line is that opened it.
+    pub(crate) first_byte: u64,
     /// The first item of the turn.
     pub(crate) first_item: u32,
     /// The items before this one are the turn's own, whatever follows.
@@ -56,6 +122,8 @@ pub(crate) struct TurnDraft<'a> {
     pub(crate) usages: Vec<UsageDraft<'a>>,
     /// Indices into the thread's tool calls.
     pub(crate) tools: Vec<usize>,
+    /// Indices of details that waited for their calls in it.
+    pub(crate) details: Vec<usize>,
     pub(crate) compactions: Vec<CompactionDraft<'a>>,
     pub(crate) events: Vec<Event<'a>>,
     /// The assistant's last message as the user interface saw it.

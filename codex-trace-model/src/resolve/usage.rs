@@ -21,9 +21,6 @@ pub(crate) enum Count {
     Estimate,
 }
 
-/// What a record says was used: by the response, and by the thread so far.
-pub(crate) type Used = (Option<TokenUsage>, Option<TokenUsage>);
-
 /// A record without usage: the turn it is in and its place among the usages of
 /// that turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

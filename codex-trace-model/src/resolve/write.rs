@@ -1,36 +1,39 @@
 //! The spans of one thread: what becomes of each draft.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use codex_rollout::JsonText;
 use hashbrown::HashMap;
 use jiff::Timestamp;
 
-use crate::diagnostic::Code;
-use crate::resolve::ThreadBuilder;
+use crate::diagnostic::{Code, Diagnostics};
 use crate::resolve::clock::{keep_within, times};
 use crate::resolve::finish::{ResolvedTurn, sum};
 use crate::resolve::keys::Keys;
 use crate::resolve::model_call::{self, CallDraft};
 use crate::resolve::tool_call::ToolDraft;
 use crate::resolve::turn::TurnDraft;
-use crate::span::{Compaction, ModelCall, Provenance, Span, SpanKind, Status, Turn};
+use crate::resolve::{ThreadBuilder, oddity};
+use crate::span::{Compaction, ModelCall, Provenance, Span, SpanExtras, SpanKind, Status, Turn};
 use crate::tool::ToolFamily;
-use crate::trace::{RolloutIx, SpanIx, ThreadIx};
+use crate::trace::{RolloutIx, SpanIx, ThreadIx, span_ix};
 
-/// Writes the spans of one thread.
-pub(super) struct SpanWriter<'b, 'a> {
-    pub(super) builder: &'b mut ThreadBuilder<'a>,
-    /// The thread's tool calls, as long as they have no spans.
-    tools: Vec<Option<Box<ToolDraft<'a>>>>,
+/// The spans of a thread, as far as they are written.
+#[derive(Debug, Default)]
+pub(super) struct Written<'a> {
+    /// The thread's own first.
     pub(super) spans: Vec<Span<'a>>,
     keys: Keys,
+    pub(super) turns: Vec<ResolvedTurn<'a>>,
+    /// Calls that made an agent known by its path only, with that path.
     pub(super) named_agents: Vec<(SpanIx, Cow<'a, str>)>,
-    /// The provider that the thread was made with.
-    provider: Option<JsonText<'a>>,
     /// Whether the key of the last turn had not come up before.
     has_own_key: bool,
+    /// What was odd about details without calls, and about spans: told when all
+    /// lines have been read.
+    pub(super) of_details: Diagnostics,
+    pub(super) of_spans: Diagnostics,
 }
 
 /// A child of a turn, to be put in file order: by indices.
@@ -42,63 +45,67 @@ enum Child {
     Tool(usize),
 }
 
-impl<'a> SpanWriter<'_, 'a> {
-    pub(super) fn new<'b>(builder: &'b mut ThreadBuilder<'a>) -> SpanWriter<'b, 'a> {
-        let last_line = builder.last_line;
-        let id = builder.thread_id.clone();
-        let thread = Span {
-            key: format!("thread:{id}"),
-            thread: ThreadIx(0),
-            parent: None,
-            name: Cow::Borrowed("thread"),
-            start: None,
-            end: None,
-            status: Status::Ok,
-            usage: None,
-            kind: SpanKind::Thread,
-            links: Vec::new(),
-            events: Vec::new(),
-            recorded: None,
-            provenance: Provenance {
-                rollout: RolloutIx(0),
-                first_line: 1,
-                last_line: last_line.max(1),
-            },
-            outlives_parent: false,
-        };
-        let n_spans = builder.expected_spans();
-        let (mut keys, mut spans) = (Keys::with_capacity(n_spans), Vec::with_capacity(n_spans));
-        keys.insert(&thread.key, &spans);
-        spans.push(thread);
-        let tools = std::mem::take(&mut builder.tools).calls.into_iter().map(Some).collect();
-        let provider = builder.meta.and_then(|meta| meta.model_provider);
-        SpanWriter {
-            builder,
-            tools,
-            spans,
-            keys,
-            named_agents: Vec::new(),
-            provider,
-            has_own_key: false,
+impl<'a> ThreadBuilder<'a> {
+    /// Makes spans of the turns that have ended, as far as none before them may
+    /// still go on; returns where the first of those begins in its file.
+    #[inline]
+    pub(super) fn write_ended_turns(&mut self) -> Option<u64> {
+        let mut first_byte = None;
+        // Until it is known what wrote the file, and for whom.
+        while self.meta.is_some()
+            && let Some(turn) = self.turns.take_ended()
+        {
+            first_byte = first_byte.or(Some(turn.first_byte));
+            self.write_turn(turn);
+        }
+        first_byte
+    }
+
+    /// Makes spans of a turn that has ended.
+    pub(super) fn write_turn(&mut self, mut draft: TurnDraft<'a>) {
+        if self.written.spans.is_empty() {
+            // The thread's own, of which more is known in the end.
+            self.written.spans.push(thread_span());
+        }
+        self.settle_details(self.written.turns.len(), &mut draft);
+        let turn = self.turn_span(draft);
+        self.written.turns.push(turn);
+    }
+
+    /// Returns what is known of a turn, whether it has its span or not.
+    pub(super) fn turn_mut(&mut self, turn: usize) -> &mut Turn<'a> {
+        if let Some(written) = self.written.turns.get(turn)
+            && let SpanKind::Turn(turn) = &mut self.written.spans[written.span.index()].kind
+        {
+            return turn;
+        }
+        &mut self.turns[turn].turn
+    }
+
+    /// Returns the history that a turn began with, and its first item.
+    pub(super) fn beginning_of(&self, turn: usize) -> (usize, u32) {
+        match self.written.turns.get(turn) {
+            Some(written) => (written.history, written.first_item),
+            None => (self.turns[turn].history, self.turns[turn].first_item),
         }
     }
 
     /// Gives a span whose key came up before one of its own.
     fn make_key_unique(&mut self, span: &mut Span<'a>) {
-        let is_own = self.keys.insert(&span.key, &self.spans);
+        let is_own = self.written.keys.insert(&span.key, &self.written.spans);
         if let SpanKind::Turn(_) = span.kind {
-            self.has_own_key = is_own;
+            self.written.has_own_key = is_own;
         }
         if is_own {
             return;
         }
         let base = std::mem::take(&mut span.key);
-        span.key = self.keys.another(&base, &self.spans);
+        span.key = self.written.keys.another(&base, &self.written.spans);
         let Provenance { rollout, first_line: line, .. } = span.provenance;
-        self.builder.diagnose_in(
+        self.diagnose_written(
+            |written| &mut written.of_spans,
             rollout,
             Code::DuplicateId,
-            None,
             format_args!(
                 "line {line}: the id of `{base}` came up before; this span is `{}`",
                 span.key
@@ -107,26 +114,26 @@ impl<'a> SpanWriter<'_, 'a> {
     }
 
     /// Adds a span within its parent; its key becomes unique.
-    fn push(&mut self, mut span: Span<'a>) -> SpanIx {
+    fn push_span(&mut self, mut span: Span<'a>) -> SpanIx {
         self.make_key_unique(&mut span);
         self.push_keyed(span)
     }
 
-    /// As [`push`](Self::push), for a span whose key need not be looked at.
+    /// As [`push_span`](Self::push_span), for a span whose key need not be looked at.
     fn push_keyed(&mut self, mut span: Span<'a>) -> SpanIx {
         if let Some(parent) = span.parent {
-            let parent = &self.spans[parent.index()];
+            let parent = &self.written.spans[parent.index()];
             // A thread's own times are those of its turns.
             let whole = matches!(parent.kind, SpanKind::Thread);
             let (start, end) = if whole { (None, None) } else { (parent.start, parent.end) };
             keep_within(&mut span, start, end);
         }
-        self.spans.push(span);
-        SpanIx(u32::try_from(self.spans.len() - 1).expect("fewer than 2^32 spans"))
+        self.written.spans.push(span);
+        span_ix(self.written.spans.len() - 1)
     }
 
-    pub(super) fn turn(&mut self, mut draft: TurnDraft<'a>) -> ResolvedTurn<'a> {
-        let mut calls = model_call::model_calls(&draft, self.builder.counts_lead());
+    fn turn_span(&mut self, mut draft: TurnDraft<'a>) -> ResolvedTurn<'a> {
+        let mut calls = model_call::model_calls(&draft, self.counts_lead());
         if draft.is_imported() {
             calls.retain(|call| call.usage.is_some());
         }
@@ -148,8 +155,9 @@ impl<'a> SpanWriter<'_, 'a> {
         // A clock set back before the turn began says nothing about its end.
         let backwards = draft.end.zip(draft.start).is_some_and(|(end, start)| end < start);
         let recorded = backwards.then_some((draft.start, draft.end));
+        let events = std::mem::take(&mut draft.events);
         let end = if backwards { draft.last_at } else { draft.end };
-        let span = self.push(Span {
+        let span = self.push_span(Span {
             key: format!("turn:{}", draft.id),
             thread: ThreadIx(0),
             parent: Some(SpanIx(0)),
@@ -159,18 +167,26 @@ impl<'a> SpanWriter<'_, 'a> {
             status: draft.status.clone(),
             usage: None,
             kind: SpanKind::Turn(Box::new(turn)),
-            links: Vec::new(),
-            events: std::mem::take(&mut draft.events),
-            recorded,
+            extras: (recorded.is_some() || !events.is_empty())
+                .then(|| Box::new(SpanExtras { events, recorded, ..SpanExtras::default() })),
             provenance: provenance(&draft, draft.first_line, draft.last_line),
             outlives_parent: false,
         });
         self.children(&draft, calls, span);
-        let below = self.spans[span.index()..].iter();
+        let below = self.written.spans[span.index()..].iter();
         let usage = sum(below.filter(|span| matches!(span.kind, SpanKind::ModelCall(_))));
-        self.spans[span.index()].usage = usage;
-        let restamped = draft.restamped;
-        ResolvedTurn { span, turn_id, parent_turn_id, root_turn_id, review, restamped, forwarded }
+        self.written.spans[span.index()].usage = usage;
+        ResolvedTurn {
+            span,
+            turn_id,
+            parent_turn_id,
+            root_turn_id,
+            review,
+            restamped: draft.restamped,
+            forwarded,
+            history: draft.history,
+            first_item: draft.first_item,
+        }
     }
 
     fn children(&mut self, draft: &TurnDraft<'a>, mut calls: Vec<CallDraft<'a>>, turn: SpanIx) {
@@ -189,7 +205,7 @@ impl<'a> SpanWriter<'_, 'a> {
         }
         let mut nested: HashMap<usize, Vec<usize>> = HashMap::new();
         for &tool in &draft.tools {
-            let Some(call) = &self.tools[tool] else { continue };
+            let Some(call) = self.tools.draft(tool) else { continue };
             match call.inside {
                 Some(script) => nested.entry(script).or_default().push(tool),
                 None => children.push((call.first_line, Child::Tool(tool))),
@@ -201,16 +217,16 @@ impl<'a> SpanWriter<'_, 'a> {
         for (_, child) in children {
             match child {
                 Child::Compaction(ix, request) => {
-                    let span = self.compaction(draft, ix, waited[ix], turn);
+                    let span = self.compaction_span(draft, ix, waited[ix], turn);
                     if let Some(n) = request {
-                        self.model_call(draft, n, &mut calls[n], span);
+                        self.model_call_span(draft, n, &mut calls[n], span);
                     }
                 }
-                Child::ModelCall(n) => self.model_call(draft, n, &mut calls[n], turn),
+                Child::ModelCall(n) => self.model_call_span(draft, n, &mut calls[n], turn),
                 Child::Tool(tool) => {
-                    let span = self.tool(draft, tool, turn);
+                    let span = self.tool_span(draft, tool, turn);
                     for inner in nested.remove(&tool).unwrap_or_default() {
-                        self.tool(draft, inner, span);
+                        self.tool_span(draft, inner, span);
                     }
                 }
             }
@@ -222,7 +238,7 @@ impl<'a> SpanWriter<'_, 'a> {
     fn join_exits(&mut self, draft: &TurnDraft<'a>) {
         let mut running: HashMap<Cow<'a, str>, usize> = HashMap::new();
         for &tool in &draft.tools {
-            let Some(ToolDraft { call, outcome, session, .. }) = self.tools[tool].as_deref() else {
+            let Some(ToolDraft { call, outcome, session, .. }) = self.tools.draft(tool) else {
                 continue;
             };
             if call.family == ToolFamily::Command
@@ -231,14 +247,14 @@ impl<'a> SpanWriter<'_, 'a> {
                 running.insert(session.clone(), tool);
             } else if let (Some(session), Some(code)) = (session, outcome.exit_code)
                 && let Some(command) = running.remove(session.as_str())
-                && let Some(command) = &mut self.tools[command]
+                && let Some(command) = self.tools.draft(command)
             {
                 command.call.exit_code.get_or_insert(code);
             }
         }
     }
 
-    fn compaction(
+    fn compaction_span(
         &mut self,
         draft: &TurnDraft<'a>,
         ix: usize,
@@ -246,7 +262,7 @@ impl<'a> SpanWriter<'_, 'a> {
         turn: SpanIx,
     ) -> SpanIx {
         let compaction = &draft.compactions[ix];
-        self.push(Span {
+        self.push_span(Span {
             key: numbered_key("compaction:", &draft.id, ix),
             thread: ThreadIx(0),
             parent: Some(turn),
@@ -262,15 +278,13 @@ impl<'a> SpanWriter<'_, 'a> {
                 window_id: compaction.window_id,
                 previous_window_id: compaction.previous_window_id,
             })),
-            links: Vec::new(),
-            events: Vec::new(),
-            recorded: None,
+            extras: None,
             provenance: provenance(draft, compaction.line, compaction.line),
             outlives_parent: false,
         })
     }
 
-    fn model_call(
+    fn model_call_span(
         &mut self,
         draft: &TurnDraft<'a>,
         n: usize,
@@ -279,9 +293,10 @@ impl<'a> SpanWriter<'_, 'a> {
     ) {
         let usage = call.usage.map(|usage| draft.usages[usage as usize]);
         let model = call.settings.model;
+        let provider = self.meta.and_then(|meta| meta.model_provider);
         // Calls that are only counted need neither: their keys are unique if
         // their turn's is.
-        let counted = self.builder.outline && self.has_own_key;
+        let counted = self.outline && self.written.has_own_key;
         let name = model.filter(|_| !counted).map(JsonText::decode);
         let span = Span {
             key: if counted { String::new() } else { numbered_key("llm:", &draft.id, n) },
@@ -296,28 +311,26 @@ impl<'a> SpanWriter<'_, 'a> {
                 model,
                 effort: call.settings.effort,
                 service_tier: call.settings.service_tier,
-                provider: call.settings.provider.or(self.provider),
+                provider: call.settings.provider.or(provider),
                 response_id: usage.and_then(|usage| usage.response_id),
                 window: call.window,
                 output: std::mem::take(&mut call.items),
                 evidence: call.evidence,
                 compaction: call.compaction.is_some(),
             })),
-            links: Vec::new(),
-            events: Vec::new(),
-            recorded: None,
+            extras: None,
             provenance: provenance(draft, call.first_line, call.last_line),
             outlives_parent: false,
         };
         if counted {
             self.push_keyed(span)
         } else {
-            self.push(span)
+            self.push_span(span)
         };
     }
 
-    fn tool(&mut self, draft: &TurnDraft<'a>, tool: usize, parent: SpanIx) -> SpanIx {
-        let mut tool = *self.tools[tool].take().expect("a call is of one turn, and there once");
+    fn tool_span(&mut self, draft: &TurnDraft<'a>, tool: usize, parent: SpanIx) -> SpanIx {
+        let mut tool = *self.tools.take(tool).expect("a call is of one turn, and there once");
         let outcome = &mut tool.outcome;
         let call = &mut tool.call;
         call.exit_code = call.exit_code.or(outcome.exit_code);
@@ -325,19 +338,19 @@ impl<'a> SpanWriter<'_, 'a> {
         call.success = tool.told.succeeded;
         if call.family == ToolFamily::Agents
             && let Some(agent) = outcome.more.as_mut().and_then(|it| it.agent_id.take())
-            && !call.spawned.contains(&agent)
+            && !call.extras().spawned.contains(&agent)
             && call.tool.is_some_and(|tool| tool.is("spawn_agent"))
         {
-            call.spawned.push(agent);
+            call.extras_mut().spawned.push(agent);
         }
         let (start, end) = times(&tool);
-        let status = self.builder.tool_status(draft, &tool);
+        let status = self.tool_status(draft, &tool);
         let more = tool.outcome.more.take().map(|it| *it).unwrap_or_default();
         let mut call = tool.call;
-        call.running_session = more.running_session;
+        call.put(more.running_session, |extras, it| extras.running_session = Some(it));
         let (key, name) = (tool.key, tool.name);
         let provenance = provenance(draft, tool.first_line, tool.last_line);
-        let span = self.push(Span {
+        let span = self.push_span(Span {
             key,
             thread: ThreadIx(0),
             parent: Some(parent),
@@ -348,17 +361,13 @@ impl<'a> SpanWriter<'_, 'a> {
             usage: None,
             provenance,
             kind: SpanKind::ToolCall(call),
-            links: Vec::new(),
-            events: Vec::new(),
-            recorded: None,
+            extras: None,
             outlives_parent: false,
         });
-        self.named_agents.extend(more.task_name.map(|path| (span, path)));
+        self.written.named_agents.extend(more.task_name.map(|path| (span, path)));
         span
     }
-}
 
-impl<'a> ThreadBuilder<'a> {
     fn tool_status(&mut self, draft: &TurnDraft<'a>, tool: &ToolDraft<'a>) -> Status<'a> {
         let error = |message: Cow<'a, str>| Status::Error { message };
         let told = &tool.told;
@@ -390,20 +399,44 @@ impl<'a> ThreadBuilder<'a> {
         }
         if draft.end.is_some() {
             let line = tool.first_line;
-            self.diagnose_in(
+            self.diagnose_written(
+                |written| &mut written.of_spans,
                 draft.rollout,
                 Code::CallWithoutOutput,
-                None,
                 format_args!("line {line}: a call without an output, though its turn ended"),
             );
         }
         Status::Incomplete
     }
 
-    /// Returns how many spans there are going to be, more or less.
-    fn expected_spans(&self) -> usize {
-        let calls = |turn: &TurnDraft<'_>| turn.usages.len().max(1) + turn.compactions.len();
-        1 + self.turns.iter().map(|turn| 1 + calls(turn)).sum::<usize>() + self.tools.calls.len()
+    /// Notes something odd about what is written before all lines are read.
+    pub(super) fn diagnose_written(
+        &mut self,
+        list: for<'w> fn(&'w mut Written<'a>) -> &'w mut Diagnostics,
+        file: RolloutIx,
+        code: Code,
+        text: impl fmt::Display,
+    ) {
+        let files = &self.rollouts;
+        list(&mut self.written).push(file, code, None, || oddity(files, file, code, None, text));
+    }
+}
+
+/// Makes the span of a thread of which nothing is known yet.
+pub(super) fn thread_span<'a>() -> Span<'a> {
+    Span {
+        key: String::new(),
+        thread: ThreadIx(0),
+        parent: None,
+        name: Cow::Borrowed("thread"),
+        start: None,
+        end: None,
+        status: Status::Ok,
+        usage: None,
+        kind: SpanKind::Thread,
+        extras: None,
+        provenance: Provenance { rollout: RolloutIx(0), first_line: 1, last_line: 1 },
+        outlives_parent: false,
     }
 }
 

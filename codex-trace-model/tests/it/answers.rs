@@ -434,7 +434,7 @@ fn an_output_of_the_harness_has_its_name_and_text() {
         300 complete a
         "#;
     with_script(script, |trace| {
-        let events: Vec<_> = trace.iter().flat_map(|(_, span)| &span.events).collect();
+        let events: Vec<_> = trace.iter().flat_map(|(_, span)| span.events()).collect();
         let [orphan, hook] = events.as_slice() else { panic!("{events:?}") };
         let EventKind::OrphanOutput { call_id: None, name: Some(name), item } = &orphan.kind else {
             panic!("{orphan:?}")

@@ -54,9 +54,9 @@ fn the_provenance_of_its_parts_tells_who_wrote_a_message() {
         let SpanKind::Turn(facts) = &turn.kind else { panic!("a turn") };
         assert!(facts.prompt.is_none() && facts.trigger.is_some_and(|it| it.is("goal")));
         let [EventKind::OrphanOutput { call_id: None, name: Some(name), item }] =
-            turn.events.iter().map(|event| &event.kind).collect::<Vec<_>>()[..]
+            turn.events().iter().map(|event| &event.kind).collect::<Vec<_>>()[..]
         else {
-            panic!("{:?}", turn.events)
+            panic!("{:?}", turn.events())
         };
         assert!(name.is("goal_objective"));
         assert!(matches!(trace.root()[*item].body, ResponseItem::ToolOutput(_)));

@@ -367,7 +367,7 @@ fn reviews_of_real_homes_are_one_turn_each() {
                 trace.children(of).filter(move |(_, span)| span.kind.word() == kind)
             };
             for (turn, _) in children("turn", codex_trace_model::SpanIx(0)) {
-                found.1 += usize::from(trace.spans[0].links.is_empty());
+                found.1 += usize::from(trace.spans[0].links().is_empty());
                 found.2 += children("thread", turn).count();
             }
         });

@@ -29,7 +29,7 @@ fn events(trace: &Trace<'_>, key: &str) -> Vec<String> {
         EventKind::HookPrompt(it) => raw(*it),
         other => other.word().to_owned(),
     };
-    span.events.iter().map(|event| words(&event.kind)).collect()
+    span.events().iter().map(|event| words(&event.kind)).collect()
 }
 
 /// As in 0.171, and a segment as before.
@@ -58,7 +58,7 @@ fn a_voice_session_tells_what_was_said() {
             );
             assert_eq!(events(trace, "turn:a"), ["transcript_segment assistant: I do."]);
             // When it was heard, and not when it was written down.
-            let first = trace.spans[0].events[0].at.unwrap();
+            let first = trace.spans[0].events()[0].at.unwrap();
             assert_eq!(first.as_millisecond(), 1_767_225_600_005);
         },
     );

@@ -11,7 +11,7 @@ use codex_trace_export::options::OptionSet;
 use codex_trace_export::otlp::{Amount, LlmInput, Options, Semconv, encode_json};
 use codex_trace_export::redact::Redactor;
 use codex_trace_export::wire::jsonl;
-use codex_trace_export::{Cx, Exporter, Notes, Settings};
+use codex_trace_export::{Cx, Exporter, Notes, Settings, Unit};
 use codex_trace_model::Trace;
 use converter_cli::backends::BACKENDS;
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ fn rules(capture: Capture, redact: bool) -> ContentRules {
 fn bytes(exporter: &dyn Exporter, trace: &Trace<'_>, rules: &ContentRules) -> Vec<u8> {
     let mut all = Vec::new();
     exporter
-        .encode(&Cx { trace, rules, notes: &Notes::default() }, &mut |unit| {
+        .encode(&Cx { trace, rules, notes: &Notes::default() }, &mut |unit: Unit| {
             all.extend_from_slice(&unit.body);
         })
         .unwrap();

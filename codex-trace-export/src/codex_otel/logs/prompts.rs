@@ -29,7 +29,7 @@ pub(super) fn add(turn: ToldTurn<'_, '_>, times: Times, records: &mut Vec<Record
     }
     // What was typed into a running turn was no prompt before.
     if turn.version.since(171) {
-        for event in &turn.span.events {
+        for event in turn.span.events() {
             if let EventKind::Steering(text) = event.kind {
                 records.push(prompt(turn, at_or(event.at, times.start), &[text]));
             }

@@ -243,7 +243,7 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
         let mut earlier = siblings[..earlier].iter().rev().map(|ix| trace.span(*ix));
         let before = earlier.find(|span| matches!(span.kind, SpanKind::Turn(_)));
         let start = |span: &Span<'_>| (span.provenance.rollout, span.provenance.first_line);
-        let events = &trace.span(self.thread.span).events;
+        let events = trace.span(self.thread.span).events();
         let at = |event: &Event<'_>| (event.rollout, event.line);
         let from = before.map_or(0, |it| events.partition_point(|event| at(event) < start(it)));
         let to = events.partition_point(|event| at(event) < start(span));
@@ -258,7 +258,7 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
             _ => None,
         };
         let before = self.events_before(span).iter();
-        let mut said = before.chain(&span.events).filter_map(voice).peekable();
+        let mut said = before.chain(span.events()).filter_map(voice).peekable();
         let mut out = Vec::new();
         if self.written.is_none() || said.peek().is_none() {
             return out;
@@ -288,7 +288,7 @@ impl<'e, 'a> TurnEncoder<'_, 'e, 'a> {
             EventKind::Error { message, .. } => message.map(JsonText::decode),
             _ => None,
         };
-        let last = span.events.iter().rev().find_map(message);
+        let last = span.events().iter().rev().find_map(message);
         last.filter(|_| self.turn.last_agent_message.is_none())
     }
 

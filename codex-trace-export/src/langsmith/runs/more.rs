@@ -124,7 +124,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 }
                 return;
             }
-            _ => call.arguments.or(call.search),
+            _ => call.extras().arguments.or(call.extras().search),
         };
         if let Some(value) = value {
             put_value("input", value, Part::Tool, rules, o);

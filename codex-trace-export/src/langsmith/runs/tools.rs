@@ -146,7 +146,8 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             }
             if let Some(call) = call {
                 o.put("codex.tool_family", call.family.word());
-                o.flag("codex.escalated", call.escalation.is_some());
+                let escalation = self.thread.command_of(call).escalation;
+                o.flag("codex.escalated", escalation.is_some());
             }
             // The run's own start is that of the model's message, as the plugin has it.
             o.maybe("codex.called_at", started.map(|it| ids::time(it + self.plan.shift)));
@@ -167,12 +168,13 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
 
     /// Writes what is known of a call, under the names of Codex' own events.
     fn facts(&self, call: &ToolCall<'a>, failed: bool, o: &mut Object<'_>) {
-        let rules = self.all.rules;
+        let (rules, extras) = (self.all.rules, call.extras());
         let text = |part, text: &Option<Cow<'a, str>>| {
             text.as_deref().and_then(|text| rules.text(part, text).map(Cow::into_owned))
         };
-        o.maybe("command", text(Part::Tool, &call.command));
-        o.maybe("cwd", text(Part::Place, &call.cwd));
+        let command = self.thread.command_of(call);
+        o.maybe("command", text(Part::Tool, &command.line));
+        o.maybe("cwd", text(Part::Place, &command.cwd));
         if let Some(code) = call.exit_code {
             o.put("exit_code", code);
             o.put("status", if failed { "failed" } else { "completed" });
@@ -186,20 +188,20 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
                 o.put("nanos", i64::from(took.subsec_nanos()));
             });
         }
-        if let Some((server, tool)) = call.mcp {
+        if let Some((server, tool)) = extras.mcp {
             messages::label(server, rules, o.value("server"));
             messages::label(tool, rules, o.value("tool"));
         }
         for (key, value) in [
             ("process_id", call.process_id),
-            ("plugin_id", call.plugin_id),
-            ("script_path", call.script_path),
+            ("plugin_id", extras.plugin_id),
+            ("script_path", extras.script_path),
         ] {
             if let Some(value) = value {
                 messages::label(value, rules, o.value(key));
             }
         }
-        if let Some(origin) = &call.mcp_origin {
+        if let Some(origin) = &extras.mcp_origin {
             for (key, value) in [
                 ("app_name", origin.app_name),
                 ("action_name", origin.action_name),
@@ -212,7 +214,7 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             }
             o.maybe("read_only_hint", origin.read_only_hint);
         }
-        if let Some(agents) = &call.agents {
+        if let Some(agents) = &extras.agents {
             for (key, value) in
                 [("model", agents.model), ("reasoning_effort", agents.reasoning_effort)]
             {
@@ -225,16 +227,16 @@ impl<'a> TurnEncoder<'_, '_, 'a> {
             if let Some(parsed) = call.parsed_cmd {
                 put_value("parsed_cmd", parsed, Part::Tool, rules, o);
             }
-            if let Some(changes) = call.changes {
+            if let Some(changes) = extras.changes {
                 put_value("changes", changes, Part::Tool, rules, o);
             }
-            if let Some(search) = call.search {
+            if let Some(search) = extras.search {
                 put_value("action", search, Part::Tool, rules, o);
             }
-            if let Some(output) = call.output_text {
+            if let Some(output) = extras.output_text {
                 put_value("aggregated_output", output, Part::Tool, rules, o);
             }
         }
-        o.list("spawned", call.spawned.iter());
+        o.list("spawned", extras.spawned.iter());
     }
 }

@@ -136,7 +136,7 @@ impl<'s, 'a> Subject<'s, 'a> {
     pub(super) fn describe_inference(&self, attributes: &mut Attributes) {
         attributes.text("codex.time.start_from", self.times.start_from.map(Cow::from));
         attributes.text("codex.time.end_from", self.times.end_from.map(Cow::from));
-        if let Some((start, end)) = self.span.recorded {
+        if let Some((start, end)) = self.span.recorded() {
             let text = |at: Option<Timestamp>| at.map(|at| Cow::Owned(at.to_string()));
             attributes.text("codex.time.recorded_start", text(start));
             attributes.text("codex.time.recorded_end", text(end));
@@ -154,14 +154,14 @@ impl<'s, 'a> Subject<'s, 'a> {
     /// Where the turn is known, so is its span; the thread always is.
     pub(super) fn links(&self, vocabulary: &dyn Vocabulary) -> Vec<Link> {
         let mut links: Vec<Link> =
-            self.span.links.iter().map(|it| self.link(it, vocabulary)).collect();
+            self.span.links().iter().map(|it| self.link(it, vocabulary)).collect();
         let first = || {
             let turns = self.scene.trace.children(SpanIx(0));
             turns.map(|(ix, _)| ix).next() == Some(self.ix)
         };
         if self.is_root && first() {
             let thread = self.scene.trace.span(SpanIx(0));
-            links.extend(thread.links.iter().map(|it| self.link(it, vocabulary)));
+            links.extend(thread.links().iter().map(|it| self.link(it, vocabulary)));
         }
         links
     }

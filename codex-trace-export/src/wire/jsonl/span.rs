@@ -2,7 +2,7 @@
 
 use codex_rollout::item::event_msg::SecurityRiskScore;
 use codex_trace_model::{
-    Compaction, Event, EventKind, ModelCall, Span, SpanKind, ToolCall, Trace, Turn,
+    Compaction, Event, EventKind, ModelCall, Span, SpanKind, Thread, ToolCall, Trace, Turn,
 };
 
 use crate::content::Content;
@@ -31,7 +31,7 @@ pub(super) fn fields(trace: &Trace<'_>, span: &Span<'_>, content: Content, o: &m
     o.maybe("status_message", span.status.message());
     o.maybe("usage", span.usage);
     o.flag("outlives_parent", span.outlives_parent);
-    if let Some((start, end)) = span.recorded {
+    if let Some((start, end)) = span.recorded() {
         o.object("recorded", |o| {
             o.maybe("start", start);
             o.maybe("end", end);
@@ -40,12 +40,12 @@ pub(super) fn fields(trace: &Trace<'_>, span: &Span<'_>, content: Content, o: &m
     match &span.kind {
         SpanKind::Turn(it) => o.object("attributes", |o| turn(it, content, o)),
         SpanKind::ModelCall(it) => o.object("attributes", |o| model_call(it, o)),
-        SpanKind::ToolCall(it) => o.object("attributes", |o| tool_call(it, content, o)),
+        SpanKind::ToolCall(it) => o.object("attributes", |o| tool_call(thread, it, content, o)),
         SpanKind::Compaction(it) => o.object("attributes", |o| compaction(it, content, o)),
         _ => {}
     }
-    if !span.links.is_empty() {
-        o.array("links", &span.links, |link, out| {
+    if !span.links().is_empty() {
+        o.array("links", span.links(), |link, out| {
             json::object(out, |o| {
                 o.put("relation", link.relation.word());
                 o.put("thread_id", &link.thread_id);
@@ -53,8 +53,8 @@ pub(super) fn fields(trace: &Trace<'_>, span: &Span<'_>, content: Content, o: &m
             });
         });
     }
-    if !span.events.is_empty() {
-        o.array("events", &span.events, |it, out| json::object(out, |o| event(it, content, o)));
+    if !span.events().is_empty() {
+        o.array("events", span.events(), |it, out| json::object(out, |o| event(it, content, o)));
     }
     o.object("provenance", |o| {
         let file = thread.rollout(span.provenance.rollout);
@@ -121,24 +121,26 @@ fn model_call(call: &ModelCall<'_>, o: &mut Object<'_>) {
     o.flag("compaction", call.compaction);
 }
 
-fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
+fn tool_call<'a>(thread: &Thread<'a>, call: &ToolCall<'a>, content: Content, o: &mut Object<'_>) {
+    let extras = call.extras();
     o.recorded("call_id", call.call_id);
     o.recorded("tool", call.tool);
     o.recorded("namespace", call.namespace);
     o.put("family", call.family.word());
     o.maybe("call_item", call.call_item.map(|ix| ix.0));
     o.maybe("output_item", call.output_item.map(|ix| ix.0));
-    o.maybe("command", call.command.as_ref());
-    o.maybe("cwd", call.cwd.as_ref());
+    let command = thread.command_of(call);
+    o.maybe("command", command.line.as_ref());
+    o.maybe("cwd", command.cwd.as_ref());
     o.maybe("exit_code", call.exit_code);
     o.maybe("success", call.success);
     o.maybe("duration_s", call.duration);
-    o.maybe("running_session", call.running_session.as_ref());
-    if let Some((server, tool)) = call.mcp {
+    o.maybe("running_session", extras.running_session.as_ref());
+    if let Some((server, tool)) = extras.mcp {
         o.object("mcp", |o| {
             o.recorded("server", server);
             o.recorded("tool", tool);
-            if let Some(origin) = &call.mcp_origin {
+            if let Some(origin) = &extras.mcp_origin {
                 o.recorded("app_name", origin.app_name);
                 o.recorded("action_name", origin.action_name);
                 o.recorded("connector_id", origin.connector_id);
@@ -148,22 +150,22 @@ fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
         });
     }
     for (key, value) in [
-        ("arguments", call.arguments),
-        ("output_text", call.output_text),
-        ("changes", call.changes),
-        ("search", call.search),
+        ("arguments", extras.arguments),
+        ("output_text", extras.output_text),
+        ("changes", extras.changes),
+        ("search", extras.search),
         ("parsed_cmd", call.parsed_cmd),
     ] {
         if let Some(value) = value {
             splice::value(value, content, o.value(key));
         }
     }
-    o.list("spawned", &call.spawned);
-    o.recorded("source", call.source);
+    o.list("spawned", &extras.spawned);
+    o.recorded("source", extras.source);
     o.recorded("process_id", call.process_id);
-    o.recorded("plugin_id", call.plugin_id);
-    o.recorded("script_path", call.script_path);
-    if let Some(agents) = &call.agents {
+    o.recorded("plugin_id", extras.plugin_id);
+    o.recorded("script_path", extras.script_path);
+    if let Some(agents) = &extras.agents {
         o.object("agents", |o| {
             o.recorded("model", agents.model);
             o.recorded("reasoning_effort", agents.reasoning_effort);
@@ -173,11 +175,11 @@ fn tool_call(call: &ToolCall<'_>, content: Content, o: &mut Object<'_>) {
             }
         });
     }
-    if let Some(escalation) = &call.escalation {
+    if let Some(escalation) = &command.escalation {
         o.flag("escalated", true);
         o.maybe("justification", escalation.justification.as_ref());
     }
-    if let Some(risk) = &call.risk {
+    if let Some(risk) = &extras.risk {
         o.object("security_risk_score", |o| risk_score(risk, content, o));
     }
 }

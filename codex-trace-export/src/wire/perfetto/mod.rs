@@ -141,7 +141,7 @@ impl Writer<'_, '_> {
         if matches!(span.kind, SpanKind::Thread) {
             self.arrow(slice, out);
         }
-        for event in span.events.iter().filter(|event| is_drawn(event)) {
+        for event in span.events().iter().filter(|event| is_drawn(event)) {
             let Some(at) = micros(event.at) else { continue };
             self.event(out, "i", slice.track, |o| {
                 o.put("name", event.kind.word());
@@ -183,7 +183,7 @@ impl Writer<'_, '_> {
         let thread = self.trace.thread_of(span);
         match &span.kind {
             SpanKind::ToolCall(call) => {
-                o.maybe("command", self.command(call));
+                o.maybe("command", self.command(thread, call));
                 o.maybe("exit_code", call.exit_code);
             }
             SpanKind::Turn(turn) => {
@@ -213,8 +213,9 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn command(&self, call: &ToolCall<'_>) -> Option<String> {
-        let text = self.rules.text(Part::Tool, call.command.as_deref()?)?;
+    fn command<'a>(&self, thread: &Thread<'a>, call: &ToolCall<'a>) -> Option<String> {
+        let line = thread.command_of(call).line?;
+        let text = self.rules.text(Part::Tool, &line)?;
         Some(shortened(&text))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use codex_trace_export::content::{Capture, Content, ContentRules};
-use codex_trace_export::{Cx, Exporter, Notes, Settings, logfire};
+use codex_trace_export::{Cx, Exporter, Notes, Settings, Unit, logfire};
 use codex_trace_model::Trace;
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ pub(crate) fn written_by(
 ) -> Written {
     let mut all = Written { resource: Vec::new(), scope: Value::Null, spans: Vec::new() };
     exporter
-        .encode(&Cx { trace, rules, notes }, &mut |unit| {
+        .encode(&Cx { trace, rules, notes }, &mut |unit: Unit| {
             for nth in 0..unit.pieces.len() {
                 let piece: Value = serde_json::from_slice(unit.piece(nth)).unwrap();
                 all.resource = attributes(&piece["resource"]["attributes"]);

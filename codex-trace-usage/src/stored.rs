@@ -62,7 +62,7 @@ fn maybe_texts(facts: &Facts) -> [&Option<String>; 8] {
     ]
 }
 
-/// Reads what [`write`] has written.
+/// Reads what [`write()`] has written.
 ///
 /// # Errors
 ///

@@ -46,7 +46,11 @@ build() {
         export RUSTC_BOOTSTRAP=1
         with+=(-Zbuild-std=std,panic_unwind)
     fi
-    cargo-zigbuild zigbuild "${with[@]}" --target "$named" "$@"
+    case $target in
+        # A library from sources does not bring the start files of musl: zig has its own.
+        *-musl) cargo-zigbuild rustc "${with[@]}" --target "$named" "$@" --bin codex-trace -- -C link-self-contained=no ;;
+        *) cargo-zigbuild zigbuild "${with[@]}" --target "$named" "$@" ;;
+    esac
 }
 
 case ${1:-} in

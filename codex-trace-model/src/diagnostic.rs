@@ -195,3 +195,44 @@ impl fmt::Display for Diagnostic {
         write!(f, ": {}", self.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FILE: RolloutIx = RolloutIx(0);
+
+    fn tell(to: &mut Diagnostics, code: Code, n: u64) {
+        let position = n.is_multiple_of(3).then(|| Position::new(n + 1, 0));
+        to.push(FILE, code, position, || Diagnostic {
+            code,
+            path: String::new(),
+            position,
+            column: None,
+            text: n.to_string(),
+            count: 1,
+        });
+    }
+
+    proptest! {
+        /// What is found meanwhile and told later is told as if it were found later.
+        #[test]
+        fn what_is_appended_is_told_as_if_found_then(before in 0..50_u64, other in 0..50_u64, after in 0..50_u64) {
+            let (mut first, mut meanwhile, mut all) = <(Diagnostics, Diagnostics, Diagnostics)>::default();
+            let early = (0..before).map(|n| (Code::BadLine, n)).chain((0..other).map(|n| (Code::NoMeta, n)));
+            let late = (before..before + after).map(|n| (Code::BadLine, n));
+            for (code, n) in early {
+                tell(&mut first, code, n);
+                tell(&mut all, code, n);
+            }
+            for (code, n) in late {
+                tell(&mut meanwhile, code, n);
+                tell(&mut all, code, n);
+            }
+            first.append(meanwhile);
+            prop_assert_eq!(first.finish(&[]), all.finish(&[]));
+        }
+    }
+}

@@ -82,7 +82,7 @@ pub struct ToolExtras<'a> {
 }
 
 /// The extras of all calls that have none.
-static NO_EXTRAS: ToolExtras<'static> = ToolExtras {
+const NO_EXTRAS: &ToolExtras<'static> = &ToolExtras {
     arguments: None,
     output_text: None,
     running_session: None,
@@ -101,7 +101,7 @@ static NO_EXTRAS: ToolExtras<'static> = ToolExtras {
 impl<'a> ToolCall<'a> {
     /// Returns what is known of few calls.
     pub fn extras(&self) -> &ToolExtras<'a> {
-        self.extras.as_deref().unwrap_or(&NO_EXTRAS)
+        self.extras.as_deref().unwrap_or(NO_EXTRAS)
     }
 
     pub(crate) fn extras_mut(&mut self) -> &mut ToolExtras<'a> {

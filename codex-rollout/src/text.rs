@@ -171,29 +171,32 @@ fn piece_len(raw: &[u8]) -> usize {
 
 /// Undoes escapes; what is malformed becomes U+FFFD.
 fn unescape(raw: &[u8]) -> String {
-    unescape_words(raw).map_or_else(|| unescape_any(raw), into_text)
+    unescape_blocks(raw).map_or_else(|| unescape_any(raw), into_text)
 }
 
 /// How much is looked at, and copied, at once, in bytes.
+const BLOCK: usize = 2 * WORD;
 const WORD: usize = 8;
 
-/// How many words without an escape make it likely that the next one is far.
-const FAR: usize = 4;
+/// How many blocks without an escape make it likely that the next one is far.
+const FAR: usize = 2;
 
-/// Undoes escapes a word at a time: in JSON that is in a string, there is one
+/// Undoes escapes a block at a time: in JSON that is in a string, there is one
 /// every few bytes. `None` if one of them is malformed.
-fn unescape_words(raw: &[u8]) -> Option<Vec<u8>> {
-    // Room for a word wherever the text may end; it only becomes shorter.
-    let mut out = vec![0; raw.len() + WORD];
+fn unescape_blocks(raw: &[u8]) -> Option<Vec<u8>> {
+    // Room for a block wherever the text may end; it only becomes shorter.
+    let mut out = vec![0; raw.len() + BLOCK];
     let (mut len, mut at, mut n_plain) = (0, 0, 0);
-    while let Some(word) = raw.get(at..).and_then(<[u8]>::first_chunk::<WORD>) {
-        out[len..len + WORD].copy_from_slice(word);
-        let plain = plain_len(*word);
-        (len, at, n_plain) = (len + plain, at + plain, n_plain + 1);
-        if plain < WORD {
+    while let Some(block) = raw.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+        out[len..len + BLOCK].copy_from_slice(block);
+        let plain = plain_len(block);
+        (len, at) = (len + plain, at + plain);
+        if plain < BLOCK {
             n_plain = 0;
             at += unescape_into(&raw[at..], &mut out, &mut len)?;
-        } else if n_plain == FAR {
+        } else if n_plain < FAR {
+            n_plain += 1;
+        } else {
             n_plain = 0;
             let plain = memchr(b'\\', &raw[at..]).unwrap_or(raw.len() - at);
             out[len..len + plain].copy_from_slice(&raw[at..at + plain]);
@@ -214,7 +217,16 @@ fn unescape_words(raw: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns how many bytes come before the first backslash.
 #[inline]
-fn plain_len(word: [u8; WORD]) -> usize {
+fn plain_len(block: &[u8; BLOCK]) -> usize {
+    let (words, _) = block.as_chunks::<WORD>();
+    match plain_len_of_word(words[0]) {
+        WORD => WORD + plain_len_of_word(words[1]),
+        plain => plain,
+    }
+}
+
+#[inline]
+fn plain_len_of_word(word: [u8; WORD]) -> usize {
     const LOW: u64 = u64::MAX / 0xFF;
     let zero_at_slash = u64::from_le_bytes(word) ^ (LOW * u64::from(b'\\'));
     // Exact up to the first zero.
@@ -226,23 +238,32 @@ fn plain_len(word: [u8; WORD]) -> usize {
 /// length, or `None` if it is malformed.
 #[inline]
 fn unescape_into(raw: &[u8], out: &mut [u8], len: &mut usize) -> Option<usize> {
-    let simple = match raw.get(1)? {
-        b'n' => b'\n',
-        b't' => b'\t',
-        b'r' => b'\r',
-        b'b' => 0x08,
-        b'f' => 0x0C,
-        b'u' => {
-            let (c, used) = escaped_char(raw)?;
-            *len += c.encode_utf8(&mut out[*len..]).len();
-            return Some(used);
-        }
-        other => *other,
-    };
-    out[*len] = simple;
+    let letter = *raw.get(1)?;
+    if letter == b'u' {
+        let (c, used) = escaped_char(raw)?;
+        *len += c.encode_utf8(&mut out[*len..]).len();
+        return Some(used);
+    }
+    out[*len] = SIMPLE[usize::from(letter)];
     *len += 1;
     Some(2)
 }
+
+/// What the letter after a backslash stands for, where that takes no more than a letter.
+static SIMPLE: [u8; 256] = {
+    let mut simple = [0; 256];
+    let mut letter = 0;
+    while letter < 256 {
+        simple[letter] = letter as u8;
+        letter += 1;
+    }
+    simple[b'n' as usize] = b'\n';
+    simple[b't' as usize] = b'\t';
+    simple[b'r' as usize] = b'\r';
+    simple[b'b' as usize] = 0x08;
+    simple[b'f' as usize] = 0x0C;
+    simple
+};
 
 /// Reads one `\u` escape, or the two that make one character.
 fn escaped_char(raw: &[u8]) -> Option<(char, usize)> {
@@ -384,7 +405,7 @@ mod tests {
     #[test]
     fn what_is_well_formed_is_undone_word_by_word() {
         let raw = br#"{\"cmd\":\"echo \u00e9 \ud83d\ude80\"}"#;
-        let words = unescape_words(raw).map(into_text);
+        let words = unescape_blocks(raw).map(into_text);
         assert_eq!(words.as_deref(), Some("{\"cmd\":\"echo \u{e9} \u{1f680}\"}"));
         assert_eq!(unescape_words(br"\ud83d"), None);
     }

@@ -32,9 +32,18 @@ pub enum Event<T, C = Vec<u8>> {
 #[derive(Debug)]
 pub struct Ordered<T, C = Vec<u8>> {
     state: Mutex<State<T, C>>,
-    changed: Condvar,
+    /// Told when something comes next, or never will.
+    ready: Condvar,
+    /// Told when there is room again, or when nobody wants any more.
+    room: Condvar,
     budget: usize,
 }
+
+/// Who takes the output is not woken for less than this, in bytes: to switch from one
+/// thread to another and back costs more than to copy that much.
+const WORTH_WAKING: usize = 1 << 20;
+
+type Locked<'g, T, C> = MutexGuard<'g, State<T, C>>;
 
 #[derive(Debug)]
 struct State<T, C> {
@@ -44,6 +53,10 @@ struct State<T, C> {
     /// The bytes held for all jobs.
     held: usize,
     stopped: bool,
+    /// Whether somebody waits for what comes next.
+    taker_waits: bool,
+    /// How many wait for room.
+    n_makers_wait: usize,
 }
 
 #[derive(Debug)]
@@ -62,17 +75,51 @@ impl<T, C> Default for Job<T, C> {
 impl<T, C: Weigh> Ordered<T, C> {
     /// Makes a queue that holds about `budget` bytes.
     pub fn new(budget: usize) -> Ordered<T, C> {
-        let state = State { current: 0, jobs: BTreeMap::new(), held: 0, stopped: false };
-        Ordered { state: Mutex::new(state), changed: Condvar::new(), budget }
+        let state = State {
+            current: 0,
+            jobs: BTreeMap::new(),
+            held: 0,
+            stopped: false,
+            taker_waits: false,
+            n_makers_wait: 0,
+        };
+        Ordered { state: Mutex::new(state), ready: Condvar::new(), room: Condvar::new(), budget }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T, C>> {
+    fn lock(&self) -> Locked<'_, T, C> {
         // Nothing that can panic runs while the lock is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'g>(&self, state: MutexGuard<'g, State<T, C>>) -> MutexGuard<'g, State<T, C>> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    /// Waits for room.
+    fn wait_for_room<'g>(&self, mut state: Locked<'g, T, C>) -> Locked<'g, T, C> {
+        // What is held has to go first.
+        self.wake_taker(&mut state);
+        state.n_makers_wait += 1;
+        let mut state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.n_makers_wait -= 1;
+        state
+    }
+
+    /// Waits for what comes next.
+    fn wait_until_ready<'g>(&self, mut state: Locked<'g, T, C>) -> Locked<'g, T, C> {
+        state.taker_waits = true;
+        let mut state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.taker_waits = false;
+        state
+    }
+
+    /// Telling costs a call of the system, even if nobody listens.
+    fn wake_taker(&self, state: &mut State<T, C>) {
+        if std::mem::take(&mut state.taker_waits) {
+            self.ready.notify_one();
+        }
+    }
+
+    fn wake_makers(&self, state: &State<T, C>) {
+        if state.n_makers_wait > 0 {
+            self.room.notify_all();
+        }
     }
 
     /// Adds a piece of the output of job `nth`. Blocks while too much is held.
@@ -91,13 +138,15 @@ impl<T, C: Weigh> Ordered<T, C> {
             if held == 0 || held + chunk.weight() <= self.budget {
                 break;
             }
-            state = self.wait(state);
+            state = self.wait_for_room(state);
         }
         state.held += chunk.weight();
         let job = state.jobs.entry(nth).or_default();
         job.held += chunk.weight();
         job.chunks.push_back(chunk);
-        self.changed.notify_all();
+        if job.held >= WORTH_WAKING && nth == state.current {
+            self.wake_taker(&mut state);
+        }
         true
     }
 
@@ -105,13 +154,17 @@ impl<T, C: Weigh> Ordered<T, C> {
     pub fn end(&self, nth: usize, value: T) {
         let mut state = self.lock();
         state.jobs.entry(nth).or_default().end = Some(value);
-        self.changed.notify_all();
+        if nth == state.current {
+            self.wake_taker(&mut state);
+        }
     }
 
     /// Ends everything: no push is taken any more, nothing comes out.
     pub fn stop(&self) {
-        self.lock().stopped = true;
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.stopped = true;
+        self.wake_taker(&mut state);
+        self.wake_makers(&state);
     }
 
     /// Returns what comes next of `n_jobs` jobs; `None` after the last one, or
@@ -126,18 +179,21 @@ impl<T, C: Weigh> Ordered<T, C> {
             if let Some(job) = state.jobs.get_mut(&current) {
                 if let Some(chunk) = job.chunks.pop_front() {
                     job.held -= chunk.weight();
+                    let half_empty = job.held <= self.budget / 2;
                     state.held -= chunk.weight();
-                    self.changed.notify_all();
+                    if half_empty {
+                        self.wake_makers(&state);
+                    }
                     return Some(Event::Chunk(chunk));
                 }
                 if let Some(end) = job.end.take() {
                     state.jobs.remove(&current);
                     state.current += 1;
-                    self.changed.notify_all();
+                    self.wake_makers(&state);
                     return Some(Event::End(end));
                 }
             }
-            state = self.wait(state);
+            state = self.wait_until_ready(state);
         }
     }
 }

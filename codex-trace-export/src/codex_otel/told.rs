@@ -79,7 +79,7 @@ impl<'t, 'a> Told<'t, 'a> {
         attributes.text("service.version", version.map(Cow::Owned));
         for (key, value) in asked {
             attributes.0.retain(|it| it.key != *key);
-            attributes.word(key, value);
+            attributes.word(key.clone(), value);
         }
         Resource { attributes: attributes.0 }
     }

@@ -131,7 +131,7 @@ fn aggregated_usage(usage: &TokenUsage, turn: &Turn<'_>, out: &mut Attributes) {
         ("reasoning_tokens", usage.reasoning_output_tokens),
         ("total_tokens", usage.total_tokens),
     ] {
-        out.int(&format!("gen_ai.aggregated_usage.{name}"), Some(n).filter(|n| *n > 0));
+        out.int(format!("gen_ai.aggregated_usage.{name}"), Some(n).filter(|n| *n > 0));
     }
     out.int("codex.token_usage.context_window", turn.model_context_window);
     out.word("codex.token_usage.source", "codex_rollout_token_count");

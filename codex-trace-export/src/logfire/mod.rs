@@ -105,7 +105,7 @@ impl Logfire {
         out.word("telemetry.distro.name", "codex-trace");
         out.word("telemetry.distro.version", env!("CARGO_PKG_VERSION"));
         for (key, value) in self.config.asked.metadata.iter().chain(&self.config.asked.user) {
-            out.word(key, value);
+            out.word(key.clone(), value);
         }
         Resource { attributes: out.0 }
     }

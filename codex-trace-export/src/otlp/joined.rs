@@ -18,6 +18,11 @@ enum Piece {
 }
 
 impl Joined {
+    /// Makes an empty text, with room for so many pieces.
+    pub(crate) fn with_capacity(n_pieces: usize) -> Joined {
+        Joined { pieces: Vec::with_capacity(n_pieces), len: 0 }
+    }
+
     /// Adds a piece that is always the same.
     pub(crate) fn fixed(&mut self, text: &'static str) {
         self.len += text.len();

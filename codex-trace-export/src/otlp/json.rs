@@ -5,22 +5,23 @@ use std::io::Write as _;
 
 use super::ids::Hex;
 use super::proto::{
-    AnyValue, Event, InstrumentationScope, KeyValue, Link, Resource, ResourceSpans, Span, Status,
-    Value,
+    AnyValue, Event, InstrumentationScope, KeyValue, Link, Resource, Span, Status, Value,
 };
-use crate::json::list;
+use crate::json::{array, list};
 
-/// Appends spans of one resource as an object.
-pub(super) fn resource_spans(out: &mut Vec<u8>, spans: &ResourceSpans) {
-    resource(out, spans.resource.as_ref());
-    out.extend_from_slice(b",\"scopeSpans\":");
-    list(out, &spans.scope_spans, |out, scope_spans| {
-        scope(out, scope_spans.scope.as_ref());
-        out.extend_from_slice(b",\"spans\":");
-        list(out, &scope_spans.spans, span);
-        out.push(b'}');
-    });
-    out.push(b'}');
+/// Appends spans of one resource and scope as an object.
+pub(super) fn resource_spans<'s>(
+    out: &mut Vec<u8>,
+    of: &Resource,
+    by: &InstrumentationScope,
+    spans: impl IntoIterator<Item = &'s Span>,
+) {
+    resource(out, Some(of));
+    out.extend_from_slice(b",\"scopeSpans\":[");
+    scope(out, Some(by));
+    out.extend_from_slice(b",\"spans\":");
+    array(out, spans, |it, out| span(out, it));
+    out.extend_from_slice(b"}]}");
 }
 
 /// Opens the object of what one resource has sent.

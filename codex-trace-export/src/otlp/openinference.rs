@@ -87,7 +87,7 @@ fn describe_call<'a>(subject: &Subject<'_, 'a>, call: &ModelCall<'a>, out: &mut 
         out.int("llm.token_count.completion_details.reasoning", reasoning);
     }
     for (nth, tool) in facts::tools_of_call(subject).into_iter().enumerate() {
-        out.json(&format!("llm.tools.{nth}.tool.json_schema"), Some(tool.into_owned()));
+        out.json(format!("llm.tools.{nth}.tool.json_schema"), Some(tool.into_owned()));
     }
     let input = facts::model_input(subject, call);
     if let Some(last) = input.last_words() {
@@ -126,16 +126,16 @@ fn provider(genai: &str) -> (&str, Option<&'static str>) {
 fn describe_message(prefix: &str, message: &Message<'_>, out: &mut Attributes) {
     let key = |field: &str| format!("{prefix}.{field}");
     let text = |text: &Raw<'_>| Some(Cow::<str>::Owned(decode(text)));
-    out.word(&key("role"), message.role);
+    out.word(key("role"), message.role);
     if let Some(name) = &message.name {
-        out.text(&key("name"), text(name));
+        out.text(key("name"), text(name));
     }
     let (mut contents, mut calls) = (0, 0);
     for part in &message.parts {
         let mut content = |kind: &str, field: &str, value: Option<Cow<'_, str>>| {
             let at = format!("{prefix}.contents.{contents}.message_content");
-            out.word(&format!("{at}.type"), kind);
-            out.text(&format!("{at}.{field}"), value);
+            out.word(format!("{at}.type"), kind);
+            out.text(format!("{at}.{field}"), value);
             contents += 1;
         };
         match part {
@@ -150,19 +150,19 @@ fn describe_message(prefix: &str, message: &Message<'_>, out: &mut Attributes) {
                 calls += 1;
             }
             Part::ToolResult { id, content } => {
-                out.text(&key("tool_call_id"), id.map(|id| Cow::Owned(decode(id.raw()))));
-                out.text(&key("content"), content.as_ref().and_then(text));
+                out.text(key("tool_call_id"), id.map(|id| Cow::Owned(decode(id.raw()))));
+                out.text(key("content"), content.as_ref().and_then(text));
             }
         }
     }
 }
 
 fn describe_tool_call(prefix: &str, call: &Call<'_>, out: &mut Attributes) {
-    out.text(&format!("{prefix}.id"), call.id.map(|id| Cow::Owned(decode(id.raw()))));
-    out.text(&format!("{prefix}.function.name"), Some(Cow::Owned(decode(&call.name))));
+    out.text(format!("{prefix}.id"), call.id.map(|id| Cow::Owned(decode(id.raw()))));
+    out.text(format!("{prefix}.function.name"), Some(Cow::Owned(decode(&call.name))));
     if call.arguments.is_some() {
         let arguments = chat::arguments_text(call);
-        out.text(&format!("{prefix}.function.arguments"), Some(Cow::Owned(arguments)));
+        out.text(format!("{prefix}.function.arguments"), Some(Cow::Owned(arguments)));
     }
 }
 
@@ -180,7 +180,7 @@ fn describe_tool<'a>(subject: &Subject<'_, 'a>, call: &ToolCall<'a>, out: &mut A
 
 fn put_text(out: &mut Attributes, side: &str, text: Option<Raw<'_>>) {
     if let Some(text) = text {
-        out.text(&format!("{side}.value"), Some(Cow::Owned(decode(&text))));
-        out.word(&format!("{side}.mime_type"), "text/plain");
+        out.text(format!("{side}.value"), Some(Cow::Owned(decode(&text))));
+        out.word(format!("{side}.mime_type"), "text/plain");
     }
 }

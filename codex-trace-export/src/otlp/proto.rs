@@ -4,7 +4,7 @@
 
 use prost::Message;
 
-pub use super::value::Value;
+pub use super::value::{KeyValue, Value};
 
 /// `opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest`: two of
 /// them one after the other are one.
@@ -54,17 +54,6 @@ pub struct InstrumentationScope {
     /// Its version.
     #[prost(string, tag = "2")]
     pub version: String,
-}
-
-/// An attribute.
-#[derive(Clone, PartialEq, Message)]
-pub struct KeyValue {
-    /// Its name.
-    #[prost(string, tag = "1")]
-    pub key: String,
-    /// Its value.
-    #[prost(message, optional, tag = "2")]
-    pub value: Option<AnyValue>,
 }
 
 /// The value of an attribute.

@@ -369,8 +369,8 @@ pub(super) fn resource(scene: &Scene<'_, '_>, asked: &[(String, String)]) -> Res
     }
     all.extend(asked.iter().cloned());
     let mut attributes = Attributes::default();
-    for (key, value) in &all {
-        attributes.word(key, value);
+    for (key, value) in all {
+        attributes.word(key, &value);
     }
     Resource { attributes: attributes.0 }
 }

@@ -281,16 +281,17 @@ impl<'s, 'a> Scene<'s, 'a> {
         Identity { trace_id: self.placed(trace_id), label }
     }
 
-    /// Encodes a span. `None` if its file says no time at all.
+    /// Encodes a span, with its attributes in `attributes`, which must be empty. `None`
+    /// if its file says no time at all.
     pub(crate) fn encode(
         &'s self,
         group: &Group,
         identity: &Identity,
         ix: SpanIx,
         vocabulary: &dyn Vocabulary,
+        mut attributes: Attributes,
     ) -> Option<Span> {
         let subject = self.subject(group, ix)?;
-        let mut attributes = Attributes(Vec::with_capacity(32));
         vocabulary.describe(&subject, &mut attributes);
         subject.describe_inference(&mut attributes);
         let place = vocabulary.place(&subject).unwrap_or_else(|| {

@@ -1,12 +1,69 @@
-//! The values of attributes. Written by hand, and not derived, for the sake of one of
-//! them: a text that is never there as a whole.
+//! Attributes and their values. Written by hand, and not derived: their names are
+//! nearly always known when this is compiled, and a text may be one that is never there
+//! as a whole.
 
-use prost::DecodeError;
+use std::borrow::Cow;
+
 use prost::bytes::{Buf, BufMut};
 use prost::encoding::{self, DecodeContext, WireType, encode_key, encode_varint, key_len};
+use prost::{DecodeError, Message};
 
 use super::joined::Joined;
 use super::proto::{AnyValue, ArrayValue};
+
+/// An attribute.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeyValue {
+    /// Its name.
+    pub key: Cow<'static, str>,
+    /// Its value.
+    pub value: Option<AnyValue>,
+}
+
+const KEY: u32 = 1;
+const VALUE: u32 = 2;
+
+impl Message for KeyValue {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        if !self.key.is_empty() {
+            encode_key(KEY, WireType::LengthDelimited, buf);
+            encode_varint(self.key.len() as u64, buf);
+            buf.put_slice(self.key.as_bytes());
+        }
+        if let Some(value) = &self.value {
+            encoding::message::encode(VALUE, value, buf);
+        }
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire: WireType,
+        buf: &mut impl Buf,
+        cx: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        match tag {
+            KEY => encoding::string::merge(wire, self.key.to_mut(), buf, cx),
+            VALUE => {
+                let value = self.value.get_or_insert_with(AnyValue::default);
+                encoding::message::merge(wire, value, buf, cx)
+            }
+            _ => encoding::skip_field(wire, tag, buf, cx),
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        let key = match self.key.len() {
+            0 => 0,
+            len => key_len(KEY) + encoding::encoded_len_varint(len as u64) + len,
+        };
+        key + self.value.as_ref().map_or(0, |value| encoding::message::encoded_len(VALUE, value))
+    }
+
+    fn clear(&mut self) {
+        *self = KeyValue::default();
+    }
+}
 
 /// What a value can be. Maps and bytes are never written here.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,8 +153,6 @@ impl From<Value> for AnyValue {
 mod tests {
     use std::sync::Arc;
 
-    use prost::Message as _;
-
     use super::*;
 
     #[test]
@@ -113,6 +168,18 @@ mod tests {
         let whole = AnyValue::from(Value::String(text));
         assert_eq!(joined.encode_to_vec(), whole.encode_to_vec());
         assert_eq!(joined.encoded_len(), whole.encoded_len());
+    }
+
+    #[test]
+    fn an_attribute_is_read_as_it_was() {
+        for (key, value) in [("a", Some(Value::Int(1).into())), ("", None), ("ß", None)] {
+            let it = KeyValue { key: key.into(), value };
+            let bytes = it.encode_to_vec();
+            assert_eq!((bytes.len(), KeyValue::decode(&*bytes).unwrap()), (it.encoded_len(), it));
+        }
+        // A field that nobody knows yet is passed over.
+        let newer = [0x0A, 1, b'k', 0x1A, 1, b'x'];
+        assert_eq!(KeyValue::decode(&newer[..]).unwrap().key, "k");
     }
 
     #[test]

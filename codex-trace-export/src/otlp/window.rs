@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -135,7 +135,8 @@ impl<'a> Input<'a> {
 
     /// Returns the messages as the GenAI conventions have them.
     pub(crate) fn genai(&self) -> Joined {
-        let mut out = Joined::default();
+        const AROUND: usize = 6;
+        let mut out = Joined::with_capacity(AROUND * self.items.len() + 2);
         out.fixed("[");
         for (nth, items) in self.by_message().enumerate() {
             let Message { role, name, .. } = &items[0].message;
@@ -174,12 +175,57 @@ pub(crate) struct Scope {
 #[derive(Debug, Default)]
 pub(crate) struct Recent<'a> {
     thread: Option<SpanIx>,
-    items: BTreeMap<ItemIx, Option<Rc<Seen<'a>>>>,
+    items: Items<'a>,
     bytes: usize,
+    /// What a compaction put in the place of older items, by its history.
+    replaced: Option<(u32, Rc<[Rc<Seen<'a>>]>)>,
     /// The system prompt, as it is written.
     instructions: OnceCell<Option<Arc<String>>>,
     /// What tools are for, by the place of that in memory.
     descriptions: HashMap<usize, Option<Arc<String>>>,
+}
+
+/// An item that was read; `None` if the model did not see it.
+type Read<'a> = Option<Rc<Seen<'a>>>;
+
+/// A stretch of items of a thread, with gaps: what nothing has read yet.
+#[derive(Debug, Default)]
+struct Items<'a> {
+    first: u32,
+    items: VecDeque<Option<Read<'a>>>,
+}
+
+impl<'a> Items<'a> {
+    fn get(&self, ix: ItemIx) -> Option<&Read<'a>> {
+        let nth = ix.0.checked_sub(self.first)?;
+        self.items.get(nth as usize)?.as_ref()
+    }
+
+    fn insert(&mut self, ix: ItemIx, read: Read<'a>) {
+        if self.items.is_empty() {
+            self.first = ix.0;
+        }
+        while ix.0 < self.first {
+            self.items.push_front(None);
+            self.first -= 1;
+        }
+        let nth = (ix.0 - self.first) as usize;
+        if nth >= self.items.len() {
+            self.items.resize_with(nth + 1, || None);
+        }
+        self.items[nth] = Some(read);
+    }
+
+    /// Takes out the oldest.
+    fn pop_first(&mut self) -> Option<Read<'a>> {
+        loop {
+            let first = self.items.pop_front()?;
+            self.first += 1;
+            if first.is_some() {
+                return first;
+            }
+        }
+    }
 }
 
 /// How many descriptions of tools are kept.
@@ -194,20 +240,51 @@ impl<'a> Recent<'a> {
         thread: &Thread<'a>,
         (ix, item): (ItemIx, &Item<'a>),
         budget: usize,
-    ) -> Option<Rc<Seen<'a>>> {
+    ) -> Read<'a> {
         self.look_at(thread);
-        if let Some(seen) = self.items.get(&ix) {
+        if let Some(seen) = self.items.get(ix) {
             return seen.clone();
         }
         let seen = reader.message(&item.body).map(|message| Rc::new(Seen::of(message)));
         self.bytes += seen.as_ref().map_or(0, |it| it.len);
         self.items.insert(ix, seen.clone());
         while self.bytes > budget.saturating_mul(2)
-            && let Some((_, oldest)) = self.items.pop_first()
+            && let Some(oldest) = self.items.pop_first()
         {
-            self.bytes -= oldest.as_ref().map_or(0, |it| it.len);
+            self.bytes -= oldest.map_or(0, |it| it.len);
         }
         seen
+    }
+
+    /// Reads what a compaction put in the place of older items, unless that was done
+    /// before: newest first, about `budget` bytes of it.
+    fn replaced(
+        &mut self,
+        reader: &ItemReader<'_>,
+        thread: &Thread<'a>,
+        (history, raw): (u32, RawJson<'a>),
+        budget: usize,
+    ) -> Rc<[Rc<Seen<'a>>]> {
+        self.look_at(thread);
+        if let Some((of, items)) = &self.replaced
+            && *of == history
+        {
+            return Rc::clone(items);
+        }
+        let mut left = budget;
+        let mut enough = false;
+        let items = ResponseItem::list(raw);
+        let items = items.iter().rev().filter_map(|(_, item)| item.as_ref());
+        let read = items.filter_map(|item| reader.message(item)).take_while(|message| {
+            // With the one that does not fit, which is how it is told that there are more.
+            let wanted = !enough;
+            let fits = left.checked_sub(message.len());
+            (left, enough) = (fits.unwrap_or(left), fits.is_none());
+            wanted
+        });
+        let items: Rc<[_]> = read.map(|message| Rc::new(Seen::of(message))).collect();
+        self.replaced = Some((history, Rc::clone(&items)));
+        items
     }
 
     /// Returns the system prompt of a thread as it is written, which `write` does
@@ -290,10 +367,9 @@ pub(crate) fn input<'a>(
         }
     }
     if let Some(replacement) = replacement(thread, call, scope).filter(|_| !truncated) {
-        let items = ResponseItem::list(replacement);
-        let mut items = items.iter().rev().filter_map(|(_, item)| item.as_ref());
-        let seen = |item| reader.message(item).map(|message| Rc::new(Seen::of(message)));
-        truncated = !items.all(|item| take(seen(item)));
+        let replacement = (call.window.history, replacement);
+        let items = recent.replaced(reader, thread, replacement, scope.budget);
+        truncated = !items.iter().all(|item| take(Some(Rc::clone(item))));
     }
     backwards.reverse();
     Input { items: backwards, truncated }

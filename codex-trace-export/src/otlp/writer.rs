@@ -1,8 +1,8 @@
-use prost::Message as _;
+use prost::Message;
+use prost::encoding::{self, WireType, encode_key, encode_varint};
 
-use super::proto::{
-    self, ExportTraceServiceRequest, InstrumentationScope, Resource, ResourceSpans, ScopeSpans,
-};
+use super::attributes::Attributes;
+use super::proto::{self, InstrumentationScope, Resource};
 use super::{Added, Encoding, Group, Scene, Vocabulary, json, key, mark_open, settings, timeless};
 use crate::{EncodeError, UnitBuilder, Units};
 
@@ -50,21 +50,21 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         mut piece: impl FnMut(&dyn Fn(&mut Vec<u8>), u32),
     ) -> Result<(), EncodeError> {
         let identity = self.scene.identity(group, self.vocabulary.reuses_recorded_ids());
-        let mut spans = Vec::new();
-        let mut len = 0;
+        let around = Around::new(&self.resource, &self.scope);
+        let mut spans = Spans::default();
         for &ix in &group.members {
-            let span = self.scene.encode(group, &identity, ix, self.vocabulary);
+            let room = spans.room();
+            let span = self.scene.encode(group, &identity, ix, self.vocabulary, room);
             let mut span = span.ok_or_else(|| timeless(self.scene.trace.span(ix)))?;
             self.add_to(&mut span);
-            len += span.encoded_len();
             spans.push(span);
-            if spans.len() >= PIECE_SPANS as usize || len >= PIECE_BYTES {
-                self.end_piece(std::mem::take(&mut spans), &mut piece);
-                len = 0;
+            if spans.all.len() >= PIECE_SPANS as usize || spans.len >= PIECE_BYTES {
+                self.end_piece(&around, &spans, &mut piece);
+                spans.clear();
             }
         }
-        if !spans.is_empty() {
-            self.end_piece(spans, &mut piece);
+        if !spans.all.is_empty() {
+            self.end_piece(&around, &spans, &mut piece);
         }
         Ok(())
     }
@@ -73,33 +73,24 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         for (key, value) in self.added {
             if !span.attributes.iter().any(|it| it.key == *key) {
                 let value = Some(proto::Value::String(value.clone()).into());
-                span.attributes.push(proto::KeyValue { key: key.clone(), value });
+                span.attributes.push(proto::KeyValue { key: key.clone().into(), value });
             }
         }
     }
 
     fn end_piece(
         &self,
-        spans: Vec<proto::Span>,
+        around: &Around,
+        spans: &Spans,
         piece: &mut impl FnMut(&dyn Fn(&mut Vec<u8>), u32),
     ) {
-        let n = u32::try_from(spans.len()).unwrap_or(PIECE_SPANS);
-        let resource_spans = ResourceSpans {
-            resource: Some(self.resource.clone()),
-            scope_spans: vec![ScopeSpans { scope: Some(self.scope.clone()), spans }],
-        };
+        let n = u32::try_from(spans.all.len()).unwrap_or(PIECE_SPANS);
         match self.encoding {
-            Encoding::Proto => {
-                let request = ExportTraceServiceRequest { resource_spans: vec![resource_spans] };
-                let len = request.encoded_len();
-                let append = |out: &mut Vec<u8>| {
-                    // At once, so that nothing of a large span is copied again.
-                    out.reserve(len);
-                    request.encode(out).expect("a vector takes everything");
-                };
-                piece(&append, n);
+            Encoding::Proto => piece(&|out| around.write(spans, out), n),
+            Encoding::Json => {
+                let spans = || spans.all.iter().map(|(span, _)| span);
+                piece(&|out| json::resource_spans(out, &self.resource, &self.scope, spans()), n);
             }
-            Encoding::Json => piece(&|out| json::resource_spans(out, &resource_spans), n),
         }
     }
 
@@ -134,4 +125,100 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         builder.finish();
         Ok(())
     }
+}
+
+/// The spans of a piece, each with the length of its message: that is asked for more
+/// than once, and takes a look at everything in it.
+#[derive(Default)]
+struct Spans {
+    all: Vec<(proto::Span, usize)>,
+    /// The lengths together.
+    len: usize,
+    /// Attributes of spans that are written: fresh ones for each span would cost as much
+    /// as what is put into them.
+    spare: Vec<Attributes>,
+}
+
+impl Spans {
+    fn push(&mut self, span: proto::Span) {
+        let len = span.encoded_len();
+        self.len += len;
+        self.all.push((span, len));
+    }
+
+    /// Returns room for the attributes of a span.
+    fn room(&mut self) -> Attributes {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    fn clear(&mut self) {
+        for (span, _) in self.all.drain(..) {
+            let mut attributes = span.attributes;
+            attributes.clear();
+            self.spare.push(Attributes(attributes));
+        }
+        self.len = 0;
+    }
+}
+
+/// What stands around the spans of every piece, in protobuf.
+struct Around {
+    /// The field of `ResourceSpans`.
+    resource: Vec<u8>,
+    /// The field of `ScopeSpans`.
+    scope: Vec<u8>,
+}
+
+// The tags of what the three messages around spans hold: a test of the whole decodes
+// them with the project's own crate.
+/// Of `ExportTraceServiceRequest`.
+const RESOURCE_SPANS: u32 = 1;
+/// Of `ResourceSpans`, beside its resource.
+const SCOPE_SPANS: u32 = 2;
+/// Of `ScopeSpans`, beside its scope.
+const SPANS: u32 = 2;
+/// Of the two, in front of the spans.
+const RESOURCE_OR_SCOPE: u32 = 1;
+
+impl Around {
+    fn new(resource: &Resource, scope: &InstrumentationScope) -> Around {
+        Around {
+            resource: field(RESOURCE_OR_SCOPE, resource),
+            scope: field(RESOURCE_OR_SCOPE, scope),
+        }
+    }
+
+    /// Appends an `ExportTraceServiceRequest`.
+    fn write(&self, spans: &Spans, out: &mut Vec<u8>) {
+        let of_scope = self.scope.len()
+            + spans.all.iter().map(|(_, len)| header_len(SPANS, *len) + len).sum::<usize>();
+        let of_resource = self.resource.len() + header_len(SCOPE_SPANS, of_scope) + of_scope;
+        // At once, so that nothing of a large span is copied again.
+        out.reserve(header_len(RESOURCE_SPANS, of_resource) + of_resource);
+        header(RESOURCE_SPANS, of_resource, out);
+        out.extend_from_slice(&self.resource);
+        header(SCOPE_SPANS, of_scope, out);
+        out.extend_from_slice(&self.scope);
+        for (span, len) in &spans.all {
+            header(SPANS, *len, out);
+            span.encode_raw(out);
+        }
+    }
+}
+
+/// Begins a message that is a field of another one.
+fn header(tag: u32, len: usize, out: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, out);
+    encode_varint(len as u64, out);
+}
+
+fn header_len(tag: u32, len: usize) -> usize {
+    encoding::key_len(tag) + encoding::encoded_len_varint(len as u64)
+}
+
+/// Returns a message as a field of another one.
+fn field(tag: u32, message: &impl Message) -> Vec<u8> {
+    let mut out = Vec::new();
+    encoding::message::encode(tag, message, &mut out);
+    out
 }

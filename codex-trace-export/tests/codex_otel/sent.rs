@@ -96,7 +96,7 @@ fn map(attributes: &[KeyValue]) -> BTreeMap<String, Value> {
             Any::Int(number) => Value::from(number),
             other => panic!("{other:?}"),
         };
-        assert!(all.insert(attribute.key.clone(), value).is_none(), "{} twice", attribute.key);
+        assert!(all.insert(attribute.key.to_string(), value).is_none(), "{} twice", attribute.key);
     }
     all
 }

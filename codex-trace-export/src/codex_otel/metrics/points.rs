@@ -31,7 +31,7 @@ fn point(step: &Step<'_, '_>, (metric, labels): &Series, total: Total) -> Messag
 fn attributes(labels: &[(&'static str, String)]) -> Vec<KeyValue> {
     let mut all = Attributes::default();
     for (key, value) in labels {
-        all.word(key, value);
+        all.word(*key, value);
     }
     all.0
 }

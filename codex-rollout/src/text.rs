@@ -403,10 +403,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_well_formed_is_undone_word_by_word() {
+    fn what_is_well_formed_is_undone_block_by_block() {
         let raw = br#"{\"cmd\":\"echo \u00e9 \ud83d\ude80\"}"#;
-        let words = unescape_blocks(raw).map(into_text);
-        assert_eq!(words.as_deref(), Some("{\"cmd\":\"echo \u{e9} \u{1f680}\"}"));
-        assert_eq!(unescape_words(br"\ud83d"), None);
+        let blocks = unescape_blocks(raw).map(into_text);
+        assert_eq!(blocks.as_deref(), Some("{\"cmd\":\"echo \u{e9} \u{1f680}\"}"));
+        assert_eq!(unescape_blocks(br"\ud83d"), None);
     }
 }

@@ -19,6 +19,7 @@
 //! Sending, trying again, and remembering what was sent.
 
 pub mod address;
+mod body;
 pub mod braintrust;
 pub mod choice;
 mod client;
@@ -54,6 +55,7 @@ mod uuid;
 pub mod wire;
 
 pub use address::Address;
+pub use body::{Body, BodyReader, Pieces};
 pub use choice::Choice;
 pub use destination::{
     Backend, ConfigError, Connected, Contract, Cx, Encode, EncodeError, Exporter, Framing, IdSpace,

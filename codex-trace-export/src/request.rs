@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::body::Body;
 use crate::grpc;
 use crate::secret::{MASK, Secret, without_password};
 
@@ -23,7 +24,7 @@ pub struct Request {
     /// The headers, secrets included.
     pub headers: Vec<Header>,
     /// The body, compressed if a header says so.
-    pub body: Vec<u8>,
+    pub body: Body,
 }
 
 /// Lengths, not content.

@@ -26,7 +26,7 @@ impl Engine<'_> {
         };
         match outcome {
             Outcomes::Answer(Verdict::Split { reason }) => {
-                self.go_round(nth, &request.body, reason, patience)
+                self.go_round(nth, &request.body.to_bytes(), reason, patience)
             }
             outcome => outcome,
         }

@@ -14,6 +14,7 @@
 
 mod account;
 mod beside;
+mod body;
 mod dead_letter;
 mod decide;
 mod detour;

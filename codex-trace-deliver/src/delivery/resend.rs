@@ -137,8 +137,12 @@ fn read(
     let body = body.ok_or_else(|| cannot("its body is not there".to_owned()))?;
     let route = &routes[nth];
     let headers = about.headers.iter().filter_map(|(name, value)| header(name, value, route));
-    let request =
-        Request { method: route.method, url: route.url.clone(), headers: headers.collect(), body };
+    let request = Request {
+        method: route.method,
+        url: route.url.clone(),
+        headers: headers.collect(),
+        body: body.into(),
+    };
     Ok(Some((nth, request)))
 }
 

@@ -1,21 +1,18 @@
-use std::iter;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::jitter;
+use crate::delivery::body::request_of;
 use crate::delivery::dead_letter::DeadLetter;
 use crate::delivery::flight::{Settled, Slice, Whole, halve};
 use crate::delivery::queue::LOOK;
-use crate::delivery::{Engine, Fate, Run, TELL_AT, pause};
+use crate::delivery::{Engine, Fate, TELL_AT, pause};
 use crate::failure::Failure;
 use crate::ledger::Outcome;
 use crate::text::count;
-use crate::transport::{Cause, Compression, Header, Request, Response, compress};
-use codex_trace_export::{Found, Framing, Reread, Route, Verdict};
-
-/// Bodies smaller than this are not worth compressing, in bytes.
-const COMPRESS_FROM: usize = 1 << 10;
+use crate::transport::{Cause, Request, Response};
+use codex_trace_export::{Body, Found, Reread, Verdict};
 
 /// How often a part of a request that could not be got through is tried.
 const SHORT_ATTEMPTS: u32 = 3;
@@ -319,7 +316,7 @@ impl Engine<'_> {
     /// Sends a part until there is an answer that means something.
     fn send(&self, part: &[Slice], patience: Patience) -> Outcomes {
         let nth = part[0].route();
-        let buffer = self.buffers().pop().unwrap_or_default();
+        let buffer = || self.buffers().pop().unwrap_or_default();
         let request = request_of(&self.routes[nth], part, self.run, buffer);
         self.keep_to_rate(part.iter().map(Slice::len).sum());
         let is_single = part.iter().map(Slice::n_pieces).sum::<usize>() == 1;
@@ -328,7 +325,10 @@ impl Engine<'_> {
         } else {
             self.exchange(nth, &request, patience)
         };
-        self.buffers().push(request.body);
+        if let Body::Whole(mut buffer) = request.body {
+            buffer.clear();
+            self.buffers().push(buffer);
+        }
         outcome
     }
 
@@ -456,41 +456,4 @@ impl Engine<'_> {
     fn flow(&self, change: impl FnOnce(&mut super::Flow)) {
         change(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner));
     }
-}
-
-/// Puts a part into one request, its body into `buffer`. What is compressed is
-/// never there as a whole before.
-fn request_of(route: &Route, part: &[Slice], run: &Run<'_>, buffer: Vec<u8>) -> Request {
-    let n_pieces = part.iter().map(Slice::n_pieces).sum();
-    let len = route.framing.len_of(n_pieces, part.iter().map(Slice::len).sum());
-    let mut headers = route.headers.clone();
-    headers.push(Header::new("Content-Type", route.content_type.clone().into_owned()));
-    let how = route.compressions.iter().find(|how| run.options.compressions.contains(how));
-    let mut body = buffer;
-    body.clear();
-    if let Some(how) = how.filter(|_| len >= COMPRESS_FROM) {
-        headers.push(Header::new("Content-Encoding", how.word()));
-        body = compress(framed(&route.framing, part), len, *how, body);
-        if route.tells_sizes && *how == Compression::Zstd {
-            headers.push(Header::new("X-Pre-Compressed-Size", len.to_string()));
-            headers.push(Header::new("X-Post-Compressed-Size", body.len().to_string()));
-        }
-    } else {
-        body.reserve_exact(if body.capacity() < len {
-            len.max(route.limits.max_bytes)
-        } else {
-            len
-        });
-        framed(&route.framing, part).for_each(|bytes| body.extend_from_slice(bytes));
-    }
-    Request { method: route.method, url: route.url.clone(), headers, body }
-}
-
-/// Returns the bytes of a body, bit by bit.
-fn framed<'b>(framing: &'b Framing, part: &'b [Slice]) -> impl Iterator<Item = &'b [u8]> {
-    let pieces = part.iter().flat_map(Slice::pieces).enumerate().flat_map(|(nth, piece)| {
-        let between: &[u8] = if nth == 0 { &[] } else { &framing.between };
-        iter::once(between).chain(piece)
-    });
-    iter::once(&*framing.open).chain(pieces).chain(iter::once(&*framing.close))
 }

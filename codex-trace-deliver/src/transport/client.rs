@@ -127,8 +127,12 @@ mod tests {
         let own = vec![Header::new("X-Key", "ours")];
         let client = Client::new(Box::new(&SEEN), own, None);
         let headers = vec![Header::new("x-key", "theirs"), Header::new("Accept", "*/*")];
-        let request =
-            Request { method: Method::Get, url: Address::unchecked(""), headers, body: Vec::new() };
+        let request = Request {
+            method: Method::Get,
+            url: Address::unchecked(""),
+            headers,
+            body: Vec::new().into(),
+        };
         client.send(&request).unwrap();
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(*SEEN.0.lock().unwrap(), [pair("Accept", "*/*"), pair("X-Key", "ours")]);

@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::{self, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,8 +57,8 @@ impl RequestDir {
             o.put("bytes", request.body.len());
         });
         about.push(b'\n');
-        self.file(&body_name, &request.body)?;
-        self.file(&format!("{nth:06}.json"), &about)?;
+        self.file(&body_name, request.body.pieces())?;
+        self.file(&format!("{nth:06}.json"), iter::once(&*about))?;
         Ok(nth)
     }
 
@@ -78,7 +79,7 @@ impl RequestDir {
             Err(no) => o.put("no_answer", without_password(&no.reason)),
         });
         about.push(b'\n');
-        self.file(&format!("{nth:06}.answer.json"), &about)
+        self.file(&format!("{nth:06}.answer.json"), iter::once(&*about))
     }
 
     /// Says that something cannot be written.
@@ -88,9 +89,9 @@ impl RequestDir {
     }
 
     /// Writes a private file that has its name only once it is complete.
-    fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn file<'b>(&self, name: &str, mut pieces: impl Iterator<Item = &'b [u8]>) -> io::Result<()> {
         let mut file = WholeFile::create(&self.dir.join(name))?;
-        file.write_all(bytes)?;
+        pieces.try_for_each(|piece| file.write_all(piece))?;
         file.persist()
     }
 }
@@ -152,7 +153,7 @@ mod tests {
                 Header::new("Content-Encoding", "gzip"),
                 Header::secret("x-api-key", Secret::new("s3cr3t")),
             ],
-            body: vec![0, 1, 2],
+            body: vec![0, 1, 2].into(),
         };
         dir.send(&request).unwrap();
         let read = |name: &str| fs::read(temp.path().join("out").join(name)).unwrap();

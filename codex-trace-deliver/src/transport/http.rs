@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Proxy, Timeout, http};
+use ureq::{Agent, Proxy, SendBody, Timeout, http};
 
 use crate::transport::client::read_tls;
 use crate::transport::{Cause, Method, NoAnswer, Request, Response, TlsFiles, Transport};
@@ -79,7 +79,10 @@ impl Http {
         let answer = if request.method == Method::Get {
             self.agent.run(built.body(())?)?
         } else {
-            self.agent.run(built.body(request.body.as_slice())?)?
+            // Else it would be sent in chunks, as something of unknown length.
+            built = built.header(http::header::CONTENT_LENGTH, request.body.len());
+            let mut reader = request.body.reader();
+            self.agent.run(built.body(SendBody::from_reader(&mut reader))?)?
         };
         let status = answer.status().as_u16();
         let headers: Vec<(String, String)> = answer

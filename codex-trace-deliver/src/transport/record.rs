@@ -62,7 +62,7 @@ mod tests {
             method: Method::Post,
             url: Address::unchecked("http://h/hook/S3CR3T/v1"),
             headers: vec![Header::secret("x-api-key", Secret::new("s3cr3t"))],
-            body: body.into(),
+            body: body.as_bytes().to_vec().into(),
         };
         assert_eq!(recorder.send(&request("body")).unwrap().status, 202);
         recorder.send(&request("")).unwrap_err();

@@ -115,7 +115,7 @@ impl Offer {
             }
         };
         headers.push(Header::new("Content-Type", content_type));
-        Ok(Request { method, url, headers, body })
+        Ok(Request { method, url, headers, body: body.into() })
     }
 
     fn form(&self, body: &[u8]) -> Vec<u8> {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::address::percent_encoded;
+use crate::body::Body;
 use crate::braintrust::Braintrust;
 use crate::braintrust::config::{Place, Target};
 use crate::braintrust::there::There;
@@ -60,13 +61,13 @@ impl Place {
     }
 
     fn get(&self, url: Address) -> Request {
-        Request { method: Method::Get, url, headers: self.headers(), body: Vec::new() }
+        Request { method: Method::Get, url, headers: self.headers(), body: Body::default() }
     }
 
     pub(super) fn post(&self, url: Address, body: &Value) -> Request {
         let mut headers = self.headers();
         headers.push(Header::new("Content-Type", "application/json"));
-        Request { method: Method::Post, url, headers, body: body.to_string().into_bytes() }
+        Request { method: Method::Post, url, headers, body: body.to_string().into_bytes().into() }
     }
 
     pub(super) fn ask_login(&self) -> Request {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::Found;
 use crate::address::percent_encoded;
+use crate::body::Body;
 use crate::json;
 use crate::langsmith::config::Place;
 use crate::langsmith::wire::headers;
@@ -67,7 +68,7 @@ fn identity(piece: &[u8]) -> Option<Identity> {
 pub(super) fn ask_project(to: &Place) -> Request {
     let path = format!("/sessions?limit=1&name={}", percent_encoded(to.project.as_bytes()));
     let url = to.endpoint.join(&path);
-    Request { method: Method::Get, url, headers: headers(to), body: Vec::new() }
+    Request { method: Method::Get, url, headers: headers(to), body: Body::default() }
 }
 
 /// The request that reads back what is there of some runs.
@@ -85,7 +86,7 @@ pub(super) fn ask_runs(to: &Place, pieces: &[&[u8]]) -> Option<Request> {
     let mut headers = headers(to);
     headers.push(Header::new("Content-Type", "application/json"));
     let url = to.endpoint.join("/runs/query");
-    Some(Request { method: Method::Post, url, headers, body })
+    Some(Request { method: Method::Post, url, headers, body: body.into() })
 }
 
 /// Says of each piece whether it is there.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::body::Body;
 use crate::json::{self, Json, Object};
 use crate::langsmith::config::Place as Destination;
 use crate::langsmith::ids;
@@ -246,7 +247,7 @@ pub(super) fn ask_info(to: &Destination) -> Request {
         method: Method::Get,
         url: to.endpoint.join("/info"),
         headers: headers(to),
-        body: Vec::new(),
+        body: Body::default(),
     }
 }
 
@@ -259,7 +260,7 @@ pub(super) fn ask_multipart(to: &Destination) -> Request {
         method: Method::Post,
         url: to.endpoint.join("/runs/multipart"),
         headers,
-        body: format!("--{BOUNDARY}--\r\n").into_bytes(),
+        body: format!("--{BOUNDARY}--\r\n").into_bytes().into(),
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::body::Body;
 use crate::otlp::{self, Encoding};
 use crate::request::{ClientOptions, Compression, Header, Method, Request, Response, shortened};
 use crate::secret::Secret;
@@ -101,7 +102,7 @@ impl Place {
             method: Method::Get,
             url: Address::unchecked(&format!("{base}/info")),
             headers: self.headers.clone(),
-            body: Vec::new(),
+            body: Body::default(),
         }
     }
 

@@ -132,7 +132,7 @@ fn post(server: &Server, path: &str, body: &serde_json::Value) -> Request {
         method: Method::Post,
         url: server.url(path),
         headers,
-        body: serde_json::to_vec(body).expect("memory takes everything"),
+        body: serde_json::to_vec(body).expect("memory takes everything").into(),
     }
 }
 

@@ -68,7 +68,7 @@ impl LiveTraces {
             method: Method::Post,
             url: server.url("/api/3.0/mlflow/traces/search"),
             headers,
-            body: serde_json::to_vec(&search).expect("memory takes everything"),
+            body: serde_json::to_vec(&search).expect("memory takes everything").into(),
         }
     }
 

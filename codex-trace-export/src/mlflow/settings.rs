@@ -13,6 +13,7 @@ use super::options::{
 use super::plugin::Plugin;
 use super::{Mlflow, databricks};
 use crate::address::percent_encoded;
+use crate::body::Body;
 use crate::client::{SaidClient, TimeUnit};
 use crate::describe::Description;
 use crate::options::Opt;
@@ -337,7 +338,7 @@ impl Server {
             method: Method::Get,
             url: self.url(&format!("/api/2.0/mlflow/experiments/{query}")),
             headers: self.headers.clone(),
-            body: Vec::new(),
+            body: Body::default(),
         }
     }
 
@@ -348,7 +349,9 @@ impl Server {
             method: Method::Post,
             url: self.url("/api/2.0/mlflow/experiments/create"),
             headers,
-            body: serde_json::to_vec(&json!({ "name": name })).expect("memory takes everything"),
+            body: serde_json::to_vec(&json!({ "name": name }))
+                .expect("memory takes everything")
+                .into(),
         }
     }
 }

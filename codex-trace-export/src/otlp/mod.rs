@@ -323,7 +323,7 @@ pub(crate) fn without_spans(route: &Route) -> Request {
     let mut headers = route.headers.clone();
     headers.push(Header::new("Content-Type", route.content_type.clone()));
     let body = [route.framing.open.as_ref(), &route.framing.close].concat();
-    Request { method: route.method, url: route.url.clone(), headers, body }
+    Request { method: route.method, url: route.url.clone(), headers, body: body.into() }
 }
 
 /// Returns the route for traces.

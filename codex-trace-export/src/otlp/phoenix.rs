@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use crate::body::Body;
 use crate::request::{Method, Request, Response};
 use crate::{Address, ConfigError, Route};
 
@@ -129,7 +130,7 @@ fn ask(route: &Route, path: &str, cursor: Option<&str>) -> Option<Request> {
         method: Method::Get,
         url: base.join(&format!("{path}?limit={PAGE}{more}")),
         headers: route.headers.clone(),
-        body: Vec::new(),
+        body: Body::default(),
     })
 }
 

@@ -71,7 +71,7 @@ impl Collector {
             method: Method::Post,
             url: Address::unchecked(&format!("{}/v1/traces", self.base)),
             headers: vec![Header::new("Content-Type", content_type)],
-            body: body.to_vec(),
+            body: body.to_vec().into(),
         };
         let answer = send(&agent(), &request);
         assert_eq!(answer.status, 200, "{}", answer.reason());

@@ -247,25 +247,29 @@ fn mlflow_finds_its_experiment_and_the_live_traces() {
     };
     assert!(by_name.url.expose().ends_with("get-by-name?experiment_name=a%20b"), "{}", by_name.url);
     let make = ask(Response::new(404, "{}")).unwrap();
-    assert_eq!(make.body, br#"{"name":"a b"}"#);
+    assert_eq!(*make.body.to_bytes(), *br#"{"name":"a b"}"#);
     let search = ask(Response::new(200, r#"{"experiment_id":"3"}"#)).unwrap();
     assert!(search.url.expose().ends_with("/api/3.0/mlflow/traces/search"));
     // What the live plugin sends has no tags, not even a name.
-    let asked = String::from_utf8(search.body).unwrap();
+    let asked = String::from_utf8(search.body.to_bytes().into_owned()).unwrap();
     assert!(asked.contains("metadata.`mlflow.trace.session`") && !asked.contains("tags."));
     let live = r#"{"traces":[{"trace_id":"tr-live","request_time":"2026-05-01T10:00:00.999Z",
         "trace_metadata":{"mlflow.trace.session":"th1"}},
         {"trace_id":"tr-review","request_time":"2026-05-01T10:00:05.000Z",
         "trace_metadata":{"mlflow.trace.session":"th1"}}],"next_page_token":"more"}"#;
     let next = ask(Response::new(200, live)).unwrap();
-    assert!(String::from_utf8(next.body).unwrap().contains(r#""page_token":"more""#));
+    assert!(
+        String::from_utf8(next.body.to_bytes().into_owned())
+            .unwrap()
+            .contains(r#""page_token":"more""#)
+    );
     // Then whether another experiment has what would be sent.
     let experiments = ask(Response::new(200, "{}")).unwrap();
     assert!(experiments.url.expose().ends_with("/api/2.0/mlflow/experiments/search"));
     let all =
         r#"{"experiments":[{"experiment_id":"3","name":"a b"},{"experiment_id":"4","name":"c"}]}"#;
     let search = ask(Response::new(200, all)).unwrap();
-    let asked = String::from_utf8(search.body).unwrap();
+    let asked = String::from_utf8(search.body.to_bytes().into_owned()).unwrap();
     assert!(asked.contains(r#""experiment_id":"4""#) && !asked.contains(r#""experiment_id":"3""#));
     assert!(ask(Response::new(200, "{}")).is_none());
     let exporter = learned.unwrap();

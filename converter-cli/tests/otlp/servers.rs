@@ -9,7 +9,7 @@ use std::time::Duration;
 use codex_trace_deliver::transport::{Header, Method, Request, Response};
 use codex_trace_export::options::OptionSet;
 use codex_trace_export::otlp::SEMCONV;
-use codex_trace_export::{Address, Exporter, Learned, Question, Settings, Verdict};
+use codex_trace_export::{Address, Body, Exporter, Learned, Question, Settings, Verdict};
 use codex_trace_model::{Span, SpanKind as Kind, Status, Trace};
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ pub(crate) fn send(agent: &ureq::Agent, request: &Request) -> Response {
     for header in &request.headers {
         builder = builder.header(header.name.as_ref(), header.wire_value());
     }
-    let mut answer = agent.run(builder.body(request.body.as_slice()).unwrap()).unwrap();
+    let mut answer = agent.run(builder.body(request.body.to_bytes().as_ref()).unwrap()).unwrap();
     Response::new(answer.status().as_u16(), answer.body_mut().read_to_vec().unwrap())
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn get(agent: &ureq::Agent, url: &str) -> Value {
         method: Method::Get,
         url: Address::unchecked(url),
         headers: Vec::new(),
-        body: Vec::new(),
+        body: Body::default(),
     };
     let answer = send(agent, &request);
     assert_eq!(answer.status, 200, "{} {}", request.url, answer.reason());
@@ -67,8 +67,10 @@ pub(crate) fn get(agent: &ureq::Agent, url: &str) -> Value {
 fn ask(agent: &ureq::Agent, url: &str, body: &Value) -> Value {
     let headers = vec![Header::new("Content-Type", "application/json")];
     let body = serde_json::to_vec(body).unwrap();
-    let answer =
-        send(agent, &Request { method: Method::Post, url: Address::unchecked(url), headers, body });
+    let answer = send(
+        agent,
+        &Request { method: Method::Post, url: Address::unchecked(url), headers, body: body.into() },
+    );
     assert_eq!(answer.status, 200, "{}", answer.reason());
     serde_json::from_slice(&answer.body).unwrap()
 }
@@ -105,7 +107,8 @@ pub(crate) fn upload(agent: &ureq::Agent, exporter: &mut Box<dyn Exporter>) -> u
                 }
                 let body = if zipped { gzip(&body) } else { body };
                 let url = route.url.clone();
-                let answer = send(agent, &Request { method: route.method, url, headers, body });
+                let answer =
+                    send(agent, &Request { method: route.method, url, headers, body: body.into() });
                 assert_eq!(exporter.verdict(nth, &answer), Verdict::Done, "{home}");
                 requests += 1;
             }
@@ -208,7 +211,7 @@ pub(crate) fn forget_mlflow(agent: &ureq::Agent, base: &str, name: &str) {
         method: Method::Get,
         url: Address::unchecked(&url),
         headers: Vec::new(),
-        body: Vec::new(),
+        body: Body::default(),
     };
     let found = send(agent, &request);
     if found.status == 200 {
@@ -414,7 +417,7 @@ fn phoenix_spans(agent: &ureq::Agent, base: &str, project: &str, expect: usize) 
                 method: Method::Get,
                 url: Address::unchecked(&url),
                 headers: Vec::new(),
-                body: Vec::new(),
+                body: Body::default(),
             };
             let answer = send(agent, &request);
             if answer.status == 404 {

@@ -246,7 +246,7 @@ fn framed(request: &Request) -> Bytes {
     let mut whole = Vec::with_capacity(5 + request.body.len());
     whole.push(u8::from(is_packed));
     whole.extend_from_slice(&len.to_be_bytes());
-    whole.extend_from_slice(&request.body);
+    request.body.pieces().for_each(|piece| whole.extend_from_slice(piece));
     whole.into()
 }
 
@@ -268,7 +268,7 @@ mod tests {
 
     fn request(headers: Vec<Header>, body: &[u8]) -> Request {
         let url = Address::unchecked("http://h:4317/a.B/Export");
-        Request { method: Method::Post, url, headers, body: body.to_vec() }
+        Request { method: Method::Post, url, headers, body: body.to_vec().into() }
     }
 
     #[test]

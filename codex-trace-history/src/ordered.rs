@@ -259,6 +259,52 @@ mod tests {
         );
     }
 
+    /// Nobody is woken for little, and nobody sleeps through what he waits for: all comes
+    /// out, whoever is faster and whatever fits.
+    #[test]
+    fn all_comes_out_whoever_waits() {
+        const N_JOBS: usize = 60;
+        let len_of = |nth: usize, chunk: usize| match (nth * 7 + chunk * 3) % 11 {
+            10 => WORTH_WAKING + nth,
+            short => short * 100 + 1,
+        };
+        for budget in [0, 1, 300, WORTH_WAKING / 2, 4 * WORTH_WAKING] {
+            let queue = Ordered::new(budget);
+            let next = AtomicUsize::new(0);
+            let mut lens = vec![Vec::new(); N_JOBS];
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        loop {
+                            let nth = next.fetch_add(1, Ordering::Relaxed);
+                            if nth >= N_JOBS {
+                                return;
+                            }
+                            for chunk in 0..nth % 9 {
+                                assert!(queue.push(nth, vec![0; len_of(nth, chunk)]));
+                            }
+                            queue.end(nth, nth);
+                        }
+                    });
+                }
+                let mut current = 0;
+                while let Some(event) = queue.next(N_JOBS) {
+                    match event {
+                        Event::Chunk(bytes) => lens[current].push(bytes.len()),
+                        Event::End(nth) => {
+                            assert_eq!(nth, current);
+                            current += 1;
+                        }
+                    }
+                }
+            });
+            for (nth, lens) in lens.iter().enumerate() {
+                let expected: Vec<usize> = (0..nth % 9).map(|chunk| len_of(nth, chunk)).collect();
+                assert_eq!(lens, &expected, "job {nth}, {budget} bytes");
+            }
+        }
+    }
+
     #[test]
     fn stopping_frees_who_waits() {
         let queue = Ordered::new(1);

@@ -37,10 +37,9 @@ impl Engine<'_> {
         (record, before): (Option<Record>, impl FnOnce() -> Option<Record>),
         rest: Rest,
     ) -> Decision {
-        let options = self.run.options;
         let contract = self.exporter.contract();
         if let Some(past) = past.filter(|past| past.outcome.is_there())
-            && !options.force
+            && !self.run.options.force
         {
             if past.fingerprint == fingerprint {
                 return Decision::Already;
@@ -53,15 +52,22 @@ impl Engine<'_> {
                 return if same { Decision::EarlierForm } else { Decision::Keep };
             }
         }
+        self.readiness(unit, rest)
+    }
+
+    /// What to do with a unit of which nothing is there, or what is there does not
+    /// matter: that depends on when it was, not on what it says.
+    pub(super) fn readiness(&self, unit: &Unit, rest: Rest) -> Decision {
+        let (now, max_age) = (self.run.options.now, self.exporter.contract().max_age);
         match rest {
             Rest::Running => return Decision::Wait,
             Rest::Silent => return Decision::Hold,
             Rest::Settled => {}
         }
-        let age = unit.starts_at.map(|at| options.now.duration_since(at));
+        let age = unit.starts_at.map(|at| now.duration_since(at));
         let too_old = age
             .and_then(|age| Duration::try_from(age).ok())
-            .is_some_and(|age| contract.max_age.is_some_and(|max_age| age > max_age));
+            .is_some_and(|age| max_age.is_some_and(|max_age| age > max_age));
         if too_old { Decision::TooOld } else { Decision::Send }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use codex_trace_model::{Code, Diagnostic, SessionGroup, Trace};
 
 use crate::delivery::decide::Decision;
-use crate::delivery::flight::{Added, Whole};
+use crate::delivery::flight::Whole;
 use crate::delivery::progress::OnTheWay;
 use crate::delivery::rest::Rests;
 use crate::delivery::session::Session;
@@ -28,9 +28,9 @@ const TOO_OLD: &str = "older than the destination accepts";
 
 /// How a unit is written, and of what.
 #[derive(Clone, Copy, Debug)]
-struct Form {
-    fingerprint: Fingerprint,
-    lines: Option<Lines>,
+pub(super) struct Form {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) lines: Option<Lines>,
 }
 
 impl Form {
@@ -176,18 +176,13 @@ impl Engine<'_> {
             }
         });
         let mut encoded = self.exporter.encode(&cx, &mut first);
+        self.give_up_stream(&mut taking);
         if result.is_ok() && !taking.deferred.is_empty() {
             let mut second =
                 Feeding::of(&self.store, |unit| self.stream(unit, &session, &mut taking));
             let again = self.exporter.encode(&cx, &mut second);
             encoded = encoded.and(again);
-            // Of what could not be encoded to its end, nothing more will come.
-            if let Some(whole) = taking.streamed.take() {
-                self.queue.release(whole.give_up().freed);
-                if whole.seal(Fingerprint([0; 32])) {
-                    self.end(vec![whole]);
-                }
-            }
+            self.give_up_stream(&mut taking);
         }
         if let Err(err) = encoded {
             let mut account = self.account();
@@ -239,21 +234,21 @@ impl Engine<'_> {
             }
             None => {}
         }
-        let Some(fingerprint) = taking.fingerprint(&unit) else {
+        let begins = taking.parts.is_none();
+        let fingerprint = taking.fingerprint(&unit);
+        if begins && unit.more && self.goes_in_any_case(&unit, taking)? {
+            self.note_oldest(&unit);
+            taking.streamed = Some(self.begin_stream(&unit, session, taking));
+        }
+        if taking.streamed.is_some() {
+            self.stream_on(unit, fingerprint, taking);
+            return Ok(());
+        }
+        let Some(fingerprint) = fingerprint else {
             self.store.reuse(unit.body);
             return Ok(());
         };
-        let contract = self.exporter.contract();
-        let thread = match taking.known.entry(unit.key.thread_id.clone()) {
-            MapEntry::Occupied(entry) => entry.into_mut(),
-            MapEntry::Vacant(entry) => entry.insert(match self.run.ledger {
-                Some(ledger) => ledger.known(&contract.destination, &unit.key.thread_id)?,
-                None => Known::new(),
-            }),
-        };
-        let place =
-            (unit.key.turn.clone().unwrap_or_default(), self.routes[unit.route].name.to_owned());
-        let before = thread.get(&place).cloned();
+        let before = self.before(&unit, taking)?;
         let rest = taking.rests.least(&unit.open_in);
         let record = taking.recorded.get(&unit.key);
         let form = Form { fingerprint, lines: record.map(|record| record.lines) };
@@ -268,15 +263,12 @@ impl Engine<'_> {
             taking.withheld.insert(unit.key.clone(), decision);
         }
         if decision == Decision::Send
-            && let Some(why) = self.known_elsewhere(&unit.key, &place.0, taking)?
+            && let Some(why) = self.known_elsewhere(&unit.key, taking)?
         {
             return self.leave_elsewhere(&unit, session, taking, &why);
         }
-        if decision == Decision::Send
-            && let Some(at) = unit.starts_at
-        {
-            let mut account = self.account();
-            account.oldest = Some(account.oldest.map_or(at, |oldest| oldest.min(at)));
+        if decision == Decision::Send {
+            self.note_oldest(&unit);
         }
         match decision {
             Decision::Send if taking.is_for_later(&unit) => {
@@ -328,6 +320,32 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Returns what the ledger knows of a unit.
+    pub(super) fn before(
+        &self,
+        unit: &Unit,
+        taking: &mut Taking<'_>,
+    ) -> Result<Option<Past>, Failure> {
+        let destination = &self.exporter.contract().destination;
+        let thread = match taking.known.entry(unit.key.thread_id.clone()) {
+            MapEntry::Occupied(entry) => entry.into_mut(),
+            MapEntry::Vacant(entry) => entry.insert(match self.run.ledger {
+                Some(ledger) => ledger.known(destination, &unit.key.thread_id)?,
+                None => Known::new(),
+            }),
+        };
+        let turn = unit.key.turn.clone().unwrap_or_default();
+        Ok(thread.get(&(turn, self.routes[unit.route].name.to_owned())).cloned())
+    }
+
+    /// Notes when what is sent began.
+    fn note_oldest(&self, unit: &Unit) {
+        if let Some(at) = unit.starts_at {
+            let mut account = self.account();
+            account.oldest = Some(account.oldest.map_or(at, |oldest| oldest.min(at)));
+        }
+    }
+
     /// Notes that a unit is there, where the ledger says less.
     fn confirm(&self, unit: &Unit, form: Form, past: Option<&Past>, taking: &mut Taking<'_>) {
         let Some(past) = past else { return };
@@ -374,13 +392,13 @@ impl Engine<'_> {
 
     /// Returns which other place of a server has a turn that keeps the first
     /// version and says nothing, as far as the ledger knows.
-    fn known_elsewhere(
+    pub(super) fn known_elsewhere(
         &self,
         key: &UnitKey,
-        turn: &str,
         taking: &mut Taking<'_>,
     ) -> Result<Option<String>, Failure> {
         let Some(ledger) = self.run.ledger else { return Ok(None) };
+        let turn = key.turn.as_deref().unwrap_or_default();
         for other in &self.others {
             let place = (other.clone(), key.thread_id.clone());
             let known = match taking.known_of_others.entry(place) {
@@ -430,7 +448,7 @@ impl Engine<'_> {
     }
 
     /// Puts a unit into the queue, as soon as there is room.
-    fn enqueue(&self, unit: Unit, form: Form, session: &Arc<Session>) {
+    pub(super) fn enqueue(&self, unit: Unit, form: Form, session: &Arc<Session>) {
         if !self.queue.reserve(self.store.room_for(unit.body.len())) {
             // The run ends before it was queued.
             self.note(session, &unit.key, Fate::Unsent);
@@ -443,42 +461,5 @@ impl Engine<'_> {
         whole.seal(form.fingerprint);
         self.proceed(session.enter(&whole), &mut Vec::new());
         self.check_store();
-    }
-
-    /// Puts a unit into the queue that was left for the second time, part by
-    /// part.
-    fn stream(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking<'_>) {
-        let place = (unit.key.clone(), unit.route);
-        let Some(&fingerprint) = taking.deferred.get(&place) else {
-            return self.store.reuse(unit.body);
-        };
-        let lines = taking.recorded.get(&unit.key).map(|record| record.lines);
-        if !unit.more && taking.streamed.is_none() {
-            return self.enqueue(unit, Form { fingerprint, lines }, session);
-        }
-        let last = !unit.more;
-        let whole = taking.streamed.take().unwrap_or_else(|| {
-            let whole = Whole::new(&unit, lines, session, self.in_order(unit.route));
-            self.proceed(session.enter(&whole), &mut Vec::new());
-            whole
-        });
-        let bytes = self.store.room_for(unit.body.len());
-        if whole.is_unsent() || !self.queue.reserve(bytes) {
-            // The run ends, or what is not taken in part is not wanted at all.
-            self.account().cut_short |= self.queue.is_stopped();
-            self.queue.release(whole.give_up().freed);
-        } else {
-            match whole.add(unit, &self.store) {
-                Added::Ready(part) => self.begin(&part),
-                Added::Waits => {}
-                Added::Unwanted => self.queue.release(bytes),
-            }
-            self.check_store();
-        }
-        if !last {
-            taking.streamed = Some(whole);
-        } else if whole.seal(fingerprint) {
-            self.end(vec![whole]);
-        }
     }
 }

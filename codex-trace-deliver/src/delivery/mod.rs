@@ -34,6 +34,7 @@ mod shift;
 mod sorted;
 mod stamp;
 mod store;
+mod stream;
 mod takes;
 mod taking;
 

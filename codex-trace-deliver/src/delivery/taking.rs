@@ -13,9 +13,10 @@ use codex_trace_history::OwnedTrace;
 
 /// What is known while the units of a session are taken.
 ///
-/// A unit that comes in parts is too large to be kept until it is known whether
-/// to send it: then the session is encoded a second time for such units, and for
-/// those that wait for them.
+/// A unit that comes in parts is too large to be kept until all of it was seen. If
+/// nothing of it is there, its parts are sent as they come. Else it takes all of it to
+/// know whether to send it: then the session is encoded a second time for such units,
+/// and for those that wait for them.
 #[derive(Debug, Default)]
 pub(super) struct Taking<'o> {
     /// What the ledger knows of each thread.
@@ -94,12 +95,16 @@ impl<'o> Taking<'o> {
 
     /// Whether a unit comes in parts, or waits for one that is sent later.
     pub(super) fn is_for_later(&self, unit: &Unit) -> bool {
-        self.parts.is_some()
-            || match unit.waits {
-                Waits::No => unit.under.as_ref().is_some_and(|it| self.deferred_keys.contains(it)),
-                Waits::ForTurn => self.deferred_keys.contains(&unit.key),
-                Waits::ForTrace => !self.deferred.is_empty(),
-            }
+        self.parts.is_some() || self.waits_for_deferred(unit)
+    }
+
+    /// Whether a unit waits for one that is sent later.
+    pub(super) fn waits_for_deferred(&self, unit: &Unit) -> bool {
+        match unit.waits {
+            Waits::No => unit.under.as_ref().is_some_and(|it| self.deferred_keys.contains(it)),
+            Waits::ForTurn => self.deferred_keys.contains(&unit.key),
+            Waits::ForTrace => !self.deferred.is_empty(),
+        }
     }
 }
 

@@ -246,6 +246,11 @@ impl<'s, 'a> Scene<'s, 'a> {
         events.iter().map(|nth| &self.trace.spans[0].events()[*nth])
     }
 
+    /// Returns whether a span's file says when it was.
+    pub(crate) fn has_time(&self, ix: SpanIx) -> bool {
+        self.times[ix.index()].is_some()
+    }
+
     /// Returns a span to be described; `None` if its file says no time at all.
     pub(crate) fn subject(&'s self, group: &Group, ix: SpanIx) -> Option<Subject<'s, 'a>> {
         let span = self.trace.span(ix);

@@ -115,6 +115,10 @@ impl<'w, 's, 'a> Writer<'w, 's, 'a> {
         route: usize,
         units: &mut dyn Units,
     ) -> Result<(), EncodeError> {
+        // Before the first piece: it may be on its way before the last one is written.
+        if let Some(&ix) = group.members.iter().find(|ix| !self.scene.has_time(**ix)) {
+            return Err(timeless(self.scene.trace.span(ix)));
+        }
         let mut builder = UnitBuilder::new(key(self.scene, group), route, units);
         builder.starts_at(self.scene.starts_at(group));
         mark_open(self.scene, group, &mut builder);

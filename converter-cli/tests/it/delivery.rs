@@ -318,6 +318,31 @@ fn a_turn_larger_than_the_memory_goes_out_part_by_part() {
     }
 }
 
+/// A session is encoded a second time only where all of a large turn has to be seen
+/// before it is known whether to send it.
+#[test]
+fn a_large_turn_is_encoded_once_unless_something_of_it_is_there() {
+    let (stage, toy) = large_stage(30);
+    let server = Server::start(&[], Some(Act::Ok));
+    let upload = |n_sent: usize| {
+        let toy = toy(&server, false);
+        let n_encoded = std::sync::Arc::clone(&toy.n_encoded);
+        let account = stage.case.upload(toy).unwrap();
+        assert!(account.is_complete() && account.sent == n_sent, "{account:?}");
+        n_encoded.load(Ordering::Relaxed)
+    };
+    assert_eq!(upload(4), 1, "nothing of it is there");
+    append(&stage, &(opened(2) + &completed(2, "more")), DAY);
+    assert_eq!(upload(2), 1, "the large turn is there as it is");
+    // A line of the large turn is another one now, and so is what waits for all turns.
+    let path = rollout_path(&stage.case.home, 0);
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches("\"answer\"").count(), 1);
+    fs::write(&path, text.replace("\"answer\"", "\"another answer\"")).unwrap();
+    append(&stage, "", DAY);
+    assert_eq!(upload(2), 2, "it has changed");
+}
+
 #[test]
 fn a_large_turn_that_is_refused_in_part_or_cut_short_is_told_as_a_whole() {
     for in_order in [false, true] {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use codex_trace_deliver::delivery::{
@@ -35,6 +35,8 @@ pub(crate) struct Toy {
     pub(crate) hollow: bool,
     /// Why, if not because there is nothing.
     pub(crate) absent: Option<Absent>,
+    /// How often a session was encoded.
+    pub(crate) n_encoded: Arc<AtomicUsize>,
 }
 
 impl Toy {
@@ -63,6 +65,7 @@ impl Toy {
             padding: 0,
             hollow: false,
             absent: None,
+            n_encoded: Arc::default(),
         }
     }
 
@@ -108,6 +111,7 @@ impl Encode for Toy {
     }
 
     fn encode(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), EncodeError> {
+        self.n_encoded.fetch_add(1, Ordering::Relaxed);
         let Cx { trace, rules, .. } = *cx;
         let thread_id = trace.session_id().to_owned();
         let turn_of = |mut ix: usize| loop {

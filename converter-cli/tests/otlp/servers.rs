@@ -66,11 +66,8 @@ pub(crate) fn get(agent: &ureq::Agent, url: &str) -> Value {
 
 fn ask(agent: &ureq::Agent, url: &str, body: &Value) -> Value {
     let headers = vec![Header::new("Content-Type", "application/json")];
-    let body = serde_json::to_vec(body).unwrap();
-    let answer = send(
-        agent,
-        &Request { method: Method::Post, url: Address::unchecked(url), headers, body: body.into() },
-    );
+    let (url, body) = (Address::unchecked(url), serde_json::to_vec(body).unwrap().into());
+    let answer = send(agent, &Request { method: Method::Post, url, headers, body });
     assert_eq!(answer.status, 200, "{}", answer.reason());
     serde_json::from_slice(&answer.body).unwrap()
 }
@@ -105,10 +102,9 @@ pub(crate) fn upload(agent: &ureq::Agent, exporter: &mut Box<dyn Exporter>) -> u
                 if zipped {
                     headers.push(Header::new("Content-Encoding", "gzip"));
                 }
-                let body = if zipped { gzip(&body) } else { body };
+                let body = if zipped { gzip(&body) } else { body }.into();
                 let url = route.url.clone();
-                let answer =
-                    send(agent, &Request { method: route.method, url, headers, body: body.into() });
+                let answer = send(agent, &Request { method: route.method, url, headers, body });
                 assert_eq!(exporter.verdict(nth, &answer), Verdict::Done, "{home}");
                 requests += 1;
             }

@@ -218,9 +218,7 @@ impl Queue {
     ///
     /// If the file cannot be made or locked.
     pub fn begin(&self) -> io::Result<Option<File>> {
-        let path = self.dir.join(LOCK);
-        private::check_regular(&path)?;
-        let file = private::options().create(true).append(true).open(&path)?;
+        let file = private::lock_file(&self.dir.join(LOCK))?;
         match file.try_lock() {
             Ok(()) => {
                 file.set_len(0)?;

@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use codex_trace_deliver::private;
+use codex_trace_history::whole;
 use serde::{Deserialize, Serialize};
 
 use crate::live::event::Occasion;
@@ -268,8 +269,7 @@ fn entry_at(path: &Path) -> Option<Entry> {
 pub(super) fn write(dir: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(".").tempfile_in(dir)?;
     file.write_all(&serde_json::to_vec(value)?)?;
-    file.persist(dir.join(name))?;
-    Ok(())
+    whole::take_place(file, &dir.join(name))
 }
 
 #[cfg(test)]

@@ -34,6 +34,17 @@ check() {
     [ -n "$found" ] || echo "cross.sh: skipped, there is no standard library but that of $host"
 }
 
+# Debian's compiler asks for a library of GCC that guards the stack, which zig does without. Prints where one lies that
+# is empty.
+no_ssp() {
+    local dir=${CARGO_TARGET_DIR:-$PWD/target}/$1/no-ssp library
+    mkdir -p "$dir"
+    for library in ssp ssp_nonshared; do
+        printf '!<arch>\n' >"$dir/lib$library.a"
+    done
+    echo "$dir"
+}
+
 build() {
     local target=$1 named=$1
     shift
@@ -46,9 +57,13 @@ build() {
         export RUSTC_BOOTSTRAP=1
         with+=(-Zbuild-std=std,panic_unwind)
     fi
+    # Those of every platform: pack.sh asks about them without network.
+    cargo fetch --locked
+    local program=(--target "$named" "$@" --bin codex-trace --)
     case $target in
         # A library from sources does not bring the start files of musl: zig has its own.
-        *-musl) cargo-zigbuild rustc "${with[@]}" --target "$named" "$@" --bin codex-trace -- -C link-self-contained=no ;;
+        *-musl) cargo-zigbuild rustc "${with[@]}" "${program[@]}" -C link-self-contained=no ;;
+        *-windows-gnu) cargo-zigbuild rustc "${with[@]}" "${program[@]}" -L "native=$(no_ssp "$target")" ;;
         *) cargo-zigbuild zigbuild "${with[@]}" --target "$named" "$@" ;;
     esac
 }

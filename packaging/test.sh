@@ -129,7 +129,8 @@ test_npm() {
     mkdir "$scratch/npm"
     # What is for musl runs here, too, but npm leaves it out.
     if compgen -G "$packages/npm-*-musl-*.tgz" >/dev/null; then libc=(--libc=musl); fi
-    (cd "$scratch/npm" && npm install --offline --silent --no-audit --no-fund "${libc[@]}" "$packages"/npm-*.tgz)
+    (cd "$scratch/npm" && npm install --offline --silent --no-audit --no-fund --save-optional "${libc[@]}" \
+        "$packages"/npm-*.tgz)
     check npm "$command"
     for signal in INT TERM; do
         plain=$(interrupted "$signal" "$binary")

@@ -7,10 +7,12 @@
 # for none, then there is no wheel. TARGET is what they were built for, if that is not this machine: then NATIVE is the
 # same program for this machine, which writes the manual and the completions.
 #
+# For musl and for Windows there are an archive (Windows: a zip file) and the packages for npm alone.
+#
 # Needs cargo (with the sources of the dependencies fetched), python3, tar, gzip and readelf; dpkg-deb for the Debian
 # package, rpmbuild for the RPM. CODEX_TRACE_RELEASES is the address below which releases can be downloaded, for the
-# Homebrew formula. CODEX_TRACE_NPM lists the platforms of a release, as npm calls them (`linux-x64 linux-arm64`), if
-# it has others than this one. The same binary and commit give the same bytes.
+# Homebrew formula. CODEX_TRACE_NPM lists the platforms of a release, as npm calls them (`linux-x64 linux-x64-musl`),
+# if it has others than this one. The same binary and commit give the same bytes.
 set -euo pipefail
 
 binary=$(realpath "$1")
@@ -33,15 +35,23 @@ target=${4:-$(rustc -vV | sed -n 's/^host: //p')}
 native=$(realpath "${5:-$binary}")
 version=$("$native" --version | cut -d' ' -f2)
 about="Turns the transcripts of Codex CLI into traces"
+name=codex-trace-$version-$target
+program=codex-trace archive=tarball npm_os=linux
 case $target in
-    x86_64-unknown-linux-gnu) npm_cpu=x64 deb_arch=amd64 brew_arch=x86_64 machine=x86_64 ;;
-    aarch64-unknown-linux-gnu) npm_cpu=arm64 deb_arch=arm64 brew_arch=arm64 machine=aarch64 ;;
+    x86_64-unknown-linux-gnu) npm=linux-x64 npm_cpu=x64 npm_libc=glibc deb_arch=amd64 brew_arch=x86_64 machine=x86_64 ;;
+    aarch64-unknown-linux-gnu) npm=linux-arm64 npm_cpu=arm64 npm_libc=glibc deb_arch=arm64 brew_arch=arm64 machine=aarch64 ;;
+    x86_64-unknown-linux-musl) npm=linux-x64-musl npm_cpu=x64 npm_libc=musl ;;
+    x86_64-pc-windows-gnu) npm=win32-x64 npm_cpu=x64 npm_os=win32 npm_libc='' program=codex-trace.exe archive=zip ;;
     *) echo "pack.sh: no packages for $target yet" >&2; exit 2 ;;
 esac
-# The oldest C library that has every symbol that the binaries ask for.
-linked=("$binary")
-[ "$extension" = - ] || linked+=("$extension")
-glibc=$(readelf --wide --dyn-syms "${linked[@]}" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -1)
+needs=
+if [ "${npm_libc}" = glibc ]; then
+    # The oldest C library that has every symbol that the binaries ask for.
+    linked=("$binary")
+    [ "$extension" = - ] || linked+=("$extension")
+    glibc=$(readelf --wide --dyn-syms "${linked[@]}" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -1)
+    needs=", glibc $glibc or later"
+fi
 
 # tarball NAME DIR ENTRY: ENTRY of DIR as OUT/NAME, with nothing of this machine in it.
 tarball() {
@@ -52,35 +62,44 @@ tarball() {
 # What every package contains: `files/` is laid out as below a prefix.
 files=$stage/files
 docs=$files/share/doc/codex-trace
-mkdir -p "$files"/{bin,share/man/man1,share/bash-completion/completions,share/zsh/site-functions} \
-    "$files/share/fish/vendor_completions.d" "$docs"
-install -m 755 "$binary" "$files/bin/codex-trace"
-"$native" man "$files/share/man/man1"
-"$native" completions bash >"$files/share/bash-completion/completions/codex-trace"
-"$native" completions zsh >"$files/share/zsh/site-functions/_codex-trace"
-"$native" completions fish >"$files/share/fish/vendor_completions.d/codex-trace.fish"
+mkdir -p "$files/bin" "$docs"
+install -m 755 "$binary" "$files/bin/$program"
+if [ "$npm_os" = win32 ]; then
+    "$native" completions powershell >"$docs/codex-trace.ps1"
+else
+    mkdir -p "$files"/share/{man/man1,bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
+    "$native" man "$files/share/man/man1"
+    "$native" completions bash >"$files/share/bash-completion/completions/codex-trace"
+    "$native" completions zsh >"$files/share/zsh/site-functions/_codex-trace"
+    "$native" completions fish >"$files/share/fish/vendor_completions.d/codex-trace.fish"
+fi
 install -m 644 "$root/LICENSE" "$root/README.md" "$root/CHANGELOG.md" "$docs"
-python3 "$here/inventory.py" "$root" "$target" "$docs/THIRD-PARTY-LICENSES.txt" "$out/codex-trace-$version-$target.cdx.json"
+python3 "$here/inventory.py" "$root" "$target" "$docs/THIRD-PARTY-LICENSES.txt" "$out/$name.cdx.json"
 
 pack_tarball() {
-    local name=codex-trace-$version-$target
     cp -r "$files" "$stage/$name"
     tarball "$name.tar.gz" "$stage" "$name"
 }
 
+pack_zip() {
+    cp -r "$files" "$stage/$name"
+    python3 "$here/archive.py" "$stage" "$name" "$out/$name.zip"
+}
+
 pack_npm() {
-    local platform=codex-trace-linux-$npm_cpu dir one all=
+    local platform=codex-trace-$npm dir one all=
     local common="\"version\": \"$version\", \"description\": \"$about\", \"license\": \"Apache-2.0\""
     dir=$stage/npm-platform/package
     mkdir -p "$dir/bin"
-    cp "$files/bin/codex-trace" "$dir/bin"
+    cp "$files/bin/$program" "$dir/bin"
     cp "$docs"/{LICENSE,THIRD-PARTY-LICENSES.txt} "$dir"
     cat >"$dir/package.json" <<EOF
-{"name": "$platform", $common, "os": ["linux"], "libc": ["glibc"], "cpu": ["$npm_cpu"], "preferUnplugged": true}
+{"name": "$platform", $common, "os": ["$npm_os"], ${npm_libc:+"\"libc\": [\"$npm_libc\"], "}"cpu": ["$npm_cpu"],
+ "preferUnplugged": true}
 EOF
     tarball "npm-$platform-$version.tgz" "$stage/npm-platform" package
 
-    for one in ${CODEX_TRACE_NPM:-linux-$npm_cpu}; do
+    for one in ${CODEX_TRACE_NPM:-$npm}; do
         all+=", \"codex-trace-$one\": \"$version\""
     done
     dir=$stage/npm/package
@@ -177,18 +196,20 @@ pack_formula() {
         echo "pack.sh: CODEX_TRACE_RELEASES is not set, so no Homebrew formula" >&2
         return
     fi
-    local name=codex-trace-$version-$target.tar.gz
-    sed -e "s|@ABOUT@|$about|" -e "s|@URL@|$CODEX_TRACE_RELEASES/v$version/$name|" -e "s|@ARCH@|$brew_arch|" \
-        -e "s|@SHA256@|$(sha256sum "$out/$name" | cut -d' ' -f1)|" "$here/codex-trace.rb.in" >"$out/codex-trace.rb"
+    sed -e "s|@ABOUT@|$about|" -e "s|@URL@|$CODEX_TRACE_RELEASES/v$version/$name.tar.gz|" -e "s|@ARCH@|$brew_arch|" \
+        -e "s|@SHA256@|$(sha256sum "$out/$name.tar.gz" | cut -d' ' -f1)|" "$here/codex-trace.rb.in" >"$out/codex-trace.rb"
 }
 
-pack_tarball
+"pack_$archive"
 pack_npm
-pack_wheel
-pack_deb
-pack_rpm
-pack_formula
+# Systems with musl have other packages, and the wheel has an extension module.
+if [ "$npm_libc" = glibc ]; then
+    pack_wheel
+    pack_deb
+    pack_rpm
+    pack_formula
+fi
 cd "$out"
 find . -maxdepth 1 -type f -printf '%f\n' | sort | xargs sha256sum >"$stage/SHA256SUMS"
 mv "$stage/SHA256SUMS" "SHA256SUMS-$target"
-echo "codex-trace $version for $target, glibc $glibc or later"
+echo "codex-trace $version for $target$needs"

@@ -4,7 +4,7 @@
 #   packaging/test.sh BINARY PACKAGES
 #
 # BINARY is what PACKAGES (the OUTDIR of pack.sh) were made from; if it is for another machine, this one must be able to
-# run it (QEMU with binfmt_misc). Uses no network. A package that was not made, or whose installer is not here, is
+# run it (QEMU or Wine with binfmt_misc). Uses no network. A package that was not made, or whose installer is not here, is
 # skipped, and that is said.
 set -euo pipefail
 
@@ -91,6 +91,15 @@ test_tarball() {
     complete tarball "$scratch/tar"
 }
 
+test_zip() {
+    unzip -q "$packages"/codex-trace-*.zip -d "$scratch/zip"
+    check zip "$scratch"/zip/codex-trace-*/bin/codex-trace.exe
+    local name
+    for name in codex-trace.ps1 LICENSE README.md CHANGELOG.md THIRD-PARTY-LICENSES.txt; do
+        [ -s "$scratch"/zip/codex-trace-*/share/doc/codex-trace/$name ] || fail "zip: has no $name"
+    done
+}
+
 test_deb() {
     dpkg -x "$packages"/codex-trace_*.deb "$scratch/deb"
     check deb "$scratch/deb/usr/bin/codex-trace"
@@ -116,9 +125,12 @@ test_wheel() {
 }
 
 test_npm() {
-    local command=$scratch/npm/node_modules/.bin/codex-trace signal plain
+    local command=$scratch/npm/node_modules/.bin/codex-trace signal plain libc=()
     mkdir "$scratch/npm"
-    (cd "$scratch/npm" && npm install --offline --silent --no-audit --no-fund "$packages"/npm-*.tgz)
+    # What is for musl runs here, too, but npm leaves it out.
+    if compgen -G "$packages/npm-*-musl-*.tgz" >/dev/null; then libc=(--libc=musl); fi
+    (cd "$scratch/npm" && npm install --offline --silent --no-audit --no-fund --save-optional "${libc[@]}" \
+        "$packages"/npm-*.tgz)
     check npm "$command"
     for signal in INT TERM; do
         plain=$(interrupted "$signal" "$binary")
@@ -140,7 +152,8 @@ with() {
 }
 
 (cd "$packages" && sha256sum --quiet --check SHA256SUMS-*) || fail "SHA256SUMS"
-test_tarball
+with tar test_tarball 'codex-trace-*.tar.gz'
+with unzip test_zip '*.zip'
 with dpkg test_deb '*.deb'
 with rpm2cpio test_rpm '*.rpm'
 with pip test_wheel "*_$(uname -m).whl"

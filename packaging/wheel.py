@@ -8,10 +8,9 @@ PACKAGE is the directory of the package, EXTENSION the module that cargo builds 
 import base64
 import hashlib
 import sys
-import time
-import os
-import zipfile
 from pathlib import Path
+
+import archive
 
 
 def main(files: Path, package: Path, extension: Path, version: str, tag: str, summary: str, out: Path) -> None:
@@ -42,13 +41,7 @@ def main(files: Path, package: Path, extension: Path, version: str, tag: str, su
     record = "".join(f"{path},sha256={digest(data)},{len(data)}\n" for path, (data, _) in entries.items())
     entries[f"{name}.dist-info/RECORD"] = (f"{record}{name}.dist-info/RECORD,,\n".encode(), 0o644)
 
-    date = time.gmtime(int(os.environ["SOURCE_DATE_EPOCH"]))[:6]
-    with zipfile.ZipFile(out / f"{name}-cp310-abi3-{tag}.whl", "w") as archive:
-        for path, (data, mode) in entries.items():
-            info = zipfile.ZipInfo(path, date)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = (0o100000 | mode) << 16
-            archive.writestr(info, data, compresslevel=9)
+    archive.write(out / f"{name}-cp310-abi3-{tag}.whl", entries)
 
 
 def digest(data: bytes) -> str:

@@ -70,6 +70,7 @@ mod source;
 mod stream;
 mod strings;
 mod text;
+mod uri;
 mod wire;
 
 pub use copies::{Branch, Copies, Copy, Share, compare_set};
@@ -97,3 +98,4 @@ pub use skim::{SkimReader, Strings};
 pub use source::Source;
 pub use stream::LineStream;
 pub use text::{JsonText, RawJson, into_text};
+pub use uri::{file_uri_path, percent_decoded};

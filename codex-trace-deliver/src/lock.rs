@@ -32,9 +32,7 @@ pub fn hold(
     let cannot = |err: &dyn std::fmt::Display| {
         Failure::new(format!("cannot lock `{}`: {err}", path.display()))
     };
-    private::check_regular(&path).map_err(|err| cannot(&err))?;
-    let file =
-        private::options().create(true).append(true).open(&path).map_err(|err| cannot(&err))?;
+    let file = private::lock_file(&path).map_err(|err| cannot(&err))?;
     let mut say_waiting = Some(say_waiting);
     loop {
         match file.try_lock() {

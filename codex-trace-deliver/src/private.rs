@@ -1,6 +1,6 @@
 //! Files that only their owner can read.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
@@ -33,6 +33,17 @@ pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     system::restrict_file(&mut options);
     options
+}
+
+/// Opens a file that is there to be locked, or makes it.
+///
+/// # Errors
+///
+/// If it is no regular file, or cannot be made or opened.
+pub fn lock_file(path: &Path) -> io::Result<File> {
+    check_regular(path)?;
+    // Not to append: Windows locks nothing that was opened for that alone.
+    options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 /// Returns why a file is no good place for a key: others may read it.
@@ -133,6 +144,23 @@ mod tests {
             assert_eq!(check_regular(&name).unwrap_err().to_string(), odd);
         }
         assert!(check_regular(&path("none")).is_ok() && check_regular(&path("link")).is_ok());
+    }
+
+    /// One that was opened to append could be locked here, but not on Windows.
+    #[test]
+    fn what_is_locked_can_be_read_and_cut_and_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        fs::write(&path, "12").unwrap();
+        let file = lock_file(&path).unwrap();
+        file.try_lock().unwrap();
+        assert!(lock_file(&path).unwrap().try_lock().is_err());
+        assert_eq!(io::read_to_string(&file).unwrap(), "12");
+        file.set_len(0).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 0);
+        drop(file);
+        assert!(lock_file(&path).unwrap().try_lock().is_ok());
+        assert!(lock_file(dir.path()).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use codex_rollout::percent_decoded;
 use sha2::{Digest, Sha256};
 
 /// What stands for what is not shown.
@@ -293,20 +294,6 @@ pub fn percent_encoded(text: &[u8]) -> String {
         }
     }
     encoded
-}
-
-/// Reads `%20` and the like; what is no such thing stays as it is.
-pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
-        let pair = digit(0).zip(digit(1)).filter(|_| *first == b'%');
-        let byte = pair.and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
-        out.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &after[2..] } else { after };
-    }
-    out
 }
 
 /// Returns the name of an address in the ledger, or of a text in it. What is one

@@ -76,7 +76,7 @@ impl Unfinished {
         match self {
             #[cfg(target_os = "linux")]
             Unfinished::Nameless(file) => nameless::persist(&file, path),
-            Unfinished::Named(file) => file.persist(path).map(drop).map_err(|err| err.error),
+            Unfinished::Named(file) => take_place(file, path),
         }
     }
 }
@@ -99,6 +99,18 @@ fn builder<'b>() -> tempfile::Builder<'b, 'b> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(UNFINISHED.0).suffix(UNFINISHED.1);
     builder
+}
+
+/// Gives a file that is whole its name, in the place of what had it before: on
+/// Windows, too, while somebody reads that.
+///
+/// # Errors
+///
+/// If it cannot be named so; then it is gone.
+pub fn take_place(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    // Open, and with that locked as it was, until it has its name.
+    let (_file, unfinished) = file.keep().map_err(|err| err.error)?;
+    fs::rename(&unfinished, path).inspect_err(|_| drop(fs::remove_file(&unfinished)))
 }
 
 /// Returns the directory that a path lies in.
@@ -197,6 +209,25 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(names(dir.path()), ["out"]);
+    }
+
+    #[test]
+    fn what_is_read_can_be_replaced_and_what_cannot_be_named_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |text: &str| {
+            let mut file = builder().tempfile_in(dir.path()).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file
+        };
+        let path = dir.path().join("out");
+        take_place(file("old"), &path).unwrap();
+        let reader = File::open(&path).unwrap();
+        take_place(file("new"), &path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(io::read_to_string(reader).unwrap(), "old");
+        fs::create_dir(dir.path().join("dir")).unwrap();
+        take_place(file("x"), &dir.path().join("dir")).unwrap_err();
+        assert_eq!(names(dir.path()), ["dir", "out"]);
     }
 
     #[test]

@@ -111,16 +111,58 @@ mod system {
     }
 }
 
-/// Elsewhere Ctrl-C is all there is, and it cannot be waited for: a second one may
-/// leave a line of progress on the screen.
-#[cfg(not(unix))]
+/// The console tells of Ctrl-C, and of its own end, on a thread that it starts.
+#[cfg(windows)]
 mod system {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    #![expect(unsafe_code, reason = "what a console tells has no safe interface")]
+
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::Duration;
 
     use crate::progress::Screen;
 
-    pub(super) fn watch(_: &Arc<AtomicBool>, _: Screen, _: i32) -> bool {
-        false
+    /// What `SetConsoleCtrlHandler` calls the keys. Whatever else it tells of ends
+    /// the process: its console was closed, or the user logs off.
+    const CTRL_C_EVENT: u32 = 0;
+    const CTRL_BREAK_EVENT: u32 = 1;
+
+    /// More than the system leaves a process to end by itself.
+    const LAST: Duration = Duration::from_secs(60);
+
+    struct Heeded {
+        interrupted: Arc<AtomicBool>,
+        screen: Screen,
+        leave: i32,
+    }
+
+    /// The console passes on nothing of ours.
+    static HEEDED: Mutex<Vec<Heeded>> = Mutex::new(Vec::new());
+
+    unsafe extern "system" {
+        fn SetConsoleCtrlHandler(handler: extern "system" fn(u32) -> i32, add: i32) -> i32;
+    }
+
+    pub(super) fn watch(interrupted: &Arc<AtomicBool>, screen: Screen, leave: i32) -> bool {
+        let mut heeded = HEEDED.lock().unwrap_or_else(PoisonError::into_inner);
+        heeded.push(Heeded { interrupted: Arc::clone(interrupted), screen, leave });
+        // SAFETY: the function stays where it is.
+        heeded.len() > 1 || unsafe { SetConsoleCtrlHandler(tell, 1) } != 0
+    }
+
+    #[expect(clippy::exit, reason = "the user wants the process to end at once")]
+    extern "system" fn tell(event: u32) -> i32 {
+        let is_key = matches!(event, CTRL_C_EVENT | CTRL_BREAK_EVENT);
+        for it in &*HEEDED.lock().unwrap_or_else(PoisonError::into_inner) {
+            if it.interrupted.swap(true, Ordering::SeqCst) && is_key {
+                it.screen.clear();
+                std::process::exit(it.leave);
+            }
+        }
+        if !is_key {
+            // When this returns, the process ends.
+            std::thread::sleep(LAST);
+        }
+        1
     }
 }

@@ -150,7 +150,27 @@ fn run(args: &Args, ui: &Ui) -> anyhow::Result<ExitStatus> {
     }
 }
 
+/// What Windows says of a pipe with a name, such as those of Node.js, that nobody
+/// reads from any more. No other system has an error of this number.
+const ERROR_PIPE_NOT_CONNECTED: i32 = 233;
+
 /// Whether whoever reads stdout had enough.
 fn is_broken_pipe(err: &anyhow::Error) -> bool {
-    err.downcast_ref::<io::Error>().is_some_and(|err| err.kind() == io::ErrorKind::BrokenPipe)
+    err.downcast_ref::<io::Error>().is_some_and(|err| {
+        err.kind() == io::ErrorKind::BrokenPipe
+            || err.raw_os_error() == Some(ERROR_PIPE_NOT_CONNECTED)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_enough_is_known_by_what_any_system_says() {
+        let is_broken = |err: io::Error| is_broken_pipe(&err.into());
+        assert!(is_broken(io::ErrorKind::BrokenPipe.into()));
+        assert!(is_broken(io::Error::from_raw_os_error(ERROR_PIPE_NOT_CONNECTED)));
+        assert!(!is_broken(io::Error::from_raw_os_error(28)));
+    }
 }

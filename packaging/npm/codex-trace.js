@@ -5,20 +5,39 @@
 const fs = require("fs");
 const { spawn } = require("child_process");
 
-const platform = `codex-trace-${process.platform}-${process.arch}`;
+const windows = process.platform === "win32";
 
-function binary() {
-  try {
-    return require.resolve(`${platform}/bin/codex-trace`);
-  } catch {
-    console.error(`codex-trace: the package ${platform} is not installed.`);
-    console.error("Either there is none for this platform, or optional dependencies were left out.");
-    process.exit(2);
-  }
+// The packages that could have the binary, best first: what is made for musl is static, and runs beside glibc, too.
+function packages() {
+  const platform = `codex-trace-${process.platform}-${process.arch}`;
+  if (process.platform !== "linux") return [platform];
+  return hasGlibc() ? [platform, `${platform}-musl`] : [`${platform}-musl`];
 }
 
-// A terminal sends Ctrl-C to the binary as well. A second one would make it stop at once, so it is not passed on.
+function hasGlibc() {
+  // Otherwise the report asks a server for the names of all addresses.
+  process.report.excludeNetwork = true;
+  return process.report.getReport().header.glibcVersionRuntime !== undefined;
+}
+
+function binary() {
+  const names = packages();
+  for (const name of names) {
+    try {
+      return require.resolve(`${name}/bin/codex-trace${windows ? ".exe" : ""}`);
+    } catch {
+      // The next one.
+    }
+  }
+  console.error(`codex-trace: the package ${names[0]} is not installed.`);
+  console.error("Either there is none for this platform, or optional dependencies were left out.");
+  process.exit(2);
+}
+
+// A terminal sends Ctrl-C to the binary as well. A second one would make it stop at once, so it is not passed on. On
+// Windows nothing else sends it, and to pass it on would be to kill.
 function hasTerminal() {
+  if (windows) return true;
   try {
     fs.closeSync(fs.openSync("/dev/tty", "r"));
     return true;

@@ -40,8 +40,8 @@ pub fn companion(settings: &Settings) -> Box<dyn Companion> {
     let state = settings.var("XDG_STATE_HOME").map(PathBuf::from);
     let bases = [
         state.map(|dir| dir.join("braintrust")),
-        home.map(|dir| dir.join(".local/state/braintrust")),
-        home.map(|dir| dir.join(".braintrust/state")),
+        home.map(|dir| dir.join(".local").join("state").join("braintrust")),
+        home.map(|dir| dir.join(".braintrust").join("state")),
     ];
     let daemons = bases.into_iter().flatten().map(|base| base.join("bt-daemon"));
     let of_bt = daemons.flat_map(|dir| [dir.join("delivery-ledger"), dir.join("journal")]);

@@ -97,7 +97,7 @@ impl Companion for Exporter {
         let Some(state) = self.state.as_deref().filter(|dir| dir.is_dir()) else {
             return Ok(beside);
         };
-        let log = log(&state.join("logs/logfire-exporter.log"))?;
+        let log = log(&state.join("logs").join("logfire-exporter.log"))?;
         let at_work = AtWork::read(state);
         let mut sessions = HashMap::new();
         for turn in turns {
@@ -258,7 +258,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().to_owned();
         fs::create_dir_all(state.join("logs")).unwrap();
-        let log = state.join("logs/logfire-exporter.log");
+        let log = state.join("logs").join("logfire-exporter.log");
         let sent = format!("2026-01-01T00:00:00+00:00 exported session={SESSION} turn=a spans=1\n");
         fs::write(&log, &sent).unwrap();
         assert_eq!(look(state.clone(), &["a", "b"]), [(1, Some("bare".to_owned()))]);

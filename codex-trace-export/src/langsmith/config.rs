@@ -340,7 +340,7 @@ fn files(settings: &Settings) -> Vec<PluginFile> {
     let mut files = Vec::new();
     if let Some(home) = &settings.home {
         files.push(own(home.join(".langsmith-plugins.json")));
-        files.push(own(home.join(".codex/langsmith.json")));
+        files.push(own(home.join(".codex").join("langsmith.json")));
     }
     if let Some((cwd, file)) = settings.cwd.as_ref().zip(settings.file_of_project(NAME)) {
         let shared = cwd.join("langsmith-plugins.json");

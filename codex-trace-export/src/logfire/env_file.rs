@@ -91,7 +91,9 @@ pub fn state_dir(settings: &Settings) -> Option<PathBuf> {
     match (said, settings.var("XDG_STATE_HOME")) {
         (Some(said), _) => Some(in_home(settings, &said.value)),
         (None, Some(base)) => Some(in_home(settings, base).join(DIRECTORIES[0])),
-        (None, None) => Some(settings.home.as_ref()?.join(".local/state").join(DIRECTORIES[0])),
+        (None, None) => {
+            Some(settings.home.as_ref()?.join(".local").join("state").join(DIRECTORIES[0]))
+        }
     }
 }
 

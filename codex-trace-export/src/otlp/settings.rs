@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use codex_rollout::JsonText;
+use codex_rollout::{JsonText, percent_decoded};
 
 use super::live::{Live, OtelTable, codex_otel};
 use super::options::{
@@ -18,7 +18,6 @@ use super::options::{
 use super::proto::Resource;
 use super::spans::Scene;
 use super::{Added, Attributes, Encoding, Otlp, Rendering, Semconv, access};
-use crate::address::percent_decoded;
 use crate::choice::Choice;
 use crate::client::{SaidClient, TimeUnit};
 use crate::codex_otel::service_name;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use codex_rollout::item::response_item::{ToolCallForm, ToolCallItem};
 use codex_rollout::item::turn_item::{McpError, McpResult};
-use codex_rollout::{Cursor, JsonText, RawJson, ValueKind};
+use codex_rollout::{Cursor, JsonText, RawJson, ValueKind, file_uri_path};
 
 use crate::tool::{Command, Escalation, ToolFamily};
 
@@ -156,10 +156,7 @@ pub(crate) fn texts(raw: Option<RawJson<'_>>) -> Vec<Cow<'_, str>> {
 /// Returns a path, given as such or as a `file:` URI (since 0.141).
 pub(crate) fn path(text: JsonText<'_>) -> Cow<'_, str> {
     let text = text.decode();
-    match text.strip_prefix("file://") {
-        Some(path) => Cow::Owned(path.to_owned()),
-        None => text,
-    }
+    file_uri_path(&text).map_or(text, Cow::Owned)
 }
 
 /// Returns why an MCP call failed, if its result says that it did.

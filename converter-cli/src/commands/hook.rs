@@ -16,6 +16,7 @@ use crate::live::worker;
 use crate::ui::Ui;
 use codex_trace_deliver::private;
 use codex_trace_history::failure::Failure;
+use codex_trace_history::whole;
 
 /// Does what a person asks for. What Codex asks for does not come here.
 ///
@@ -238,6 +239,5 @@ fn write(change: &Change) -> std::io::Result<()> {
         file.as_file().set_permissions(metadata.permissions())?;
     }
     file.as_file().sync_all()?;
-    file.persist(&path)?;
-    Ok(())
+    whole::take_place(file, &path)
 }

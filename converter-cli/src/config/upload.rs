@@ -81,7 +81,7 @@ pub fn state_dir(named: Option<&Path>, settings: &Settings) -> Result<PathBuf, F
     if let Some(dir) = xdg.filter(|dir| dir.is_absolute()) {
         return Ok(dir.join(NAME));
     }
-    let home = settings.home.as_ref().map(|home| home.join(".local/state").join(NAME));
+    let home = settings.home.as_ref().map(|home| home.join(".local").join("state").join(NAME));
     home.ok_or_else(|| {
         Failure::new("there is no home directory to keep the ledger in")
             .hint("name one with `--state-dir DIR`")

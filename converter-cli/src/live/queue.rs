@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use codex_trace_deliver::private;
+use codex_trace_history::whole;
 use serde::{Deserialize, Serialize};
 
 use crate::live::event::Occasion;
@@ -218,9 +219,7 @@ impl Queue {
     ///
     /// If the file cannot be made or locked.
     pub fn begin(&self) -> io::Result<Option<File>> {
-        let path = self.dir.join(LOCK);
-        private::check_regular(&path)?;
-        let file = private::options().create(true).append(true).open(&path)?;
+        let file = private::lock_file(&self.dir.join(LOCK))?;
         match file.try_lock() {
             Ok(()) => {
                 file.set_len(0)?;
@@ -270,8 +269,7 @@ fn entry_at(path: &Path) -> Option<Entry> {
 pub(super) fn write(dir: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(".").tempfile_in(dir)?;
     file.write_all(&serde_json::to_vec(value)?)?;
-    file.persist(dir.join(name))?;
-    Ok(())
+    whole::take_place(file, &dir.join(name))
 }
 
 #[cfg(test)]

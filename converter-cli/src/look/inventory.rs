@@ -43,14 +43,22 @@ impl Stamp {
         }
     }
 
+    /// Files have no numbers here that Rust can ask for: one that took the place
+    /// of another is told by when it was made.
     #[cfg(not(unix))]
     fn of(metadata: &Metadata) -> Stamp {
-        let since =
-            metadata.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-        let modified = since.map_or((0, 0), |it| {
-            (i64::try_from(it.as_secs()).unwrap_or(i64::MAX), i64::from(it.subsec_nanos()))
-        });
-        Stamp { id: (0, 0), len: metadata.len(), modified, changed: modified }
+        let since = |at: std::io::Result<SystemTime>| {
+            let since = at.ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+            since.unwrap_or_default()
+        };
+        let modified = since(metadata.modified());
+        let modified = (
+            i64::try_from(modified.as_secs()).unwrap_or(i64::MAX),
+            i64::from(modified.subsec_nanos()),
+        );
+        let made = since(metadata.created());
+        let id = (made.as_secs(), u64::from(made.subsec_nanos()));
+        Stamp { id, len: metadata.len(), modified, changed: modified }
     }
 
     /// Whether a later change would be seen in the times.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use codex_trace_deliver::private;
+use codex_trace_history::whole;
 
 use codex_trace_usage::stored::codec::{Garbled, Read, Reader, put, put_bytes};
 
@@ -114,7 +115,7 @@ impl NewPack {
         let write = || -> std::io::Result<()> {
             let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(dir)?;
             file.write_all(&[MAGIC, sum.as_bytes(), &body].concat())?;
-            file.persist(path)?;
+            whole::take_place(file, path)?;
             Ok(())
         };
         if write().is_ok() {

@@ -70,13 +70,23 @@ pub(super) fn name_of(session_id: &str, format: &FileFormat, gzip: bool) -> Stri
 fn file_stem(id: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let stem: String = id.chars().take(100).map(|c| if plain(c) { c } else { '_' }).collect();
-    if stem == id && !stem.is_empty() {
+    if stem == id && !stem.is_empty() && !is_device(&stem) {
         return stem;
     }
     // Ids that differ must not share a file.
     let digest = <sha2::Sha256 as sha2::Digest>::digest(id.as_bytes());
     let tail: Vec<String> = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("{stem}_{}", tail.concat())
+}
+
+/// Whether Windows takes a file of this name, whatever its ending, for a device.
+fn is_device(stem: &str) -> bool {
+    let stem = stem.to_ascii_lowercase();
+    let is_port = |name: &str| {
+        let number = stem.strip_prefix(name).map(str::as_bytes);
+        matches!(number, Some([digit]) if digit.is_ascii_digit())
+    };
+    matches!(&*stem, "con" | "prn" | "aux" | "nul") || is_port("com") || is_port("lpt")
 }
 
 /// The file of one session, being written.
@@ -126,6 +136,10 @@ mod tests {
         for stem in &stems {
             assert!(!stem.contains(['/', '.']), "{stem}");
         }
+        for device in ["con", "NUL", "Com1"] {
+            assert!(file_stem(device).len() > device.len() + 1, "{device}");
+        }
+        assert_eq!(file_stem("console"), "console");
         let different: std::collections::HashSet<_> = stems.iter().collect();
         assert_eq!(different.len(), stems.len());
     }

@@ -118,6 +118,7 @@ const SYSTEMS: &[&str] = &[
     "codex-rollout/src/mapped.rs",
     "codex-rollout/src/piped.rs",
     "codex-trace-history/src/whole.rs",
+    "codex-trace-deliver/src/companions/langsmith/alive.rs",
     "codex-trace-deliver/src/private.rs",
     "codex-trace-deliver/src/writer/birth.rs",
     "codex-trace-deliver/src/writer/lease.rs",

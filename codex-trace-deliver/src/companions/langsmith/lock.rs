@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::alive::is_alive;
 use crate::companions::Deadline;
 use crate::private;
 
@@ -208,17 +209,6 @@ fn recover(dir: &Path) -> io::Result<Look> {
     };
     std::fs::remove_file(&at_it).ok();
     said.map(|()| if gone { Look::Free } else { Look::Held })
-}
-
-/// Whether a process runs. In doubt, it does.
-fn is_alive(pid: u32) -> bool {
-    let proc = Path::new("/proc");
-    if proc.join("self").exists() {
-        return proc.join(pid.to_string()).exists();
-    }
-    let mut kill = std::process::Command::new("kill");
-    kill.args(["-0", &pid.to_string()]).stderr(std::process::Stdio::null());
-    kill.status().map_or(true, |status| status.success())
 }
 
 #[cfg(test)]

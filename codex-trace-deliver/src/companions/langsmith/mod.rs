@@ -1,6 +1,7 @@
 //! What the live plugin of LangSmith keeps: sidecars beside rollouts, and its
 //! user's file of what is private.
 
+mod alive;
 mod lock;
 mod project;
 mod sidecar;

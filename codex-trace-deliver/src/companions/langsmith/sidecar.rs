@@ -210,7 +210,7 @@ impl Policy {
     /// Reads `~/.codex/langsmith-state.privacy.json`.
     pub(super) fn read(home: Option<&Path>) -> Policy {
         let Some(home) = home else { return Policy { threads: Some(HashMap::new()) } };
-        let path = home.join(".codex/langsmith-state.privacy.json");
+        let path = home.join(".codex").join("langsmith-state.privacy.json");
         match private::small_bytes(&path, MAX_SIDECAR) {
             Ok(Some(text)) => Policy::parse(&text),
             Ok(None) => Policy { threads: Some(HashMap::new()) },

@@ -7,8 +7,9 @@ use flate2::read::GzDecoder;
 use h2::RecvStream;
 use http::HeaderMap;
 
+use codex_rollout::percent_decoded;
+
 use crate::transport::Response;
-use codex_trace_export::address::percent_decoded;
 
 /// How much of an answer is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;

@@ -11,6 +11,10 @@ const MIN_REQUEST: usize = 256 << 10;
 /// hands on, in bytes, about.
 const ENCODING: usize = 44 << 20;
 
+/// The most that units, and the rollouts that they are made of, take for each worker, in
+/// bytes: more that waits is not sent any sooner.
+const WAITING: usize = 96 << 20;
+
 /// What a destination does with its share of the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
@@ -24,8 +28,8 @@ pub(super) struct Share {
 
 impl Share {
     /// Divides `budget` bytes: a quarter at most for requests, as many workers
-    /// as fit into three quarters with them, and units have the rest. However
-    /// little it is, there is one worker, and room for some units.
+    /// as fit into three quarters with them, and units have the rest, if they can use
+    /// it. However little it is, there is one worker, and room for some units.
     pub(super) fn of(budget: usize, options: &Options) -> Share {
         let senders = options.senders.max(1);
         let request = (budget / 4 / senders).clamp(MIN_REQUEST, MAX_REQUEST);
@@ -33,7 +37,8 @@ impl Share {
         let workers = (budget / 4 * 3).saturating_sub(requests) / ENCODING;
         let workers = workers.clamp(1, options.jobs.max(1));
         let taken = requests.saturating_add(workers.saturating_mul(ENCODING));
-        Share { workers, request, units: budget.saturating_sub(taken).max(budget / 4) }
+        let units = budget.saturating_sub(taken).max(budget / 4);
+        Share { workers, request, units: units.min(workers.saturating_mul(WAITING)) }
     }
 }
 
@@ -80,7 +85,7 @@ mod tests {
 
     #[test]
     fn workers_are_as_many_as_fit() {
-        assert_eq!(share(512 * MIB, 2), (2, MAX_REQUEST, 392 * MIB));
+        assert_eq!(share(512 * MIB, 2), (2, MAX_REQUEST, 192 * MIB));
         assert_eq!(share(512 * MIB, 16), (8, MAX_REQUEST, 128 * MIB));
         assert_eq!(share(256 * MIB / 3, 2).0, 1);
         assert_eq!(share(2 << 10, 8), (1, MIN_REQUEST, 512), "there is always a way on");

@@ -252,11 +252,12 @@ fn unescape_into(raw: &[u8], out: &mut [u8], len: &mut usize) -> Option<usize> {
 /// What the letter after a backslash stands for, where that takes no more than a letter.
 static SIMPLE: [u8; 256] = {
     let mut simple = [0; 256];
-    let mut letter = 0;
-    while letter < 256 {
-        simple[letter] = letter as u8;
+    let mut letter: u8 = 0;
+    while letter < u8::MAX {
+        simple[letter as usize] = letter;
         letter += 1;
     }
+    simple[u8::MAX as usize] = u8::MAX;
     simple[b'n' as usize] = b'\n';
     simple[b't' as usize] = b'\t';
     simple[b'r' as usize] = b'\r';

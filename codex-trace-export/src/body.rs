@@ -18,7 +18,7 @@ pub enum Body {
 /// Bytes in pieces, which are the same each time they are asked for.
 pub trait Pieces: Send + Sync {
     /// Returns how many bytes they are together.
-    fn len(&self) -> usize;
+    fn n_bytes(&self) -> usize;
 
     /// Returns them in order.
     fn iter(&self) -> Box<dyn Iterator<Item = &[u8]> + '_>;
@@ -29,7 +29,7 @@ impl Body {
     pub fn len(&self) -> usize {
         match self {
             Body::Whole(bytes) => bytes.len(),
-            Body::Pieces(pieces) => pieces.len(),
+            Body::Pieces(pieces) => pieces.n_bytes(),
         }
     }
 
@@ -51,7 +51,7 @@ impl Body {
         match self {
             Body::Whole(bytes) => Cow::Borrowed(bytes),
             Body::Pieces(pieces) => {
-                let mut bytes = Vec::with_capacity(pieces.len());
+                let mut bytes = Vec::with_capacity(pieces.n_bytes());
                 pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
                 Cow::Owned(bytes)
             }
@@ -122,7 +122,7 @@ mod tests {
     struct Words(Vec<&'static str>);
 
     impl Pieces for Words {
-        fn len(&self) -> usize {
+        fn n_bytes(&self) -> usize {
             self.0.iter().map(|word| word.len()).sum()
         }
 

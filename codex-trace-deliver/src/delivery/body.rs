@@ -47,7 +47,7 @@ struct Kept {
 }
 
 impl Pieces for Kept {
-    fn len(&self) -> usize {
+    fn n_bytes(&self) -> usize {
         self.len
     }
 

@@ -37,9 +37,9 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
 ///
 /// If it panics.
 pub fn catch<T>(job: impl FnOnce() -> T) -> Result<T, String> {
-    CATCHING.set(true);
+    let within_another = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(job));
-    CATCHING.set(false);
+    CATCHING.set(within_another);
     result.map_err(|_| MESSAGE.take())
 }
 
@@ -56,5 +56,10 @@ mod tests {
         assert!(message.starts_with("number 7 ("), "{message}");
         assert!(message.contains("panics.rs:"), "{message}");
         assert_eq!(catch(|| 1), Ok(1));
+        let message = catch(|| {
+            catch(|| panic!("within")).unwrap_err();
+            panic!("and after")
+        });
+        assert!(message.is_err_and(|it: String| it.starts_with("and after (")));
     }
 }

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::ledger::{Entry, FileStamp, Known, Lines, Outcome, Past};
 use crate::panics;
 use crate::pipeline::{self, Look};
-use codex_trace_export::{Absent, Cx, Fingerprint, Notes, Rewrite, Unit, UnitKey};
+use codex_trace_export::{Absent, Cx, Fingerprint, Notes, Rewrite, Unit, UnitKey, Units};
 use codex_trace_history::OwnedTrace;
 
 /// Why units are not sent, as the ledger keeps it.
@@ -175,18 +175,18 @@ impl Engine<'_> {
                 result = self.take(unit, &session, &mut taking);
             }
         });
-        let mut encoded = self.exporter.encode(&cx, &mut first);
+        let mut encoded = self.run_encoder(&cx, &mut first);
         self.give_up_stream(&mut taking);
         if result.is_ok() && !taking.deferred.is_empty() {
             let mut second =
                 Feeding::of(&self.store, |unit| self.stream(unit, &session, &mut taking));
-            let again = self.exporter.encode(&cx, &mut second);
+            let again = self.run_encoder(&cx, &mut second);
             encoded = encoded.and(again);
             self.give_up_stream(&mut taking);
         }
-        if let Err(err) = encoded {
+        if let Err(why) = encoded {
             let mut account = self.account();
-            account.faults.push(format!("session {}: {err}", trace.session_id()));
+            account.faults.push(format!("session {}: {why}", trace.session_id()));
             // Its files must be looked at again.
             session.miss(&UnitKey { thread_id: trace.session_id().to_owned(), turn: None });
         }
@@ -197,6 +197,15 @@ impl Engine<'_> {
         self.proceed(session.encoded(), &mut files);
         self.record(&[], &files);
         Ok(())
+    }
+
+    /// Encodes a session; returns why not all of it, for people. After a fault of ours,
+    /// too, what was handed out before has to come to an end.
+    fn run_encoder(&self, cx: &Cx<'_, '_>, units: &mut dyn Units) -> Result<(), String> {
+        match panics::catch(|| self.exporter.encode(cx, units)) {
+            Ok(encoded) => encoded.map_err(|err| err.to_string()),
+            Err(fault) => Err(format!("a fault of codex-trace: {fault}")),
+        }
     }
 
     /// Takes back what the ledger says of a session that is sent again: killed
@@ -220,6 +229,7 @@ impl Engine<'_> {
         session: &Arc<Session>,
         taking: &mut Taking<'_>,
     ) -> Result<(), Failure> {
+        self.drop_unfinished(&unit, taking);
         match &unit.absent {
             Some(Absent::Elsewhere(why)) => {
                 return self.leave_elsewhere(&unit, session, taking, why);

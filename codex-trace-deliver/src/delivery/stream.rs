@@ -82,6 +82,7 @@ impl Engine<'_> {
 
     /// Puts a unit into the queue that was left for the second time.
     pub(super) fn stream(&self, unit: Unit, session: &Arc<Session>, taking: &mut Taking<'_>) {
+        self.drop_unfinished(&unit, taking);
         let place = (unit.key.clone(), unit.route);
         let Some(&fingerprint) = taking.deferred.get(&place) else {
             return self.store.reuse(unit.body);
@@ -94,6 +95,15 @@ impl Engine<'_> {
             taking.streamed = Some(self.begin_stream(&unit, session, taking));
         }
         self.stream_on(unit, Some(fingerprint), taking);
+    }
+
+    /// Forgets the parts of the unit before this one, if it was left unfinished: they
+    /// are no beginning of this one.
+    pub(super) fn drop_unfinished(&self, unit: &Unit, taking: &mut Taking<'_>) {
+        if taking.cuts_short(unit) {
+            self.give_up_stream(taking);
+            taking.parts = None;
+        }
     }
 
     /// Gives up the unit that is being sent: of what could not be encoded to its end,

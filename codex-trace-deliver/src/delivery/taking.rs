@@ -30,6 +30,8 @@ pub(super) struct Taking<'o> {
     by_key: HashMap<UnitKey, Vec<Fingerprint>>,
     /// The digest of the parts so far.
     pub(super) parts: Option<Hasher>,
+    /// The unit of which more is to come.
+    unfinished: Option<(UnitKey, usize)>,
     /// What is left for the second time.
     pub(super) deferred: HashMap<(UnitKey, usize), Fingerprint>,
     pub(super) deferred_keys: HashSet<UnitKey>,
@@ -67,6 +69,16 @@ impl<'o> Taking<'o> {
     pub(super) fn recorded_before(&self, key: &UnitKey) -> Option<Record> {
         let owned = self.owned?;
         self.before.get_or_init(|| Recorded::as_before(owned)).get(key)
+    }
+
+    /// Notes of which unit more is to come, if it is this one; returns whether one
+    /// before it was left unfinished, as an encoder does that fails on its way.
+    pub(super) fn cuts_short(&mut self, unit: &Unit) -> bool {
+        let place = (unit.key.clone(), unit.route);
+        let before = self.unfinished.take();
+        let cuts_short = before.is_some_and(|before| before != place);
+        self.unfinished = unit.more.then_some(place);
+        cuts_short
     }
 
     /// Returns the fingerprint of the next unit; nothing before its last part.

@@ -18,7 +18,7 @@ use converter_cli::exit::{ExitStatus, of_upload};
 use tempfile::TempDir;
 
 use crate::scripted_server::{Act, Server};
-use crate::toy::{Case, Toy};
+use crate::toy::{Case, Fails, Toy};
 
 /// Writes a history of `threads` threads of `turns` turns each.
 fn history(dir: &Path, threads: usize, turns: usize) -> PathBuf {
@@ -341,6 +341,30 @@ fn a_large_turn_is_encoded_once_unless_something_of_it_is_there() {
     fs::write(&path, text.replace("\"answer\"", "\"another answer\"")).unwrap();
     append(&stage, "", DAY);
     assert_eq!(upload(2), 2, "it has changed");
+}
+
+/// What was sent of a turn that could not be encoded to its end is no turn, and no
+/// beginning of the next one.
+#[test]
+fn a_large_turn_that_cannot_be_encoded_to_its_end_is_left() {
+    for (how, n_left) in [(Fails::Says, 2), (Fails::Panics, 3)] {
+        for in_order in [false, true] {
+            let (stage, toy) = large_stage(14);
+            append(&stage, &(opened(2) + &completed(2, "more")), DAY);
+            let server = Server::start(&[], Some(Act::Ok));
+            let failing = Toy { fails: Some((10, how)), ..toy(&server, in_order) };
+            let account = stage.case.upload(failing).unwrap();
+            assert_eq!(account.faults.len(), 1, "{account:?}");
+            assert_eq!(account.sent, 5 - n_left, "{how:?}: {account:?}");
+            let account = stage.case.upload(toy(&server, in_order)).unwrap();
+            assert!(account.is_complete(), "{account:?}");
+            assert_eq!((account.already, account.sent), (5 - n_left, n_left), "{how:?}");
+            let lines = server.set();
+            for nth in 0..14 {
+                assert!(lines.iter().any(|it| it.contains(&format!("call-{nth} "))), "{nth}");
+            }
+        }
+    }
 }
 
 #[test]

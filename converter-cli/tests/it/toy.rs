@@ -35,8 +35,19 @@ pub(crate) struct Toy {
     pub(crate) hollow: bool,
     /// Why, if not because there is nothing.
     pub(crate) absent: Option<Absent>,
+    /// After how many lines of a turn it fails, and how.
+    pub(crate) fails: Option<(usize, Fails)>,
     /// How often a session was encoded.
     pub(crate) n_encoded: Arc<AtomicUsize>,
+}
+
+/// How an encoder fails in the midst of a turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fails {
+    /// It says so, and goes on with the next turn.
+    Says,
+    /// By a fault of its own.
+    Panics,
 }
 
 impl Toy {
@@ -65,6 +76,7 @@ impl Toy {
             padding: 0,
             hollow: false,
             absent: None,
+            fails: None,
             n_encoded: Arc::default(),
         }
     }
@@ -75,7 +87,7 @@ impl Toy {
         key: UnitKey,
         spans: &[usize],
         units: &mut dyn Units,
-    ) {
+    ) -> Result<(), EncodeError> {
         let key_of_thread = key.turn.is_none();
         let mut builder = UnitBuilder::new(key, 0, units);
         for &ix in spans {
@@ -86,8 +98,15 @@ impl Toy {
             }
             builder.starts_at(span.start);
         }
-        for &ix in spans {
+        for (nth, &ix) in spans.iter().enumerate() {
             let span = &trace.spans[ix];
+            match self.fails.filter(|(after, _)| nth == *after) {
+                Some((_, Fails::Says)) => {
+                    return Err(EncodeError { span: span.key.clone(), what: "fails".to_owned() });
+                }
+                Some((_, Fails::Panics)) => panic!("a fault"),
+                None => {}
+            }
             let thread = &trace.thread_of(span).id;
             let name = rules.text(Part::Label, &span.name).unwrap_or_default();
             let prompt = match &span.kind {
@@ -102,6 +121,7 @@ impl Toy {
             builder.end_piece(1);
         }
         builder.finish();
+        Ok(())
     }
 }
 
@@ -122,7 +142,7 @@ impl Encode for Toy {
         };
         let own: Vec<usize> = (0..trace.spans.len()).filter(|ix| turn_of(*ix).is_none()).collect();
         let key = |turn| UnitKey { thread_id: thread_id.clone(), turn };
-        self.unit((trace, rules), key(None), &own, units);
+        let mut encoded = self.unit((trace, rules), key(None), &own, units);
         for turn in 0..trace.spans.len() {
             let below: Vec<usize> =
                 (turn..trace.spans.len()).filter(|ix| turn_of(*ix) == Some(turn)).collect();
@@ -136,7 +156,7 @@ impl Encode for Toy {
                     }
                     continue;
                 }
-                self.unit((trace, rules), key, &below, units);
+                encoded = encoded.and(self.unit((trace, rules), key, &below, units));
             }
         }
         if self.last {
@@ -146,7 +166,7 @@ impl Encode for Toy {
             builder.end_piece(1);
             builder.finish();
         }
-        Ok(())
+        encoded
     }
 }
 
